@@ -1,0 +1,8 @@
+//! What may every layer use? Failures, parameters and seeded randomness; std and serde only.
+
+pub mod failure;
+pub mod files;
+pub mod params;
+pub mod rng;
+
+pub use failure::{Failure, Result};

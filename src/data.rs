@@ -1,0 +1,18 @@
+//! How do bytes become batches?
+//!
+//! Head of a file -> [`importers`] pick by content -> a validated [`LogFrame`] with a [`Schema`] of roles ->
+//! a profile and segments for people, or an [`Encoder`] that turns it into the arrays of a [`Dataset`] ->
+//! [`Batch`]es for models. polars lives here and nowhere else.
+
+pub mod batch;
+pub mod dataset;
+pub mod encode;
+pub mod frame;
+pub mod importers;
+pub mod schema;
+
+pub use batch::Batch;
+pub use dataset::{Dataset, Split};
+pub use encode::Encoder;
+pub use frame::LogFrame;
+pub use schema::{Column, ColumnType, Role, Schema};

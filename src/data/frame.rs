@@ -1,0 +1,53 @@
+//! What is an opened log? A polars frame whose columns have been understood, with where it came from.
+
+use super::schema::Schema;
+use polars::prelude::DataFrame;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Where a log came from and what reading it met.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Source {
+    /// The file; empty for a log made in memory.
+    pub path: PathBuf,
+    /// What the bytes were: "csv, comma, header, utf-8", "parquet".
+    pub format: String,
+    /// Size of the file in bytes.
+    pub bytes: u64,
+    /// Rows that could not be read, counted.
+    pub bad_rows: u64,
+    /// The first of them: physical line and reason.
+    pub bad_samples: Vec<BadRow>,
+    /// What the reader did that a person should know: an index column dropped, a label mapped from -1/1.
+    pub notes: Vec<String>,
+}
+
+/// A row that could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BadRow {
+    /// Physical line in the file, from 1.
+    pub line: u64,
+    /// Why it was left out.
+    pub why: String,
+}
+
+/// A campaign log in memory. Cheap to clone: the columns are shared.
+#[derive(Debug, Clone)]
+pub struct LogFrame {
+    /// The cells, after type inference; column types are those of [`Schema`].
+    pub(in crate::data) frame: DataFrame,
+    /// What each column is for.
+    pub schema: Schema,
+    /// Where it came from.
+    pub source: Arc<Source>,
+    /// Grows with every change of roles, so that results know which reading they belong to.
+    pub revision: u64,
+}
+
+impl LogFrame {
+    /// Rows that were read.
+    pub fn rows(&self) -> usize {
+        self.frame.height()
+    }
+}

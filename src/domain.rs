@@ -1,0 +1,1 @@
+//! The nouns of ad targeting, with their units. Pure data and the rules that need no log.

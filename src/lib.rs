@@ -1,0 +1,24 @@
+//! adloupe, a desktop workbench for ad targeting.
+//!
+//! # The layers
+//! Imports go down only; modules on one line do not see each other (kept by `tests/it/tidy.rs`).
+//! ```text
+//! 10  main  headless                  front ends: a window and a command line over one core
+//!  9  ui                              egui, eframe, egui_plot, rfd live here and nowhere else
+//!  8  session                         state + commands; no egui, testable without a window
+//!  7  tasks                           one background operation per file: request -> output
+//!  6  insight   market                questions asked of data and models (market uses auctions)
+//!  5  train                           the only place that updates weights
+//!  4  models                          architectures, one per file
+//!  3  nn                              candle pieces that candle-nn lacks
+//!  2  data      auctions              bytes -> arrays (polars only in data); pricing rules
+//!  1  domain    metrics     jobs      nouns; pure maths on slices; job machinery (crossbeam only here)
+//!  0  base      gpu                   failures, params, randomness; wgpu draw passes without ads or egui
+//! ```
+
+pub mod base;
+pub mod data;
+pub mod domain;
+pub mod headless;
+pub mod jobs;
+pub mod metrics;

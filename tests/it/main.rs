@@ -1,0 +1,1 @@
+//! The one integration binary: one link on a small machine. Modules by subject.
