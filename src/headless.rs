@@ -31,10 +31,7 @@ impl Terminal {
     }
 
     /// One line on standard error.
-    #[allow(
-        clippy::print_stderr,
-        reason = "the one place where progress is told on a terminal"
-    )]
+    #[allow(clippy::print_stderr, reason = "the one place where progress is told on a terminal")]
     pub fn note(text: &str) {
         eprintln!("{text}");
     }

@@ -37,20 +37,14 @@ impl Failure {
 
     /// The answer of a job that was asked to stop.
     pub fn cancelled() -> Self {
-        Self {
-            cancelled: true,
-            ..Self::new("stopped", "the job was cancelled")
-        }
+        Self { cancelled: true, ..Self::new("stopped", "the job was cancelled") }
     }
 
     /// Says where it happened. An inner place is kept: `outer, inner`.
     #[must_use]
     pub fn at(mut self, place: impl fmt::Display) -> Self {
-        self.place = if self.place.is_empty() {
-            place.to_string()
-        } else {
-            format!("{place}, {}", self.place)
-        };
+        self.place =
+            if self.place.is_empty() { place.to_string() } else { format!("{place}, {}", self.place) };
         self
     }
 

@@ -10,14 +10,8 @@ use std::path::{Path, PathBuf};
 ///
 /// # Errors
 /// What the disk answers (full, read-only, no such folder), or what `write` answers.
-pub fn write_atomically(
-    path: &Path,
-    write: impl FnOnce(&mut BufWriter<File>) -> Result<()>,
-) -> Result<()> {
-    let what = format!(
-        "cannot write {}",
-        path.file_name().unwrap_or_default().to_string_lossy()
-    );
+pub fn write_atomically(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> Result<()>) -> Result<()> {
+    let what = format!("cannot write {}", path.file_name().unwrap_or_default().to_string_lossy());
     let temporary = temporary_name(path);
     let explain = |error: std::io::Error| disk_failure(&what, path, &error);
     let written = (|| {
@@ -41,9 +35,7 @@ pub fn disk_failure(what: &str, path: &Path, error: &std::io::Error) -> Failure 
         ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
             "choose a folder that you may write to"
         }
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
-            "free some space or choose another disk"
-        }
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "free some space or choose another disk",
         _ => "choose another place",
     };
     Failure::new(what, error).at(path.display()).hint(hint)

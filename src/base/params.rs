@@ -83,12 +83,7 @@ impl ParamSpec {
         (min, default, max): (i64, i64, i64),
         help: &'static str,
     ) -> Self {
-        Self {
-            id,
-            label,
-            help,
-            kind: ParamKind::Integer { min, max, default },
-        }
+        Self { id, label, help, kind: ParamKind::Integer { min, max, default } }
     }
 
     /// A real knob on a linear scale.
@@ -98,17 +93,7 @@ impl ParamSpec {
         (min, default, max): (f64, f64, f64),
         help: &'static str,
     ) -> Self {
-        Self {
-            id,
-            label,
-            help,
-            kind: ParamKind::Real {
-                min,
-                max,
-                default,
-                log: false,
-            },
-        }
+        Self { id, label, help, kind: ParamKind::Real { min, max, default, log: false } }
     }
 
     /// A real knob where factors matter (learning rates, penalties).
@@ -118,17 +103,7 @@ impl ParamSpec {
         (min, default, max): (f64, f64, f64),
         help: &'static str,
     ) -> Self {
-        Self {
-            id,
-            label,
-            help,
-            kind: ParamKind::Real {
-                min,
-                max,
-                default,
-                log: true,
-            },
-        }
+        Self { id, label, help, kind: ParamKind::Real { min, max, default, log: true } }
     }
 
     /// A choice among words; the first is the default.
@@ -138,12 +113,7 @@ impl ParamSpec {
         options: &'static [&'static str],
         help: &'static str,
     ) -> Self {
-        Self {
-            id,
-            label,
-            help,
-            kind: ParamKind::Choice(options),
-        }
+        Self { id, label, help, kind: ParamKind::Choice(options) }
     }
 
     /// The value when nothing is said.
@@ -181,20 +151,15 @@ impl ParamSpec {
         };
         match value {
             Some(value) if self.allows(&value) => Ok(value),
-            _ => Err(Failure::new(
-                format!("cannot set {}", self.id),
-                format!("'{text}' is not allowed"),
-            )
-            .hint(format!("{}: {}", self.id, self.bounds()))),
+            _ => Err(Failure::new(format!("cannot set {}", self.id), format!("'{text}' is not allowed"))
+                .hint(format!("{}: {}", self.id, self.bounds()))),
         }
     }
 
     /// True when `value` has this knob's type and lies within its bounds.
     pub fn allows(&self, value: &ParamValue) -> bool {
         match (&self.kind, value) {
-            (ParamKind::Integer { min, max, .. }, ParamValue::Integer(v)) => {
-                (min..=max).contains(&v)
-            }
+            (ParamKind::Integer { min, max, .. }, ParamValue::Integer(v)) => (min..=max).contains(&v),
             (ParamKind::Real { min, max, .. }, ParamValue::Real(v)) => (min..=max).contains(&v),
             // A file that says `1` for a real means 1.0.
             (ParamKind::Real { min, max, .. }, ParamValue::Integer(v)) => {
@@ -215,12 +180,7 @@ pub struct Params(BTreeMap<String, ParamValue>);
 impl Params {
     /// Every knob at its default.
     pub fn defaults(specs: &[ParamSpec]) -> Self {
-        Self(
-            specs
-                .iter()
-                .map(|spec| (spec.id.to_owned(), spec.default_value()))
-                .collect(),
-        )
+        Self(specs.iter().map(|spec| (spec.id.to_owned(), spec.default_value())).collect())
     }
 
     /// Sets one knob from text, as `--set id=text` does.
@@ -230,10 +190,8 @@ impl Params {
     pub fn set(&mut self, specs: &[ParamSpec], id: &str, text: &str) -> Result<()> {
         let Some(spec) = specs.iter().find(|spec| spec.id == id) else {
             let known: Vec<_> = specs.iter().map(|spec| spec.id).collect();
-            return Err(
-                Failure::new(format!("cannot set {id}"), "there is no such parameter")
-                    .hint(format!("one of: {}", known.join(", "))),
-            );
+            return Err(Failure::new(format!("cannot set {id}"), "there is no such parameter")
+                .hint(format!("one of: {}", known.join(", "))));
         };
         self.0.insert(id.to_owned(), spec.parse(text)?);
         Ok(())
@@ -321,10 +279,7 @@ impl Params {
 }
 
 fn missing(id: &str, kind: &str) -> Failure {
-    Failure::new(
-        format!("cannot use parameter {id}"),
-        format!("there is no {kind} of that name"),
-    )
+    Failure::new(format!("cannot use parameter {id}"), format!("there is no {kind} of that name"))
 }
 
 #[cfg(test)]
@@ -333,18 +288,8 @@ mod tests {
 
     const SPECS: &[ParamSpec] = &[
         ParamSpec::integer("epochs", "Epochs", (1, 5, 100), "Passes over the data."),
-        ParamSpec::log_real(
-            "learning_rate",
-            "Learning rate",
-            (1e-5, 1e-3, 1.0),
-            "Step size.",
-        ),
-        ParamSpec::choice(
-            "activation",
-            "Activation",
-            &["relu", "tanh"],
-            "Between layers.",
-        ),
+        ParamSpec::log_real("learning_rate", "Learning rate", (1e-5, 1e-3, 1.0), "Step size."),
+        ParamSpec::choice("activation", "Activation", &["relu", "tanh"], "Between layers."),
     ];
 
     #[test]
@@ -354,18 +299,12 @@ mod tests {
         assert_eq!(params.integer("epochs"), Ok(7));
         let failure = params.set(SPECS, "epochs", "0").unwrap_err();
         assert_eq!(failure.hint, "epochs: 1 to 100");
-        assert_eq!(
-            params.integer("epochs"),
-            Ok(7),
-            "a refused value changes nothing"
-        );
+        assert_eq!(params.integer("epochs"), Ok(7), "a refused value changes nothing");
     }
 
     #[test]
     fn unknown_names_list_the_known_ones() {
-        let failure = Params::defaults(SPECS)
-            .set(SPECS, "epoch", "7")
-            .unwrap_err();
+        let failure = Params::defaults(SPECS).set(SPECS, "epoch", "7").unwrap_err();
         assert_eq!(failure.hint, "one of: epochs, learning_rate, activation");
     }
 
@@ -375,9 +314,6 @@ mod tests {
         params.set(SPECS, "learning_rate", "1").unwrap();
         let text = serde_json::to_string(&params).unwrap();
         let back: Params = serde_json::from_str(&text).unwrap();
-        assert_eq!(
-            back.completed(SPECS).unwrap().real("learning_rate"),
-            Ok(1.0)
-        );
+        assert_eq!(back.completed(SPECS).unwrap().real("learning_rate"), Ok(1.0));
     }
 }

@@ -43,11 +43,7 @@ pub struct CategoricalField {
 impl CategoricalField {
     /// Number of ids, the two reserved ones included: rows of the embedding table.
     pub fn cardinality(&self) -> usize {
-        let known = if self.hash_buckets > 0 {
-            self.hash_buckets as usize
-        } else {
-            self.values.len()
-        };
+        let known = if self.hash_buckets > 0 { self.hash_buckets as usize } else { self.values.len() };
         known + super::batch::FIRST_VALUE_ID as usize
     }
 
@@ -58,10 +54,7 @@ impl CategoricalField {
             super::batch::RARE_ID => "rare or new".to_owned(),
             id => {
                 let place = (id - super::batch::FIRST_VALUE_ID) as usize;
-                self.values
-                    .get(place)
-                    .cloned()
-                    .unwrap_or_else(|| format!("bucket {place}"))
+                self.values.get(place).cloned().unwrap_or_else(|| format!("bucket {place}"))
             }
         }
     }

@@ -108,13 +108,7 @@ impl Role {
     pub fn is_unique(self) -> bool {
         matches!(
             self,
-            Self::Label
-                | Self::Time
-                | Self::User
-                | Self::Ad
-                | Self::Weight
-                | Self::Clicks
-                | Self::Truth
+            Self::Label | Self::Time | Self::User | Self::Ad | Self::Weight | Self::Clicks | Self::Truth
         )
     }
 }
@@ -129,14 +123,11 @@ impl FromStr for Role {
     type Err = Failure;
 
     fn from_str(text: &str) -> Result<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|role| role.id() == text)
-            .ok_or_else(|| {
-                let known: Vec<_> = Self::ALL.iter().map(|role| role.id()).collect();
-                Failure::new("cannot set a role", format!("'{text}' is no role"))
-                    .hint(format!("one of: {}", known.join(", ")))
-            })
+        Self::ALL.into_iter().find(|role| role.id() == text).ok_or_else(|| {
+            let known: Vec<_> = Self::ALL.iter().map(|role| role.id()).collect();
+            Failure::new("cannot set a role", format!("'{text}' is no role"))
+                .hint(format!("one of: {}", known.join(", ")))
+        })
     }
 }
 
@@ -167,21 +158,11 @@ impl Schema {
     /// # Errors
     /// There is none; the known names are listed.
     pub fn column(&self, name: &str) -> Result<&Column> {
-        self.columns
-            .iter()
-            .find(|column| column.name == name)
-            .ok_or_else(|| {
-                let known: Vec<_> = self
-                    .columns
-                    .iter()
-                    .map(|column| column.name.as_str())
-                    .collect();
-                Failure::new(
-                    "cannot find the column",
-                    format!("the log has no column '{name}'"),
-                )
+        self.columns.iter().find(|column| column.name == name).ok_or_else(|| {
+            let known: Vec<_> = self.columns.iter().map(|column| column.name.as_str()).collect();
+            Failure::new("cannot find the column", format!("the log has no column '{name}'"))
                 .hint(format!("one of: {}", known.join(", ")))
-            })
+        })
     }
 
     /// The first column with `role`.

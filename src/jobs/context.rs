@@ -17,9 +17,7 @@ pub struct JobContext {
 
 impl fmt::Debug for JobContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("JobContext")
-            .field("progress", &self.progress)
-            .finish_non_exhaustive()
+        f.debug_struct("JobContext").field("progress", &self.progress).finish_non_exhaustive()
     }
 }
 
@@ -30,22 +28,12 @@ impl JobContext {
         warn: Arc<dyn Fn(String) + Send + Sync>,
         wake: Arc<dyn Fn() + Send + Sync>,
     ) -> Self {
-        Self {
-            cancel,
-            progress,
-            warn,
-            wake,
-        }
+        Self { cancel, progress, warn, wake }
     }
 
     /// A context that nobody watches: for tests and calls on the caller's own thread.
     pub fn detached() -> Self {
-        Self::new(
-            Arc::default(),
-            Arc::default(),
-            Arc::new(|_| {}),
-            Arc::new(|| {}),
-        )
+        Self::new(Arc::default(), Arc::default(), Arc::new(|_| {}), Arc::new(|| {}))
     }
 
     /// A context for the command line: `cancel` may be set by Ctrl-C, `warn` writes to standard error.
@@ -58,11 +46,7 @@ impl JobContext {
     /// # Errors
     /// [`Failure::cancelled`] after a stop was asked for.
     pub fn check(&self) -> Result<()> {
-        if self.is_cancelled() {
-            Err(Failure::cancelled())
-        } else {
-            Ok(())
-        }
+        if self.is_cancelled() { Err(Failure::cancelled()) } else { Ok(()) }
     }
 
     /// True after a stop was asked for: for loops that keep what they have.

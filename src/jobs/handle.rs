@@ -24,10 +24,7 @@ impl Progress {
 
     /// What the job is doing now, in words.
     pub fn stage(&self) -> String {
-        self.stage
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.stage.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(super) fn set(&self, done: u64, total: u64) {

@@ -14,10 +14,7 @@ struct Slot<T> {
 
 impl<T> Default for Latest<T> {
     fn default() -> Self {
-        Self(Arc::new(Mutex::new(Slot {
-            value: None,
-            version: 0,
-        })))
+        Self(Arc::new(Mutex::new(Slot { value: None, version: 0 })))
     }
 }
 
@@ -37,19 +34,12 @@ impl<T> Latest<T> {
 
     /// The newest value, if any was published.
     pub fn get(&self) -> Option<Arc<T>> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .value
-            .clone()
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).value.clone()
     }
 
     /// Counts publications: a reader that has seen this version has seen everything.
     pub fn version(&self) -> u64 {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .version
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).version
     }
 }
 

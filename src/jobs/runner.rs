@@ -126,13 +126,7 @@ impl<O: Send + 'static> Runner<O> {
             lanes.push((lane, sender));
             threads.push(thread);
         }
-        Ok(Self {
-            lanes,
-            events,
-            threads,
-            stop,
-            next_id: 1,
-        })
+        Ok(Self { lanes, events, threads, stop, next_id: 1 })
     }
 
     /// Queues a job on its lane.
@@ -145,28 +139,13 @@ impl<O: Send + 'static> Runner<O> {
         let (name, lane) = (job.name(), job.lane());
         let progress = Arc::new(Progress::default());
         let cancel = Arc::new(AtomicBool::new(false));
-        let ticket = Ticket {
-            id,
-            job: Box::new(job),
-            progress: Arc::clone(&progress),
-            cancel: Arc::clone(&cancel),
-        };
-        let sender = self
-            .lanes
-            .iter()
-            .find(|(l, _)| *l == lane)
-            .map(|(_, sender)| sender);
+        let ticket =
+            Ticket { id, job: Box::new(job), progress: Arc::clone(&progress), cancel: Arc::clone(&cancel) };
+        let sender = self.lanes.iter().find(|(l, _)| *l == lane).map(|(_, sender)| sender);
         match sender.map(|sender| sender.send(ticket)) {
-            Some(Ok(())) => Ok(JobHandle {
-                id,
-                name,
-                progress,
-                cancel,
-            }),
-            _ => Err(
-                Failure::new(format!("cannot start '{name}'"), "its thread has ended")
-                    .hint("save your work and start adloupe again"),
-            ),
+            Some(Ok(())) => Ok(JobHandle { id, name, progress, cancel }),
+            _ => Err(Failure::new(format!("cannot start '{name}'"), "its thread has ended")
+                .hint("save your work and start adloupe again")),
         }
     }
 
@@ -217,12 +196,7 @@ impl<O: Send + 'static> Worker<O> {
     }
 
     fn run(&self, ticket: Ticket<O>) {
-        let Ticket {
-            id,
-            job,
-            progress,
-            cancel,
-        } = ticket;
+        let Ticket { id, job, progress, cancel } = ticket;
         self.send(JobEvent::Started(id));
         let begun = Instant::now();
         let name = job.name();
@@ -262,11 +236,8 @@ fn panic_failure(name: &str, payload: &(dyn std::any::Any + Send)) -> Failure {
         .map(|text| (*text).to_owned())
         .or_else(|| payload.downcast_ref::<String>().cloned())
         .unwrap_or_else(|| "it gave no reason".to_owned());
-    Failure::new(
-        format!("'{name}' broke off"),
-        format!("an internal error: {why}"),
-    )
-    .hint("your data and models are untouched; please report this text")
+    Failure::new(format!("'{name}' broke off"), format!("an internal error: {why}"))
+        .hint("your data and models are untouched; please report this text")
 }
 
 #[cfg(test)]

@@ -20,11 +20,7 @@ impl Estimate {
     /// `value ± 1.96 standard errors`.
     pub fn normal(value: f64, standard_error: f64) -> Self {
         let half = Z_95 * standard_error;
-        Self {
-            value,
-            low: value - half,
-            high: value + half,
-        }
+        Self { value, low: value - half, high: value + half }
     }
 
     /// True when the interval does not contain `other`.
@@ -55,27 +51,15 @@ impl Rate {
     /// (an importer flags such rows) are counted in the rate and the interval is clamped to 1.
     pub fn wilson(successes: f64, trials: f64) -> Self {
         if trials <= 0.0 {
-            return Self {
-                successes,
-                trials,
-                rate: 0.0,
-                low: 0.0,
-                high: 1.0,
-            };
+            return Self { successes, trials, rate: 0.0, low: 0.0, high: 1.0 };
         }
         let rate = successes / trials;
         let p = rate.clamp(0.0, 1.0);
         let z2 = Z_95 * Z_95;
         let centre = (p + z2 / (2.0 * trials)) / (1.0 + z2 / trials);
-        let half = Z_95 / (1.0 + z2 / trials)
-            * (p * (1.0 - p) / trials + z2 / (4.0 * trials * trials)).sqrt();
-        Self {
-            successes,
-            trials,
-            rate,
-            low: (centre - half).max(0.0),
-            high: (centre + half).min(1.0),
-        }
+        let half =
+            Z_95 / (1.0 + z2 / trials) * (p * (1.0 - p) / trials + z2 / (4.0 * trials * trials)).sqrt();
+        Self { successes, trials, rate, low: (centre - half).max(0.0), high: (centre + half).min(1.0) }
     }
 
     /// False when there were no trials: show "n/a", not 0.

@@ -1,0 +1,250 @@
+//! Are the probabilities true? Log loss, normalised entropy, reliability bins, predicted against actual.
+//!
+//! Labels may be fractions and rows may have weights, as in [`ranking`](super::ranking).
+
+use super::rates::{Estimate, Rate};
+use serde::{Deserialize, Serialize};
+
+/// A group of rows with similar predictions.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct ScoreBin {
+    /// Lowest prediction in the group.
+    pub lowest: f64,
+    /// Highest prediction in the group.
+    pub highest: f64,
+    /// Weighted mean of the predictions.
+    pub predicted: f64,
+    /// What happened, with its Wilson interval.
+    pub actual: Rate,
+}
+
+/// Mean negative log likelihood in nats. `None` without rows or with a NaN.
+///
+/// A prediction is kept `f32::EPSILON` away from 0 and 1, as scikit-learn does for single precision, so one
+/// sure mistake costs 15.9 nats and not infinity.
+pub fn log_loss(predicted: &[f32], labels: &[f32], weights: &[f32]) -> Option<f64> {
+    log_loss_estimate(predicted, labels, weights).map(|estimate| estimate.value)
+}
+
+/// [`log_loss`] with the normal 95 % interval of a mean; weights count as repeated rows.
+pub fn log_loss_estimate(predicted: &[f32], labels: &[f32], weights: &[f32]) -> Option<Estimate> {
+    let (mut total, mut sum, mut squares) = (0.0, 0.0, 0.0);
+    for row in Rows::new(predicted, labels, weights) {
+        // The two outcomes of a fractional label are observations of their own.
+        for (mass, loss) in [(row.clicks(), -row.bounded().ln()), (row.others(), -(-row.bounded()).ln_1p())] {
+            total += mass;
+            sum += mass * loss;
+            squares += mass * loss * loss;
+        }
+    }
+    let value = sum / total;
+    let variance = (squares / total - value * value).max(0.0) / (total - 1.0).max(1.0);
+    (total > 0.0 && value.is_finite()).then(|| Estimate::normal(value, variance.sqrt()))
+}
+
+/// Log loss over the entropy of the average click rate (He et al., ADKDD 2014): below 1 beats a constant.
+///
+/// `None` when all labels are equal (no entropy to compare with).
+pub fn normalized_entropy(predicted: &[f32], labels: &[f32], weights: &[f32]) -> Option<f64> {
+    let loss = log_loss(predicted, labels, weights)?;
+    let (mut clicks, mut total) = (0.0, 0.0);
+    for row in Rows::new(predicted, labels, weights) {
+        clicks += row.clicks();
+        total += row.weight;
+    }
+    let rate = clicks / total;
+    let entropy = -(rate * rate.ln() + (1.0 - rate) * (-rate).ln_1p());
+    (rate > 0.0 && rate < 1.0).then(|| loss / entropy)
+}
+
+/// Expected calibration error over `bins` groups of equal weight: `Σ share · |predicted - actual|`.
+///
+/// `None` without rows or with a NaN.
+pub fn ece(predicted: &[f32], labels: &[f32], weights: &[f32], bins: usize) -> Option<f64> {
+    let groups = reliability(predicted, labels, weights, bins)?;
+    let total: f64 = groups.iter().map(|bin| bin.actual.trials).sum();
+    let gap: f64 = groups.iter().map(|bin| bin.actual.trials * (bin.predicted - bin.actual.rate).abs()).sum();
+    Some(gap / total)
+}
+
+/// Rows in at most `bins` groups of about equal weight by rising prediction.
+///
+/// Equal predictions stay together, so the groups do not depend on the order of the rows; many ties give
+/// fewer groups. `None` without rows or with a NaN.
+pub fn reliability(predicted: &[f32], labels: &[f32], weights: &[f32], bins: usize) -> Option<Vec<ScoreBin>> {
+    let mut rows: Vec<Row> = Rows::new(predicted, labels, weights).collect();
+    let total: f64 = rows.iter().map(|row| row.weight).sum();
+    if total.is_nan() || total <= 0.0 || rows.iter().any(|row| row.predicted.is_nan()) {
+        return None;
+    }
+    rows.sort_unstable_by(|a, b| a.predicted.total_cmp(&b.predicted));
+    let mut groups: Vec<(usize, Gathered)> = Vec::new();
+    let mut before = 0.0;
+    for ties in rows.chunk_by(|a, b| a.predicted == b.predicted) {
+        let place = ((before * bins as f64 / total) as usize).min(bins.saturating_sub(1));
+        before += ties.iter().map(|row| row.weight).sum::<f64>();
+        match groups.last_mut() {
+            Some((last, gathered)) if *last == place => gathered.add(ties),
+            _ => {
+                let mut gathered = Gathered::default();
+                gathered.add(ties);
+                groups.push((place, gathered));
+            }
+        }
+    }
+    let filled = groups.iter().filter(|(_, gathered)| gathered.weight > 0.0);
+    Some(filled.map(|(_, gathered)| gathered.bin()).collect())
+}
+
+/// Predicted clicks over actual clicks. The predictions are taken as given; the interval is that of the
+/// actual rate (Wilson), turned over. `None` without a click or without rows.
+pub fn predicted_over_actual(predicted: &[f32], labels: &[f32], weights: &[f32]) -> Option<Estimate> {
+    let (mut expected, mut clicks, mut total) = (0.0, 0.0, 0.0);
+    for row in Rows::new(predicted, labels, weights) {
+        expected += row.weight * row.predicted;
+        clicks += row.clicks();
+        total += row.weight;
+    }
+    let actual = Rate::wilson(clicks, total);
+    (clicks > 0.0 && expected.is_finite()).then(|| Estimate {
+        value: expected / clicks,
+        low: expected / (total * actual.high),
+        high: expected / (total * actual.low),
+    })
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Row {
+    predicted: f64,
+    label: f64,
+    weight: f64,
+}
+
+impl Row {
+    fn clicks(&self) -> f64 {
+        self.weight * self.label
+    }
+
+    fn others(&self) -> f64 {
+        self.weight * (1.0 - self.label)
+    }
+
+    fn bounded(&self) -> f64 {
+        let edge = f64::from(f32::EPSILON);
+        self.predicted.clamp(edge, 1.0 - edge)
+    }
+}
+
+/// The three slices row by row.
+struct Rows<'a> {
+    pairs: std::iter::Enumerate<std::iter::Zip<std::slice::Iter<'a, f32>, std::slice::Iter<'a, f32>>>,
+    weights: &'a [f32],
+}
+
+impl<'a> Rows<'a> {
+    fn new(predicted: &'a [f32], labels: &'a [f32], weights: &'a [f32]) -> Self {
+        Self { pairs: predicted.iter().zip(labels).enumerate(), weights }
+    }
+}
+
+impl Iterator for Rows<'_> {
+    type Item = Row;
+
+    fn next(&mut self) -> Option<Row> {
+        let (place, (&predicted, &label)) = self.pairs.next()?;
+        Some(Row {
+            predicted: f64::from(predicted),
+            label: f64::from(label).clamp(0.0, 1.0),
+            weight: self.weights.get(place).map_or(1.0, |&w| f64::from(w)),
+        })
+    }
+}
+
+#[derive(Debug, Default)]
+struct Gathered {
+    lowest: Option<f64>,
+    highest: f64,
+    predicted: f64,
+    clicks: f64,
+    weight: f64,
+}
+
+impl Gathered {
+    fn add(&mut self, rows: &[Row]) {
+        for row in rows {
+            self.lowest = self.lowest.or(Some(row.predicted));
+            self.highest = row.predicted;
+            self.predicted += row.weight * row.predicted;
+            self.clicks += row.clicks();
+            self.weight += row.weight;
+        }
+    }
+
+    fn bin(&self) -> ScoreBin {
+        ScoreBin {
+            lowest: self.lowest.unwrap_or(self.highest),
+            highest: self.highest,
+            predicted: self.predicted / self.weight,
+            actual: Rate::wilson(self.clicks, self.weight),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::test_data::{close, distinct, scored};
+    use super::*;
+
+    #[test]
+    fn log_loss_matches_scikit_learn() {
+        let (scores, labels, weights) = scored();
+        // scikit-learn 1.9.1: log_loss on the rows of `test_data`; it takes the logarithms in single precision.
+        close(log_loss(&scores, &labels, &[]), SKLEARN_LOSS, 1e-7);
+        close(log_loss(&scores, &labels, &weights), SKLEARN_LOSS_WEIGHTED, 1e-7);
+    }
+
+    #[test]
+    fn log_loss_stays_finite_for_a_sure_mistake() {
+        close(log_loss(&[0.0], &[1.0], &[]), 15.942_385_152, 1e-6);
+        assert_eq!(log_loss(&[], &[], &[]), None);
+        assert_eq!(log_loss(&[f32::NAN], &[1.0], &[]), None);
+    }
+
+    #[test]
+    fn a_constant_at_the_base_rate_has_entropy_one() {
+        let labels = [1.0, 0.0, 0.0, 0.0];
+        close(normalized_entropy(&[0.25; 4], &labels, &[]), 1.0, 1e-7);
+        assert_eq!(normalized_entropy(&[0.5; 2], &[1.0, 1.0], &[]), None);
+    }
+
+    #[test]
+    fn ece_matches_numpy_on_distinct_scores() {
+        let (scores, labels) = distinct();
+        // numpy: argsort, array_split into 10, sum of |mean p - mean y| * n_bin / n.
+        close(ece(&scores, &labels, &[], 10), NUMPY_ECE, 1e-7);
+        let bins = reliability(&scores, &labels, &[], 10).unwrap();
+        assert!(bins.iter().all(|bin| bin.actual.trials == 50.0), "{bins:?}");
+    }
+
+    #[test]
+    fn ties_stay_in_one_bin_whatever_the_order() {
+        let bins = reliability(&[0.3; 7], &[1.0; 7], &[], 5).unwrap();
+        assert_eq!((bins.len(), bins[0].actual.trials), (1, 7.0));
+    }
+
+    #[test]
+    fn predicted_over_actual_turns_wilson_over() {
+        let mut labels = vec![0.0; 100];
+        labels[..10].fill(1.0);
+        let ratio = predicted_over_actual(&[0.12; 100], &labels, &[]).unwrap();
+        assert!((ratio.value - 1.2).abs() < 1e-6);
+        // Wilson for 10 of 100 is (0.0552, 0.1744) (statsmodels).
+        assert!((ratio.low - 12.0 / 17.436_602).abs() < 1e-5, "{ratio:?}");
+        assert!((ratio.high - 12.0 / 5.522_913).abs() < 1e-5, "{ratio:?}");
+        assert_eq!(predicted_over_actual(&[0.1], &[0.0], &[]), None);
+    }
+
+    const SKLEARN_LOSS: f64 = 0.499_897_956_848_144_5;
+    const SKLEARN_LOSS_WEIGHTED: f64 = 0.510_564_536_840_708_1;
+    const NUMPY_ECE: f64 = 0.175_25;
+}
