@@ -7,6 +7,7 @@
 pub mod batch;
 pub mod dataset;
 pub mod encode;
+pub mod export;
 pub mod frame;
 pub mod importers;
 pub mod schema;

@@ -1,0 +1,137 @@
+//! How does a table leave the program? As Parquet, CSV or JSON lines, chosen by the ending of its name.
+
+use crate::base::failure::Explain;
+use crate::base::files::write_atomically;
+use crate::base::{Failure, Result};
+use polars::prelude::{
+    Column, CsvWriter, DataFrame, JsonFormat, JsonWriter, NamedFrom, ParquetWriter, SerWriter, Series,
+};
+use std::io::Write;
+use std::path::Path;
+
+/// One column of a table to write.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ExportColumn {
+    /// Its name in the file.
+    pub name: String,
+    /// Its cells, one a row.
+    pub cells: ExportCells,
+}
+
+/// The cells of a column.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ExportCells {
+    /// Texts.
+    Text(Vec<String>),
+    /// Real numbers.
+    Real(Vec<f64>),
+    /// Whole numbers.
+    Integer(Vec<i64>),
+}
+
+/// Writes a table; the ending of `path` (`.parquet`, `.csv`, `.jsonl` or `.ndjson`) chooses the format. A file
+/// that was there before is replaced only by a whole new one.
+///
+/// # Errors
+/// An unknown ending, columns of different lengths or with the same name, or what the disk answers.
+pub fn write_table(path: &Path, columns: Vec<ExportColumn>) -> Result<()> {
+    let format = TableFormat::of(path)?;
+    let columns = columns.into_iter().map(into_polars).collect();
+    let mut frame = DataFrame::new_infer_height(columns)
+        .explain("cannot make the table")
+        .map_err(|failure| failure.at(path.display()))?;
+    write_atomically(path, |out| write_frame(out, &mut frame, format))
+}
+
+/// The formats in which tables are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::data) enum TableFormat {
+    Parquet,
+    Csv,
+    JsonLines,
+}
+
+impl TableFormat {
+    /// The format that the ending of `path` stands for.
+    pub(in crate::data) fn of(path: &Path) -> Result<Self> {
+        let ending =
+            path.extension().map(|ending| ending.to_string_lossy().to_lowercase()).unwrap_or_default();
+        match ending.as_str() {
+            "parquet" | "pq" => Ok(Self::Parquet),
+            "csv" => Ok(Self::Csv),
+            "jsonl" | "ndjson" => Ok(Self::JsonLines),
+            _ => {
+                Err(Failure::new("cannot write the table", format!("'.{ending}' stands for no known format"))
+                    .at(path.display())
+                    .hint("a name that ends in .parquet, .csv or .jsonl"))
+            }
+        }
+    }
+}
+
+/// Writes a polars frame in `format`.
+pub(in crate::data) fn write_frame(
+    out: &mut impl Write,
+    frame: &mut DataFrame,
+    format: TableFormat,
+) -> Result<()> {
+    match format {
+        TableFormat::Parquet => ParquetWriter::new(out).finish(frame).map(|_bytes| ()),
+        TableFormat::Csv => CsvWriter::new(out).finish(frame),
+        TableFormat::JsonLines => JsonWriter::new(out).with_json_format(JsonFormat::JsonLines).finish(frame),
+    }
+    .explain("cannot write the table")
+}
+
+fn into_polars(column: ExportColumn) -> Column {
+    let name = column.name.into();
+    let series = match column.cells {
+        ExportCells::Text(cells) => Series::new(name, cells),
+        ExportCells::Real(cells) => Series::new(name, cells),
+        ExportCells::Integer(cells) => Series::new(name, cells),
+    };
+    series.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use polars::prelude::{ParquetReader, SerReader};
+
+    fn table() -> Vec<ExportColumn> {
+        vec![
+            ExportColumn { name: "ad".into(), cells: ExportCells::Text(vec!["a,b".into(), "运动".into()]) },
+            ExportColumn { name: "p_click".into(), cells: ExportCells::Real(vec![0.25, 0.5]) },
+            ExportColumn { name: "row".into(), cells: ExportCells::Integer(vec![1, 2]) },
+        ]
+    }
+
+    #[test]
+    fn every_format_holds_what_was_given() {
+        let folder = tempfile::tempdir().unwrap();
+        let csv = folder.path().join("t.csv");
+        write_table(&csv, table()).unwrap();
+        assert_eq!(std::fs::read_to_string(&csv).unwrap(), "ad,p_click,row\n\"a,b\",0.25,1\n运动,0.5,2\n");
+        let lines = folder.path().join("t.jsonl");
+        write_table(&lines, table()).unwrap();
+        assert_eq!(
+            std::fs::read_to_string(&lines).unwrap(),
+            "{\"ad\":\"a,b\",\"p_click\":0.25,\"row\":1}\n{\"ad\":\"运动\",\"p_click\":0.5,\"row\":2}\n"
+        );
+        let parquet = folder.path().join("t.parquet");
+        write_table(&parquet, table()).unwrap();
+        let read = ParquetReader::new(std::fs::File::open(&parquet).unwrap()).finish().unwrap();
+        assert_eq!(read.shape(), (2, 3));
+    }
+
+    #[test]
+    fn unequal_columns_and_unknown_endings_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut uneven = table();
+        uneven[2].cells = ExportCells::Integer(vec![1]);
+        assert!(write_table(&folder.path().join("t.csv"), uneven).is_err());
+        let failure = write_table(&folder.path().join("t.xlsx"), table()).unwrap_err();
+        assert!(failure.hint.contains(".parquet"), "{failure}");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+}
