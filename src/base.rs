@@ -6,3 +6,4 @@ pub mod params;
 pub mod rng;
 
 pub use failure::{Failure, Result};
+pub use params::Params;

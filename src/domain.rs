@@ -1,1 +1,9 @@
 //! The nouns of ad targeting, with their units. Pure data and the rules that need no log.
+
+pub mod campaign;
+pub mod creative;
+pub mod money;
+
+pub use campaign::Campaign;
+pub use creative::{Creative, CreativeLibrary};
+pub use money::Pricing;

@@ -16,6 +16,7 @@
 //!  0  base      gpu                   failures, params, randomness; wgpu draw passes without ads or egui
 //! ```
 
+pub mod auctions;
 pub mod base;
 pub mod data;
 pub mod domain;
