@@ -23,3 +23,6 @@ pub mod domain;
 pub mod headless;
 pub mod jobs;
 pub mod metrics;
+pub mod session;
+pub mod tasks;
+pub mod ui;

@@ -1,0 +1,28 @@
+//! What changes only how we look?
+
+use crate::base::Result;
+use crate::session::{Purpose, Session};
+
+/// Panels, theme, notices, jobs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ViewCommand {
+    /// Shows the panel of that id.
+    Show(&'static str),
+    /// Dark or light.
+    SetDark(bool),
+    /// Puts a notice away.
+    Dismiss(usize),
+    /// Stops the job of a purpose.
+    Cancel(Purpose),
+}
+
+#[allow(clippy::unnecessary_wraps, reason = "every area's handler has the same shape")]
+pub(super) fn apply(session: &mut Session, command: ViewCommand) -> Result<()> {
+    match command {
+        ViewCommand::Show(panel) => panel.clone_into(&mut session.workspace.panel),
+        ViewCommand::SetDark(dark) => session.workspace.dark = dark,
+        ViewCommand::Dismiss(index) => session.notices.dismiss(index),
+        ViewCommand::Cancel(purpose) => session.jobs.stop(purpose),
+    }
+    Ok(())
+}

@@ -1,0 +1,152 @@
+//! What runs in the background, and for what purpose?
+//!
+//! At most one live job a [`Purpose`]: a new request supersedes the old one, whose handle is dropped,
+//! which cancels it.
+
+use crate::base::Result;
+use crate::jobs::{Job, JobEvent, JobHandle, JobId, Runner};
+use crate::tasks::Output;
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+/// What a job is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Purpose {
+    /// Read a log and profile it.
+    Import,
+    /// Encode a log for models.
+    Encode,
+    /// Rates by segment.
+    Segment,
+    /// Fit a model.
+    Train,
+    /// Curves of a model on a split.
+    Evaluate,
+    /// Points of an embedding table.
+    Project,
+    /// Attention of a model.
+    Explain,
+    /// Auctions for an audience.
+    Simulate,
+    /// Write a model or a report.
+    Save,
+}
+
+/// A job that is queued or runs.
+#[derive(Debug)]
+pub struct Running {
+    /// What it is for.
+    pub purpose: Purpose,
+    /// Cancels when dropped.
+    pub handle: JobHandle,
+    /// When it left the queue; `None` while it waits.
+    pub since: Option<Instant>,
+}
+
+/// A job that is over.
+#[derive(Debug, Clone)]
+pub struct Finished {
+    /// What it called itself.
+    pub name: String,
+    /// How long it ran.
+    pub took: Duration,
+}
+
+/// The jobs of a session.
+pub struct JobTable {
+    runner: Runner<Output>,
+    running: Vec<Running>,
+    finished: VecDeque<Finished>,
+    names: Vec<(JobId, String)>,
+}
+
+/// Ends remembered for the Activity panel.
+const FINISHED_KEPT: usize = 200;
+
+impl JobTable {
+    pub(super) fn new(wake: impl Fn() + Send + Sync + 'static) -> Result<Self> {
+        Ok(Self {
+            runner: Runner::new(wake)?,
+            running: Vec::new(),
+            finished: VecDeque::new(),
+            names: Vec::new(),
+        })
+    }
+
+    /// Starts a job; one that runs for the same purpose is cancelled.
+    ///
+    /// # Errors
+    /// The worker thread is gone.
+    pub fn start(&mut self, purpose: Purpose, job: impl Job<Output = Output>) -> Result<()> {
+        self.cancel(purpose);
+        let handle = self.runner.submit(job)?;
+        self.names.push((handle.id, handle.name.clone()));
+        self.running.push(Running { purpose, handle, since: None });
+        Ok(())
+    }
+
+    /// Cancels the job of a purpose, if one runs; its answer is dropped.
+    pub fn cancel(&mut self, purpose: Purpose) {
+        self.running.retain(|running| running.purpose != purpose);
+    }
+
+    /// Asks the job of a purpose to stop and still takes its answer: for jobs that hand over what they have.
+    pub fn stop(&mut self, purpose: Purpose) {
+        for running in self.running.iter().filter(|running| running.purpose == purpose) {
+            running.handle.cancel();
+        }
+    }
+
+    /// The live job of a purpose.
+    pub fn of(&self, purpose: Purpose) -> Option<&Running> {
+        self.running.iter().find(|running| running.purpose == purpose)
+    }
+
+    /// All live jobs in order of submission.
+    pub fn running(&self) -> &[Running] {
+        &self.running
+    }
+
+    /// True while anything is queued or runs.
+    pub fn any_running(&self) -> bool {
+        !self.running.is_empty()
+    }
+
+    /// What ended lately, newest first.
+    pub fn finished(&self) -> impl Iterator<Item = &Finished> {
+        self.finished.iter().rev()
+    }
+
+    pub(super) fn try_event(&self) -> Option<JobEvent<Output>> {
+        self.runner.try_event()
+    }
+
+    pub(super) fn wait_event(&self, limit: Duration) -> Option<JobEvent<Output>> {
+        self.runner.wait_event(limit)
+    }
+
+    pub(super) fn started(&mut self, id: JobId) {
+        for running in self.running.iter_mut().filter(|running| running.handle.id == id) {
+            running.since = Some(Instant::now());
+        }
+    }
+
+    pub(super) fn name_of(&self, id: JobId) -> String {
+        let known = self.names.iter().find(|(known, _)| *known == id);
+        known.map_or_else(String::new, |(_, name)| name.clone())
+    }
+
+    /// Notes an end. False when the job had been superseded or cancelled by then.
+    pub(super) fn ended(&mut self, id: JobId, took: Duration) -> bool {
+        let name = self.name_of(id);
+        self.names.retain(|(known, _)| *known != id);
+        let before = self.running.len();
+        self.running.retain(|running| running.handle.id != id);
+        let current = self.running.len() < before;
+        self.finished.push_back(Finished { name, took });
+        if self.finished.len() > FINISHED_KEPT {
+            self.finished.pop_front();
+        }
+        current
+    }
+}

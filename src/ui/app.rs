@@ -1,0 +1,151 @@
+//! What does eframe call? News in, one frame out, commands applied after it.
+
+use super::dialogs::{DialogRequest, Dialogs};
+use super::panels::{self, Panel};
+use super::{PanelContext, Theme, fonts, shell};
+use crate::base::{Failure, Result};
+use crate::session::{Command, Session, Workspace};
+
+/// The key of the remembered [`Workspace`] in eframe's storage.
+const WORKSPACE_KEY: &str = "workspace";
+
+/// The application behind the window, the tour and the picture tests.
+pub struct AdloupeApp {
+    /// The state; tests and the tour drive it through commands.
+    pub session: Session,
+    panels: Vec<Box<dyn Panel>>,
+    theme: Theme,
+    adapter: String,
+    dialogs: Dialogs,
+}
+
+impl AdloupeApp {
+    /// An application whose first commands are `commands` (the file named on the command line).
+    ///
+    /// # Errors
+    /// No worker threads, or a broken theme.
+    pub fn new(context: &eframe::CreationContext<'_>, commands: Vec<Command>) -> Result<Self> {
+        let workspace: Workspace =
+            context.storage.and_then(|storage| eframe::get_value(storage, WORKSPACE_KEY)).unwrap_or_default();
+        let wake = context.egui_ctx.clone();
+        let session = Session::new(workspace, move || wake.request_repaint())?;
+        let theme = Theme::load(session.workspace.dark)?;
+        fonts::install(&context.egui_ctx);
+        theme.apply(&context.egui_ctx);
+        let adapter = context.wgpu_render_state.as_ref().map_or_else(
+            || "no graphics adapter".to_owned(),
+            |state| {
+                let info = state.adapter.get_info();
+                format!("{} ({:?}, {:?})", info.name, info.device_type, info.backend)
+            },
+        );
+        let mut app = Self { session, panels: panels::all(), theme, adapter, dialogs: Dialogs::default() };
+        for command in commands {
+            app.session.apply(command);
+        }
+        Ok(app)
+    }
+
+    /// Takes in the workers' news and dropped files.
+    fn take_news(&mut self, context: &egui::Context) {
+        self.session.absorb();
+        if let Some(command) = self.dialogs.take() {
+            self.session.apply(command);
+        }
+        let dropped = context.input(|input| input.raw.dropped_files.clone());
+        for path in dropped.into_iter().map(|file| file.path().to_path_buf()) {
+            self.session.apply(shell::open_command(path));
+        }
+    }
+
+    fn follow_theme(&mut self, context: &egui::Context) -> Result<()> {
+        if self.theme.dark != self.session.workspace.dark {
+            self.theme = Theme::load(self.session.workspace.dark)?;
+            self.theme.apply(context);
+        }
+        Ok(())
+    }
+
+    /// Draws one frame and applies what it asked for.
+    pub fn show(&mut self, ui: &mut egui::Ui) {
+        if let Err(failure) = self.follow_theme(ui.ctx()) {
+            self.session.notices.failed(&failure);
+        }
+        let mut commands = Vec::new();
+        let mut questions: Vec<DialogRequest> = Vec::new();
+        let mut cx = PanelContext::new(&self.session, &self.theme, &mut commands, &mut questions);
+        shell::draw(ui, &mut cx, &mut self.panels, &self.adapter);
+        for question in questions {
+            if let Err(failure) = self.dialogs.ask(question, ui.ctx()) {
+                self.session.notices.failed(&failure);
+            }
+        }
+        let asked = !commands.is_empty();
+        for command in commands {
+            self.session.apply(command);
+        }
+        if asked {
+            ui.ctx().request_repaint();
+        }
+    }
+}
+
+impl eframe::App for AdloupeApp {
+    fn logic(&mut self, context: &egui::Context, _frame: &mut eframe::Frame) {
+        self.take_news(context);
+    }
+
+    fn ui(&mut self, ui: &mut egui::Ui, _frame: &mut eframe::Frame) {
+        self.show(ui);
+    }
+
+    fn save(&mut self, storage: &mut dyn eframe::Storage) {
+        eframe::set_value(storage, WORKSPACE_KEY, &self.session.workspace);
+    }
+}
+
+/// Opens the window and returns when it is closed.
+///
+/// # Errors
+/// No display, or no graphics adapter: both say what to do.
+pub fn run_window(commands: Vec<Command>) -> Result<()> {
+    check_display()?;
+    let options = eframe::NativeOptions {
+        renderer: eframe::Renderer::Wgpu,
+        viewport: egui::ViewportBuilder::default()
+            .with_title("adloupe")
+            .with_app_id("adloupe")
+            .with_inner_size([1280.0, 800.0])
+            .with_min_inner_size([900.0, 560.0])
+            .with_drag_and_drop(true),
+        // `fonts` installs a provider that prefers Chinese forms.
+        system_font_fallback: false,
+        ..Default::default()
+    };
+    let made = eframe::run_native(
+        "adloupe",
+        options,
+        Box::new(|context| Ok(Box::new(AdloupeApp::new(context, commands)?))),
+    );
+    made.map_err(|error| {
+        Failure::new("cannot open the window", error).hint(
+            "install a graphics driver or the software one (Debian/Ubuntu: mesa-vulkan-drivers, Fedora: \
+             mesa-vulkan-drivers, Arch: vulkan-swrast); `sh assets/setup.sh` does that",
+        )
+    })
+}
+
+#[cfg(all(unix, not(target_os = "macos")))]
+fn check_display() -> Result<()> {
+    let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    if set("DISPLAY") || set("WAYLAND_DISPLAY") || set("WAYLAND_SOCKET") {
+        return Ok(());
+    }
+    Err(Failure::new("cannot open the window", "this machine has no display (DISPLAY and WAYLAND_DISPLAY are not set)")
+        .hint("`xvfb-run -a adloupe` for a window without a screen, or `adloupe tour --out DIR` for pictures of every panel"))
+}
+
+#[cfg(not(all(unix, not(target_os = "macos"))))]
+fn check_display() -> Result<()> {
+    Ok(())
+}

@@ -1,0 +1,27 @@
+//! Which views are there? The [`Panel`] trait and the list of all panels.
+//!
+//! A new panel is one file and one line in [`all`]; navigation, empty states and screenshot tests follow.
+
+pub mod activity;
+
+use super::PanelContext;
+
+/// One view of the session.
+pub trait Panel {
+    /// Stable name: in files, commands and screenshots.
+    fn id(&self) -> &'static str;
+
+    /// The words in the navigation.
+    fn title(&self) -> &'static str;
+
+    /// What a person finds there, in one sentence: the tooltip of the navigation.
+    fn summary(&self) -> &'static str;
+
+    /// Draws itself.
+    fn ui(&mut self, ui: &mut egui::Ui, cx: &mut PanelContext<'_>);
+}
+
+/// All panels in the order of the navigation, which is the order of the work.
+pub fn all() -> Vec<Box<dyn Panel>> {
+    vec![Box::new(activity::ActivityPanel)]
+}

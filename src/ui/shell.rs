@@ -1,0 +1,72 @@
+//! What surrounds every panel? Top bar, navigation, notices, status bar.
+
+use super::panels::Panel;
+use super::{PanelContext, widgets};
+use crate::session::{Command, commands::ViewCommand};
+use egui::{RichText, Ui};
+use std::path::PathBuf;
+
+/// Draws the whole window around the panel in view.
+pub fn draw(ui: &mut Ui, cx: &mut PanelContext<'_>, panels: &mut [Box<dyn Panel>], adapter: &str) {
+    let line = egui::Frame::new().fill(cx.theme.panel).inner_margin(egui::Margin::symmetric(12, 6));
+    egui::Panel::top("top bar").frame(line).show(ui, |ui| top_bar(ui, cx));
+    egui::Panel::bottom("status bar").frame(line).show(ui, |ui| status_bar(ui, cx, adapter));
+    egui::Panel::left("navigation")
+        .frame(line)
+        .resizable(false)
+        .exact_size(138.0)
+        .show(ui, |ui| navigation(ui, cx, panels));
+    let ground = egui::Frame::new().fill(cx.theme.background).inner_margin(14);
+    egui::CentralPanel::default().frame(ground).show(ui, |ui| {
+        widgets::notices::notice_bars(ui, cx);
+        let shown = cx.session.workspace.panel.clone();
+        let at = panels.iter().position(|panel| panel.id() == shown).unwrap_or(0);
+        if let Some(panel) = panels.get_mut(at) {
+            ui.push_id(panel.id(), |ui| panel.ui(ui, cx));
+        }
+    });
+}
+
+/// The command that opens a dropped or named file.
+pub fn open_command(_path: PathBuf) -> Command {
+    Command::View(ViewCommand::Show("activity"))
+}
+
+fn top_bar(ui: &mut Ui, cx: &mut PanelContext<'_>) {
+    ui.horizontal(|ui| {
+        ui.label(RichText::new("adloupe").size(18.0).strong().color(cx.theme.accent));
+        ui.separator();
+        ui.weak("no log open");
+        ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
+            let dark = cx.session.workspace.dark;
+            let word = if dark { "Light" } else { "Dark" };
+            if ui.button(word).on_hover_text("Switch between dark and light").clicked() {
+                cx.send(Command::View(ViewCommand::SetDark(!dark)));
+            }
+        });
+    });
+}
+
+fn navigation(ui: &mut Ui, cx: &mut PanelContext<'_>, panels: &[Box<dyn Panel>]) {
+    ui.with_layout(egui::Layout::top_down_justified(egui::Align::LEFT), |ui| {
+        for panel in panels {
+            let shown = cx.session.workspace.panel == panel.id();
+            let button = egui::Button::selectable(shown, panel.title());
+            if ui.add(button).on_hover_text(panel.summary()).clicked() {
+                cx.send(Command::View(ViewCommand::Show(panel.id())));
+            }
+        }
+    });
+}
+
+fn status_bar(ui: &mut Ui, cx: &mut PanelContext<'_>, adapter: &str) {
+    ui.horizontal(|ui| {
+        widgets::job_strip::job_strip(ui, cx);
+        if !cx.session.jobs.any_running() {
+            ui.weak("Ready");
+        }
+        ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
+            ui.weak(format!("drawing on {adapter}"));
+        });
+    });
+}

@@ -1,0 +1,62 @@
+//! What do several panels share? Small parts with no state of their own.
+
+pub mod empty_state;
+pub mod job_strip;
+pub mod metric_card;
+pub mod notices;
+
+use super::Theme;
+use egui::{RichText, Ui};
+pub use empty_state::empty_state;
+pub use metric_card::metric_card;
+
+/// The title of a panel with one sentence under it.
+pub fn heading(ui: &mut Ui, theme: &Theme, title: &str, summary: &str) {
+    ui.label(RichText::new(title).size(20.0).strong().color(theme.text));
+    ui.label(RichText::new(summary).color(theme.weak_text));
+    ui.add_space(6.0);
+}
+
+/// The one main button of a panel: filled with the accent.
+pub fn main_button(ui: &mut Ui, theme: &Theme, text: &str) -> egui::Response {
+    ui.add(egui::Button::new(RichText::new(text).color(theme.on_accent).strong()).fill(theme.accent))
+}
+
+/// `12 345 678`: thin groups of three, for counts.
+pub fn grouped(count: f64) -> String {
+    let digits = format!("{:.0}", count.abs());
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place) % 3 == 0 {
+            text.push('\u{2009}');
+        }
+        text.push(digit);
+    }
+    if count < -0.5 { format!("-{text}") } else { text }
+}
+
+/// A rate with its interval in percent: `4.21 % (4.05 to 4.37)`; `n/a` without trials.
+pub fn percent_with_interval(rate: &crate::metrics::Rate) -> String {
+    if rate.is_known() {
+        format!("{:.2} % ({:.2} to {:.2})", 100.0 * rate.rate, 100.0 * rate.low, 100.0 * rate.high)
+    } else {
+        "n/a".to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_are_grouped_by_three() {
+        assert_eq!(grouped(0.0), "0");
+        assert_eq!(grouped(1_234_567.0), "1\u{2009}234\u{2009}567");
+        assert_eq!(grouped(-1_000.0), "-1\u{2009}000");
+    }
+
+    #[test]
+    fn a_rate_without_trials_is_not_zero() {
+        assert_eq!(percent_with_interval(&crate::metrics::Rate::wilson(0.0, 0.0)), "n/a");
+    }
+}
