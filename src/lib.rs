@@ -22,6 +22,7 @@ pub mod data;
 pub mod domain;
 pub mod headless;
 pub mod jobs;
+pub mod market;
 pub mod metrics;
 pub mod session;
 pub mod tasks;

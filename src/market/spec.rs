@@ -1,0 +1,290 @@
+//! What is to be simulated? The file that `adloupe simulate` reads and the Slots panel exports.
+//!
+//! ```json
+//! {
+//!   "log": "sample_data/log.parquet",
+//!   "model": {"train": {"kind": "deep_fm"}},
+//!   "audience": "city = '上海'",
+//!   "slots": [1.0, 0.6],
+//!   "requests": 100000,
+//!   "seed": 7,
+//!   "clicks": "auto",
+//!   "campaigns": [
+//!     {"name": "tea", "ads": ["a1", "a2"], "bid_micros": 5000000, "budget_micros": 20000000},
+//!     {"name": "shoes", "ads": ["a7"], "bid_micros": 400000, "pricing": "cpc", "targeting": "hour >= 18"}
+//!   ],
+//!   "baseline": {"reserve_cpm_micros": 500000},
+//!   "what_if": {
+//!     "reserve_cpm_micros": 500000,
+//!     "shifts": [{"where": "age_band = '18-24'", "factor": 2.0}],
+//!     "edits": [{"column": "device", "value": "ios"}],
+//!     "auction": {"id": "first_price"}
+//!   }
+//! }
+//! ```
+//! Paths are relative to the spec's own folder. Everything but `log` and `model` may be left out.
+
+use crate::auctions;
+use crate::base::{Failure, Params, Result};
+use crate::domain::Campaign;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// One simulation, complete.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MarketSpec {
+    /// The log that the audience is drawn from.
+    pub log: PathBuf,
+    /// Who predicts pCTR.
+    pub model: ModelSource,
+    /// The segment that asks for pages, as text; empty: everyone in the log.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub audience: String,
+    /// How many rows of the audience stand for it (drawn with the seed when there are more).
+    #[serde(default = "default_pool_rows")]
+    pub pool_rows: usize,
+    /// Who bids; empty: the campaigns of the log.
+    #[serde(default)]
+    pub campaigns: Vec<Campaign>,
+    /// How often each slot of a page is looked at, relative to the first. One entry a slot.
+    #[serde(default = "default_slots")]
+    pub slots: Vec<f64>,
+    /// Pages asked for.
+    #[serde(default = "default_requests")]
+    pub requests: u64,
+    /// Same seed, same luck.
+    #[serde(default)]
+    pub seed: u64,
+    /// Where clicks come from.
+    #[serde(default)]
+    pub clicks: ClickSource,
+    /// The world as it is.
+    #[serde(default)]
+    pub baseline: Scenario,
+    /// The world as it might be; absent: the baseline alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub what_if: Option<Scenario>,
+}
+
+/// Who predicts pCTR.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum ModelSource {
+    /// A saved model.
+    Folder(PathBuf),
+    /// A model to train on the log first.
+    Train {
+        /// Id of the model kind, as `adloupe models` lists them.
+        kind: String,
+        /// Passes over the training rows; absent: the kind's default.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        epochs: Option<u32>,
+    },
+}
+
+/// Where clicks come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClickSource {
+    /// The true click probability where the log knows it (sample data), the model otherwise.
+    #[default]
+    Auto,
+    /// The true click probability of sample data; refused for other logs.
+    Truth,
+    /// The trained model itself.
+    Model,
+}
+
+/// A world: who comes, what they are like, and how slots are sold.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Scenario {
+    /// Nobody buys for less, in micros per thousand impressions.
+    pub reserve_cpm_micros: i64,
+    /// The pricing rule.
+    pub auction: AuctionChoice,
+    /// Changes of the audience's mix.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub shifts: Vec<Shift>,
+    /// Changes of every user in the audience (of the one user, if the audience is one).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub edits: Vec<Edit>,
+}
+
+/// A pricing rule with its knobs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AuctionChoice {
+    /// Id in [`auctions::AUCTIONS`].
+    pub id: String,
+    /// Its knobs; what is missing takes its default.
+    #[serde(skip_serializing_if = "is_empty")]
+    pub params: Params,
+}
+
+/// Multiplies the weight of a part of the audience.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Shift {
+    /// The part, as a segment's text.
+    #[serde(rename = "where")]
+    pub segment: String,
+    /// 2 doubles its weight, 0 removes it. Factors of overlapping parts multiply.
+    pub factor: f64,
+}
+
+/// Replaces a column's value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Edit {
+    /// Column of the log.
+    pub column: String,
+    /// The new value, as it is written in the log.
+    pub value: String,
+}
+
+/// Two thousand rows show a mix to within about one per cent.
+fn default_pool_rows() -> usize {
+    2_000
+}
+
+fn default_slots() -> Vec<f64> {
+    vec![1.0]
+}
+
+fn default_requests() -> u64 {
+    20_000
+}
+
+fn is_empty(params: &Params) -> bool {
+    params.iter().next().is_none()
+}
+
+impl Default for AuctionChoice {
+    fn default() -> Self {
+        Self { id: "second_price".to_owned(), params: Params::default() }
+    }
+}
+
+impl AuctionChoice {
+    /// The rule, ready to sell.
+    ///
+    /// # Errors
+    /// An unknown id or a knob out of bounds.
+    pub fn build(&self) -> Result<Box<dyn auctions::Clearing>> {
+        let rule = auctions::find(&self.id)?;
+        rule.build(&self.params.completed(rule.params())?)
+    }
+}
+
+impl MarketSpec {
+    /// A spec with defaults for all but the log and the model.
+    pub fn new(log: PathBuf, model: ModelSource) -> Self {
+        Self {
+            log,
+            model,
+            audience: String::new(),
+            pool_rows: default_pool_rows(),
+            campaigns: Vec::new(),
+            slots: default_slots(),
+            requests: default_requests(),
+            seed: 0,
+            clicks: ClickSource::default(),
+            baseline: Scenario::default(),
+            what_if: None,
+        }
+    }
+
+    /// Checks what can be checked without the log.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, with its place in the spec.
+    pub fn validate(&self) -> Result<()> {
+        let refuse =
+            |place: &str, why: String| Err(Failure::new("cannot simulate", why).at(place.to_owned()));
+        if self.requests == 0 || self.requests > 1_000_000_000 {
+            return refuse("requests", format!("{} is not 1 to 1,000,000,000", self.requests));
+        }
+        if self.pool_rows == 0 {
+            return refuse("pool_rows", "the audience needs at least one row".to_owned());
+        }
+        if self.slots.is_empty() || self.slots.len() > 16 {
+            return refuse("slots", format!("{} slots; a page has 1 to 16", self.slots.len()));
+        }
+        for campaign in &self.campaigns {
+            campaign.validate()?;
+        }
+        for scenario in std::iter::once(&self.baseline).chain(&self.what_if) {
+            scenario.validate()?;
+        }
+        Ok(())
+    }
+}
+
+impl Scenario {
+    fn validate(&self) -> Result<()> {
+        if self.reserve_cpm_micros < 0 {
+            let why = format!("{} is negative", self.reserve_cpm_micros);
+            return Err(Failure::new("cannot simulate", why).at("reserve_cpm_micros"));
+        }
+        if let Some(shift) = self.shifts.iter().find(|shift| !shift.factor.is_finite() || shift.factor < 0.0)
+        {
+            let why = format!("{} is no factor of 0 or more", shift.factor);
+            return Err(Failure::new("cannot simulate", why).at(format!("shift '{}'", shift.segment)));
+        }
+        self.auction.build().map(|_| ())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_documented_example_is_read_and_written_back() {
+        let documentation = include_str!("spec.rs");
+        let example: String = documentation
+            .lines()
+            .skip_while(|line| !line.starts_with("//! ```json"))
+            .skip(1)
+            .take_while(|line| !line.starts_with("//! ```"))
+            .map(|line| line.trim_start_matches("//!"))
+            .collect();
+        let spec: MarketSpec = serde_json::from_str(&example).unwrap();
+        assert_eq!(spec.validate(), Ok(()));
+        assert_eq!(spec.campaigns.len(), 2);
+        assert_eq!(spec.what_if.as_ref().map(|w| w.auction.id.as_str()), Some("first_price"));
+        let text = serde_json::to_string(&spec).unwrap();
+        assert_eq!(serde_json::from_str::<MarketSpec>(&text).unwrap(), spec);
+    }
+
+    #[test]
+    fn the_short_form_has_defaults_and_a_misspelling_is_refused() {
+        let short = r#"{"log": "a.csv", "model": {"folder": "runs/1"}}"#;
+        let spec: MarketSpec = serde_json::from_str(short).unwrap();
+        assert_eq!(spec, MarketSpec::new("a.csv".into(), ModelSource::Folder("runs/1".into())));
+        let misspelt = r#"{"log": "a.csv", "model": {"folder": "runs/1"}, "request": 5}"#;
+        assert!(serde_json::from_str::<MarketSpec>(misspelt).is_err());
+    }
+
+    #[test]
+    fn wrong_values_are_told_with_their_place() {
+        let good = MarketSpec::new("a.csv".into(), ModelSource::Folder("m".into()));
+        let place = |change: &dyn Fn(&mut MarketSpec)| {
+            let mut spec = good.clone();
+            change(&mut spec);
+            spec.validate().unwrap_err().place
+        };
+        assert_eq!(place(&|s| s.requests = 0), "requests");
+        assert_eq!(place(&|s| s.slots.clear()), "slots");
+        assert_eq!(place(&|s| s.baseline.reserve_cpm_micros = -1), "reserve_cpm_micros");
+        assert!(
+            place(&|s| s.baseline.shifts.push(Shift { segment: "x = 'y'".into(), factor: -1.0 }))
+                .contains("x = 'y'")
+        );
+        let mut spec = good.clone();
+        spec.baseline.auction.id = "barter".into();
+        assert!(spec.validate().unwrap_err().hint.contains("second_price"));
+    }
+}
