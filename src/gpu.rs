@@ -1,0 +1,77 @@
+//! How are very many points drawn, found and fenced in? Drawing and geometry that know no ads and no egui.
+//!
+//! Two renderers draw the same cloud: [`points`] (a wgpu pass, one triangle a point) and [`density`] (a grid
+//! counted on the processor, for software adapters and for clouds that would only overdraw). Neither asks
+//! for an optional wgpu feature. [`camera`] says what is in view, [`picking`] what is under the cursor,
+//! [`lasso`] what a drawn outline holds.
+
+pub mod camera;
+pub mod density;
+pub mod lasso;
+pub mod picking;
+pub mod points;
+
+pub use camera::Camera;
+pub use lasso::Lasso;
+pub use picking::PickGrid;
+
+/// One bit per point, 32 a word: a selection or a filter.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Bits {
+    words: Vec<u32>,
+    len: usize,
+}
+
+impl Bits {
+    /// `len` bits, all clear.
+    pub fn new(len: usize) -> Self {
+        Self { words: vec![0; len.div_ceil(32)], len }
+    }
+
+    /// Sets a bit; beyond the end nothing happens.
+    pub fn set(&mut self, place: usize) {
+        if place < self.len {
+            self.words[place / 32] |= 1 << (place % 32);
+        }
+    }
+
+    /// True when the bit is set.
+    pub fn get(&self, place: usize) -> bool {
+        self.words.get(place / 32).is_some_and(|word| word >> (place % 32) & 1 == 1)
+    }
+
+    /// How many are set.
+    pub fn count(&self) -> usize {
+        self.words.iter().map(|word| word.count_ones() as usize).sum()
+    }
+
+    /// The set places in order.
+    pub fn iter(&self) -> impl Iterator<Item = usize> + '_ {
+        (0..self.len).filter(|&place| self.get(place))
+    }
+
+    /// The words, for upload.
+    pub fn words(&self) -> &[u32] {
+        &self.words
+    }
+}
+
+/// Points on a plane and the palette entry of each. Shared, never edited.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Cloud {
+    /// Positions in world units; only finite ones are drawn.
+    pub xy: Vec<[f32; 2]>,
+    /// Palette entry of each point; as long as `xy`.
+    pub codes: Vec<u8>,
+}
+
+impl Cloud {
+    /// The smallest box `[left, bottom, right, top]` around the finite points; `None` without any.
+    pub fn bounds(&self) -> Option<[f32; 4]> {
+        let finite = self.xy.iter().filter(|p| p[0].is_finite() && p[1].is_finite());
+        finite.fold(None, |bounds, &[x, y]| {
+            let [l, b, r, t] = bounds.unwrap_or([x, y, x, y]);
+            Some([l.min(x), b.min(y), r.max(x), t.max(y)])
+        })
+    }
+}

@@ -1,0 +1,174 @@
+//! Which points lie inside a drawn outline? A coarse mask answers for most, the exact test for the border.
+
+use super::{Bits, Cloud};
+use rayon::prelude::*;
+
+/// A closed outline in world units (even-odd rule: where it crosses itself, the overlap is outside).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Lasso {
+    outline: Vec<[f32; 2]>,
+    origin: [f32; 2],
+    cell: [f32; 2],
+    mask: Vec<Place>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Outside,
+    Inside,
+    Border,
+}
+
+/// Cells of the mask along each side.
+const SIDE: usize = 256;
+
+impl Lasso {
+    /// An outline of at least three finite corners; `None` otherwise.
+    pub fn new(outline: Vec<[f32; 2]>) -> Option<Self> {
+        let bounds = Cloud { xy: outline.clone(), codes: Vec::new() }.bounds()?;
+        let finite = outline.iter().flatten().all(|v| v.is_finite());
+        if outline.len() < 3 || !finite {
+            return None;
+        }
+        let step = |low: f32, high: f32| ((high - low) / SIDE as f32).max(f32::MIN_POSITIVE);
+        let mut lasso = Self {
+            origin: [bounds[0], bounds[1]],
+            cell: [step(bounds[0], bounds[2]), step(bounds[1], bounds[3])],
+            mask: vec![Place::Outside; SIDE * SIDE],
+            outline,
+        };
+        lasso.mark_border();
+        lasso.fill();
+        Some(lasso)
+    }
+
+    /// True when the point lies inside.
+    pub fn contains(&self, point: [f32; 2]) -> bool {
+        let at = |axis: usize| (point[axis] - self.origin[axis]) / self.cell[axis];
+        let (column, line) = (at(0), at(1));
+        // The far edge of the box falls into the last cell, which is a border cell.
+        let inside_box = |v: f32| v >= 0.0 && v <= SIDE as f32;
+        if !(inside_box(column) && inside_box(line)) {
+            return false;
+        }
+        let cell = (line as usize).min(SIDE - 1) * SIDE + (column as usize).min(SIDE - 1);
+        match self.mask[cell] {
+            Place::Outside => false,
+            Place::Inside => true,
+            Place::Border => even_odd(&self.outline, point),
+        }
+    }
+
+    /// The points of a cloud that lie inside.
+    pub fn select(&self, cloud: &Cloud) -> Bits {
+        let inside: Vec<bool> = cloud.xy.par_iter().map(|&p| self.contains(p)).collect();
+        let mut bits = Bits::new(cloud.xy.len());
+        for (place, _) in inside.iter().enumerate().filter(|(_, inside)| **inside) {
+            bits.set(place);
+        }
+        bits
+    }
+
+    /// Marks every cell that an edge touches, one cell wider to be safe against rounding.
+    fn mark_border(&mut self) {
+        for i in 0..self.outline.len() {
+            let (a, b) = (self.outline[i], self.outline[(i + 1) % self.outline.len()]);
+            let at = |p: [f32; 2]| [0, 1].map(|axis| (p[axis] - self.origin[axis]) / self.cell[axis]);
+            let (a, b) = (at(a), at(b));
+            let first = (a[1].min(b[1]) - 1.0).max(0.0) as usize;
+            let last = ((a[1].max(b[1]) + 1.0) as usize).min(SIDE - 1);
+            for line in first..=last {
+                let (low, high) = span(a, b, line as f32 - 0.5, line as f32 + 1.5);
+                let left = (low - 1.0).max(0.0) as usize;
+                let right = ((high + 1.0).max(0.0) as usize).min(SIDE - 1);
+                for column in left..=right {
+                    self.mask[line * SIDE + column] = Place::Border;
+                }
+            }
+        }
+    }
+
+    /// Cells that no edge touches are all inside or all outside: runs between border cells, by their middle.
+    fn fill(&mut self) {
+        for line in 0..SIDE {
+            let mut known = None;
+            for column in 0..SIDE {
+                let cell = line * SIDE + column;
+                if self.mask[cell] == Place::Border {
+                    known = None;
+                    continue;
+                }
+                let middle = [
+                    self.origin[0] + (column as f32 + 0.5) * self.cell[0],
+                    self.origin[1] + (line as f32 + 0.5) * self.cell[1],
+                ];
+                let inside = *known.get_or_insert_with(|| even_odd(&self.outline, middle));
+                self.mask[cell] = if inside { Place::Inside } else { Place::Outside };
+            }
+        }
+    }
+}
+
+/// Where the edge `a`-`b` lies along x while its y is between `low` and `high`; clamped to its ends.
+fn span(a: [f32; 2], b: [f32; 2], low: f32, high: f32) -> (f32, f32) {
+    let slope = b[1] - a[1];
+    if slope.abs() < f32::EPSILON {
+        return (a[0].min(b[0]), a[0].max(b[0]));
+    }
+    let x_at = |y: f32| {
+        let t = ((y - a[1]) / slope).clamp(0.0, 1.0);
+        a[0] + t * (b[0] - a[0])
+    };
+    let (p, q) = (x_at(low), x_at(high));
+    (p.min(q), p.max(q))
+}
+
+/// Counts the edges that a ray to the right crosses (Shimrat 1962).
+fn even_odd(outline: &[[f32; 2]], [x, y]: [f32; 2]) -> bool {
+    let edges = outline.iter().zip(outline.iter().cycle().skip(1));
+    edges.fold(false, |inside, (a, b)| {
+        let spans = (a[1] > y) != (b[1] > y);
+        let crosses = spans && x < a[0] + (y - a[1]) / (b[1] - a[1]) * (b[0] - a[0]);
+        inside != crosses
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::rng::Rng;
+
+    fn cloud(n: usize) -> Cloud {
+        let mut rng = Rng::named(5, "lasso test");
+        let xy = (0..n).map(|_| [rng.normal() as f32, rng.normal() as f32]).collect();
+        Cloud { xy, codes: vec![0; n] }
+    }
+
+    #[test]
+    fn agrees_with_the_exact_test_on_a_wild_outline() {
+        let mut rng = Rng::named(6, "lasso outline");
+        // A scribble that crosses itself often.
+        let outline: Vec<[f32; 2]> = (0..60)
+            .map(|i| {
+                let (radius, angle) = (0.3 + 1.5 * rng.uniform() as f32, i as f32 * 0.37);
+                [radius * angle.cos(), radius * angle.sin()]
+            })
+            .collect();
+        let lasso = Lasso::new(outline.clone()).unwrap();
+        let cloud = cloud(50_000);
+        let selected = lasso.select(&cloud);
+        for (i, &p) in cloud.xy.iter().enumerate() {
+            assert_eq!(selected.get(i), even_odd(&outline, p), "{p:?}");
+        }
+        assert!(selected.count() > 1_000);
+    }
+
+    #[test]
+    fn a_square_holds_its_share() {
+        let lasso = Lasso::new(vec![[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]).unwrap();
+        assert!(lasso.contains([0.5, 0.5]) && !lasso.contains([1.5, 0.5]));
+        assert!(!lasso.contains([f32::NAN, 0.5]));
+        assert_eq!(lasso.select(&cloud(100)).iter().count(), lasso.select(&cloud(100)).count());
+        assert!(Lasso::new(vec![[0.0, 0.0], [1.0, 1.0]]).is_none());
+    }
+}

@@ -1,0 +1,8 @@
+//! What has a model learned, and how far can it be trusted? Every answer is a plain struct that a chart draws.
+//!
+//! [`evaluation`] asks whether the probabilities are right, [`projection`] what the embeddings put side by
+//! side, [`attention`] which past behaviours a prediction leaned on.
+
+pub mod evaluation;
+pub mod pca;
+pub mod projection;

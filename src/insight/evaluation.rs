@@ -1,0 +1,264 @@
+//! Are a model's probabilities any good on rows it has not seen? Numbers with intervals, and their curves.
+
+use crate::base::{Failure, Result};
+use crate::metrics::calibration::{self, ScoreBin};
+use crate::metrics::ranking::{self, Cut};
+use crate::metrics::threshold::{self, Confusion};
+use crate::metrics::{Estimate, Rate};
+use serde::{Deserialize, Serialize};
+
+/// Points kept of each curve: more than a screen shows, less than a plot stumbles over.
+const CURVE_POINTS: usize = 400;
+/// Groups of the reliability diagram and of the calibration error.
+const RELIABILITY_BINS: usize = 20;
+/// Groups of the table by score.
+const SCORE_GROUPS: usize = 10;
+/// Bars of the score histogram.
+const HISTOGRAM_BARS: usize = 40;
+
+/// Predictions beside what happened, for one part of a log. All slices have one entry per row.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Scored<'a> {
+    /// Predicted click probabilities.
+    pub predicted: &'a [f32],
+    /// Outcomes in `[0, 1]`.
+    pub labels: &'a [f32],
+    /// Impressions per row; empty means all 1.
+    pub weights: &'a [f32],
+    /// True click probabilities of a simulated log; empty otherwise.
+    pub truth: &'a [f32],
+}
+
+/// Everything the curves panel shows about one model on one part of a log.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Evaluation {
+    /// Rows that were scored.
+    pub rows: usize,
+    /// Clicks, impressions and the click rate with its interval.
+    pub clicks: Rate,
+    /// The numbers.
+    pub scores: Scores,
+    /// The curves.
+    pub curves: Curves,
+    /// Predicted against actual in 20 groups of equal weight.
+    pub reliability: Vec<ScoreBin>,
+    /// Click rate in ten groups of equal weight, lowest score first.
+    pub deciles: Vec<ScoreGroup>,
+    /// How the scores are spread.
+    pub histogram: Histogram,
+    /// The cut with the highest F1.
+    pub best_cut: Confusion,
+}
+
+/// The headline numbers, each with a 95 % interval where one is known.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Scores {
+    /// Area under the ROC curve (DeLong interval).
+    pub auc: Estimate,
+    /// AUC of the true probabilities on the same rows: nothing can be expected above it. Simulated logs only.
+    pub auc_of_truth: Option<Estimate>,
+    /// Area under the precision-recall curve.
+    pub average_precision: f64,
+    /// Mean negative log likelihood, nats.
+    pub log_loss: Estimate,
+    /// Log loss of the true probabilities on the same rows. Simulated logs only.
+    pub log_loss_of_truth: Option<Estimate>,
+    /// Log loss over the entropy of the average click rate; below 1 beats a constant.
+    pub normalized_entropy: f64,
+    /// Expected calibration error over 20 groups of equal weight.
+    pub ece: f64,
+    /// Predicted clicks over actual clicks.
+    pub predicted_over_actual: Estimate,
+}
+
+/// Curves as `[x, y]` points, thinned to what a screen can show.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Curves {
+    /// False positive rate against true positive rate.
+    pub roc: Vec<[f64; 2]>,
+    /// The same for the true probabilities; empty for a real log.
+    pub roc_of_truth: Vec<[f64; 2]>,
+    /// Recall against precision.
+    pub precision_recall: Vec<[f64; 2]>,
+    /// Share of impressions (best first) against share of clicks.
+    pub cumulative_gain: Vec<[f64; 2]>,
+}
+
+/// One group of the table by score.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct ScoreGroup {
+    /// Its predictions and its click rate.
+    pub bin: ScoreBin,
+    /// Click rate over the average click rate; the interval is that of the group's rate.
+    pub lift: Estimate,
+}
+
+/// Impressions per band of predicted probability.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Histogram {
+    /// Edges of the bars: one more than there are bars.
+    pub edges: Vec<f64>,
+    /// Impressions in each bar.
+    pub counts: Vec<f64>,
+}
+
+/// Judges predictions against outcomes.
+///
+/// # Errors
+/// No rows, lengths that differ, predictions that are no numbers, or outcomes of one kind only (no ranking
+/// can be judged then).
+pub fn judge(scored: Scored<'_>) -> Result<Evaluation> {
+    let Scored { predicted, labels, weights, truth } = scored;
+    check(scored)?;
+    let cuts = ranking::cuts(predicted, labels, weights).ok_or_else(one_class)?;
+    let truth_cuts = (!truth.is_empty()).then(|| ranking::cuts(truth, labels, weights)).flatten();
+    let clicks = cuts
+        .last()
+        .map_or_else(Rate::default, |last| Rate::wilson(last.positives, last.positives + last.negatives));
+    let deciles = calibration::reliability(predicted, labels, weights, SCORE_GROUPS);
+    Ok(Evaluation {
+        rows: predicted.len(),
+        clicks,
+        scores: scores(scored).ok_or_else(one_class)?,
+        curves: curves(&cuts, truth_cuts.as_deref()),
+        reliability: calibration::reliability(predicted, labels, weights, RELIABILITY_BINS)
+            .unwrap_or_default(),
+        deciles: deciles
+            .unwrap_or_default()
+            .into_iter()
+            .map(|bin| ScoreGroup { bin, lift: lift(&bin.actual, clicks.rate) })
+            .collect(),
+        histogram: histogram(predicted, weights),
+        best_cut: threshold::best_f1(&cuts).ok_or_else(one_class)?,
+    })
+}
+
+fn check(scored: Scored<'_>) -> Result<()> {
+    let rows = scored.predicted.len();
+    let refuse = |why: String| Err(Failure::new("cannot evaluate the model", why));
+    if rows == 0 {
+        return refuse("there are no rows in this part of the log".to_owned());
+    }
+    if scored.labels.is_empty() {
+        return refuse("the log has no label to compare with".to_owned());
+    }
+    let fits = |values: &[f32]| values.is_empty() || values.len() == rows;
+    if !(fits(scored.labels) && fits(scored.weights) && fits(scored.truth)) {
+        return refuse(format!("{rows} predictions, but other numbers of outcomes"));
+    }
+    let wrong = scored.predicted.iter().filter(|p| !(0.0..=1.0).contains(*p)).count();
+    if wrong > 0 {
+        return refuse(format!("{wrong} of {rows} predictions are no probabilities"));
+    }
+    Ok(())
+}
+
+fn one_class() -> Failure {
+    Failure::new(
+        "cannot evaluate the model",
+        "this part of the log has only clicks or only non-clicks, so no ranking can be judged",
+    )
+    .hint("use a longer log, or another part of it")
+}
+
+fn scores(scored: Scored<'_>) -> Option<Scores> {
+    let Scored { predicted: p, labels: y, weights: w, truth } = scored;
+    let of_truth = (!truth.is_empty()).then_some(truth);
+    Some(Scores {
+        auc: ranking::auc_estimate(p, y, w)?,
+        auc_of_truth: of_truth.and_then(|t| ranking::auc_estimate(t, y, w)),
+        average_precision: ranking::average_precision(p, y, w)?,
+        log_loss: calibration::log_loss_estimate(p, y, w)?,
+        log_loss_of_truth: of_truth.and_then(|t| calibration::log_loss_estimate(t, y, w)),
+        normalized_entropy: calibration::normalized_entropy(p, y, w)?,
+        ece: calibration::ece(p, y, w, RELIABILITY_BINS)?,
+        predicted_over_actual: calibration::predicted_over_actual(p, y, w)?,
+    })
+}
+
+fn curves(cuts: &[Cut], truth: Option<&[Cut]>) -> Curves {
+    Curves {
+        roc: ranking::roc(cuts, CURVE_POINTS),
+        roc_of_truth: truth.map_or_else(Vec::new, |cuts| ranking::roc(cuts, CURVE_POINTS)),
+        precision_recall: ranking::precision_recall(cuts, CURVE_POINTS),
+        cumulative_gain: ranking::cumulative_gain(cuts, CURVE_POINTS),
+    }
+}
+
+fn lift(actual: &Rate, average: f64) -> Estimate {
+    Estimate { value: actual.rate / average, low: actual.low / average, high: actual.high / average }
+}
+
+/// Bars of equal width from 0 to the highest prediction.
+fn histogram(predicted: &[f32], weights: &[f32]) -> Histogram {
+    let highest = predicted.iter().copied().fold(0.0f32, f32::max);
+    let width = f64::from(highest).max(f64::MIN_POSITIVE) / HISTOGRAM_BARS as f64;
+    let mut counts = vec![0.0; HISTOGRAM_BARS];
+    for (row, &p) in predicted.iter().enumerate() {
+        let bar = ((f64::from(p) / width) as usize).min(HISTOGRAM_BARS - 1);
+        counts[bar] += weights.get(row).map_or(1.0, |&w| f64::from(w));
+    }
+    Histogram { edges: (0..=HISTOGRAM_BARS).map(|i| width * i as f64).collect(), counts }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::rng::Rng;
+
+    /// Clicks drawn from known probabilities: `p = 0.02 + 0.3 u^3`.
+    fn drawn(rows: usize) -> (Vec<f32>, Vec<f32>) {
+        let mut rng = Rng::named(7, "evaluation test");
+        (0..rows)
+            .map(|_| {
+                let p = 0.02 + 0.3 * rng.uniform().powi(3);
+                (p as f32, f32::from(rng.chance(p)))
+            })
+            .unzip()
+    }
+
+    #[test]
+    fn the_truth_is_judged_calibrated() {
+        let (truth, labels) = drawn(40_000);
+        let judged =
+            judge(Scored { predicted: &truth, labels: &labels, truth: &truth, ..Scored::default() }).unwrap();
+        let scores = judged.scores;
+        assert_eq!(Some(scores.auc), scores.auc_of_truth);
+        assert!(!scores.predicted_over_actual.excludes(1.0), "{scores:?}");
+        assert!(scores.ece < 0.01 && scores.normalized_entropy < 1.0, "{scores:?}");
+        // Of 20 Wilson intervals at 95 % at most a few may miss.
+        let misses = judged
+            .reliability
+            .iter()
+            .filter(|bin| bin.predicted < bin.actual.low || bin.predicted > bin.actual.high)
+            .count();
+        assert!(misses <= 4, "{misses}");
+        assert_eq!(judged.deciles.len(), 10);
+        assert!(judged.deciles[9].lift.low > 1.5);
+        assert_eq!(judged.histogram.counts.iter().sum::<f64>(), 40_000.0);
+    }
+
+    #[test]
+    fn doubled_probabilities_are_caught() {
+        let (truth, labels) = drawn(20_000);
+        let doubled: Vec<f32> = truth.iter().map(|p| 2.0 * p).collect();
+        let judged =
+            judge(Scored { predicted: &doubled, labels: &labels, truth: &truth, ..Scored::default() })
+                .unwrap();
+        assert!(judged.scores.predicted_over_actual.low > 1.7);
+        assert_eq!(Some(judged.scores.auc), judged.scores.auc_of_truth);
+        assert!(judged.scores.log_loss.value > judged.scores.log_loss_of_truth.unwrap().value);
+    }
+
+    #[test]
+    fn what_cannot_be_judged_is_refused_with_its_reason() {
+        let why = |predicted: &[f32], labels: &[f32]| {
+            let scored = Scored { predicted, labels, ..Scored::default() };
+            judge(scored).unwrap_err().why
+        };
+        assert!(why(&[], &[]).contains("no rows"));
+        assert!(why(&[0.1], &[]).contains("no label"));
+        assert!(why(&[0.1, 0.2], &[0.0, 0.0]).contains("only"));
+        assert!(why(&[f32::NAN, 0.2], &[0.0, 1.0]).contains("no probabilities"));
+    }
+}
