@@ -1,1 +1,170 @@
 //! Which reader understands this file? Decided by its content, never by its name.
+//!
+//! The head of the file is unpacked once; every importer says how sure it is and why; the surest reads it. The
+//! columns get their types from all cells, then [`infer`](super::infer) finds what each is for.
+
+mod arrow_ipc;
+mod build;
+mod container;
+mod criteo;
+mod delimited;
+mod dialect;
+mod guess;
+mod json_lines;
+mod normalise;
+mod parquet;
+mod records;
+mod times;
+
+pub use container::{Container, Encoding, Input};
+pub use records::BadRows;
+
+use super::frame::{LogFrame, Source};
+use super::infer;
+use super::schema::Role;
+use crate::base::{Failure, Result};
+use crate::jobs::JobContext;
+use polars::prelude::DataFrame;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Every format that can be read.
+pub static IMPORTERS: [&dyn Importer; 5] =
+    [&criteo::Criteo, &parquet::Parquet, &arrow_ipc::ArrowIpc, &json_lines::JsonLines, &delimited::Delimited];
+
+/// A reader of one kind of file.
+pub trait Importer: Sync {
+    /// The word for it in answers and lists.
+    fn id(&self) -> &'static str;
+
+    /// What it reads, in one line.
+    fn summary(&self) -> &'static str;
+
+    /// How surely the file is of this kind; `None` when it is not.
+    fn sniff(&self, input: &Input) -> Option<Match>;
+
+    /// Reads all rows.
+    ///
+    /// # Errors
+    /// The disk, broken compression, a cancel. Bad rows are counted, not failures.
+    fn read(&self, input: &Input, context: &JobContext) -> Result<RawLog>;
+}
+
+/// How surely a file is of a kind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Match {
+    /// Percent.
+    pub confidence: u8,
+    /// What was seen.
+    pub evidence: String,
+}
+
+/// Typed columns before anyone knows what they are for.
+#[derive(Debug)]
+pub struct RawLog {
+    pub(in crate::data) frame: DataFrame,
+    /// What the bytes were.
+    pub format: String,
+    /// Rows that were left out.
+    pub bad: BadRows,
+    /// What the reader did that a person should know.
+    pub notes: Vec<String>,
+    /// Roles that the format itself tells.
+    pub hints: Vec<RoleHint>,
+}
+
+/// A role that the format itself tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoleHint {
+    /// The column.
+    pub column: String,
+    /// What it is for.
+    pub role: Role,
+    /// Why.
+    pub evidence: String,
+    /// False when a telling name (`user_id`) may say more.
+    pub is_final: bool,
+}
+
+/// What the person has decided before the file is opened.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ImportOptions {
+    /// Roles by column, which override what is inferred. `rating>=4` as a column with the role label makes a new
+    /// 0/1 column from a threshold.
+    pub roles: Vec<(String, Role)>,
+}
+
+/// Opens a log: finds its format, reads it, finds types and roles.
+///
+/// # Errors
+/// A file that holds no table of rows, a role for a column that is not there, a cancel.
+pub fn open(path: &Path, options: &ImportOptions, context: &JobContext) -> Result<LogFrame> {
+    context.stage("opening the file");
+    let input = Input::open(path)?;
+    let importer = choose(&input)?;
+    let raw = importer.read(&input, context)?;
+    if raw.frame.height() == 0 {
+        return Err(nothing_read(&input, &raw.bad));
+    }
+    if raw.bad.count > 0 {
+        let first = raw.bad.samples.first();
+        let first = first.map(|row| format!("; line {} {}", row.line, row.why));
+        context.warn(format!("{} rows could not be read{}", raw.bad.count, first.unwrap_or_default()));
+    }
+    context.stage("finding what each column is for");
+    let source = Source {
+        path: path.to_owned(),
+        format: raw.format,
+        bytes: input.bytes,
+        bad_rows: raw.bad.count,
+        bad_samples: raw.bad.samples,
+        notes: raw.notes,
+    };
+    let mut log = infer::infer(raw.frame, Arc::new(source), &raw.hints, context)?;
+    for (column, role) in &options.roles {
+        log.assign(column, *role).map_err(|failure| failure.at(path.display()))?;
+    }
+    Ok(log)
+}
+
+/// The importer that is surest of the file.
+///
+/// # Errors
+/// None of them understands it.
+pub fn choose(input: &Input) -> Result<&'static dyn Importer> {
+    let matches = IMPORTERS.iter().filter_map(|importer| {
+        let found = importer.sniff(input)?;
+        Some((found.confidence, *importer))
+    });
+    // The first of equals: lists go from the special to the general.
+    let best = matches.reduce(|best, next| if next.0 > best.0 { next } else { best });
+    best.map(|(_, importer)| importer).ok_or_else(|| not_understood(input))
+}
+
+fn not_understood(input: &Input) -> Failure {
+    let known: Vec<_> = IMPORTERS.iter().map(|importer| importer.id()).collect();
+    let why = match input.head.trim_ascii_start().first() {
+        Some(b'{' | b'[') => "it is a JSON document, not one JSON object per line",
+        None => "it holds nothing but spaces",
+        _ if input.head.contains(&0) => "its content is binary data of an unknown kind",
+        _ => "its content fits no known format",
+    };
+    Failure::new("cannot read the log", why)
+        .at(input.path.display())
+        .hint(format!("a file of one of these kinds: {}", known.join(", ")))
+}
+
+fn nothing_read(input: &Input, bad: &BadRows) -> Failure {
+    let why = match bad.samples.first() {
+        Some(first) => {
+            format!("none of its {} rows can be read; line {} {}", bad.count, first.line, first.why)
+        }
+        None => "it has a header but no rows".to_owned(),
+    };
+    let hint = if bad.samples.iter().any(|row| row.why.contains("UTF-8")) {
+        "save it as UTF-8"
+    } else {
+        "export it again"
+    };
+    Failure::new("cannot read the log", why).at(input.path.display()).hint(hint)
+}

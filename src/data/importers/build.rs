@@ -1,0 +1,179 @@
+//! How do cells become a typed column? One builder per column, filled in a second pass over the file, so that no
+//! text copy of the log is ever held.
+
+use super::guess::{CellClass, LIST_MARK, Plan, TimeReading, classify};
+use super::times::{self, DateOrder};
+use crate::base::Result;
+use crate::base::failure::Explain;
+use polars::prelude::{
+    BooleanChunkedBuilder, ChunkedBuilder, DataType, Float64Type, Int64Type, IntoSeries, ListBuilderTrait,
+    ListStringChunkedBuilder, PrimitiveChunkedBuilder, Series, StringChunkedBuilder, TimeUnit,
+};
+
+/// A column that is being filled.
+pub struct ColumnBuilder {
+    cells: Cells,
+    /// Cells that held something that the plan could not read; they are missing now.
+    pub unreadable: u64,
+}
+
+enum Cells {
+    Integer(PrimitiveChunkedBuilder<Int64Type>),
+    Real(PrimitiveChunkedBuilder<Float64Type>),
+    Boolean(BooleanChunkedBuilder),
+    Text(StringChunkedBuilder),
+    Time(PrimitiveChunkedBuilder<Int64Type>, TimeReading),
+    List(ListStringChunkedBuilder, char),
+}
+
+impl ColumnBuilder {
+    /// An empty column with room for `rows` cells.
+    pub fn new(name: &str, plan: Plan, rows: usize) -> Self {
+        let name = name.into();
+        let cells = match plan {
+            Plan::Integer => Cells::Integer(PrimitiveChunkedBuilder::new(name, rows)),
+            Plan::Real => Cells::Real(PrimitiveChunkedBuilder::new(name, rows)),
+            Plan::Boolean => Cells::Boolean(BooleanChunkedBuilder::new(name, rows)),
+            Plan::Text => Cells::Text(StringChunkedBuilder::new(name, rows)),
+            Plan::Time(reading) => Cells::Time(PrimitiveChunkedBuilder::new(name, rows), reading),
+            Plan::List(separator) => Cells::List(ListStringChunkedBuilder::new(name, rows, rows), separator),
+        };
+        Self { cells, unreadable: 0 }
+    }
+
+    /// Adds a cell; an empty one is missing.
+    pub fn push(&mut self, cell: &str) {
+        let mut unreadable = false;
+        match &mut self.cells {
+            Cells::Text(text) => text.append_option((!cell.is_empty()).then_some(cell)),
+            Cells::Integer(numbers) => {
+                let number = match classify(cell) {
+                    CellClass::Integer(number) => Some(number),
+                    CellClass::Real(number) => Some(number as i64),
+                    other => {
+                        unreadable = other.holds_something();
+                        None
+                    }
+                };
+                numbers.append_option(number);
+            }
+            Cells::Real(numbers) => {
+                let number = match classify(cell) {
+                    CellClass::Integer(number) => Some(number as f64),
+                    CellClass::Real(number) => Some(number),
+                    other => {
+                        unreadable = other.holds_something();
+                        None
+                    }
+                };
+                numbers.append_option(number);
+            }
+            Cells::Boolean(flags) => flags.append_option(match classify(cell) {
+                CellClass::Boolean(flag) => Some(flag),
+                _ => None,
+            }),
+            Cells::Time(millis, reading) => {
+                let time = time_millis(cell, *reading);
+                unreadable = time.is_none() && classify(cell).holds_something();
+                millis.append_option(time);
+            }
+            Cells::List(lists, separator) => push_list(lists, cell, *separator),
+        }
+        self.unreadable += u64::from(unreadable);
+    }
+
+    /// The finished column.
+    ///
+    /// # Errors
+    /// Only if polars refuses its own integers as times.
+    pub fn finish(self) -> Result<Series> {
+        Ok(match self.cells {
+            Cells::Integer(cells) => cells.finish().into_series(),
+            Cells::Real(cells) => cells.finish().into_series(),
+            Cells::Boolean(cells) => cells.finish().into_series(),
+            Cells::Text(cells) => cells.finish().into_series(),
+            Cells::Time(cells, _) => cells
+                .finish()
+                .into_series()
+                .cast(&DataType::Datetime(TimeUnit::Milliseconds, None))
+                .explain("cannot store times")?,
+            Cells::List(mut cells, _) => cells.finish().into_series(),
+        })
+    }
+}
+
+impl CellClass {
+    fn holds_something(self) -> bool {
+        !matches!(self, Self::Empty | Self::MissingWord)
+    }
+}
+
+fn push_list(lists: &mut ListStringChunkedBuilder, cell: &str, separator: char) {
+    if cell.is_empty() {
+        lists.append_null();
+        return;
+    }
+    // A JSON array begins with its mark, so that an empty one differs from a missing one.
+    let items = cell.strip_prefix(LIST_MARK).unwrap_or(cell);
+    let items = items.split(separator).map(str::trim);
+    lists.append_values_iter(items.filter(|item| !item.is_empty()));
+}
+
+fn time_millis(cell: &str, reading: TimeReading) -> Option<i64> {
+    let whole = || match classify(cell) {
+        CellClass::Integer(number) => Some(number),
+        CellClass::Real(number) => Some(number as i64),
+        _ => None,
+    };
+    match reading {
+        TimeReading::Calendar(order) => calendar_millis(cell, order),
+        TimeReading::EpochSeconds => whole()?.checked_mul(1000),
+        TimeReading::EpochMillis => whole(),
+        TimeReading::CompactDate => times::compact(whole()?, false),
+        TimeReading::CompactHour => times::compact(whole()?, true),
+    }
+}
+
+fn calendar_millis(cell: &str, order: DateOrder) -> Option<i64> {
+    times::parts(cell.trim())?.millis(order)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn built(plan: Plan, cells: &[&str]) -> (Vec<String>, u64) {
+        let mut builder = ColumnBuilder::new("c", plan, cells.len());
+        for cell in cells {
+            builder.push(cell);
+        }
+        let unreadable = builder.unreadable;
+        let series = builder.finish().unwrap();
+        let texts = series.iter().map(|value| format!("{value}")).collect();
+        (texts, unreadable)
+    }
+
+    #[test]
+    fn cells_become_values_and_missing_stays_missing() {
+        assert_eq!(built(Plan::Integer, &["3", "", "4.0", "null"]).0, ["3", "null", "4", "null"]);
+        assert_eq!(built(Plan::Real, &["3", "x"]), (vec!["3.0".into(), "null".into()], 1));
+        assert_eq!(built(Plan::Boolean, &["True", "", "false"]).0, ["true", "null", "false"]);
+        assert_eq!(built(Plan::Text, &["007", ""]).0, ["\"007\"", "null"]);
+    }
+
+    #[test]
+    fn times_are_milliseconds_and_lists_are_lists() {
+        let reading = TimeReading::Calendar(DateOrder::DayFirst);
+        let (times, unreadable) = built(Plan::Time(reading), &["01/02/2016 1:00", "31/02/2016"]);
+        assert_eq!(times[0], "2016-02-01 01:00:00");
+        assert_eq!((times[1].as_str(), unreadable), ("null", 1));
+        let mut builder = ColumnBuilder::new("c", Plan::List('|'), 3);
+        for cell in ["a|b", "", "c"] {
+            builder.push(cell);
+        }
+        let lists = builder.finish().unwrap();
+        let lengths: Vec<_> =
+            lists.list().unwrap().amortized_iter().map(|list| list.map(|list| list.as_ref().len())).collect();
+        assert_eq!(lengths, [Some(2), None, Some(1)]);
+    }
+}

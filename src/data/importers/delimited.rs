@@ -1,0 +1,200 @@
+//! Any delimited text: comma, tab, semicolon, bar and others; header or not; quoted cells with line breaks.
+
+use super::build::ColumnBuilder;
+use super::container::Input;
+use super::dialect::Dialect;
+use super::guess::{Guess, Plan};
+use super::records::{BadRows, Block, Cut, RecordReader};
+use super::{Importer, Match, RawLog, RoleHint, criteo};
+use crate::base::Result;
+use crate::base::failure::Explain;
+use crate::data::schema::Role;
+use crate::jobs::JobContext;
+use polars::prelude::{Column, DataFrame};
+use rayon::prelude::{IndexedParallelIterator, IntoParallelRefMutIterator, ParallelIterator};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// The importer of delimited text.
+pub struct Delimited;
+
+impl Importer for Delimited {
+    fn id(&self) -> &'static str {
+        "csv"
+    }
+
+    fn summary(&self) -> &'static str {
+        "delimited text (comma, tab, semicolon, bar and others), with or without a header, plain, gz or zst"
+    }
+
+    fn sniff(&self, input: &Input) -> Option<Match> {
+        // A JSON document has commas too.
+        let is_json = matches!(input.head.trim_ascii_start().first(), Some(b'{' | b'['));
+        if input.head.contains(&0) || is_json {
+            return None;
+        }
+        let dialect = Dialect::find(&input.head, input.head_is_all)?;
+        // Anything can be a text of one column: every other reader goes first.
+        let sure = if dialect.cut.delimiter.is_some() { 60.0 * dialect.agreement } else { 5.0 };
+        Some(Match {
+            confidence: sure as u8,
+            evidence: format!(
+                "{}: {:.0} % of the first records have {} fields",
+                dialect.describe(),
+                100.0 * dialect.agreement,
+                dialect.names.len()
+            ),
+        })
+    }
+
+    fn read(&self, input: &Input, context: &JobContext) -> Result<RawLog> {
+        let dialect =
+            Dialect::find(&input.head, input.head_is_all).ok_or_else(|| super::not_understood(input))?;
+        let typed = TypedHeader::of(&dialect.names);
+        let is_criteo = criteo::has_names(&dialect.names);
+        let forced = |name: &String| (is_criteo && name.starts_with('C')).then_some(Plan::Text);
+        let mut table = Table {
+            cut: dialect.cut,
+            skip: dialect.skip,
+            plans: dialect.names.iter().map(forced).collect(),
+            names: dialect.names.clone(),
+        };
+        let mut hints = Vec::new();
+        let mut notes = Vec::new();
+        if is_criteo {
+            hints = criteo::hints(&dialect.names);
+            notes.push("columns are those of the Criteo logs: C1 to C26 stay text".to_owned());
+        }
+        if let Some(typed) = typed {
+            notes.push("the types after the names (user_id:token) were used and left out".to_owned());
+            table.names = typed.names;
+            table.plans = typed.plans;
+            hints = typed.hints;
+        }
+        if dialect.skip > 1 {
+            notes.push(format!("{} lines before the header were left out", dialect.skip - 1));
+        }
+        let format = format!("csv, {}{}", dialect.describe(), input.describe());
+        let mut raw = table.read(input, format, context)?;
+        raw.notes.splice(0..0, notes);
+        raw.hints = hints;
+        Ok(raw)
+    }
+}
+
+/// What is known of a delimited table before its rows are read.
+#[derive(Debug, Clone)]
+pub(super) struct Table {
+    /// How lines are cut.
+    pub cut: Cut,
+    /// Records before the first row.
+    pub skip: usize,
+    /// Column names.
+    pub names: Vec<String>,
+    /// Types that are known without a look at the cells.
+    pub plans: Vec<Option<Plan>>,
+}
+
+impl Table {
+    /// Reads the rows: one pass to learn the types, one to store the cells.
+    pub(super) fn read(&self, input: &Input, format: String, context: &JobContext) -> Result<RawLog> {
+        context.stage("looking at the columns");
+        let mut guesses = vec![Guess::default(); self.names.len()];
+        let bad = self.each_block(input, context, |block| {
+            guesses.par_iter_mut().enumerate().for_each(|(column, guess)| {
+                for row in 0..block.rows() {
+                    guess.see(&block.cell(row, column));
+                }
+            });
+        })?;
+        let rows = guesses.first().map_or(0, |guess| guess.cells) as usize;
+        let mut notes = Vec::new();
+        let columns = self.names.iter().zip(&self.plans).zip(&guesses);
+        let mut builders: Vec<ColumnBuilder> = columns
+            .map(|((name, known), guess)| {
+                let plan = known.unwrap_or_else(|| {
+                    let (plan, note) = guess.plan(name);
+                    notes.extend(note);
+                    plan
+                });
+                ColumnBuilder::new(name, plan, rows)
+            })
+            .collect();
+        context.stage("reading the rows");
+        self.each_block(input, context, |block| {
+            builders.par_iter_mut().enumerate().for_each(|(column, builder)| {
+                for row in 0..block.rows() {
+                    builder.push(&block.cell(row, column));
+                }
+            });
+        })?;
+        let frame = finish(&self.names, builders, &mut notes)?;
+        Ok(RawLog { frame, format, bad, notes, hints: Vec::new() })
+    }
+
+    fn each_block(
+        &self,
+        input: &Input,
+        context: &JobContext,
+        mut visit: impl FnMut(&Block),
+    ) -> Result<BadRows> {
+        let read_bytes = Arc::new(AtomicU64::new(0));
+        let mut reader = RecordReader::new(input, self.cut, self.names.len(), self.skip, &read_bytes)?;
+        while let Some(block) = reader.next_block()? {
+            context.check()?;
+            visit(&block);
+            context.progress(read_bytes.load(Ordering::Relaxed), input.bytes);
+        }
+        Ok(reader.bad)
+    }
+}
+
+/// Puts finished columns into a frame and notes cells that could not be read.
+pub(super) fn finish(
+    names: &[String],
+    builders: Vec<ColumnBuilder>,
+    notes: &mut Vec<String>,
+) -> Result<DataFrame> {
+    let mut columns: Vec<Column> = Vec::with_capacity(builders.len());
+    for (name, builder) in names.iter().zip(builders) {
+        if builder.unreadable > 0 {
+            notes.push(format!(
+                "'{name}': {} cells do not fit its type and count as missing",
+                builder.unreadable
+            ));
+        }
+        columns.push(builder.finish()?.into());
+    }
+    DataFrame::new_infer_height(columns).explain("cannot store the log")
+}
+
+/// A header whose names carry types (`user_id:token`, the atomic files of RecBole).
+struct TypedHeader {
+    names: Vec<String>,
+    plans: Vec<Option<Plan>>,
+    hints: Vec<RoleHint>,
+}
+
+impl TypedHeader {
+    fn of(names: &[String]) -> Option<Self> {
+        let mut typed = Self { names: Vec::new(), plans: Vec::new(), hints: Vec::new() };
+        for name in names {
+            let (name, kind) = name.rsplit_once(':')?;
+            let role = match kind {
+                "token" => Some(Role::Categorical),
+                "token_seq" | "float_seq" => Some(Role::Sequence),
+                "float" => None,
+                _ => return None,
+            };
+            typed.names.push(name.to_owned());
+            typed.plans.push((role == Some(Role::Sequence)).then_some(Plan::List(' ')));
+            typed.hints.extend(role.map(|role| RoleHint {
+                column: name.to_owned(),
+                role,
+                evidence: format!("the header says '{kind}'"),
+                is_final: false,
+            }));
+        }
+        Some(typed)
+    }
+}
