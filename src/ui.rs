@@ -3,6 +3,7 @@
 //! A panel reads a `&Session` and answers with [`Command`]s; the app applies them after the frame.
 
 pub mod app;
+pub mod charts;
 pub mod dialogs;
 pub mod fonts;
 pub mod form;

@@ -1,0 +1,93 @@
+//! How is a series of numbers drawn? Plain numbers in, pixels out; a chart never sees the session.
+//!
+//! Every chart has axis labels with units and is one named node for screen readers and tests.
+
+pub mod bars;
+pub mod curve;
+pub mod heatmap;
+pub mod histogram;
+pub mod reliability;
+
+use super::Theme;
+use egui::{Color32, Response, Role, WidgetInfo};
+use egui_plot::{Corner, HoverPosition, Legend, Plot};
+
+/// The frame of a chart: who it is and what its axes mean.
+#[derive(Debug, Clone, Copy)]
+pub struct Frame<'a> {
+    /// Unique in the window; also the accessible name.
+    pub name: &'a str,
+    /// What runs to the right, with its unit.
+    pub x: &'a str,
+    /// What runs upwards, with its unit.
+    pub y: &'a str,
+    /// Height in points.
+    pub height: f32,
+}
+
+/// One line of a chart.
+#[derive(Debug, Clone)]
+pub struct Series<'a> {
+    /// Its name in the legend.
+    pub name: &'a str,
+    /// `[x, y]` from left to right; a few thousand at most.
+    pub points: &'a [[f64; 2]],
+    /// Its colour.
+    pub colour: Color32,
+    /// Dashed lines are references: a diagonal, the truth.
+    pub dashed: bool,
+}
+
+impl<'a> Frame<'a> {
+    /// A plot with the axes named, dragging and double-click reset, and scrolling left to the panel.
+    fn plot(&self, theme: &Theme) -> Plot<'a> {
+        Plot::new(self.name)
+            .height(self.height)
+            .x_axis_label(self.x)
+            .y_axis_label(self.y)
+            .allow_scroll(false)
+            .allow_boxed_zoom(false)
+            .show_background(false)
+            .grid_color(theme.line)
+            .label_formatter(|hover| match hover {
+                HoverPosition::NearDataPoint { plot_name, position, .. } => {
+                    Some(format!("{plot_name}\n{}, {}", short(position.x), short(position.y)))
+                }
+                HoverPosition::Elsewhere { .. } => None,
+            })
+    }
+}
+
+/// A legend in a corner, in the order in which the series were given.
+fn legend(corner: Corner) -> Legend {
+    Legend::default().position(corner).follow_insertion_order(true).background_alpha(0.7)
+}
+
+/// Names the canvas, so that a screen reader and a test can read what is drawn.
+fn name_canvas(response: &Response, summary: &str) {
+    response.widget_info(|| WidgetInfo::labeled(Role::Figure, true, summary));
+}
+
+/// Four significant digits, no trailing zeros.
+pub fn short(value: f64) -> String {
+    if value == 0.0 || !value.is_finite() {
+        return format!("{value}");
+    }
+    let before = value.abs().log10().floor() as i32 + 1;
+    let digits = usize::try_from(4 - before).unwrap_or(0).min(8);
+    let text = format!("{value:.digits$}");
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::short;
+
+    #[test]
+    fn numbers_are_short_and_right() {
+        assert_eq!(short(0.012_345_6), "0.01235");
+        assert_eq!(short(1.5), "1.5");
+        assert_eq!(short(123_456.7), "123457");
+        assert_eq!((short(0.0), short(-0.25)), ("0".into(), "-0.25".into()));
+    }
+}

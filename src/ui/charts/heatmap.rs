@@ -1,0 +1,193 @@
+//! A matrix as colours: attention, co-occurrence. One texture, whatever the number of cells.
+
+use super::{name_canvas, short};
+use crate::ui::Theme;
+use egui::{
+    Align2, Color32, ColorImage, FontId, Rect, Response, Sense, Stroke, TextureHandle, TextureOptions, Ui,
+    pos2, vec2,
+};
+
+/// A matrix with named lines and columns. `NaN` cells are unknown and stay empty.
+#[derive(Debug, Clone, Copy)]
+pub struct Matrix<'a> {
+    /// Accessible name.
+    pub name: &'a str,
+    /// What the lines are.
+    pub line_axis: &'a str,
+    /// What the columns are.
+    pub column_axis: &'a str,
+    /// Name of each line, top first.
+    pub lines: &'a [String],
+    /// Name of each column, left first.
+    pub columns: &'a [String],
+    /// `[line * columns + column]`.
+    pub values: &'a [f64],
+}
+
+/// The texture of a matrix, made anew when the values or the colours change.
+#[derive(Default)]
+pub struct Heatmap {
+    texture: Option<TextureHandle>,
+    made_from: Vec<u64>,
+}
+
+const LINE_NAMES: f32 = 130.0;
+const COLUMN_NAMES: f32 = 96.0;
+const LEGEND: f32 = 44.0;
+
+impl Heatmap {
+    /// Draws the matrix with `describe` as the tooltip of a cell; answers the cell under the pointer.
+    pub fn show(
+        &mut self,
+        ui: &mut Ui,
+        theme: &Theme,
+        matrix: Matrix<'_>,
+        describe: impl Fn(usize, usize) -> String,
+    ) -> Response {
+        let (lines, columns) = (matrix.lines.len(), matrix.columns.len());
+        let room = ui.available_width() - LINE_NAMES - LEGEND;
+        let cell = (room / columns.max(1) as f32).clamp(10.0, 34.0);
+        let size = vec2(LINE_NAMES + cell * columns as f32 + LEGEND, COLUMN_NAMES + cell * lines as f32);
+        let (rect, response) = ui.allocate_exact_size(size, Sense::hover());
+        let (low, high) = range(matrix.values);
+        name_canvas(
+            &response,
+            &format!("{}: {lines} by {columns}, values from {} to {}", matrix.name, short(low), short(high)),
+        );
+        let cells = Rect::from_min_size(
+            rect.min + vec2(LINE_NAMES, COLUMN_NAMES),
+            vec2(cell * columns as f32, cell * lines as f32),
+        );
+        self.texture(ui, theme, matrix, (low, high));
+        if let Some(texture) = &self.texture {
+            let uv = Rect::from_min_max(pos2(0.0, 0.0), pos2(1.0, 1.0));
+            ui.painter().image(texture.id(), cells, uv, Color32::WHITE);
+        }
+        draw_names(ui, theme, matrix, rect, cells, cell);
+        draw_legend(ui, theme, cells, (low, high));
+        hover(ui, theme, response, cells, cell, (lines, columns), describe)
+    }
+
+    fn texture(&mut self, ui: &Ui, theme: &Theme, matrix: Matrix<'_>, range: (f64, f64)) {
+        let mut key: Vec<u64> = matrix.values.iter().map(|v| v.to_bits()).collect();
+        key.push(u64::from(theme.dark));
+        if self.texture.is_some() && self.made_from == key {
+            return;
+        }
+        let size = [matrix.columns.len(), matrix.lines.len()];
+        let pixels: Vec<Color32> = matrix
+            .values
+            .iter()
+            .map(
+                |&value| {
+                    if value.is_nan() { theme.background } else { theme.ramp(share(value, range) as f32) }
+                },
+            )
+            .collect();
+        if size[0] == 0 || size[0] * size[1] != pixels.len() {
+            self.texture = None;
+            return;
+        }
+        let image = ColorImage::new(size, pixels);
+        self.texture = Some(ui.ctx().load_texture(matrix.name, image, TextureOptions::NEAREST));
+        self.made_from = key;
+    }
+}
+
+fn draw_names(ui: &Ui, theme: &Theme, matrix: Matrix<'_>, rect: Rect, cells: Rect, cell: f32) {
+    let painter = ui.painter();
+    let font = FontId::proportional(11.5);
+    let short_name = |name: &str, most: usize| {
+        let mut text: String = name.chars().take(most).collect();
+        if name.chars().count() > most {
+            text.push('…');
+        }
+        text
+    };
+    for (line, name) in matrix.lines.iter().enumerate() {
+        let at = pos2(cells.left() - 6.0, cells.top() + (line as f32 + 0.5) * cell);
+        painter.text(at, Align2::RIGHT_CENTER, short_name(name, 16), font.clone(), theme.text);
+    }
+    for (column, name) in matrix.columns.iter().enumerate() {
+        let galley = painter.layout_no_wrap(short_name(name, 12), font.clone(), theme.text);
+        let at = pos2(cells.left() + (column as f32 + 0.5) * cell - galley.size().y / 2.0, cells.top() - 6.0);
+        // Upwards: a quarter turn against the clock around the text's top left corner.
+        painter.add(
+            egui::epaint::TextShape::new(at, galley, theme.text).with_angle(-std::f32::consts::FRAC_PI_2),
+        );
+    }
+    painter.text(rect.min, Align2::LEFT_TOP, matrix.line_axis, font.clone(), theme.weak_text);
+    let below = rect.min + vec2(0.0, 15.0);
+    painter.text(below, Align2::LEFT_TOP, format!("by {}", matrix.column_axis), font, theme.weak_text);
+}
+
+/// The ramp with its ends, right of the cells.
+fn draw_legend(ui: &Ui, theme: &Theme, cells: Rect, (low, high): (f64, f64)) {
+    const STEPS: usize = 24;
+    let painter = ui.painter();
+    let left = cells.right() + 8.0;
+    let height = cells.height().min(120.0);
+    for step in 0..STEPS {
+        let share = step as f32 / (STEPS - 1) as f32;
+        let bottom = cells.top() + height * (1.0 - step as f32 / STEPS as f32);
+        let top = bottom - height / STEPS as f32 - 0.5;
+        let part = Rect::from_min_max(pos2(left, top), pos2(left + 8.0, bottom));
+        painter.rect_filled(part, 0.0, theme.ramp(share));
+    }
+    let font = FontId::proportional(10.0);
+    let at = |y: f32| pos2(left + 11.0, y);
+    painter.text(at(cells.top()), Align2::LEFT_TOP, short(high), font.clone(), theme.weak_text);
+    painter.text(at(cells.top() + height), Align2::LEFT_BOTTOM, short(low), font, theme.weak_text);
+}
+
+fn hover(
+    ui: &Ui,
+    theme: &Theme,
+    response: Response,
+    cells: Rect,
+    cell: f32,
+    (lines, columns): (usize, usize),
+    describe: impl Fn(usize, usize) -> String,
+) -> Response {
+    let Some(pointer) = response.hover_pos().filter(|p| cells.contains(*p)) else {
+        return response;
+    };
+    let place = (pointer - cells.min) / cell;
+    let (line, column) = (place.y as usize, place.x as usize);
+    if line >= lines || column >= columns {
+        return response;
+    }
+    let marked =
+        Rect::from_min_size(cells.min + vec2(column as f32 * cell, line as f32 * cell), vec2(cell, cell));
+    let stroke = Stroke::new(1.5, theme.text);
+    ui.painter().rect_stroke(marked, 0.0, stroke, egui::StrokeKind::Inside);
+    response.on_hover_text_at_pointer(describe(line, column))
+}
+
+/// Smallest and largest known value; `(0, 0)` without any.
+fn range(values: &[f64]) -> (f64, f64) {
+    let known = values.iter().copied().filter(|v| v.is_finite());
+    known
+        .fold(None, |range, v| {
+            let (low, high) = range.unwrap_or((v, v));
+            Some((f64::min(low, v), f64::max(high, v)))
+        })
+        .unwrap_or((0.0, 0.0))
+}
+
+fn share(value: f64, (low, high): (f64, f64)) -> f64 {
+    if high > low { (value - low) / (high - low) } else { 0.5 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unknown_cells_do_not_stretch_the_range() {
+        assert_eq!(range(&[f64::NAN, 0.2, 0.6]), (0.2, 0.6));
+        assert_eq!(range(&[f64::NAN]), (0.0, 0.0));
+        assert!((share(0.4, (0.2, 0.6)) - 0.5).abs() < 1e-12);
+        assert_eq!(share(3.0, (3.0, 3.0)), 0.5);
+    }
+}
