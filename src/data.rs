@@ -5,16 +5,27 @@
 //! [`Batch`]es for models. polars lives here and nowhere else.
 
 pub mod batch;
+pub mod catalogue;
+pub mod cells;
 pub mod dataset;
 pub mod encode;
 pub mod export;
 pub mod frame;
+pub mod history;
 pub mod importers;
 pub mod infer;
+pub mod options;
+pub mod outcome;
+pub mod scale;
 pub mod schema;
+pub mod sides;
+pub mod split;
+pub mod vocab;
 
 pub use batch::Batch;
+pub use catalogue::AdCatalogue;
 pub use dataset::{Dataset, Split};
 pub use encode::Encoder;
 pub use frame::LogFrame;
+pub use options::EncodeOptions;
 pub use schema::{Column, ColumnType, Role, Schema};

@@ -4,9 +4,14 @@
 //! printed here and nowhere else: text for people, or with `--json` one JSON object as the last line of
 //! standard output. Progress goes to standard error. Exit codes: 0, 1 failed, 2 usage.
 
+use crate::base::{Failure, Result, failure::Explain};
 use crate::jobs::JobContext;
+use clap::{Parser, Subcommand};
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What a subcommand answers with.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,8 +36,84 @@ impl Terminal {
     }
 
     /// One line on standard error.
-    #[allow(clippy::print_stderr, reason = "the one place where progress is told on a terminal")]
     pub fn note(text: &str) {
-        eprintln!("{text}");
+        // Nobody reads standard error when this fails; the work goes on.
+        let _ = writeln!(std::io::stderr(), "{text}");
     }
+}
+
+/// The command line, read.
+#[derive(Debug, Parser)]
+#[command(
+    name = "adloupe",
+    version,
+    about = "A desktop workbench for ad targeting: campaign logs in, click models, inspection and simulated ad slots out.",
+    args_conflicts_with_subcommands = true
+)]
+pub struct Invocation {
+    /// A campaign log to open in the window.
+    file: Option<PathBuf>,
+    /// Print one JSON object as the last line of standard output.
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Option<Subcommands>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Subcommands {}
+
+impl Invocation {
+    /// Reads this process's arguments; a wrong one ends the process with exit code 2 and the usage.
+    pub fn from_arguments() -> Self {
+        Self::parse()
+    }
+
+    /// True when no subcommand was given.
+    pub fn opens_window(&self) -> bool {
+        self.command.is_none()
+    }
+}
+
+/// Does what the command line asks for and tells how it went.
+pub fn main(invocation: Invocation) -> ExitCode {
+    let json = invocation.json;
+    let outcome = match invocation.command {
+        None => crate::ui::run_window(invocation.file).map(|()| None),
+        Some(command) => watch_ctrl_c().and_then(|terminal| run(&command, &terminal)).map(Some),
+    };
+    match outcome.and_then(|answer| answer.map_or(Ok(()), |answer| print(&answer, json))) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            Terminal::note(&format!("adloupe: {failure}"));
+            if json {
+                // The message above is the answer that counts if standard output is gone.
+                let _ = writeln!(std::io::stdout(), "{}", serde_json::json!({ "error": failure }));
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: &Subcommands, _terminal: &Terminal) -> Result<Answer> {
+    match *command {}
+}
+
+fn print(answer: &Answer, json: bool) -> Result<()> {
+    let text = if json { answer.json.to_string() } else { answer.text.clone() };
+    writeln!(std::io::stdout(), "{}", text.trim_end()).explain("cannot print the answer")
+}
+
+/// The first Ctrl-C asks the work to stop; the second ends the process at once.
+fn watch_ctrl_c() -> Result<Terminal> {
+    let terminal = Terminal::default();
+    let cancel = Arc::clone(&terminal.cancel);
+    ctrlc::set_handler(move || {
+        if cancel.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+        Terminal::note("stopping (Ctrl-C again to end at once)");
+    })
+    .map_err(|error| Failure::new("cannot watch for Ctrl-C", error))?;
+    Ok(terminal)
 }

@@ -1,8 +1,19 @@
 //! What do models train on? Encoded arrays of a whole log, split by time.
 
-use super::batch::Batch;
-use super::encode::Encoder;
+use super::batch::{Batch, SequenceBatch};
+use super::catalogue::AdCatalogue;
+use super::cells;
+use super::encode::{Encoder, KeyColumns};
+use super::frame::LogFrame;
+use super::options::EncodeOptions;
+use super::outcome::Outcome;
+use super::split;
+use crate::base::{Failure, Result};
+use crate::jobs::JobContext;
 use std::sync::Arc;
+
+/// Fewer rows with a known outcome than this cannot be split and learned from.
+pub const MIN_ROWS: usize = 30;
 
 /// Which part of a log. By time where the log has one: train is the past, test the latest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
@@ -41,6 +52,8 @@ pub struct Dataset {
     pub validation: Arc<Vec<u32>>,
     /// Row numbers of the test part.
     pub test: Arc<Vec<u32>>,
+    /// The ads that the log shows, when it names them.
+    pub ads: Option<Arc<AdCatalogue>>,
     /// What encoding dropped or changed, in words.
     pub notes: Vec<String>,
 }
@@ -64,9 +77,328 @@ impl Dataset {
         }
     }
 
+    /// True when `truth` is known.
+    pub fn has_truth(&self) -> bool {
+        !self.truth.is_empty()
+    }
+
     /// Copies the given rows into a batch.
     pub fn batch(&self, rows: &[u32]) -> Batch {
-        let _ = rows;
-        Batch::default()
+        Batch {
+            rows: rows.len(),
+            categorical: self.categorical.iter().map(|c| take(c, rows)).collect(),
+            numeric: self.numeric.iter().map(|c| take(c, rows)).collect(),
+            sequences: self.sequence_batches(rows),
+            label: if self.label.is_empty() { Vec::new() } else { take(&self.label, rows) },
+            weight: if self.weight.is_empty() { Vec::new() } else { take(&self.weight, rows) },
+        }
+    }
+
+    /// The given rows as they would be had ad `ads[i]` of the catalogue been shown in row `rows[i]`: the
+    /// row's user, moment, place and history with that ad's properties. What would have happened is not known,
+    /// so label and weight are empty. Pairs run to the shorter of the two lists; without a catalogue the rows
+    /// keep their own ads.
+    pub fn batch_with_ads(&self, rows: &[u32], ads: &[u32]) -> Batch {
+        let pairs = rows.len().min(ads.len());
+        let (rows, ads) = (&rows[..pairs], &ads[..pairs]);
+        let mut batch = self.batch(rows);
+        batch.label.clear();
+        batch.weight.clear();
+        if let Some(catalogue) = &self.ads {
+            for (field, ids) in &catalogue.categorical {
+                batch.categorical[*field] = take(ids, ads);
+            }
+            for (field, numbers) in &catalogue.numeric {
+                batch.numeric[*field] = take(numbers, ads);
+            }
+        }
+        batch
+    }
+
+    fn sequence_batches(&self, rows: &[u32]) -> Vec<SequenceBatch> {
+        let fields = self.encoder.sequences.iter().zip(&self.sequences);
+        fields
+            .map(|(field, column)| {
+                let mut batch = SequenceBatch {
+                    max_len: field.max_len,
+                    ids: vec![super::batch::MISSING_ID; rows.len() * field.max_len],
+                    lengths: Vec::with_capacity(rows.len()),
+                };
+                for (slots, &row) in batch.ids.chunks_exact_mut(field.max_len).zip(rows) {
+                    let sequence = column.of_row(row);
+                    slots[..sequence.len()].copy_from_slice(sequence);
+                    batch.lengths.push(sequence.len() as u32);
+                }
+                batch
+            })
+            .collect()
+    }
+}
+
+/// Splits a log by time, fits an encoder on the training part only, and encodes every row.
+///
+/// # Errors
+/// No outcome, one outcome only, too few rows, no column that a model may read; each says what to try.
+pub fn prepare(log: &LogFrame, options: &EncodeOptions, context: &JobContext) -> Result<Dataset> {
+    options.check()?;
+    context.stage("splitting");
+    let outcome = Outcome::read(log)?.ok_or_else(|| {
+        Failure::new("cannot train on this log", "no column says what happened")
+            .at(log.source.path.display())
+            .hint("give the click column the role label, or its counts the roles clicks and weight")
+    })?;
+    let known = outcome.known_rows();
+    if known.len() < MIN_ROWS {
+        return Err(Failure::new(
+            "cannot train on this log",
+            format!("{} rows have a known outcome; at least {MIN_ROWS} are needed", known.len()),
+        )
+        .at(log.source.path.display())
+        .hint("open a longer log"));
+    }
+    let keys = KeyColumns::of(&log.schema);
+    let times = match &keys.time {
+        Some(column) => Some(cells::times(log, column)?),
+        None => None,
+    };
+    let parts = split::split(&known, times.as_deref(), options);
+    refuse_one_class(log, &outcome, &known)?;
+    refuse_one_class(log, &outcome, &parts.train)?;
+    let (encoder, mut notes) = Encoder::fit(log, &parts.train, options, context)?;
+    notes.insert(0, parts.note.clone());
+    let encoder = Arc::new(encoder);
+    let mut dataset = encoder.encode_with(log, Some(outcome), Some(parts), context)?;
+    notes.append(&mut dataset.notes);
+    dataset.notes = notes;
+    Ok(dataset)
+}
+
+fn refuse_one_class(log: &LogFrame, outcome: &Outcome, rows: &[u32]) -> Result<()> {
+    let (clicks, shown) = outcome.totals(rows);
+    if clicks > 0.0 && clicks < shown {
+        return Ok(());
+    }
+    let only = if clicks > 0.0 { "1" } else { "0" };
+    Err(Failure::new(
+        "cannot train on this log",
+        format!(
+            "all {} training rows have the outcome {only} in '{}'",
+            rows.len(),
+            outcome.column
+        ),
+    )
+    .at(log.source.path.display())
+    .hint("a log needs both impressions that were clicked and impressions that were not; check the label column"))
+}
+
+fn take<T: Copy>(cells: &[T], rows: &[u32]) -> Vec<T> {
+    rows.iter().map(|&row| cells[row as usize]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::batch::{FIRST_VALUE_ID, RARE_ID};
+    use crate::data::encode::Side;
+    use crate::data::schema::Role;
+    use polars::prelude::{DataFrame, DataType, IntoColumn, NamedFrom, Series, TimeUnit, df};
+
+    const HOUR_MILLIS: i64 = 3_600_000;
+
+    /// 600 hourly rows: 20 users with a home city, 6 ads of 3 categories, everything else made to be found.
+    fn frame() -> DataFrame {
+        let n = 600i64;
+        let text = |f: &dyn Fn(i64) -> String| (0..n).map(f).collect::<Vec<_>>();
+        let user = |i: i64| i * 7 % 20;
+        let ad = |i: i64| i * 5 % 6;
+        let clicked = |i: i64| i64::from(i * 31 % 11 < 3);
+        let mut frame = df!(
+            "user" => text(&|i| format!("u{}", user(i))),
+            "city" => text(&|i| ["上海", "北京", "Berlin"][user(i) as usize % 3].to_owned()),
+            "ad" => text(&|i| format!("ad{}", ad(i))),
+            "category" => text(&|i| format!("c{}", ad(i) / 2)),
+            "page" => text(&|i| format!("p{}", i % 4)),
+            "age" => (0..n).map(|i| 20.0 + user(i) as f64).collect::<Vec<_>>(),
+            "click" => (0..n).map(clicked).collect::<Vec<_>>(),
+            "bought" => (0..n).map(|i| clicked(i) * (i % 2)).collect::<Vec<_>>(),
+            "true_ctr" => (0..n).map(|i| 0.1 + 0.3 * clicked(i) as f64).collect::<Vec<_>>(),
+            "bid" => (0..n).map(|i| i as f64).collect::<Vec<_>>(),
+            "copy" => text(&|i| format!("text {}", clicked(i))),
+            "junk" => (0..n).map(clicked).collect::<Vec<_>>(),
+        )
+        .unwrap();
+        let stamps: Vec<i64> = (0..n).map(|i| 1_790_000_000_000 + i * HOUR_MILLIS).collect();
+        let time = Series::new("time".into(), stamps)
+            .cast(&DataType::Datetime(TimeUnit::Milliseconds, None))
+            .unwrap();
+        frame.with_column(time.into_column()).unwrap();
+        frame
+    }
+
+    const ROLES: [(&str, Role); 13] = [
+        ("user", Role::User),
+        ("city", Role::Categorical),
+        ("ad", Role::Ad),
+        ("category", Role::Categorical),
+        ("page", Role::Categorical),
+        ("age", Role::Numeric),
+        ("click", Role::Label),
+        ("bought", Role::Conversion),
+        ("true_ctr", Role::Truth),
+        ("bid", Role::Price),
+        ("copy", Role::Text),
+        ("junk", Role::Ignored),
+        ("time", Role::Time),
+    ];
+
+    fn prepared() -> Dataset {
+        let log = LogFrame::from_frame(frame(), &ROLES).unwrap();
+        prepare(&log, &EncodeOptions::default(), &JobContext::detached()).unwrap()
+    }
+
+    #[test]
+    fn outcomes_money_and_text_never_become_features() {
+        let data = prepared();
+        let names: Vec<&str> = (data.encoder.categorical.iter().map(|f| f.name.as_str()))
+            .chain(data.encoder.numeric.iter().map(|f| f.name.as_str()))
+            .collect();
+        assert_eq!(names, ["user", "city", "ad", "category", "page", "time:hour", "time:weekday", "age"]);
+        assert_eq!(data.encoder.sequences[0].name, "history:ad");
+    }
+
+    #[test]
+    fn features_do_not_change_when_the_outcomes_of_the_row_change() {
+        // Flip everything that may not leak in the last row: its encoding must stay the same to the bit.
+        let log = LogFrame::from_frame(frame(), &ROLES).unwrap();
+        let mut altered = frame();
+        for name in ["click", "bought", "true_ctr", "bid", "junk"] {
+            let cells = altered.column(name).unwrap().cast(&DataType::Float64).unwrap();
+            let mut cells: Vec<f64> = cells.f64().unwrap().iter().flatten().collect();
+            cells[599] = 1.0 - cells[599];
+            altered.with_column(Series::new(name.into(), cells).into_column()).unwrap();
+        }
+        let altered = LogFrame::from_frame(altered, &ROLES).unwrap();
+        let context = JobContext::detached();
+        let prepare = |log| prepare(log, &EncodeOptions::default(), &context).unwrap();
+        let (before, after) = (prepare(&log).batch(&[599]), prepare(&altered).batch(&[599]));
+        assert_ne!(before.label, after.label);
+        assert_eq!(before.categorical, after.categorical);
+        assert_eq!(before.numeric, after.numeric);
+        assert_eq!(before.sequences, after.sequences);
+    }
+
+    #[test]
+    fn sides_follow_from_user_and_ad() {
+        let data = prepared();
+        let side = |name| data.encoder.categorical[data.encoder.position(name).unwrap()].side;
+        assert_eq!((side("user"), side("city")), (Side::User, Side::User));
+        assert_eq!((side("ad"), side("category")), (Side::Ad, Side::Ad));
+        assert_eq!((side("page"), side("time:hour")), (Side::Context, Side::Context));
+        assert_eq!(data.encoder.numeric[0].side, Side::User);
+    }
+
+    #[test]
+    fn batches_hold_what_the_log_says() {
+        let data = prepared();
+        let batch = data.batch(&[599, 3]);
+        let name = |field: &str, row: usize| {
+            let field = data.encoder.position(field).unwrap();
+            data.encoder.categorical[field].name_of(batch.categorical[field][row])
+        };
+        assert_eq!((name("user", 0), name("user", 1)), ("u13".into(), "u1".into()));
+        assert_eq!(name("city", 0), "北京");
+        assert_eq!(batch.label, [0.0, 1.0]);
+        assert!(batch.weight.is_empty());
+        // 1,790,000,000 s is Monday 2026-09-21 14:13:20 UTC; three hours later it is 17.
+        assert_eq!((name("time:hour", 1).as_str(), name("time:weekday", 1).as_str()), ("17", "mon"));
+        // u13 clicked every 20th row on which i * 31 % 11 < 3, before row 599.
+        let clicked: Vec<i64> = (0..599).filter(|i| i * 7 % 20 == 13 && i * 31 % 11 < 3).collect();
+        let ad = data.encoder.ad_field().unwrap();
+        let wanted: Vec<u32> =
+            clicked.iter().map(|i| data.encoder.categorical[ad].id_of(&format!("ad{}", i * 5 % 6))).collect();
+        let sequence = &batch.sequences[0];
+        assert_eq!(sequence.lengths[0] as usize, wanted.len());
+        assert_eq!(sequence.ids[..wanted.len()], wanted);
+        assert_eq!(sequence.lengths[1], 0);
+    }
+
+    #[test]
+    fn another_ad_in_its_place_changes_the_ad_side_only() {
+        let data = prepared();
+        let catalogue = data.ads.as_ref().unwrap();
+        let other = catalogue.position("ad4").unwrap();
+        let own = data.batch(&[10]);
+        let swapped = data.batch_with_ads(&[10], &[other]);
+        for (index, field) in data.encoder.categorical.iter().enumerate() {
+            let name = field.name_of(swapped.categorical[index][0]);
+            match field.name.as_str() {
+                "ad" => assert_eq!(name, "ad4"),
+                "category" => assert_eq!(name, "c2"),
+                _ => assert_eq!(swapped.categorical[index], own.categorical[index]),
+            }
+        }
+        assert!(swapped.label.is_empty());
+        let same = data.batch_with_ads(&[10], &[catalogue.ad_of(10).unwrap()]);
+        assert_eq!(same.categorical, own.categorical);
+    }
+
+    #[test]
+    fn another_log_is_encoded_alike_and_new_values_are_rare() {
+        let data = prepared();
+        let mut later = frame().slice(0, 40).drop("click").unwrap();
+        let pages = Series::new("page".into(), vec!["p99"; 40]);
+        later.with_column(pages.into_column()).unwrap();
+        let roles: Vec<_> = ROLES.into_iter().filter(|(name, _)| *name != "click").collect();
+        let log = LogFrame::from_frame(later.clone(), &roles).unwrap();
+        let scored = data.encoder.encode(&log, &JobContext::detached()).unwrap();
+        let page = data.encoder.position("page").unwrap();
+        assert!(scored.categorical[page].iter().all(|id| *id == RARE_ID));
+        let user = data.encoder.position("user").unwrap();
+        assert_eq!(scored.categorical[user][..], data.categorical[user][..40]);
+        assert!(scored.label.is_empty() && scored.test.is_empty());
+
+        let roles: Vec<_> = roles.into_iter().filter(|(name, _)| *name != "city").collect();
+        let log = LogFrame::from_frame(later.drop("city").unwrap(), &roles).unwrap();
+        let failure = data.encoder.encode(&log, &JobContext::detached()).unwrap_err();
+        assert!(failure.why.contains("city"), "{failure}");
+    }
+
+    #[test]
+    fn vocabularies_come_from_the_training_rows_only() {
+        let mut frame = frame();
+        let pages: Vec<String> = (0..600).map(|i| format!("p{}", i / 100)).collect();
+        frame.with_column(Series::new("page".into(), pages).into_column()).unwrap();
+        let log = LogFrame::from_frame(frame, &ROLES).unwrap();
+        let data = prepare(&log, &EncodeOptions::default(), &JobContext::detached()).unwrap();
+        let page = data.encoder.position("page").unwrap();
+        assert_eq!(data.encoder.categorical[page].values.len(), 5, "p5 lies in the test part");
+        assert_eq!(data.categorical[page][599], RARE_ID);
+        assert!(data.categorical[page][0] >= FIRST_VALUE_ID);
+    }
+
+    #[test]
+    fn what_cannot_be_learned_is_refused_with_the_reason() {
+        let context = JobContext::detached();
+        let refuse = |frame: DataFrame, roles: &[(&str, Role)]| {
+            let log = LogFrame::from_frame(frame, roles).unwrap();
+            prepare(&log, &EncodeOptions::default(), &context).unwrap_err()
+        };
+        let unlabelled: Vec<_> = ROLES.into_iter().filter(|(name, _)| *name != "click").collect();
+        assert!(refuse(frame(), &unlabelled).hint.contains("role label"));
+        let short = refuse(frame().slice(0, 10), &ROLES);
+        assert!(short.why.contains("10 rows"), "{short}");
+        let mut quiet = frame();
+        quiet.with_column(Series::new("click".into(), vec![0i64; 600]).into_column()).unwrap();
+        assert!(refuse(quiet, &ROLES).why.contains("outcome 0"));
+        let bare = refuse(frame(), &[("click", Role::Label)]);
+        assert!(bare.why.contains("no column is left"), "{bare}");
+    }
+
+    #[test]
+    fn an_encoder_survives_json() {
+        let data = prepared();
+        let text = serde_json::to_string(&*data.encoder).unwrap();
+        let back: Encoder = serde_json::from_str(&text).unwrap();
+        assert_eq!(back, *data.encoder);
     }
 }

@@ -1,6 +1,21 @@
 //! How does a log become numbers? Vocabularies and transforms that are fitted once and saved with the model.
+//!
+//! [`Encoder::fit`] looks at training rows only; [`Encoder::encode`] then treats every row of any log alike.
+//! What measures an outcome (label, clicks, conversion, price, truth) never becomes a field.
 
+mod apply;
+mod fit;
+
+use super::options::EncodeOptions;
+use super::schema::{Role, Schema};
 use serde::{Deserialize, Serialize};
+
+/// Name of the derived field that holds the hour of the day (UTC).
+pub const TIME_HOUR: &str = "time:hour";
+/// Name of the derived field that holds the day of the week (UTC): mon, tue, ... sun.
+pub const TIME_WEEKDAY: &str = "time:weekday";
+/// Names of the days, Monday first.
+pub const WEEKDAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 
 /// Whose property a field is, found by functional dependence in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -17,14 +32,56 @@ pub enum Side {
 /// Everything needed to encode another log exactly like the one it was fitted on. Saved in the model folder.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Encoder {
-    /// Label column; empty when the log has none.
+    /// Label column (or the clicks of an aggregated log).
     pub label: String,
+    /// Columns with a part in encoding that are found by role when fitting and by name afterwards.
+    #[serde(default)]
+    pub keys: KeyColumns,
     /// Categorical fields (user, ad, campaign, slot, categories, derived hour and weekday).
     pub categorical: Vec<CategoricalField>,
     /// Numeric fields.
     pub numeric: Vec<NumericField>,
     /// Behaviour sequences.
     pub sequences: Vec<SequenceField>,
+    /// The choices it was fitted with.
+    #[serde(default)]
+    pub options: EncodeOptions,
+}
+
+/// Names of the columns that encoding needs beside the fields.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct KeyColumns {
+    /// When each row happened.
+    pub time: Option<String>,
+    /// Who saw it.
+    pub user: Option<String>,
+    /// What was shown.
+    pub ad: Option<String>,
+}
+
+impl KeyColumns {
+    /// The columns that have these roles.
+    pub fn of(schema: &Schema) -> Self {
+        let name = |role| schema.with_role(role).map(|column| column.name.clone());
+        Self { time: name(Role::Time), user: name(Role::User), ad: name(Role::Ad) }
+    }
+}
+
+impl Encoder {
+    /// Where a categorical field stands, by name.
+    pub fn position(&self, field: &str) -> Option<usize> {
+        self.categorical.iter().position(|known| known.name == field)
+    }
+
+    /// The categorical field of the ad id, if the log has one.
+    pub fn ad_field(&self) -> Option<usize> {
+        self.position(self.keys.ad.as_deref()?)
+    }
+
+    /// The categorical field of the user id, if the log has one.
+    pub fn user_field(&self) -> Option<usize> {
+        self.position(self.keys.user.as_deref()?)
+    }
 }
 
 /// A categorical field and its vocabulary.
@@ -86,4 +143,7 @@ pub struct SequenceField {
     pub max_len: usize,
     /// Column whose earlier values per user make the history; `None` when the log has a list column.
     pub from_user_history_of: Option<String>,
+    /// For a history made from earlier rows: true when only clicked rows are remembered.
+    #[serde(default)]
+    pub clicked_only: bool,
 }

@@ -1,7 +1,8 @@
 //! What is an opened log? A polars frame whose columns have been understood, with where it came from.
 
-use super::schema::Schema;
-use polars::prelude::DataFrame;
+use super::schema::{Column, ColumnType, Role, Schema};
+use crate::base::Result;
+use polars::prelude::{DataFrame, DataType};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -49,5 +50,43 @@ impl LogFrame {
     /// Rows that were read.
     pub fn rows(&self) -> usize {
         self.frame.height()
+    }
+}
+
+impl LogFrame {
+    /// A log made in memory: column types follow the frame, roles are given; a column without one is ignored.
+    ///
+    /// # Errors
+    /// A role for a column that the frame lacks.
+    pub fn from_frame(frame: DataFrame, roles: &[(&str, Role)]) -> Result<Self> {
+        let columns = frame.columns().iter();
+        let mut schema = Schema {
+            columns: columns
+                .map(|column| Column {
+                    name: column.name().to_string(),
+                    kind: ColumnType::of(column.dtype()),
+                    role: Role::Ignored,
+                    evidence: String::new(),
+                })
+                .collect(),
+        };
+        for (name, role) in roles {
+            schema.set_role(name, *role)?;
+        }
+        Ok(Self { frame, schema, source: Arc::default(), revision: 0 })
+    }
+}
+
+impl ColumnType {
+    /// How cells of a polars type are understood.
+    pub(in crate::data) fn of(kind: &DataType) -> Self {
+        match kind {
+            DataType::Boolean => Self::Boolean,
+            DataType::List(_) => Self::List,
+            DataType::Date | DataType::Datetime(_, _) => Self::Time,
+            kind if kind.is_integer() => Self::Integer,
+            kind if kind.is_float() => Self::Real,
+            _ => Self::Text,
+        }
     }
 }

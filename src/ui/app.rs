@@ -5,6 +5,7 @@ use super::panels::{self, Panel};
 use super::{PanelContext, Theme, fonts, shell};
 use crate::base::{Failure, Result};
 use crate::session::{Command, Session, Workspace};
+use std::path::PathBuf;
 
 /// The key of the remembered [`Workspace`] in eframe's storage.
 const WORKSPACE_KEY: &str = "workspace";
@@ -108,8 +109,9 @@ impl eframe::App for AdloupeApp {
 ///
 /// # Errors
 /// No display, or no graphics adapter: both say what to do.
-pub fn run_window(commands: Vec<Command>) -> Result<()> {
+pub fn run_window(file: Option<PathBuf>) -> Result<()> {
     check_display()?;
+    let commands = file.into_iter().map(shell::open_command).collect();
     let options = eframe::NativeOptions {
         renderer: eframe::Renderer::Wgpu,
         viewport: egui::ViewportBuilder::default()

@@ -1,0 +1,250 @@
+//! How are the cells of a column read as plain Rust values? The one place that unpacks polars arrays.
+//!
+//! Values have one text form each, whatever the column's type, so that a vocabulary fitted on a Parquet
+//! file finds the same values in a CSV file.
+
+use super::frame::LogFrame;
+use crate::base::failure::Explain;
+use crate::base::{Failure, Result};
+use polars::prelude::{ChunkExplode, DataType, ExplodeOptions, Series, TimeUnit};
+use std::collections::HashMap;
+
+/// Code of a missing cell in [`Coded`].
+pub const NO_CODE: u32 = u32::MAX;
+
+/// A column as small numbers: cell `r` holds `values[codes[r]]`, or is missing where the code is [`NO_CODE`].
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Coded {
+    /// Distinct values in the order in which they first appear.
+    pub values: Vec<String>,
+    /// One code per cell.
+    pub codes: Vec<u32>,
+}
+
+/// A column of lists as small numbers: row `r` holds `items.codes[offsets[r]..offsets[r + 1]]`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CodedLists {
+    /// Start of each row, and the end of the last: `rows + 1` entries.
+    pub offsets: Vec<u32>,
+    /// All items one after another.
+    pub items: Coded,
+}
+
+impl Coded {
+    /// How often each value occurs in the given rows.
+    pub fn counts(&self, rows: &[u32]) -> Vec<u32> {
+        let mut counts = vec![0; self.values.len()];
+        for &row in rows {
+            if let Some(count) = counts.get_mut(self.codes[row as usize] as usize) {
+                *count += 1;
+            }
+        }
+        counts
+    }
+
+    fn push<K: std::hash::Hash + Eq>(
+        &mut self,
+        seen: &mut HashMap<K, u32>,
+        key: Option<K>,
+        text: impl FnOnce() -> String,
+    ) {
+        let Some(key) = key else {
+            self.codes.push(NO_CODE);
+            return;
+        };
+        let next = self.values.len() as u32;
+        let code = *seen.entry(key).or_insert(next);
+        if code == next {
+            self.values.push(text());
+        }
+        self.codes.push(code);
+    }
+}
+
+/// The cells as codes of distinct texts. Null, NaN and empty text are missing.
+///
+/// # Errors
+/// No such column, or a column of lists.
+pub fn coded(log: &LogFrame, column: &str) -> Result<Coded> {
+    code_series(series(log, column)?)
+}
+
+/// The cells as lists of codes, oldest first as in the log. A null list is an empty one.
+///
+/// # Errors
+/// No such column, or a column without lists.
+pub fn coded_lists(log: &LogFrame, column: &str) -> Result<CodedLists> {
+    let what = format!("cannot read the lists of '{column}'");
+    let lists = series(log, column)?.list().explain(&what)?;
+    let mut offsets = Vec::with_capacity(lists.len() + 1);
+    offsets.push(0u32);
+    let mut end = 0u32;
+    for item in lists.amortized_iter() {
+        end += item.map_or(0, |item| item.as_ref().len()) as u32;
+        offsets.push(end);
+    }
+    let options = ExplodeOptions { empty_as_null: false, keep_nulls: false };
+    let items = code_series(&lists.explode(options).explain(&what)?)?;
+    if items.codes.len() != end as usize {
+        return Err(Failure::new(what, "the lengths of its lists do not add up to its items"));
+    }
+    Ok(CodedLists { offsets, items })
+}
+
+/// The cells as numbers; missing is NaN. Text that is no number is missing too.
+///
+/// # Errors
+/// No such column, or a column of lists.
+pub fn numbers(log: &LogFrame, column: &str) -> Result<Vec<f64>> {
+    let series = series(log, column)?;
+    let what = format!("cannot read '{column}' as numbers");
+    if matches!(series.dtype(), DataType::List(_)) {
+        return Err(Failure::new(what, "its cells are lists").hint("give it the role sequence"));
+    }
+    let cast = series.cast(&DataType::Float64).explain(&what)?;
+    let cells = cast.f64().explain(&what)?;
+    Ok(cells.iter().map(|cell| cell.unwrap_or(f64::NAN)).collect())
+}
+
+/// The cells as points in time, in milliseconds since 1970 for a time column and in the column's own unit for
+/// whole numbers; `None` is missing.
+///
+/// # Errors
+/// No such column, or one that has no order of times.
+pub fn times(log: &LogFrame, column: &str) -> Result<Vec<Option<i64>>> {
+    let series = series(log, column)?;
+    let what = format!("cannot read '{column}' as times");
+    let cast = match series.dtype() {
+        DataType::Datetime(_, _) | DataType::Date => series
+            .cast(&DataType::Datetime(TimeUnit::Milliseconds, None))
+            .and_then(|times| times.cast(&DataType::Int64)),
+        kind if kind.is_primitive_numeric() => series.cast(&DataType::Int64),
+        kind => {
+            return Err(Failure::new(what, format!("its cells are {kind}, not times"))
+                .hint("give another column the role time, or this one the role ignored"));
+        }
+    };
+    let cast = cast.explain(&what)?;
+    Ok(cast.i64().explain(&what)?.iter().collect())
+}
+
+/// True when the column holds points in time, so that hours and weekdays can be told.
+///
+/// # Errors
+/// No such column.
+pub fn is_calendar_time(log: &LogFrame, column: &str) -> Result<bool> {
+    let kind = series(log, column)?.dtype();
+    Ok(matches!(kind, DataType::Datetime(_, _) | DataType::Date))
+}
+
+/// True when each cell is a list.
+///
+/// # Errors
+/// No such column.
+pub fn is_list(log: &LogFrame, column: &str) -> Result<bool> {
+    Ok(matches!(series(log, column)?.dtype(), DataType::List(_)))
+}
+
+/// Hour of the day in UTC, 0 to 23.
+pub fn hour_of(millis: i64) -> u32 {
+    (millis.div_euclid(3_600_000)).rem_euclid(24) as u32
+}
+
+/// Day of the week in UTC, Monday 0 to Sunday 6 (1 January 1970 was a Thursday).
+pub fn weekday_of(millis: i64) -> u32 {
+    (millis.div_euclid(86_400_000) + 3).rem_euclid(7) as u32
+}
+
+fn series<'a>(log: &'a LogFrame, column: &str) -> Result<&'a Series> {
+    log.schema.column(column)?;
+    let column = log.frame.column(column).explain("cannot read the column")?;
+    Ok(column.as_materialized_series())
+}
+
+fn code_series(series: &Series) -> Result<Coded> {
+    let what = format!("cannot read the values of '{}'", series.name());
+    let mut coded = Coded::default();
+    coded.codes.reserve(series.len());
+    match series.dtype() {
+        DataType::List(_) => {
+            return Err(Failure::new(what, "its cells are lists").hint("give it the role sequence"));
+        }
+        DataType::Boolean => {
+            let mut seen = HashMap::new();
+            for cell in series.bool().explain(&what)?.iter() {
+                coded.push(&mut seen, cell, || cell.unwrap_or_default().to_string());
+            }
+        }
+        DataType::Float32 | DataType::Float64 => {
+            let cast = series.cast(&DataType::Float64).explain(&what)?;
+            let mut seen = HashMap::new();
+            for cell in cast.f64().explain(&what)?.iter() {
+                // Adding 0.0 makes -0.0 and 0.0 one value.
+                let cell = cell.filter(|cell| !cell.is_nan()).map(|cell| cell + 0.0);
+                coded.push(&mut seen, cell.map(f64::to_bits), || cell.unwrap_or_default().to_string());
+            }
+        }
+        kind if kind.is_integer() => {
+            let cast = series.cast(&DataType::Int64).explain(&what)?;
+            let mut seen = HashMap::new();
+            for cell in cast.i64().explain(&what)?.iter() {
+                coded.push(&mut seen, cell, || cell.unwrap_or_default().to_string());
+            }
+        }
+        _ => {
+            let cast = series.cast(&DataType::String).explain(&what)?;
+            let mut seen = HashMap::new();
+            for cell in cast.str().explain(&what)?.iter() {
+                let cell = cell.filter(|cell| !cell.is_empty());
+                coded.push(&mut seen, cell, || cell.unwrap_or_default().to_owned());
+            }
+        }
+    }
+    Ok(coded)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::schema::Role;
+    use polars::prelude::{NamedFrom, df};
+
+    #[test]
+    fn one_text_form_whatever_the_type() {
+        let frame = df!(
+            "whole" => [Some(3i64), None, Some(-1)],
+            "real" => [Some(3.0f64), Some(f64::NAN), Some(-0.5)],
+            "text" => [Some("3"), Some(""), None],
+            "flag" => [Some(true), None, Some(false)],
+        )
+        .unwrap();
+        let log = LogFrame::from_frame(frame, &[("text", Role::Categorical)]).unwrap();
+        assert_eq!(coded(&log, "whole").unwrap().values, ["3", "-1"]);
+        assert_eq!(coded(&log, "real").unwrap().values, ["3", "-0.5"]);
+        assert_eq!(coded(&log, "text").unwrap().codes, [0, NO_CODE, NO_CODE]);
+        assert_eq!(coded(&log, "flag").unwrap().values, ["true", "false"]);
+        assert!(coded(&log, "nothing").unwrap_err().hint.contains("whole"));
+    }
+
+    #[test]
+    fn lists_keep_their_rows_when_some_are_empty_or_null() {
+        let list = |items: &[&str]| Series::new("".into(), items);
+        let frame = df!(
+            "seen" => [Some(list(&["a", "b"])), Some(list(&[])), None, Some(list(&["b"]))],
+        )
+        .unwrap();
+        let log = LogFrame::from_frame(frame, &[("seen", Role::Sequence)]).unwrap();
+        let lists = coded_lists(&log, "seen").unwrap();
+        assert_eq!(lists.offsets, [0, 2, 2, 2, 3]);
+        assert_eq!(lists.items.codes, [0, 1, 1]);
+    }
+
+    #[test]
+    fn calendar_of_a_known_moment() {
+        // 2026-11-22 03:05:00 UTC is a Sunday.
+        let millis = 1_795_316_700_000;
+        assert_eq!((hour_of(millis), weekday_of(millis)), (3, 6));
+        assert_eq!(weekday_of(0), 3);
+        assert_eq!((hour_of(-1), weekday_of(-1)), (23, 2), "before 1970 counts back");
+    }
+}

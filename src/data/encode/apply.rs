@@ -1,0 +1,198 @@
+//! How is a log encoded by a fitted encoder? Column by column, with every row treated alike.
+
+use super::{Encoder, SequenceField, TIME_HOUR, TIME_WEEKDAY, WEEKDAYS};
+use crate::base::{Failure, Result};
+use crate::data::batch::MISSING_ID;
+use crate::data::catalogue::AdCatalogue;
+use crate::data::cells::{self, Coded};
+use crate::data::dataset::{Dataset, SequenceColumn};
+use crate::data::frame::LogFrame;
+use crate::data::history::{self, Events};
+use crate::data::outcome::Outcome;
+use crate::data::schema::Role;
+use crate::data::split::{self, Parts};
+use crate::jobs::JobContext;
+use std::sync::Arc;
+
+impl Encoder {
+    /// Encodes every row of a log that has this encoder's columns; other columns are not looked at. The parts
+    /// are split as in training, so the log that the encoder was fitted on gets the same parts again; they
+    /// are empty when the log has no outcome.
+    ///
+    /// # Errors
+    /// Columns are missing (all of them are listed) or hold something else than when fitted; a cancel.
+    pub fn encode(self: &Arc<Self>, log: &LogFrame, context: &JobContext) -> Result<Dataset> {
+        let outcome = Outcome::read(log)?;
+        self.encode_with(log, outcome, None, context)
+    }
+
+    pub(in crate::data) fn encode_with(
+        self: &Arc<Self>,
+        log: &LogFrame,
+        outcome: Option<Outcome>,
+        parts: Option<Parts>,
+        context: &JobContext,
+    ) -> Result<Dataset> {
+        self.require_columns(log)?;
+        context.stage("encoding");
+        let total = (self.categorical.len() + self.numeric.len() + self.sequences.len()) as u64;
+        let step = |done: usize| {
+            context.progress(done as u64, total);
+            context.check()
+        };
+        let times = match &self.keys.time {
+            Some(name) if log.schema.column(name).is_ok() => Some(cells::times(log, name)?),
+            _ => None,
+        };
+        let outcome = outcome.unwrap_or_default();
+        let parts =
+            parts.unwrap_or_else(|| split::split(&outcome.known_rows(), times.as_deref(), &self.options));
+        let mut categorical = Vec::with_capacity(self.categorical.len());
+        for index in 0..self.categorical.len() {
+            step(index)?;
+            categorical.push(self.categorical_column(log, index, times.as_deref())?);
+        }
+        let mut numeric = Vec::with_capacity(self.numeric.len());
+        for field in &self.numeric {
+            step(categorical.len() + numeric.len())?;
+            numeric.push(field.encode(&cells::numbers(log, &field.name)?));
+        }
+        let mut sequences = Vec::with_capacity(self.sequences.len());
+        for field in &self.sequences {
+            step(categorical.len() + numeric.len() + sequences.len())?;
+            let column = self.sequence_column(log, field, &categorical, times.as_deref(), &outcome.label)?;
+            sequences.push(Arc::new(column));
+        }
+        let ads = match self.ad_field() {
+            Some(field) => {
+                let cells = cells::coded(log, &self.categorical[field].name)?;
+                let catalogue = AdCatalogue::collect(self, field, cells, &categorical, &numeric);
+                Some(Arc::new(catalogue))
+            }
+            None => None,
+        };
+        Ok(Dataset {
+            encoder: Arc::clone(self),
+            rows: log.rows(),
+            categorical: categorical.into_iter().map(Arc::new).collect(),
+            numeric: numeric.into_iter().map(Arc::new).collect(),
+            sequences,
+            label: Arc::new(outcome.label),
+            weight: Arc::new(outcome.weight),
+            truth: Arc::new(read_truth(log)?),
+            train: Arc::new(parts.train),
+            validation: Arc::new(parts.validation),
+            test: Arc::new(parts.test),
+            ads,
+            notes: outcome.notes,
+        })
+    }
+
+    fn categorical_column(
+        &self,
+        log: &LogFrame,
+        index: usize,
+        times: Option<&[Option<i64>]>,
+    ) -> Result<Vec<u32>> {
+        let field = &self.categorical[index];
+        let part_of_time: fn(i64) -> (String, usize) = match field.name.as_str() {
+            TIME_HOUR => |millis| (cells::hour_of(millis).to_string(), cells::hour_of(millis) as usize),
+            TIME_WEEKDAY => |millis| {
+                let day = cells::weekday_of(millis) as usize;
+                (WEEKDAYS[day].to_owned(), day)
+            },
+            name => return Ok(field.encode(&cells::coded(log, name)?)),
+        };
+        // At most 24 different values: look each up once.
+        let mut ids = [None; 24];
+        let times = times.unwrap_or_default();
+        Ok(times
+            .iter()
+            .map(|millis| {
+                millis.map_or(MISSING_ID, |millis| {
+                    let (value, place) = part_of_time(millis);
+                    *ids[place].get_or_insert_with(|| field.id_of(&value))
+                })
+            })
+            .collect())
+    }
+
+    fn sequence_column(
+        &self,
+        log: &LogFrame,
+        field: &SequenceField,
+        categorical: &[Vec<u32>],
+        times: Option<&[Option<i64>]>,
+        label: &[f32],
+    ) -> Result<SequenceColumn> {
+        if field.from_user_history_of.is_none() {
+            let lists = cells::coded_lists(log, &field.name)?;
+            let ids = self.categorical[field.target].ids_of(&lists.items.values);
+            return Ok(history::from_lists(&lists, &ids, field.max_len));
+        }
+        let users = match &self.keys.user {
+            Some(name) => cells::coded(log, name)?,
+            None => Coded::default(),
+        };
+        // Where clicks are not known nobody is known to have clicked: all histories are empty.
+        let counts: Vec<bool> = match (field.clicked_only, label.is_empty()) {
+            (false, _) => Vec::new(),
+            (true, true) => vec![false; log.rows()],
+            (true, false) => label.iter().map(|label| *label > 0.0).collect(),
+        };
+        Ok(history::from_events(
+            &Events {
+                users: &users.codes,
+                times: times.unwrap_or_default(),
+                ids: &categorical[field.target],
+                counts: &counts,
+            },
+            field.max_len,
+        ))
+    }
+
+    fn require_columns(&self, log: &LogFrame) -> Result<()> {
+        let missing: Vec<&str> =
+            self.source_columns().into_iter().filter(|name| log.schema.column(name).is_err()).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        Err(Failure::new("cannot encode the log", format!("it lacks the columns {}", missing.join(", ")))
+            .at(log.source.path.display())
+            .hint("open a log with the columns that the model was trained on"))
+    }
+
+    /// Columns of the log that the fields are made from.
+    pub fn source_columns(&self) -> Vec<&str> {
+        let mut names = Vec::new();
+        let time = self.keys.time.as_deref();
+        for field in &self.categorical {
+            match field.name.as_str() {
+                TIME_HOUR | TIME_WEEKDAY => names.extend(time),
+                name => names.push(name),
+            }
+        }
+        names.extend(self.numeric.iter().map(|field| field.name.as_str()));
+        for field in &self.sequences {
+            if field.from_user_history_of.is_some() {
+                names.extend(time);
+                names.extend(self.keys.user.as_deref());
+            } else {
+                names.push(&field.name);
+            }
+        }
+        let mut seen = std::collections::HashSet::new();
+        names.retain(|name| seen.insert(*name));
+        names
+    }
+}
+
+fn read_truth(log: &LogFrame) -> Result<Vec<f32>> {
+    match log.schema.with_role(Role::Truth) {
+        None => Ok(Vec::new()),
+        Some(column) => {
+            let cells = cells::numbers(log, &column.name)?;
+            Ok(cells.into_iter().map(|p| p as f32).collect())
+        }
+    }
+}

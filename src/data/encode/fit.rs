@@ -1,0 +1,306 @@
+//! How is an encoder fitted? From the roles of the columns and the training rows.
+
+use super::{CategoricalField, Encoder, KeyColumns, SequenceField, Side, TIME_HOUR, TIME_WEEKDAY, WEEKDAYS};
+use crate::base::{Failure, Result};
+use crate::data::cells::{self, Coded};
+use crate::data::frame::LogFrame;
+use crate::data::options::EncodeOptions;
+use crate::data::schema::{Column, Role};
+use crate::data::sides::{Keys, side_of};
+use crate::data::{history, scale, vocab};
+use crate::jobs::JobContext;
+
+/// A list column attends to a field that knows at least this share of its items.
+const MIN_SHARED_ITEMS: f64 = 0.5;
+/// A history is worth having when at least this share of the training rows follows an earlier row of its user.
+const MIN_RETURNING: f64 = 0.2;
+/// The ad id makes a history when at least this share of the training rows shows an ad that is known by name.
+const MIN_KNOWN_ADS: f64 = 0.5;
+
+impl Encoder {
+    /// Fits vocabularies, scales and sequences on the rows `train` of a log. Also returns what was left out
+    /// and why, in words.
+    ///
+    /// # Errors
+    /// No column is left that a model may read; a column whose cells don't fit its role; a cancel.
+    pub fn fit(
+        log: &LogFrame,
+        train: &[u32],
+        options: &EncodeOptions,
+        context: &JobContext,
+    ) -> Result<(Self, Vec<String>)> {
+        options.check()?;
+        context.stage("fitting vocabularies");
+        let keys = KeyColumns::of(&log.schema);
+        let code = |name: &Option<String>| match name {
+            Some(name) => cells::coded(log, name).map(Some),
+            None => Ok(None),
+        };
+        let (users, ads) = (code(&keys.user)?, code(&keys.ad)?);
+        let repeated = |coded: &'_ Option<Coded>| coded.as_ref().map(|c| c.values.len());
+        let (user_count, ad_count) = (repeated(&users), repeated(&ads));
+        let mut fitting = Fitting {
+            log,
+            train,
+            options,
+            users: users.as_ref().zip(user_count).map(|(c, n)| Keys::new(&c.codes, n, train)),
+            ads: ads.as_ref().zip(ad_count).map(|(c, n)| Keys::new(&c.codes, n, train)),
+            encoder: Self { keys, options: options.clone(), ..Self::default() },
+            notes: Vec::new(),
+        };
+        fitting.columns(context)?;
+        fitting.calendar()?;
+        fitting.sequences(context)?;
+        let (encoder, notes) = (fitting.encoder, fitting.notes);
+        if encoder.categorical.is_empty() && encoder.numeric.is_empty() {
+            return Err(Failure::new("cannot train on this log", "no column is left that a model may read")
+                .at(log.source.path.display())
+                .hint("give some columns the role categorical or numeric"));
+        }
+        Ok((encoder, notes))
+    }
+}
+
+struct Fitting<'a> {
+    log: &'a LogFrame,
+    train: &'a [u32],
+    options: &'a EncodeOptions,
+    users: Option<Keys<'a>>,
+    ads: Option<Keys<'a>>,
+    encoder: Encoder,
+    notes: Vec<String>,
+}
+
+impl Fitting<'_> {
+    fn columns(&mut self, context: &JobContext) -> Result<()> {
+        let log = self.log;
+        let total = log.schema.columns.len() as u64;
+        self.encoder.label = [Role::Label, Role::Clicks]
+            .into_iter()
+            .find_map(|role| log.schema.with_role(role))
+            .map(|column| column.name.clone())
+            .unwrap_or_default();
+        for (done, column) in log.schema.columns.iter().enumerate() {
+            context.check()?;
+            context.progress(done as u64, total);
+            if self.options.leave_out.contains(&column.name) {
+                self.notes.push(format!("'{}' is left out as you chose", column.name));
+                continue;
+            }
+            match column.role {
+                Role::User | Role::Ad | Role::Campaign | Role::Slot | Role::Categorical => {
+                    self.categorical(column)?;
+                }
+                Role::Numeric => self.numeric(column)?,
+                // Outcomes and money are measured, never read; sequences and time have their own steps.
+                Role::Label
+                | Role::Clicks
+                | Role::Weight
+                | Role::Conversion
+                | Role::Price
+                | Role::Truth
+                | Role::Text
+                | Role::Ignored
+                | Role::Time
+                | Role::Sequence => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn categorical(&mut self, column: &Column) -> Result<()> {
+        let cells = cells::coded(self.log, &column.name)?;
+        let counts = cells.counts(self.train);
+        let min_count = self.options.min_count_for(self.train.len());
+        let (values, hash_buckets) = vocab::fit_values(&cells, &counts, min_count, self.options.max_values);
+        let distinct = counts.iter().filter(|&&count| count > 0).count();
+        let filled: u32 = counts.iter().sum();
+        let constant = distinct <= 1 && filled as usize == self.train.len();
+        if (values.is_empty() && hash_buckets == 0) || constant || distinct == 0 {
+            self.notes.push(match distinct {
+                0 => format!("'{}' is left out: it is empty in training", column.name),
+                1 => format!("'{}' is left out: it is constant in training", column.name),
+                _ => format!(
+                    "'{}' is left out: none of its {distinct} values occurs {min_count} times in training",
+                    column.name
+                ),
+            });
+            return Ok(());
+        }
+        if hash_buckets > 0 {
+            self.notes.push(format!(
+                "'{}' has {distinct} values and is hashed into {hash_buckets} buckets",
+                column.name
+            ));
+        }
+        let side = match column.role {
+            Role::User => Side::User,
+            Role::Ad => Side::Ad,
+            Role::Campaign if self.ads.is_none() => Side::Ad,
+            role => self.side(&cells.codes, role == Role::Campaign),
+        };
+        self.encoder.categorical.push(CategoricalField {
+            name: column.name.clone(),
+            side,
+            values,
+            hash_buckets,
+        });
+        Ok(())
+    }
+
+    fn numeric(&mut self, column: &Column) -> Result<()> {
+        let numbers = cells::numbers(self.log, &column.name)?;
+        // The dependence test wants equality only: equal numbers have equal bits, and a clash of two
+        // different ones in 32 bits is too rare to matter at its tolerance.
+        let bits: Vec<u32> = numbers
+            .iter()
+            .map(|x| {
+                let bits = (x + 0.0).to_bits();
+                (bits ^ (bits >> 32)) as u32
+            })
+            .collect();
+        let side = self.side(&bits, false);
+        match scale::fit_scale(&column.name, side, &numbers, self.train) {
+            Some(field) => self.encoder.numeric.push(field),
+            None => self.notes.push(format!(
+                "'{}' is left out: it holds fewer than two different numbers in training",
+                column.name
+            )),
+        }
+        Ok(())
+    }
+
+    fn side(&self, values: &[u32], prefer_ad: bool) -> Side {
+        side_of(values, self.train, self.users.as_ref(), self.ads.as_ref(), prefer_ad)
+    }
+
+    /// Hour and weekday of a calendar time, where training saw all that later rows can hold.
+    fn calendar(&mut self) -> Result<()> {
+        let Some(time) = self.encoder.keys.time.clone() else {
+            return Ok(());
+        };
+        if self.options.leave_out.contains(&time) || !cells::is_calendar_time(self.log, &time)? {
+            return Ok(());
+        }
+        let times = cells::times(self.log, &time)?;
+        let mut hours = [false; 24];
+        let mut days = [false; 7];
+        for &row in self.train {
+            if let Some(millis) = times[row as usize] {
+                hours[cells::hour_of(millis) as usize] = true;
+                days[cells::weekday_of(millis) as usize] = true;
+            }
+        }
+        if hours.iter().filter(|seen| **seen).count() >= 2 {
+            let seen = (0..24).filter(|&hour| hours[hour]);
+            self.derived(TIME_HOUR, seen.map(|hour| hour.to_string()).collect());
+        }
+        if days.iter().all(|seen| *seen) {
+            self.derived(TIME_WEEKDAY, WEEKDAYS.map(str::to_owned).to_vec());
+        }
+        Ok(())
+    }
+
+    fn derived(&mut self, name: &str, values: Vec<String>) {
+        self.encoder.categorical.push(CategoricalField {
+            name: name.to_owned(),
+            side: Side::Context,
+            values,
+            hash_buckets: 0,
+        });
+    }
+
+    fn sequences(&mut self, context: &JobContext) -> Result<()> {
+        let log = self.log;
+        for column in &log.schema.columns {
+            context.check()?;
+            if column.role == Role::Sequence && !self.options.leave_out.contains(&column.name) {
+                self.list_sequence(&column.name)?;
+            }
+        }
+        if self.encoder.sequences.is_empty() {
+            self.history_sequence()?;
+        }
+        Ok(())
+    }
+
+    /// A list column attends to the field that knows most of its items; the ad's own fields go first.
+    fn list_sequence(&mut self, name: &str) -> Result<()> {
+        if !cells::is_list(self.log, name)? {
+            self.notes.push(format!("'{name}' is left out: its cells are no lists"));
+            return Ok(());
+        }
+        let lists = cells::coded_lists(self.log, name)?;
+        let best = self
+            .encoder
+            .categorical
+            .iter()
+            .enumerate()
+            .filter(|(_, field)| field.hash_buckets == 0)
+            .map(|(index, field)| {
+                let share = history::known_share(&lists, &field.ids_of(&lists.items.values));
+                (field.side == Side::Ad, share, index)
+            })
+            .filter(|(_, share, _)| *share >= MIN_SHARED_ITEMS)
+            .max_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
+        match best {
+            Some((_, _, target)) => self.encoder.sequences.push(SequenceField {
+                name: name.to_owned(),
+                target,
+                max_len: self.options.max_sequence_len,
+                from_user_history_of: None,
+                clicked_only: false,
+            }),
+            None => self.notes.push(format!(
+                "'{name}' is left out: no field shares its values, so nothing can attend to it"
+            )),
+        }
+        Ok(())
+    }
+
+    /// Without a list column, the ads that the user met earlier make the sequence.
+    fn history_sequence(&mut self) -> Result<()> {
+        let keys = &self.encoder.keys;
+        let (Some(users), Some(_), Some(ad)) = (&self.users, &keys.time, &keys.ad) else {
+            return Ok(());
+        };
+        if users.returning_share(self.train) < MIN_RETURNING {
+            self.notes.push(
+                "no behaviour sequence: too few rows follow an earlier one of the same user".to_owned(),
+            );
+            return Ok(());
+        }
+        let Some(target) = self.history_target(ad)? else {
+            return Ok(());
+        };
+        let of = self.encoder.categorical[target].name.clone();
+        self.encoder.sequences.push(SequenceField {
+            name: format!("history:{of}"),
+            target,
+            max_len: self.options.max_sequence_len,
+            from_user_history_of: Some(of),
+            clicked_only: !self.encoder.label.is_empty(),
+        });
+        Ok(())
+    }
+
+    /// The ad id where ads repeat enough to be known, else the finest property of ads.
+    fn history_target(&self, ad: &str) -> Result<Option<usize>> {
+        if let Some(field) = self.encoder.position(ad) {
+            let ids = self.encoder.categorical[field].encode(&cells::coded(self.log, ad)?);
+            let known = self
+                .train
+                .iter()
+                .filter(|&&row| ids[row as usize] >= crate::data::batch::FIRST_VALUE_ID)
+                .count();
+            if known as f64 >= MIN_KNOWN_ADS * self.train.len() as f64 {
+                return Ok(Some(field));
+            }
+        }
+        let properties = self.encoder.categorical.iter().enumerate();
+        Ok(properties
+            .filter(|(_, field)| field.side == Side::Ad && field.name != ad)
+            .max_by_key(|(_, field)| field.cardinality())
+            .map(|(index, _)| index))
+    }
+}

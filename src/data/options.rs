@@ -1,0 +1,88 @@
+//! What may a person choose about encoding and splitting?
+
+use crate::base::{Failure, Result};
+use serde::{Deserialize, Serialize};
+
+/// Choices for [`prepare`](super::dataset::prepare). What a file leaves out takes its default.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct EncodeOptions {
+    /// A value must occur this often in training to get an id of its own. `None`: 1 below 1,000 training
+    /// rows, 2 below 5 million, 5 above, so that the id for rare values is itself trained.
+    pub min_count: Option<u32>,
+    /// A field with more kept values than this is hashed into this many buckets.
+    pub max_values: usize,
+    /// Longest behaviour sequence kept: the most recent events.
+    pub max_sequence_len: usize,
+    /// Share of rows in the training part, the oldest.
+    pub train_share: f64,
+    /// Share of rows in the validation part, between training and test.
+    pub validation_share: f64,
+    /// Columns that no model may read although their role would allow it.
+    pub leave_out: Vec<String>,
+}
+
+impl Default for EncodeOptions {
+    fn default() -> Self {
+        Self {
+            min_count: None,
+            max_values: 1_000_000,
+            max_sequence_len: 20,
+            train_share: 0.70,
+            validation_share: 0.15,
+            leave_out: Vec::new(),
+        }
+    }
+}
+
+impl EncodeOptions {
+    /// The number of occurrences that earns an id, given the size of the training part.
+    pub fn min_count_for(&self, train_rows: usize) -> u32 {
+        self.min_count.unwrap_or(match train_rows {
+            0..1_000 => 1,
+            1_000..5_000_000 => 2,
+            _ => 5,
+        })
+    }
+
+    /// Refuses what makes no sense.
+    ///
+    /// # Errors
+    /// Shares outside `(0, 1)` or without room for a test part, or no room for values or events.
+    pub fn check(&self) -> Result<()> {
+        let shares = self.train_share > 0.0
+            && self.validation_share > 0.0
+            && self.train_share + self.validation_share < 1.0;
+        if !shares {
+            return Err(Failure::new(
+                "cannot split the log",
+                format!(
+                    "{} for training and {} for validation leave no test part",
+                    self.train_share, self.validation_share
+                ),
+            )
+            .hint("shares above 0 whose sum is below 1, such as 0.70 and 0.15"));
+        }
+        if self.max_values == 0 || self.max_sequence_len == 0 {
+            return Err(Failure::new(
+                "cannot encode the log",
+                "the limits on values and on sequence length must be at least 1",
+            ));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_partial_file_takes_the_defaults_and_nonsense_is_refused() {
+        let options: EncodeOptions = serde_json::from_str(r#"{"max_sequence_len": 5}"#).unwrap();
+        assert_eq!((options.max_sequence_len, options.train_share), (5, 0.70));
+        options.check().unwrap();
+        let greedy = EncodeOptions { train_share: 0.9, ..options };
+        assert!(greedy.check().unwrap_err().why.contains("no test part"));
+    }
+}

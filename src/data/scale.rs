@@ -1,0 +1,111 @@
+//! How is a number brought to a scale that a model can use?
+
+use super::encode::{NumericField, Side};
+
+/// A scaled number is never further from its mean than this many deviations.
+pub const CLAMP: f64 = 5.0;
+
+/// A skewness beyond this calls for the logarithm.
+const HEAVY_TAIL_SKEWNESS: f64 = 2.0;
+
+/// Fits mean and deviation on the given rows, after `sign(x) ln(1 + |x|)` where that tames a heavy tail.
+/// `None` when the rows hold fewer than two different numbers: nothing can be learned from such a column.
+pub fn fit_scale(name: &str, side: Side, cells: &[f64], rows: &[u32]) -> Option<NumericField> {
+    let plain = || rows.iter().map(|&row| cells[row as usize]).filter(|x| x.is_finite());
+    let raw = Moments::of(plain());
+    let logged = Moments::of(plain().map(signed_log));
+    let heavy = raw.skewness.abs() > HEAVY_TAIL_SKEWNESS;
+    let log = heavy && logged.skewness.abs() < raw.skewness.abs();
+    let chosen = if log { logged } else { raw };
+    (chosen.deviation > 1e-12 * chosen.mean.abs().max(1e-300)).then(|| NumericField {
+        name: name.to_owned(),
+        side,
+        log,
+        mean: chosen.mean,
+        deviation: chosen.deviation,
+    })
+}
+
+impl NumericField {
+    /// Scales every cell; a missing one is 0, the mean.
+    pub fn encode(&self, cells: &[f64]) -> Vec<f32> {
+        cells.iter().map(|&cell| self.scale(cell)).collect()
+    }
+
+    fn scale(&self, cell: f64) -> f32 {
+        if cell.is_nan() {
+            return 0.0;
+        }
+        let x = if self.log { signed_log(cell) } else { cell };
+        ((x - self.mean) / self.deviation).clamp(-CLAMP, CLAMP) as f32
+    }
+}
+
+fn signed_log(x: f64) -> f64 {
+    x.signum() * x.abs().ln_1p()
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Moments {
+    mean: f64,
+    deviation: f64,
+    skewness: f64,
+}
+
+impl Moments {
+    fn of(numbers: impl Iterator<Item = f64> + Clone) -> Self {
+        let (count, sum) = numbers.clone().fold((0.0, 0.0), |(n, s), x| (n + 1.0, s + x));
+        if count == 0.0 {
+            return Self { mean: 0.0, deviation: 0.0, skewness: 0.0 };
+        }
+        let mean = sum / count;
+        let (second, third) = numbers.fold((0.0, 0.0), |(second, third), x| {
+            let d = x - mean;
+            (second + d * d, third + d * d * d)
+        });
+        let deviation = (second / count).sqrt();
+        let skewness = if deviation > 0.0 { third / count / deviation.powi(3) } else { 0.0 };
+        Self { mean, deviation, skewness }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn light_tails_are_standardised_and_missing_is_the_mean() {
+        let cells = [1.0, 2.0, 3.0, f64::NAN, 100.0];
+        let field = fit_scale("age", Side::User, &cells, &[0, 1, 2, 3]).unwrap();
+        assert!(!field.log);
+        // Deviation of 1, 2, 3 around 2 is sqrt(2/3).
+        let expected = [
+            -(1.5f32.sqrt()),
+            0.0,
+            1.5f32.sqrt(),
+            0.0,
+            CLAMP as f32, // 98 / 0.816 is clamped; row 4 was not fitted on
+        ];
+        for (scaled, wanted) in field.encode(&cells).iter().zip(expected) {
+            assert!((scaled - wanted).abs() < 1e-6, "{scaled} {wanted}");
+        }
+    }
+
+    #[test]
+    fn heavy_tails_are_logged_with_their_sign() {
+        let cells: Vec<f64> = (0..1_000).map(|i| (f64::from(i) / 100.0).exp() - 1.0).collect();
+        let rows: Vec<u32> = (0..1_000).collect();
+        let field = fit_scale("spend", Side::Context, &cells, &rows).unwrap();
+        assert!(field.log);
+        // ln(1 + (e^(i/100) - 1)) = i/100, whose mean over 0..999 is 4.995.
+        assert!((field.mean - 4.995).abs() < 1e-9);
+        assert!((signed_log(-1.0) + 2f64.ln()).abs() < 1e-15);
+    }
+
+    #[test]
+    fn a_constant_teaches_nothing() {
+        let cells = [7.0, 7.0, f64::NAN];
+        assert_eq!(fit_scale("k", Side::Context, &cells, &[0, 1, 2]), None);
+        assert_eq!(fit_scale("none", Side::Context, &[f64::NAN], &[0]), None);
+    }
+}
