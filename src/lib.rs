@@ -26,6 +26,8 @@ pub mod insight;
 pub mod jobs;
 pub mod market;
 pub mod metrics;
+pub mod models;
+pub mod nn;
 pub mod session;
 pub mod tasks;
 pub mod ui;

@@ -1,0 +1,136 @@
+//! Which values go together? A factorisation machine beside a deep network over the same embeddings.
+//!
+//! Guo et al., IJCAI 2017 (arXiv 1703.04247): score = linear + pairwise products of embeddings + MLP. A behaviour
+//! sequence takes part as one more field, the mean of its embeddings.
+
+use super::features::{FieldRows, LinearPart, need_features, side_by_side};
+use super::{Inputs, Model, ModelKind, Output};
+use crate::base::Result;
+use crate::base::params::{ParamSpec, Params};
+use crate::data::{Batch, Encoder};
+use crate::nn::mlp::{Mlp, MlpShape};
+use crate::nn::tables::Lookup;
+use crate::nn::weights::{Builder, Init};
+use crate::nn::{Computed, Pass, interact};
+use candle_core::Tensor;
+
+/// Deviation of fresh embeddings: small, so that training starts at the linear part.
+pub(super) const EMBEDDING_START: f64 = 0.02;
+
+/// Linear + factorisation machine + deep network.
+#[derive(Debug)]
+pub struct DeepFm;
+
+const PARAMS: &[ParamSpec] = &[
+    ParamSpec::integer(
+        "embedding_width",
+        "Embedding width",
+        (2, 8, 128),
+        "Numbers that stand for one value. Wider tells more values apart and overfits sooner.",
+    ),
+    ParamSpec::integer(
+        "hidden_units",
+        "Hidden units",
+        (4, 64, 2048),
+        "Units in each hidden layer of the deep part.",
+    ),
+    ParamSpec::integer(
+        "hidden_layers",
+        "Hidden layers",
+        (1, 2, 6),
+        "Layers of the deep part. More layers combine more fields at once.",
+    ),
+    ParamSpec::real(
+        "dropout",
+        "Dropout",
+        (0.0, 0.1, 0.8),
+        "Share of hidden units left out at each step. Turn up when validation loss rises early.",
+    ),
+    ParamSpec::choice(
+        "normalise",
+        "Normalise layers",
+        &["off", "layer"],
+        "Layer normalisation between hidden layers: steadier with many layers, a little slower.",
+    ),
+];
+
+/// The deep part's shape as set by `hidden_units`, `hidden_layers`, `dropout` and `normalise`.
+pub(super) fn deep_shape(params: &Params) -> Result<MlpShape> {
+    Ok(MlpShape {
+        units: params.count("hidden_units")?,
+        layers: params.count("hidden_layers")?,
+        dropout: params.real("dropout")?,
+        normalise: params.choice("normalise")? == "layer",
+    })
+}
+
+impl ModelKind for DeepFm {
+    fn id(&self) -> &'static str {
+        "deep_fm"
+    }
+
+    fn label(&self) -> &'static str {
+        "DeepFM"
+    }
+
+    fn summary(&self) -> &'static str {
+        "Learns which values go together, in pairs and in any combination. A strong first choice."
+    }
+
+    fn params(&self) -> &'static [ParamSpec] {
+        PARAMS
+    }
+
+    fn check(&self, encoder: &Encoder) -> Result<()> {
+        need_features(encoder)
+    }
+
+    fn build(&self, encoder: &Encoder, params: &Params, builder: &mut Builder) -> Result<Box<dyn Model>> {
+        let width = params.count("embedding_width")?;
+        let linear = LinearPart::new(encoder, builder)?;
+        let init = Init::Normal(EMBEDDING_START);
+        let rows = FieldRows::new(encoder, builder, "embedding", width, init);
+        let fields = rows.count() + encoder.sequences.len();
+        let inputs = fields * width + encoder.numeric.len();
+        Ok(Box::new(Network {
+            deep: Mlp::new(builder, "deep", inputs, deep_shape(params)?)?,
+            targets: encoder.sequences.iter().map(|s| s.target).collect(),
+            width,
+            linear,
+            rows,
+        }))
+    }
+}
+
+struct Network {
+    linear: LinearPart,
+    rows: FieldRows,
+    /// The categorical field whose vocabulary each sequence shares.
+    targets: Vec<usize>,
+    width: usize,
+    deep: Mlp,
+}
+
+impl Model for Network {
+    fn lookups(&self, batch: &Batch) -> Vec<Lookup> {
+        let means = batch
+            .sequences
+            .iter()
+            .zip(&self.targets)
+            .map(|(sequence, target)| self.rows.mean(sequence, *target));
+        [self.linear.lookup(batch), self.rows.each(batch)].into_iter().chain(means).collect()
+    }
+
+    fn forward(&self, inputs: &Inputs<'_>, pass: &mut Pass<'_>) -> Computed<Output> {
+        let rows = inputs.batch.rows;
+        let linear = self.linear.forward(&inputs.gathered[0], &inputs.numeric)?;
+        let mut fields = vec![inputs.gathered[1].clone()];
+        for mean in &inputs.gathered[2..] {
+            fields.push(mean.unsqueeze(1)?);
+        }
+        let fields = Tensor::cat(&fields, 1)?;
+        let flat = fields.reshape((rows, fields.dim(1)? * self.width))?;
+        let deep = self.deep.forward(&side_by_side(&[flat, inputs.numeric.clone()])?, pass)?;
+        Ok(Output { logits: ((linear + interact::pairwise(&fields)?)? + deep)?, attention: Vec::new() })
+    }
+}

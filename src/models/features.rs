@@ -1,0 +1,176 @@
+//! Which table rows does a batch need? The lookups and inputs that several kinds share.
+
+use crate::base::{Failure, Result};
+use crate::data::batch::SequenceBatch;
+use crate::data::{Batch, Encoder};
+use crate::nn::Computed;
+use crate::nn::linear::Linear;
+use crate::nn::tables::{Lookup, Read};
+use crate::nn::weights::{Builder, Init};
+use candle_core::{Device, Tensor};
+
+/// Where a table's fields start, kept by a model to turn ids of fields into rows of the table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldRows {
+    /// Place of the table in the network.
+    pub table: usize,
+    /// First row of each categorical field.
+    starts: Vec<u32>,
+}
+
+impl FieldRows {
+    /// Adds a table over all categorical fields.
+    pub fn new(encoder: &Encoder, builder: &mut Builder, name: &str, width: usize, init: Init) -> Self {
+        let fields: Vec<_> =
+            encoder.categorical.iter().map(|field| (field.name.clone(), field.cardinality())).collect();
+        let table = builder.table(name, width, &fields, init);
+        let starts = (0..fields.len()).map(|place| builder.tables[table].start(place)).collect();
+        Self { table, starts }
+    }
+
+    /// Number of fields.
+    pub fn count(&self) -> usize {
+        self.starts.len()
+    }
+
+    /// One row per example and field: `[rows, fields, width]`.
+    pub fn each(&self, batch: &Batch) -> Lookup {
+        self.reads(batch, vec![batch.rows, self.count()], |row, field| row * self.count() + field)
+    }
+
+    /// The sum over fields: `[rows, width]`.
+    pub fn summed(&self, batch: &Batch) -> Lookup {
+        self.reads(batch, vec![batch.rows], |row, _| row)
+    }
+
+    /// One field alone: `[rows, width]`.
+    pub fn one(&self, batch: &Batch, field: usize) -> Lookup {
+        let ids = batch.categorical.get(field).map_or(&[][..], Vec::as_slice);
+        let reads = ids.iter().enumerate().map(|(row, id)| self.read(field, *id, row, 1.0)).collect();
+        Lookup { table: self.table, reads, shape: vec![batch.rows] }
+    }
+
+    /// The positions of a sequence, padding left zero: `[rows, positions, width]`.
+    pub fn positions(&self, sequence: &SequenceBatch, target: usize) -> Lookup {
+        let positions = longest(sequence);
+        let reads = each_event(sequence)
+            .map(|(row, position, id, _)| self.read(target, id, row * positions + position, 1.0))
+            .collect();
+        Lookup { table: self.table, reads, shape: vec![sequence.lengths.len(), positions] }
+    }
+
+    /// The mean over a sequence, zero where it is empty: `[rows, width]`.
+    pub fn mean(&self, sequence: &SequenceBatch, target: usize) -> Lookup {
+        let reads = each_event(sequence)
+            .map(|(row, _, id, length)| self.read(target, id, row, 1.0 / length as f32))
+            .collect();
+        Lookup { table: self.table, reads, shape: vec![sequence.lengths.len()] }
+    }
+
+    fn reads(&self, batch: &Batch, shape: Vec<usize>, slot: impl Fn(usize, usize) -> usize) -> Lookup {
+        let mut reads = Vec::with_capacity(batch.rows * self.count());
+        for row in 0..batch.rows {
+            for (field, ids) in batch.categorical.iter().enumerate() {
+                reads.push(self.read(field, ids[row], slot(row, field), 1.0));
+            }
+        }
+        Lookup { table: self.table, reads, shape }
+    }
+
+    fn read(&self, field: usize, id: u32, slot: usize, weight: f32) -> Read {
+        Read { row: self.starts[field] + id, slot: slot as u32, weight }
+    }
+}
+
+/// Positions of the longest sequence in a batch, at least 1.
+pub fn longest(sequence: &SequenceBatch) -> usize {
+    sequence.lengths.iter().copied().max().unwrap_or(0).max(1) as usize
+}
+
+/// `[rows, positions]`: 1 on real positions, 0 on padding.
+///
+/// # Errors
+/// The device is out of memory.
+pub fn mask(sequence: &SequenceBatch, device: &Device) -> Computed<Tensor> {
+    let positions = longest(sequence);
+    let mut mask = vec![0.0_f32; sequence.lengths.len() * positions];
+    for (row, length) in sequence.lengths.iter().enumerate() {
+        mask[row * positions..][..*length as usize].fill(1.0);
+    }
+    Tensor::from_vec(mask, (sequence.lengths.len(), positions), device)
+}
+
+/// Puts parts of `[rows, n]` side by side, leaving out those without columns.
+///
+/// # Errors
+/// Rows that differ.
+pub fn side_by_side(parts: &[Tensor]) -> Computed<Tensor> {
+    let filled: Vec<&Tensor> = parts.iter().filter(|part| part.elem_count() > 0).collect();
+    Tensor::cat(&filled, 1)
+}
+
+/// The part that every kind has: a weight per categorical value, per number, and a bias.
+#[derive(Debug)]
+pub struct LinearPart {
+    rows: FieldRows,
+    numeric: Linear,
+}
+
+impl LinearPart {
+    /// Starts at zero: every score is the bias.
+    ///
+    /// # Errors
+    /// The device is out of memory.
+    pub fn new(encoder: &Encoder, builder: &mut Builder) -> Result<Self> {
+        let numbers = encoder.numeric.len();
+        Ok(Self {
+            rows: FieldRows::new(encoder, builder, "linear", 1, Init::Constant(0.0)),
+            numeric: Linear {
+                weight: builder.parameter("numeric.weight", &[1, numbers], Init::Constant(0.0))?,
+                bias: builder.parameter("bias", &[1], Init::Constant(0.0))?,
+            },
+        })
+    }
+
+    /// The one lookup it needs.
+    pub fn lookup(&self, batch: &Batch) -> Lookup {
+        self.rows.summed(batch)
+    }
+
+    /// `[rows]` from the answer to [`lookup`](Self::lookup) and the numbers.
+    ///
+    /// # Errors
+    /// Shapes that do not fit.
+    pub fn forward(&self, gathered: &Tensor, numeric: &Tensor) -> Computed<Tensor> {
+        let of_values = gathered.squeeze(1)?;
+        if numeric.dim(1)? == 0 {
+            return of_values.broadcast_add(&self.numeric.bias);
+        }
+        of_values + self.numeric.forward(numeric)?.squeeze(1)?
+    }
+}
+
+/// Refuses an encoding without a single feature.
+///
+/// # Errors
+/// There is neither a categorical nor a numeric field.
+pub fn need_features(encoder: &Encoder) -> Result<()> {
+    if encoder.categorical.is_empty() && encoder.numeric.is_empty() {
+        return Err(Failure::new(
+            "cannot train a model",
+            "no column of the log has a role that a model may use as a feature",
+        )
+        .hint("give at least one column the role categorical, numeric, user, ad or campaign"));
+    }
+    Ok(())
+}
+
+/// `(row, position, id, length)` of every real event.
+fn each_event(sequence: &SequenceBatch) -> impl Iterator<Item = (usize, usize, u32, u32)> + '_ {
+    sequence.lengths.iter().enumerate().flat_map(move |(row, &length)| {
+        sequence.ids[row * sequence.max_len..][..length as usize]
+            .iter()
+            .enumerate()
+            .map(move |(position, &id)| (row, position, id, length))
+    })
+}

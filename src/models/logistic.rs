@@ -1,0 +1,52 @@
+//! What does each value tell on its own? Logistic regression, the reference: read this kind first.
+
+use super::features::{LinearPart, need_features};
+use super::{Inputs, Model, ModelKind, Output};
+use crate::base::Result;
+use crate::base::params::{ParamSpec, Params};
+use crate::data::{Batch, Encoder};
+use crate::nn::tables::Lookup;
+use crate::nn::weights::Builder;
+use crate::nn::{Computed, Pass};
+
+/// A weight for every value of every field, added up.
+#[derive(Debug)]
+pub struct Logistic;
+
+impl ModelKind for Logistic {
+    fn id(&self) -> &'static str {
+        "logistic"
+    }
+
+    fn label(&self) -> &'static str {
+        "Logistic regression"
+    }
+
+    fn summary(&self) -> &'static str {
+        "One weight per value, added up. The reference: fast, and blind to combinations."
+    }
+
+    fn params(&self) -> &'static [ParamSpec] {
+        &[]
+    }
+
+    fn check(&self, encoder: &Encoder) -> Result<()> {
+        need_features(encoder)
+    }
+
+    fn build(&self, encoder: &Encoder, _params: &Params, builder: &mut Builder) -> Result<Box<dyn Model>> {
+        Ok(Box::new(Sum(LinearPart::new(encoder, builder)?)))
+    }
+}
+
+struct Sum(LinearPart);
+
+impl Model for Sum {
+    fn lookups(&self, batch: &Batch) -> Vec<Lookup> {
+        vec![self.0.lookup(batch)]
+    }
+
+    fn forward(&self, inputs: &Inputs<'_>, _pass: &mut Pass<'_>) -> Computed<Output> {
+        Ok(Output { logits: self.0.forward(&inputs.gathered[0], &inputs.numeric)?, attention: Vec::new() })
+    }
+}

@@ -1,0 +1,75 @@
+//! On which processor do models run? Chosen when the program runs, named in every result.
+
+use crate::base::{Failure, Result};
+use candle_core::Device;
+
+/// The words that choose a device in forms and flags.
+pub const DEVICES: &[&str] = &["auto", "cpu", "cuda", "metal"];
+
+/// The device for a word of [`DEVICES`]. `auto` takes the graphics card this build supports if one answers,
+/// else the processor.
+///
+/// # Errors
+/// The named device is not in this build or does not answer; `auto` and `cpu` always work.
+pub fn choose(word: &str) -> Result<Device> {
+    match word {
+        "cpu" => Ok(Device::Cpu),
+        "cuda" => cuda(),
+        "metal" => metal(),
+        "auto" => Ok(cuda().or_else(|_| metal()).unwrap_or(Device::Cpu)),
+        other => Err(Failure::new("cannot choose a device", format!("'{other}' is no device"))
+            .hint(format!("one of: {}", DEVICES.join(", ")))),
+    }
+}
+
+/// The device's word, for cards, status bar and JSON.
+pub fn name(device: &Device) -> &'static str {
+    match device {
+        Device::Cpu => "cpu",
+        Device::Cuda(_) => "cuda",
+        Device::Metal(_) => "metal",
+    }
+}
+
+fn cuda() -> Result<Device> {
+    if !cfg!(feature = "cuda") {
+        return Err(absent("CUDA", "cuda"));
+    }
+    Device::new_cuda(0).map_err(|error| silent("CUDA", &error))
+}
+
+fn metal() -> Result<Device> {
+    if !cfg!(feature = "metal") {
+        return Err(absent("Metal", "metal"));
+    }
+    Device::new_metal(0).map_err(|error| silent("Metal", &error))
+}
+
+fn absent(label: &str, feature: &str) -> Failure {
+    Failure::new(format!("cannot use {label}"), "this program was built without it")
+        .hint(format!("--device auto, or build with --features {feature}"))
+}
+
+fn silent(label: &str, error: &candle_core::Error) -> Failure {
+    Failure::new(format!("cannot use {label}"), error).hint("--device auto, or check the driver")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn auto_always_answers_and_unknown_words_list_the_known() {
+        assert!(DEVICES.contains(&name(&choose("auto").unwrap())));
+        assert_eq!(name(&choose("cpu").unwrap()), "cpu");
+        let failure = choose("tpu").unwrap_err();
+        assert!(failure.hint.contains("cuda"), "{failure}");
+    }
+
+    #[cfg(not(feature = "cuda"))]
+    #[test]
+    fn a_device_that_was_not_built_in_is_refused_not_replaced() {
+        let failure = choose("cuda").unwrap_err();
+        assert!(failure.hint.contains("--features cuda"), "{failure}");
+    }
+}

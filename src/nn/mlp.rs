@@ -1,0 +1,80 @@
+//! How do features combine freely? A stack of dense layers.
+
+use super::dropout::dropout;
+use super::linear::Linear;
+use super::normalise::layer_norm;
+use super::weights::{Builder, Init};
+use super::{Computed, Pass};
+use crate::base::Result;
+use candle_core::Tensor;
+
+/// The shape of a stack.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct MlpShape {
+    /// Units of each hidden layer.
+    pub units: usize,
+    /// Hidden layers.
+    pub layers: usize,
+    /// Share of hidden units dropped in training.
+    pub dropout: f64,
+    /// True to normalise each hidden layer's input to its activation.
+    pub normalise: bool,
+}
+
+/// Hidden layers with relu, then one linear output per row.
+#[derive(Debug)]
+pub struct Mlp {
+    hidden: Vec<Hidden>,
+    output: Linear,
+    dropout: f64,
+}
+
+#[derive(Debug)]
+struct Hidden {
+    linear: Linear,
+    /// Gain and bias of the layer normalisation.
+    norm: Option<(Tensor, Tensor)>,
+}
+
+impl Mlp {
+    /// Draws a stack called `name` for `inputs` numbers a row.
+    ///
+    /// # Errors
+    /// The device is out of memory.
+    pub fn new(builder: &mut Builder, name: &str, inputs: usize, shape: MlpShape) -> Result<Self> {
+        let mut width = inputs;
+        let mut hidden = Vec::with_capacity(shape.layers);
+        for layer in 0..shape.layers {
+            let linear = builder.linear(&format!("{name}.{layer}"), width, shape.units)?;
+            let norm = if shape.normalise {
+                let gain = format!("{name}.{layer}.norm.gain");
+                let bias = format!("{name}.{layer}.norm.bias");
+                Some((
+                    builder.parameter(&gain, &[shape.units], Init::Constant(1.0))?,
+                    builder.parameter(&bias, &[shape.units], Init::Constant(0.0))?,
+                ))
+            } else {
+                None
+            };
+            hidden.push(Hidden { linear, norm });
+            width = shape.units;
+        }
+        Ok(Self { hidden, output: builder.linear(&format!("{name}.out"), width, 1)?, dropout: shape.dropout })
+    }
+
+    /// `[rows, inputs]` -> `[rows]`.
+    ///
+    /// # Errors
+    /// Shapes that do not fit.
+    pub fn forward(&self, x: &Tensor, pass: &mut Pass<'_>) -> Computed<Tensor> {
+        let mut x = x.clone();
+        for layer in &self.hidden {
+            x = match &layer.norm {
+                None => layer.linear.forward_relu(&x)?,
+                Some((gain, bias)) => layer_norm(&layer.linear.forward(&x)?, gain, bias)?.relu()?,
+            };
+            x = dropout(&x, self.dropout, pass)?;
+        }
+        self.output.forward(&x)?.squeeze(1)
+    }
+}
