@@ -30,4 +30,5 @@ pub mod models;
 pub mod nn;
 pub mod session;
 pub mod tasks;
+pub mod train;
 pub mod ui;

@@ -1,0 +1,224 @@
+//! Where does a model come from, how good was it, and what is in its folder?
+
+use super::history::History;
+use super::trainer::outcomes;
+use crate::base::failure::Explain;
+use crate::base::files::{disk_failure, write_atomically};
+use crate::base::params::Params;
+use crate::base::{Failure, Result};
+use crate::data::{Dataset, Encoder};
+use crate::metrics::{Estimate, calibration, ranking};
+use crate::models::{self, Network};
+use crate::nn::device;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+
+/// Version of the folder's layout.
+const FORMAT: u32 = 1;
+const WEIGHTS: &str = "weights.safetensors";
+const CARD: &str = "card.json";
+/// Bins of the expected calibration error.
+const ECE_BINS: usize = 20;
+
+/// Everything about a model that a person wants to read. In the folder it is `card.json`.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct ModelCard {
+    /// Id of the kind.
+    pub kind: String,
+    /// Its knobs, training included.
+    pub params: Params,
+    /// What it was trained on.
+    pub data: DataCard,
+    /// How the training went.
+    pub training: TrainingCard,
+    /// Numbers on the test rows; `None` when there were none.
+    pub test: Option<TestNumbers>,
+    /// Versions of what made it.
+    pub versions: BTreeMap<String, String>,
+}
+
+/// The data behind a model.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct DataCard {
+    /// What the log is called.
+    pub source: String,
+    /// Rows of the log.
+    pub rows: usize,
+    /// Rows that weights were fitted on.
+    pub train: usize,
+    /// Rows that decided when to stop.
+    pub validation: usize,
+    /// Rows that the test numbers come from.
+    pub test: usize,
+    /// What encoding dropped or changed, in words.
+    pub notes: Vec<String>,
+}
+
+/// How a training went.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct TrainingCard {
+    /// Seed of every random draw.
+    pub seed: u64,
+    /// Where it ran.
+    pub device: String,
+    /// Epochs that were run.
+    pub epochs: u32,
+    /// The epoch whose weights were kept.
+    pub best_epoch: u32,
+    /// Numbers trained.
+    pub weights: usize,
+    /// Time taken, validation included.
+    pub seconds: f64,
+    /// Training examples per second.
+    pub examples_per_second: f64,
+    /// Its curves.
+    pub history: History,
+}
+
+/// How good a model is on rows it has not seen. `None` where the rows cannot support the number.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct TestNumbers {
+    /// Rows measured on.
+    pub rows: usize,
+    /// Chance that a click is scored above a non-click, with its DeLong interval.
+    pub auc: Option<Estimate>,
+    /// Mean log loss in nats.
+    pub log_loss: Option<f64>,
+    /// Log loss over the entropy of the base rate: below 1 beats a constant.
+    pub normalized_entropy: Option<f64>,
+    /// Expected calibration error over 20 bins of equal count.
+    pub ece: Option<f64>,
+    /// Predicted clicks over actual clicks, with its interval.
+    pub predicted_over_actual: Option<Estimate>,
+}
+
+/// `card.json`: the card, and what belongs to the weights beside it.
+#[derive(Debug, Serialize, Deserialize)]
+struct CardFile<C, E> {
+    /// Version of this layout.
+    format: u32,
+    #[serde(flatten)]
+    card: C,
+    /// FNV-1a hash of the weights file, in hexadecimal.
+    weights_hash: String,
+    encoder: E,
+}
+
+impl DataCard {
+    pub(super) fn of(dataset: &Dataset, source: &str) -> Self {
+        Self {
+            source: source.to_owned(),
+            rows: dataset.rows,
+            train: dataset.train.len(),
+            validation: dataset.validation.len(),
+            test: dataset.test.len(),
+            notes: dataset.notes.clone(),
+        }
+    }
+}
+
+impl TestNumbers {
+    /// Measures predictions for `rows` of a labelled dataset.
+    pub fn of(dataset: &Dataset, rows: &[u32], predicted: &[f32]) -> Self {
+        let (labels, weights) = outcomes(dataset, rows);
+        Self {
+            rows: rows.len(),
+            auc: ranking::auc_estimate(predicted, &labels, &weights),
+            log_loss: calibration::log_loss(predicted, &labels, &weights),
+            normalized_entropy: calibration::normalized_entropy(predicted, &labels, &weights),
+            ece: calibration::ece(predicted, &labels, &weights, ECE_BINS),
+            predicted_over_actual: calibration::predicted_over_actual(predicted, &labels, &weights),
+        }
+    }
+}
+
+impl ModelCard {
+    pub(super) fn save(&self, folder: &Path, encoder: &Encoder, network: &Network) -> Result<()> {
+        let what = "cannot save the model";
+        fs::create_dir_all(folder).map_err(|error| disk_failure(what, folder, &error))?;
+        let weights = network.to_bytes()?;
+        let mut card = self.clone();
+        card.versions = versions();
+        let file = CardFile { format: FORMAT, card, weights_hash: hash(&weights), encoder };
+        let text = serde_json::to_vec_pretty(&file).explain(what)?;
+        // The card is complete on disk before the weights replace the old ones, so a full disk loses nothing.
+        let card_path = folder.join(CARD);
+        let weights_path = folder.join(WEIGHTS);
+        write_atomically(&card_path, |out| {
+            let written = out.write_all(&text).and_then(|()| out.flush());
+            written
+                .and_then(|()| out.get_ref().sync_all())
+                .map_err(|error| disk_failure(what, &card_path, &error))?;
+            write_atomically(&weights_path, |out| {
+                out.write_all(&weights).map_err(|error| disk_failure(what, &weights_path, &error))
+            })
+        })
+    }
+
+    pub(super) fn load(folder: &Path) -> Result<(Self, Encoder, Network)> {
+        let what = "cannot open the model";
+        let read = |name: &str| {
+            let path = folder.join(name);
+            fs::read(&path).map_err(|error| {
+                Failure::new(what, error)
+                    .at(path.display())
+                    .hint("a folder made by 'train --out' or Save model")
+            })
+        };
+        let (text, weights) = (read(CARD)?, read(WEIGHTS)?);
+        let at = |failure: Failure| failure.at(folder.display());
+        let file: CardFile<Self, Encoder> =
+            serde_json::from_slice(&text).explain(what).map_err(|failure| at(failure.at(CARD)))?;
+        let disagree =
+            |why: String| at(Failure::new(what, why).hint("save the model again, or train it anew"));
+        if file.format != FORMAT {
+            return Err(disagree(format!(
+                "the folder has layout {} and this program reads layout {FORMAT}",
+                file.format
+            )));
+        }
+        if hash(&weights) != file.weights_hash {
+            return Err(disagree(format!(
+                "{CARD} and {WEIGHTS} do not belong together: the card describes other weights"
+            )));
+        }
+        let card = file.card;
+        let kind = models::kind(&card.kind).map_err(at)?;
+        // Every weight is replaced below, so the seed does not matter; scoring takes the best device there is.
+        let mut network =
+            Network::new(kind, &file.encoder, &card.params, 0, device::choose("auto")?).map_err(at)?;
+        network
+            .set_bytes(&weights)
+            .map_err(|failure| disagree(format!("{CARD} and {WEIGHTS} disagree: {}", failure.why)))?;
+        Ok((card, file.encoder, network))
+    }
+}
+
+fn versions() -> BTreeMap<String, String> {
+    [("adloupe", env!("CARGO_PKG_VERSION")), ("candle", "0.11.1")]
+        .map(|(name, version)| (name.to_owned(), version.to_owned()))
+        .into()
+}
+
+/// 64-bit FNV-1a (Fowler, Noll & Vo): tells files apart that were mixed up, not forged.
+fn hash(bytes: &[u8]) -> String {
+    let value = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    });
+    format!("{value:016x}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::hash;
+
+    #[test]
+    fn fnv_matches_its_published_test_vectors() {
+        // http://www.isthe.com/chongo/tech/comp/fnv: FNV-1a 64 of "" and "a".
+        assert_eq!(hash(b""), "cbf29ce484222325");
+        assert_eq!(hash(b"a"), "af63dc4c8601ec8c");
+    }
+}

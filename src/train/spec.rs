@@ -1,0 +1,173 @@
+//! What should be trained, and how?
+
+use super::schedule::Schedule;
+use crate::base::params::{ParamSpec, Params};
+use crate::base::{Failure, Result};
+use crate::models;
+use crate::nn::device::DEVICES;
+use crate::nn::optimiser::Rule;
+use serde::{Deserialize, Serialize};
+
+/// The knobs of training, for every kind of model.
+pub const TRAIN_PARAMS: &[ParamSpec] = &[
+    ParamSpec::integer(
+        "epochs",
+        "Epochs",
+        (1, 10, 1000),
+        "Passes over the training rows at most; early stopping may end sooner.",
+    ),
+    ParamSpec::integer(
+        "batch_size",
+        "Batch size",
+        (8, 512, 65_536),
+        "Rows per step. Larger is faster per row and takes fewer, smoother steps.",
+    ),
+    ParamSpec::log_real(
+        "learning_rate",
+        "Learning rate",
+        (1e-6, 2e-3, 1.0),
+        "Size of a step. Too high and the loss jumps; too low and it crawls.",
+    ),
+    ParamSpec::choice(
+        "schedule",
+        "Schedule",
+        &["cosine", "constant", "plateau"],
+        "How the learning rate falls: to zero along a cosine, not at all, or by ten when validation stalls.",
+    ),
+    ParamSpec::integer(
+        "patience",
+        "Patience",
+        (0, 2, 100),
+        "Epochs without a better validation loss before training stops; 0 never stops early.",
+    ),
+    ParamSpec::choice(
+        "optimiser",
+        "Optimiser",
+        &["adam", "adagrad"],
+        "The rule of a step. adam suits most; adagrad favours rare values.",
+    ),
+    ParamSpec::log_real(
+        "l2",
+        "L2 penalty",
+        (0.0, 1e-5, 1.0),
+        "Pulls weights towards zero; in tables only those that a batch uses. Turn up against overfitting.",
+    ),
+    ParamSpec::integer(
+        "seed",
+        "Seed",
+        (0, 1, i64::MAX),
+        "Start of every random draw: the same seed gives the same model on the processor.",
+    ),
+    ParamSpec::choice(
+        "device",
+        "Device",
+        DEVICES,
+        "Where to train. auto takes a graphics card if this build supports it and one answers.",
+    ),
+];
+
+/// A training that can be repeated: kind, knobs, and which log it was meant for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TrainSpec {
+    /// Id of the model kind.
+    pub kind: String,
+    /// Values of [`TRAIN_PARAMS`] and of the kind's own knobs.
+    pub params: Params,
+    /// What the log is called, for the model's card; may be empty.
+    #[serde(default)]
+    pub source: String,
+}
+
+impl TrainSpec {
+    /// A kind with every knob at its default.
+    ///
+    /// # Errors
+    /// No such kind.
+    pub fn new(kind: &str) -> Result<Self> {
+        Ok(Self { kind: kind.to_owned(), params: Params::defaults(&specs_of(kind)?), source: String::new() })
+    }
+
+    /// Sets one knob from text, as `--set name=value` does.
+    ///
+    /// # Errors
+    /// An unknown name (the known ones are listed) or a value out of bounds.
+    pub fn set(&mut self, name: &str, text: &str) -> Result<()> {
+        self.params.set(&specs_of(&self.kind)?, name, text)
+    }
+
+    /// The same with what is missing filled in, every value checked.
+    ///
+    /// # Errors
+    /// An unknown kind, an unknown knob or a value out of bounds.
+    pub fn completed(&self) -> Result<Self> {
+        Ok(Self { params: self.params.completed(&specs_of(&self.kind)?)?, ..self.clone() })
+    }
+
+    /// The seed of every random draw.
+    ///
+    /// # Errors
+    /// The knob is missing.
+    pub fn seed(&self) -> Result<u64> {
+        Ok(self.params.integer("seed")?.unsigned_abs())
+    }
+
+    /// The rule of a step.
+    ///
+    /// # Errors
+    /// The knob is missing.
+    pub fn rule(&self) -> Result<Rule> {
+        match self.params.choice("optimiser")? {
+            "adam" => Ok(Rule::Adam),
+            "adagrad" => Ok(Rule::Adagrad),
+            other => Err(Failure::new("cannot choose an optimiser", format!("there is no '{other}'"))),
+        }
+    }
+
+    /// How the learning rate falls.
+    ///
+    /// # Errors
+    /// The knob is missing.
+    pub fn schedule(&self) -> Result<Schedule> {
+        Schedule::named(self.params.choice("schedule")?)
+    }
+}
+
+/// All knobs of a kind: those of training, then its own.
+///
+/// # Errors
+/// No such kind.
+pub fn specs_of(kind: &str) -> Result<Vec<ParamSpec>> {
+    let own = models::kind(kind)?.params();
+    Ok(TRAIN_PARAMS.iter().chain(own).cloned().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::models::MODELS;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn no_two_knobs_of_a_kind_share_a_name_and_defaults_are_allowed() {
+        for kind in MODELS {
+            let specs = specs_of(kind.id()).unwrap();
+            let names: BTreeSet<_> = specs.iter().map(|spec| spec.id).collect();
+            assert_eq!(names.len(), specs.len(), "{}", kind.id());
+            for spec in &specs {
+                assert!(spec.allows(&spec.default_value()), "{}", spec.id);
+            }
+        }
+    }
+
+    #[test]
+    fn survives_json_and_lists_the_known_names() {
+        let mut spec = TrainSpec::new("deep_fm").unwrap();
+        spec.set("dropout", "0.3").unwrap();
+        let text = serde_json::to_string(&spec).unwrap();
+        let back: TrainSpec = serde_json::from_str(&text).unwrap();
+        assert_eq!(back.completed().unwrap(), spec);
+        let failure = spec.set("drop_out", "0.3").unwrap_err();
+        assert!(failure.hint.contains("dropout"), "{failure}");
+        assert!(TrainSpec::new("deepfm").unwrap_err().hint.contains("deep_fm"));
+    }
+}

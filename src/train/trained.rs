@@ -1,0 +1,207 @@
+//! What can be asked of a trained model? Scores, tables, attention; and it travels as a folder.
+
+use super::card::ModelCard;
+use crate::base::failure::Explain;
+use crate::base::params::Params;
+use crate::base::{Failure, Result};
+use crate::data::{Batch, Dataset, Encoder};
+use crate::jobs::JobContext;
+use crate::models::{self, Network};
+use crate::nn::Pass;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Rows scored at once.
+const SCORE_ROWS: usize = 2048;
+
+/// A model with its weights, the encoder of its data and its card.
+#[derive(Debug)]
+pub struct TrainedModel {
+    /// Id of the kind.
+    pub kind: String,
+    /// Its knobs, training included.
+    pub params: Params,
+    /// Turns any log into what the model was trained on.
+    pub encoder: Arc<Encoder>,
+    /// Where it comes from and how good it was.
+    pub card: ModelCard,
+    network: Network,
+}
+
+/// One embedding table that can be looked at.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct TableInfo {
+    /// The categorical field.
+    pub field: String,
+    /// Values, the two reserved ones included.
+    pub rows: usize,
+    /// Numbers per value.
+    pub width: usize,
+}
+
+/// The embeddings of one field.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EmbeddingTable {
+    /// The categorical field.
+    pub field: String,
+    /// The value behind each row, for people.
+    pub names: Vec<String>,
+    /// Numbers per row.
+    pub width: usize,
+    /// Row-major.
+    pub values: Vec<f32>,
+}
+
+/// How a batch's behaviour sequence was weighed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AttentionMap {
+    /// Index in the encoder's sequences.
+    pub sequence: usize,
+    /// Row stride of `weights`, as in the batch.
+    pub max_len: usize,
+    /// `[row * max_len + position]`, 0 on padding.
+    pub weights: Vec<f32>,
+}
+
+impl TrainedModel {
+    pub(super) fn new(card: ModelCard, encoder: Arc<Encoder>, network: Network) -> Self {
+        Self { kind: card.kind.clone(), params: card.params.clone(), encoder, card, network }
+    }
+
+    /// Click probabilities of some rows.
+    ///
+    /// # Errors
+    /// The dataset was encoded for another model, the job was cancelled, or the device fails.
+    pub fn predict(&self, dataset: &Dataset, rows: &[u32], context: &JobContext) -> Result<Vec<f32>> {
+        if dataset.encoder != self.encoder {
+            return Err(Failure::new("cannot score the rows", "they were encoded for another model")
+                .hint("encode the log with this model's own encoder"));
+        }
+        predict_rows(&self.network, dataset, rows, context)
+    }
+
+    /// Click probabilities of a batch made with this model's encoder.
+    ///
+    /// # Errors
+    /// The device fails.
+    pub fn predict_batch(&self, batch: &Batch) -> Result<Vec<f32>> {
+        self.network.predict(batch)
+    }
+
+    /// Log odds of a batch, before the logistic function.
+    ///
+    /// # Errors
+    /// The device fails.
+    pub fn logits(&self, batch: &Batch) -> Result<Vec<f32>> {
+        Ok(self.network.forward(batch, &mut Pass::Predict)?.logits)
+    }
+
+    /// The embedding tables, widest part first: those of kinds without embeddings are the linear weights.
+    pub fn tables(&self) -> Vec<TableInfo> {
+        let Some(table) = self.shown_table() else {
+            return Vec::new();
+        };
+        let rows = (0..).map(|place| table.rows_of(place));
+        table
+            .fields()
+            .zip(rows)
+            .map(|(field, rows)| TableInfo { field: field.to_owned(), rows, width: table.width })
+            .collect()
+    }
+
+    /// The embeddings of one field.
+    ///
+    /// # Errors
+    /// The model has no embeddings for it; those it has are listed.
+    pub fn table(&self, field: &str) -> Result<EmbeddingTable> {
+        let place = |table: &crate::nn::tables::Table| table.fields().position(|name| name == field);
+        let found = self.shown_table().and_then(|table| Some((table, place(table)?)));
+        let Some((table, place)) = found else {
+            let known: Vec<_> = self.tables().into_iter().map(|info| info.field).collect();
+            return Err(Failure::new("cannot show embeddings", format!("the model has none for '{field}'"))
+                .hint(format!("one of: {}", known.join(", "))));
+        };
+        let names = self
+            .encoder
+            .categorical
+            .get(place)
+            .map(|field| (0..field.cardinality() as u32).map(|id| field.name_of(id)).collect())
+            .unwrap_or_default();
+        Ok(EmbeddingTable {
+            field: field.to_owned(),
+            names,
+            width: table.width,
+            values: table.values[table.range(place)].to_vec(),
+        })
+    }
+
+    /// Which past behaviours the model weighed, per sequence.
+    ///
+    /// # Errors
+    /// The kind has no attention, or the device fails.
+    pub fn attention(&self, batch: &Batch) -> Result<Vec<AttentionMap>> {
+        let what = "cannot show attention";
+        if !models::kind(&self.kind)?.exposes_attention() {
+            let able: Vec<_> =
+                models::MODELS.iter().filter(|kind| kind.exposes_attention()).map(|kind| kind.id()).collect();
+            return Err(Failure::new(what, format!("a {} model does not weigh behaviours", self.kind))
+                .hint(format!("train {}", able.join(" or "))));
+        }
+        let forward = self.network.forward(batch, &mut Pass::Predict)?;
+        forward
+            .attention
+            .iter()
+            .zip(&batch.sequences)
+            .enumerate()
+            .map(|(sequence, (weights, of_batch))| {
+                let rows = weights.to_vec2::<f32>().explain(what)?;
+                let max_len = of_batch.max_len;
+                let mut weights = vec![0.0; rows.len() * max_len];
+                for (to, from) in weights.chunks_mut(max_len.max(1)).zip(&rows) {
+                    for (to, from) in to.iter_mut().zip(from) {
+                        *to = *from;
+                    }
+                }
+                Ok(AttentionMap { sequence, max_len, weights })
+            })
+            .collect()
+    }
+
+    /// Writes `weights.safetensors` and `card.json` into a folder, making it if need be. A model that was there
+    /// is replaced whole or not at all.
+    ///
+    /// # Errors
+    /// The folder cannot be written.
+    pub fn save(&self, folder: &Path) -> Result<()> {
+        self.card.save(folder, &self.encoder, &self.network)
+    }
+
+    /// Opens a folder written by [`save`](Self::save).
+    ///
+    /// # Errors
+    /// A file is missing or broken, or card and weights do not belong together.
+    pub fn load(folder: &Path) -> Result<Self> {
+        let (card, encoder, network) = ModelCard::load(folder)?;
+        Ok(Self::new(card, Arc::new(encoder), network))
+    }
+
+    /// The widest table: embeddings where there are any, else the linear weights.
+    fn shown_table(&self) -> Option<&crate::nn::tables::Table> {
+        self.network.tables.iter().max_by_key(|table| table.width)
+    }
+}
+
+/// Click probabilities of some rows, in batches.
+pub(super) fn predict_rows(
+    network: &Network,
+    dataset: &Dataset,
+    rows: &[u32],
+    context: &JobContext,
+) -> Result<Vec<f32>> {
+    let mut predicted = Vec::with_capacity(rows.len());
+    for rows in rows.chunks(SCORE_ROWS) {
+        context.check()?;
+        predicted.extend(network.predict(&dataset.batch(rows))?);
+    }
+    Ok(predicted)
+}
