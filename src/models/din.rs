@@ -167,7 +167,7 @@ impl Model for Network {
         for ((interest, sequence), pair) in self.interests.iter().zip(&inputs.batch.sequences).zip(pairs) {
             let (history, target) = (&pair[0], &pair[1]);
             let mask = mask(sequence, history.device())?;
-            let (pooled, weights) = interest.attention.forward(history, target, &mask, pass)?;
+            let (pooled, weights) = interest.attention.forward(history, target, &mask)?;
             parts.push((&pooled * target)?);
             parts.push(pooled);
             attention.push(weights);

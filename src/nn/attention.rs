@@ -1,9 +1,9 @@
 //! Which past behaviours matter for this ad? Target attention (Zhou et al., KDD 2018, arXiv 1706.06978).
 
-use super::mlp::{Mlp, MlpShape};
+use super::linear::Linear;
 use super::normalise::masked_softmax;
-use super::weights::Builder;
-use super::{Computed, Pass};
+use super::weights::{Builder, Init};
+use super::Computed;
 use crate::base::Result;
 use candle_core::Tensor;
 
@@ -16,11 +16,14 @@ pub enum Weighting {
     Sigmoid,
 }
 
-/// Scores each past behaviour against the target by a small network of `[h, t, h - t, h t]`.
+/// Scores each past behaviour against the target by one hidden layer over `[h, t, h - t, h t]`.
 #[derive(Debug)]
 pub struct TargetAttention {
-    score: Mlp,
-    weighting: Weighting,
+    hidden: Linear,
+    /// `[1, units]`.
+    output: Tensor,
+    /// `[1]`; softmax has none, since it would cancel.
+    bias: Option<Tensor>,
 }
 
 impl TargetAttention {
@@ -35,8 +38,17 @@ impl TargetAttention {
         units: usize,
         weighting: Weighting,
     ) -> Result<Self> {
-        let shape = MlpShape { units, layers: 1, dropout: 0.0, normalise: false };
-        Ok(Self { score: Mlp::new(builder, name, 4 * width, shape)?, weighting })
+        let start = Init::Normal((2.0 / (units + 1) as f64).sqrt());
+        Ok(Self {
+            hidden: builder.linear(&format!("{name}.hidden"), 4 * width, units)?,
+            output: builder.parameter(&format!("{name}.out.weight"), &[1, units], start)?,
+            bias: match weighting {
+                Weighting::Softmax => None,
+                Weighting::Sigmoid => {
+                    Some(builder.parameter(&format!("{name}.out.bias"), &[1], Init::Constant(0.0))?)
+                }
+            },
+        })
     }
 
     /// Pools `history` `[rows, positions, width]` for `target` `[rows, width]`; `mask` `[rows, positions]` is 1 on
@@ -44,26 +56,21 @@ impl TargetAttention {
     ///
     /// # Errors
     /// Shapes that do not fit.
-    pub fn forward(
-        &self,
-        history: &Tensor,
-        target: &Tensor,
-        mask: &Tensor,
-        pass: &mut Pass<'_>,
-    ) -> Computed<(Tensor, Tensor)> {
+    pub fn forward(&self, history: &Tensor, target: &Tensor, mask: &Tensor) -> Computed<(Tensor, Tensor)> {
         let (rows, positions, width) = history.dims3()?;
         let target = target.unsqueeze(1)?.broadcast_as(history.shape())?;
         let difference = (history - &target)?;
         let product = (history * &target)?;
         let pair = Tensor::cat(&[history, &target, &difference, &product], 2)?;
-        let scores = self
-            .score
-            .forward(&pair.reshape((rows * positions, 4 * width))?, pass)?
-            .reshape((rows, positions))?;
-        let weights = match self.weighting {
-            Weighting::Softmax => masked_softmax(&scores, mask)?,
+        let hidden = self.hidden.forward_relu(&pair.reshape((rows * positions, 4 * width))?)?;
+        let scores = hidden.matmul(&self.output.t()?)?.reshape((rows, positions))?;
+        let weights = match &self.bias {
+            None => masked_softmax(&scores, mask)?,
             // The logistic function by tanh: neither it nor its gradient can overflow.
-            Weighting::Sigmoid => ((((scores * 0.5)?.tanh()? + 1.0)? * 0.5)? * mask)?,
+            Some(bias) => {
+                let half = (scores.broadcast_add(bias)? * 0.5)?;
+                (((half.tanh()? + 1.0)? * 0.5)? * mask)?
+            }
         };
         let pooled = weights.unsqueeze(1)?.matmul(history)?.squeeze(1)?;
         Ok((pooled, weights))
@@ -89,7 +96,7 @@ mod tests {
     #[test]
     fn softmax_weights_add_up_to_one_and_an_empty_history_pools_to_zero() {
         let (pooled, weights) = attention(Weighting::Softmax)
-            .forward(&normals(&[3, 3, 2], 1), &normals(&[3, 2], 2), &mask(), &mut Pass::Predict)
+            .forward(&normals(&[3, 3, 2], 1), &normals(&[3, 2], 2), &mask())
             .unwrap();
         let weights = weights.to_vec2::<f32>().unwrap();
         assert!((weights[0].iter().sum::<f32>() - 1.0).abs() < 1e-6);
@@ -103,7 +110,7 @@ mod tests {
         for weighting in [Weighting::Softmax, Weighting::Sigmoid] {
             let attention = attention(weighting);
             agrees_with_differences(&[normals(&[3, 3, 2], 1), normals(&[3, 2], 2)], |t| {
-                let (pooled, _) = attention.forward(&t[0], &t[1], &mask(), &mut Pass::Predict)?;
+                let (pooled, _) = attention.forward(&t[0], &t[1], &mask())?;
                 Ok(pooled)
             });
         }

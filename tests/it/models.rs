@@ -1,0 +1,404 @@
+//! Does every kind of model learn, repeat, stop, travel, and tell the truth about itself?
+
+use adloupe::base::rng::Rng;
+use adloupe::data::dataset::SequenceColumn;
+use adloupe::data::encode::{CategoricalField, NumericField, SequenceField, Side};
+use adloupe::data::{Dataset, Encoder};
+use adloupe::jobs::{JobContext, Latest};
+use adloupe::metrics::ranking::auc;
+use adloupe::models::{self, MODELS, Network};
+use adloupe::nn::Pass;
+use adloupe::nn::losses::bce_with_logits;
+use adloupe::train::{self, TrainSpec, TrainedModel, Trainer};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+const ADS: u32 = 6;
+const HISTORY: usize = 5;
+
+/// Rows with a user, an ad, a number and a history of ads. A click is likely where the ad is in the history and,
+/// less, where user and ad number have the same parity: neither shows in any value alone.
+fn clicks(rows: usize, users: u32, seed: u64) -> Dataset {
+    let mut rng = Rng::named(seed, "test data");
+    let (mut user, mut ad, mut number, mut label) = (vec![], vec![], vec![], vec![]);
+    let mut history = SequenceColumn { offsets: vec![0], ids: vec![] };
+    for row in 0..rows {
+        let (u, a) = (if users as usize >= rows { row as u32 } else { rng.below(users as usize) as u32 }, rng.below(ADS as usize) as u32);
+        let past: Vec<u32> = (0..rng.below(HISTORY + 1)).map(|_| rng.below(ADS as usize) as u32).collect();
+        let p = 0.05 + 0.6 * f64::from(past.contains(&a)) + 0.25 * f64::from(u % 2 == a % 2);
+        user.push(u + 2);
+        ad.push(a + 2);
+        number.push(rng.normal() as f32);
+        label.push(f32::from(rng.chance(p)));
+        history.ids.extend(past.iter().map(|a| a + 2));
+        history.offsets.push(history.ids.len() as u32);
+    }
+    let field = |name: &str, side, n: u32| CategoricalField {
+        name: name.into(),
+        side,
+        values: (0..n).map(|i| format!("{name}{i}")).collect(),
+        hash_buckets: 0,
+    };
+    let encoder = Encoder {
+        label: "click".into(),
+        categorical: vec![field("user", Side::User, users), field("ad", Side::Ad, ADS)],
+        numeric: vec![NumericField { name: "number".into(), side: Side::Context, log: false, mean: 0.0, deviation: 1.0 }],
+        sequences: vec![SequenceField { name: "history".into(), target: 1, max_len: HISTORY, from_user_history_of: None }],
+        ..Encoder::default()
+    };
+    let part = |from: usize, to: usize| Arc::new((from as u32..to as u32).collect::<Vec<_>>());
+    let (a, b) = (rows * 7 / 10, rows * 85 / 100);
+    Dataset {
+        encoder: Arc::new(encoder),
+        rows,
+        categorical: vec![Arc::new(user), Arc::new(ad)],
+        numeric: vec![Arc::new(number)],
+        sequences: vec![Arc::new(history)],
+        label: Arc::new(label),
+        train: part(0, a),
+        validation: part(a, b),
+        test: part(b, rows),
+        ..Dataset::default()
+    }
+}
+
+fn spec(kind: &str, settings: &[(&str, &str)]) -> TrainSpec {
+    let mut spec = TrainSpec::new(kind).unwrap();
+    spec.set("device", "cpu").unwrap();
+    for (name, value) in settings {
+        spec.set(name, value).unwrap();
+    }
+    spec
+}
+
+fn fit(data: &Dataset, spec: &TrainSpec) -> TrainedModel {
+    train::fit(data, spec, &Latest::default(), &JobContext::detached()).unwrap()
+}
+
+fn all_rows(data: &Dataset) -> Vec<u32> {
+    (0..data.rows as u32).collect()
+}
+
+fn scores(model: &TrainedModel, data: &Dataset) -> Vec<f32> {
+    model.predict(data, &all_rows(data), &JobContext::detached()).unwrap()
+}
+
+/// Kinds with the settings that exercise every branch of their graph.
+fn variants() -> Vec<TrainSpec> {
+    let mut variants: Vec<_> = MODELS.iter().map(|kind| spec(kind.id(), &[])).collect();
+    variants.push(spec("deep_fm", &[("normalise", "layer")]));
+    variants.push(spec("din", &[("attention_weights", "sigmoid")]));
+    variants
+}
+
+/// A network whose weights are all of a size that matters, so that no gradient is tiny by chance.
+fn lively_network(spec: &TrainSpec, data: &Dataset) -> Network {
+    let kind = models::kind(&spec.kind).unwrap();
+    let device = adloupe::nn::device::choose("cpu").unwrap();
+    let mut network = Network::new(kind, &data.encoder, &spec.params, 3, device).unwrap();
+    let mut rng = Rng::named(4, "lively");
+    for parameter in &mut network.parameters {
+        for value in &mut parameter.values {
+            *value += (0.1 * rng.normal()) as f32;
+        }
+        parameter.upload().unwrap();
+    }
+    for table in &mut network.tables {
+        for value in &mut table.values {
+            *value += (0.5 * rng.normal()) as f32;
+        }
+    }
+    network
+}
+
+fn loss(network: &Network, batch: &adloupe::data::Batch) -> f64 {
+    let forward = network.forward(batch, &mut Pass::Predict).unwrap();
+    bce_with_logits(&forward.logits, &batch.label, &batch.weight).mean
+}
+
+/// A step along `gradient` and one along a random direction change the loss as the gradient says.
+fn agrees(name: &str, gradient: &[f32], loss_at: &mut dyn FnMut(&[f32]) -> f64) {
+    let norm = gradient.iter().map(|g| f64::from(*g).powi(2)).sum::<f64>().sqrt();
+    assert!(norm > 1e-6, "{name} gets no gradient");
+    let mut rng = Rng::named(5, name);
+    let random: Vec<f64> = gradient.iter().map(|_| rng.normal()).collect();
+    let length = random.iter().map(|v| v * v).sum::<f64>().sqrt();
+    let along: Vec<f64> = gradient.iter().map(|g| f64::from(*g) / norm).collect();
+    let mixed = along.iter().zip(&random).map(|(a, r)| 0.7 * a + 0.7 * r / length).collect();
+    for direction in [along, mixed] {
+        let step = 4e-3;
+        let mut at = |sign: f64| {
+            loss_at(&direction.iter().map(|d| (sign * step * d) as f32).collect::<Vec<_>>())
+        };
+        let numeric = (at(1.0) - at(-1.0)) / (2.0 * step);
+        let claimed: f64 = gradient.iter().zip(&direction).map(|(g, d)| f64::from(*g) * d).sum();
+        assert!(
+            (numeric - claimed).abs() < 0.02 * norm + 2e-5,
+            "{name}: {numeric} by differences, {claimed} by backward"
+        );
+    }
+}
+
+#[test]
+fn every_weight_gets_a_gradient_that_agrees_with_central_differences() {
+    let data = clicks(48, 10, 1);
+    let batch = data.batch(&all_rows(&data));
+    for spec in variants() {
+        let mut network = lively_network(&spec, &data);
+        let (_, gradients) = network.gradients(&batch, &mut Pass::Predict).unwrap();
+        for place in 0..network.parameters.len() {
+            let name = format!("{}/{}", spec.kind, network.parameters[place].name);
+            let start = network.parameters[place].values.clone();
+            agrees(&name, &gradients.dense[place], &mut |delta| {
+                let parameter = &mut network.parameters[place];
+                parameter.values = start.iter().zip(delta).map(|(v, d)| v + d).collect();
+                parameter.upload().unwrap();
+                loss(&network, &batch)
+            });
+            network.parameters[place].values = start;
+            network.parameters[place].upload().unwrap();
+        }
+        for place in 0..network.tables.len() {
+            let name = format!("{}/{}", spec.kind, network.tables[place].name);
+            let start = network.tables[place].values.clone();
+            let rows = gradients.tables[place].rows.clone();
+            let width = network.tables[place].width;
+            agrees(&name, &gradients.tables[place].values, &mut |delta| {
+                let table = &mut network.tables[place];
+                table.values.clone_from(&start);
+                for (row, delta) in rows.iter().zip(delta.chunks(width)) {
+                    let at = *row as usize * width;
+                    table.values[at..at + width].iter_mut().zip(delta).for_each(|(v, d)| *v += d);
+                }
+                loss(&network, &batch)
+            });
+            network.tables[place].values = start;
+        }
+    }
+}
+
+#[test]
+fn every_kind_can_learn_64_rows_by_heart() {
+    let mut data = clicks(64, 64, 2);
+    data.train = Arc::new(all_rows(&data));
+    data.validation = Arc::default();
+    for kind in MODELS {
+        let mut spec = spec(kind.id(), &[("epochs", "300"), ("batch_size", "64"), ("l2", "0")]);
+        spec.set("learning_rate", "0.05").unwrap();
+        if spec.params.get("dropout").is_some() {
+            spec.set("dropout", "0").unwrap();
+        }
+        let model = fit(&data, &spec);
+        let loss = adloupe::metrics::calibration::log_loss(&scores(&model, &data), &data.label, &[]);
+        assert!(loss.unwrap() < 0.05, "{}: {loss:?}", kind.id());
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_model_and_another_seed_another() {
+    let data = clicks(600, 30, 3);
+    for kind in MODELS {
+        let train = |seed| scores(&fit(&data, &spec(kind.id(), &[("epochs", "2"), ("seed", seed), ("batch_size", "64")])), &data);
+        let first = train("7");
+        assert_eq!(first, train("7"), "{}", kind.id());
+        assert_ne!(first, train("8"), "{}", kind.id());
+    }
+}
+
+#[test]
+fn a_saved_model_scores_the_same_and_its_card_reads_the_same() {
+    let data = clicks(600, 30, 4);
+    for kind in MODELS {
+        let folder = tempfile::tempdir().unwrap();
+        let model = fit(&data, &spec(kind.id(), &[("epochs", "2")]));
+        model.save(folder.path()).unwrap();
+        let back = TrainedModel::load(folder.path()).unwrap();
+        assert_eq!(scores(&model, &data), scores(&back, &data));
+        assert_eq!(back.encoder, model.encoder);
+        assert_eq!(back.params, model.params);
+        assert_eq!(back.card.data, model.card.data);
+        assert_eq!(back.tables(), model.tables());
+        assert_eq!(back.card.training.device, "cpu");
+    }
+}
+
+/// Cancels as soon as the first batch was told of.
+fn run_until_cancelled(trainer: &mut Trainer) {
+    let cancel = Arc::new(AtomicBool::new(false));
+    let context = JobContext::watched(Arc::clone(&cancel), |_| {});
+    let live = Latest::default();
+    let watched = live.clone();
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            while watched.version() == 0 {
+                std::thread::yield_now();
+            }
+            cancel.store(true, Ordering::Relaxed);
+        });
+        let stopped = trainer.run(&live, &context).unwrap_err();
+        assert!(stopped.is_cancelled());
+    });
+}
+
+#[test]
+fn a_training_stopped_and_resumed_from_disk_equals_one_that_was_not() {
+    let data = clicks(4000, 50, 5);
+    for kind in MODELS {
+        for optimiser in ["adam", "adagrad"] {
+            let spec = spec(kind.id(), &[("epochs", "3"), ("batch_size", "32"), ("optimiser", optimiser)]);
+            let whole = fit(&data, &spec);
+            let folder = tempfile::tempdir().unwrap();
+            let mut trainer = Trainer::new(&data, &spec).unwrap();
+            run_until_cancelled(&mut trainer);
+            assert!(trainer.epochs_done() < 3, "the test must stop inside the training");
+            trainer.save_checkpoint(folder.path()).unwrap();
+            drop(trainer);
+            let mut trainer = Trainer::resume(folder.path(), &data).unwrap();
+            trainer.run(&Latest::default(), &JobContext::detached()).unwrap();
+            let resumed = trainer.finish(&JobContext::detached()).unwrap();
+            assert_eq!(scores(&whole, &data), scores(&resumed, &data), "{} {optimiser}", kind.id());
+            assert_eq!(whole.card.training.history.epochs, resumed.card.training.history.epochs);
+        }
+    }
+}
+
+#[test]
+fn a_checkpoint_refuses_other_data() {
+    let (data, other) = (clicks(400, 20, 6), clicks(400, 20, 7));
+    let folder = tempfile::tempdir().unwrap();
+    let trainer = Trainer::new(&data, &spec("logistic", &[])).unwrap();
+    trainer.save_checkpoint(folder.path()).unwrap();
+    let failure = Trainer::resume(folder.path(), &other).unwrap_err();
+    assert!(failure.why.contains("not those that the training began with"), "{failure}");
+}
+
+#[test]
+fn a_cancel_is_answered_before_the_next_batch() {
+    let data = clicks(2000, 50, 8);
+    for kind in MODELS {
+        let cancel = Arc::new(AtomicBool::new(true));
+        let context = JobContext::watched(cancel, |_| {});
+        let mut trainer = Trainer::new(&data, &spec(kind.id(), &[])).unwrap();
+        let live = Latest::default();
+        assert!(trainer.run(&live, &context).unwrap_err().is_cancelled());
+        assert!(live.get().is_none(), "no batch may have been trained");
+        let model = fit(&data, &spec(kind.id(), &[("epochs", "1")]));
+        assert!(model.predict(&data, &all_rows(&data), &context).unwrap_err().is_cancelled());
+    }
+}
+
+#[test]
+fn data_that_cannot_support_a_model_are_refused_with_the_reason() {
+    let good = clicks(400, 20, 9);
+    let refuse = |data: &Dataset, kind: &str, reason: &str| {
+        let failure = train::fit(data, &spec(kind, &[]), &Latest::default(), &JobContext::detached()).unwrap_err();
+        assert!(failure.why.contains(reason), "{failure}");
+        assert!(!failure.hint.is_empty(), "{failure}");
+    };
+    for kind in MODELS {
+        let one_class = Dataset { label: Arc::new(vec![0.0; 400]), ..good.clone() };
+        refuse(&one_class, kind.id(), "label 0");
+        let unlabelled = Dataset { label: Arc::default(), ..good.clone() };
+        refuse(&unlabelled, kind.id(), "no label");
+        let empty = Dataset { train: Arc::default(), ..good.clone() };
+        refuse(&empty, kind.id(), "no training rows");
+    }
+    let encoder = Encoder { sequences: vec![], ..(*good.encoder).clone() };
+    let plain = Dataset { encoder: Arc::new(encoder), sequences: vec![], ..good.clone() };
+    refuse(&plain, "din", "behaviour sequence");
+}
+
+#[test]
+fn a_card_and_weights_that_disagree_are_refused() {
+    let data = clicks(400, 20, 10);
+    let folder = tempfile::tempdir().unwrap();
+    let (one, two) = (folder.path().join("one"), folder.path().join("two"));
+    fit(&data, &spec("logistic", &[("epochs", "1")])).save(&one).unwrap();
+    fit(&data, &spec("deep_fm", &[("epochs", "1")])).save(&two).unwrap();
+    std::fs::copy(two.join("weights.safetensors"), one.join("weights.safetensors")).unwrap();
+    let failure = TrainedModel::load(&one).unwrap_err();
+    assert!(failure.why.contains("do not belong together"), "{failure}");
+    std::fs::remove_file(two.join("weights.safetensors")).unwrap();
+    let failure = TrainedModel::load(&two).unwrap_err();
+    assert!(failure.place.contains("weights.safetensors"), "{failure}");
+}
+
+#[test]
+fn a_failed_save_keeps_the_model_that_was_there() {
+    let data = clicks(400, 20, 11);
+    let folder = tempfile::tempdir().unwrap();
+    let old = fit(&data, &spec("logistic", &[("epochs", "1")]));
+    old.save(folder.path()).unwrap();
+    // A folder where the weights' temporary file goes makes that write fail after the card was written.
+    let blocked = format!("weights.safetensors.{}.part", std::process::id());
+    std::fs::create_dir(folder.path().join(&blocked)).unwrap();
+    let new = fit(&data, &spec("deep_fm", &[("epochs", "1")]));
+    assert!(new.save(folder.path()).is_err());
+    let back = TrainedModel::load(folder.path()).unwrap();
+    assert_eq!(scores(&old, &data), scores(&back, &data));
+}
+
+#[test]
+fn attention_finds_the_ad_in_the_history_and_interactions_beat_the_reference() {
+    let data = clicks(12_000, 40, 12);
+    let settings = [("epochs", "8"), ("batch_size", "128"), ("learning_rate", "0.005")];
+    let test_auc = |model: &TrainedModel| {
+        let rows = &data.test;
+        let predicted = model.predict(&data, rows, &JobContext::detached()).unwrap();
+        let labels: Vec<f32> = rows.iter().map(|row| data.label[*row as usize]).collect();
+        auc(&predicted, &labels, &[]).unwrap()
+    };
+    let logistic = test_auc(&fit(&data, &spec("logistic", &settings)));
+    let deep_fm = test_auc(&fit(&data, &spec("deep_fm", &settings)));
+    let din = fit(&data, &spec("din", &settings));
+    assert!(deep_fm > logistic + 0.05, "deep_fm {deep_fm} logistic {logistic}");
+    assert!(test_auc(&din) > deep_fm, "din {} deep_fm {deep_fm}", test_auc(&din));
+
+    let batch = data.batch(&data.test);
+    let map = din.attention(&batch).unwrap().remove(0);
+    let (mut matching, mut others) = ((0.0, 0.0), (0.0, 0.0));
+    for row in 0..batch.rows {
+        let length = batch.sequences[0].lengths[row] as usize;
+        let weights = &map.weights[row * map.max_len..][..map.max_len];
+        assert!(weights[length..].iter().all(|w| *w == 0.0), "padding gets no weight");
+        if length > 0 {
+            assert!((weights.iter().sum::<f32>() - 1.0).abs() < 1e-4);
+        }
+        for position in 0..length {
+            let same = batch.sequences[0].ids[row * map.max_len + position] == batch.categorical[1][row];
+            let kind = if same { &mut matching } else { &mut others };
+            kind.0 += weights[position];
+            kind.1 += 1.0;
+        }
+    }
+    let (matching, others) = (matching.0 / matching.1, others.0 / others.1);
+    assert!(matching > 2.0 * others, "matching {matching}, others {others}");
+}
+
+#[test]
+fn attention_and_tables_say_what_they_can_and_cannot_show() {
+    let data = clicks(400, 20, 13);
+    let model = fit(&data, &spec("deep_fm", &[("epochs", "1")]));
+    let failure = model.attention(&data.batch(&[0, 1])).unwrap_err();
+    assert!(failure.hint.contains("din"), "{failure}");
+    let table = model.table("ad").unwrap();
+    assert_eq!(table.values.len(), table.names.len() * table.width);
+    assert_eq!(table.names[..3], ["missing", "rare or new", "ad0"]);
+    let failure = model.table("adverb").unwrap_err();
+    assert!(failure.hint.contains("user, ad"), "{failure}");
+}
+
+#[test]
+fn the_live_snapshot_carries_both_curves_and_the_device() {
+    let data = clicks(2000, 50, 14);
+    let live = Latest::default();
+    let model = train::fit(&data, &spec("deep_fm", &[("epochs", "3"), ("patience", "0")]), &live, &JobContext::detached()).unwrap();
+    let last = live.get().unwrap();
+    assert_eq!((last.epochs_passed, last.epochs, last.device.as_str()), (3.0, 3, "cpu"));
+    assert_eq!(last.history.epochs.len(), 3);
+    assert!(last.history.training.len() >= 3);
+    assert!(last.examples_per_second > 0.0);
+    assert_eq!(model.card.training.history, last.history);
+    let best = last.history.epochs.iter().min_by(|a, b| a.validation_loss.total_cmp(&b.validation_loss)).unwrap();
+    assert_eq!(model.card.training.best_epoch, best.epoch);
+}
