@@ -1,9 +1,9 @@
 //! Which past behaviours matter for this ad? Target attention (Zhou et al., KDD 2018, arXiv 1706.06978).
 
+use super::Computed;
 use super::linear::Linear;
 use super::normalise::masked_softmax;
 use super::weights::{Builder, Init};
-use super::Computed;
 use crate::base::Result;
 use candle_core::Tensor;
 

@@ -23,7 +23,10 @@ fn clicks(rows: usize, users: u32, seed: u64) -> Dataset {
     let (mut user, mut ad, mut number, mut label) = (vec![], vec![], vec![], vec![]);
     let mut history = SequenceColumn { offsets: vec![0], ids: vec![] };
     for row in 0..rows {
-        let (u, a) = (if users as usize >= rows { row as u32 } else { rng.below(users as usize) as u32 }, rng.below(ADS as usize) as u32);
+        let (u, a) = (
+            if users as usize >= rows { row as u32 } else { rng.below(users as usize) as u32 },
+            rng.below(ADS as usize) as u32,
+        );
         let past: Vec<u32> = (0..rng.below(HISTORY + 1)).map(|_| rng.below(ADS as usize) as u32).collect();
         let p = 0.05 + 0.6 * f64::from(past.contains(&a)) + 0.25 * f64::from(u % 2 == a % 2);
         user.push(u + 2);
@@ -42,8 +45,20 @@ fn clicks(rows: usize, users: u32, seed: u64) -> Dataset {
     let encoder = Encoder {
         label: "click".into(),
         categorical: vec![field("user", Side::User, users), field("ad", Side::Ad, ADS)],
-        numeric: vec![NumericField { name: "number".into(), side: Side::Context, log: false, mean: 0.0, deviation: 1.0 }],
-        sequences: vec![SequenceField { name: "history".into(), target: 1, max_len: HISTORY, from_user_history_of: None }],
+        numeric: vec![NumericField {
+            name: "number".into(),
+            side: Side::Context,
+            log: false,
+            mean: 0.0,
+            deviation: 1.0,
+        }],
+        sequences: vec![SequenceField {
+            name: "history".into(),
+            target: 1,
+            max_len: HISTORY,
+            from_user_history_of: None,
+            clicked_only: false,
+        }],
         ..Encoder::default()
     };
     let part = |from: usize, to: usize| Arc::new((from as u32..to as u32).collect::<Vec<_>>());
@@ -127,9 +142,8 @@ fn agrees(name: &str, gradient: &[f32], loss_at: &mut dyn FnMut(&[f32]) -> f64) 
     let mixed = along.iter().zip(&random).map(|(a, r)| 0.7 * a + 0.7 * r / length).collect();
     for direction in [along, mixed] {
         let step = 4e-3;
-        let mut at = |sign: f64| {
-            loss_at(&direction.iter().map(|d| (sign * step * d) as f32).collect::<Vec<_>>())
-        };
+        let mut at =
+            |sign: f64| loss_at(&direction.iter().map(|d| (sign * step * d) as f32).collect::<Vec<_>>());
         let numeric = (at(1.0) - at(-1.0)) / (2.0 * step);
         let claimed: f64 = gradient.iter().zip(&direction).map(|(g, d)| f64::from(*g) * d).sum();
         assert!(
@@ -198,7 +212,12 @@ fn every_kind_can_learn_64_rows_by_heart() {
 fn the_same_seed_gives_the_same_model_and_another_seed_another() {
     let data = clicks(600, 30, 3);
     for kind in MODELS {
-        let train = |seed| scores(&fit(&data, &spec(kind.id(), &[("epochs", "2"), ("seed", seed), ("batch_size", "64")])), &data);
+        let train = |seed| {
+            scores(
+                &fit(&data, &spec(kind.id(), &[("epochs", "2"), ("seed", seed), ("batch_size", "64")])),
+                &data,
+            )
+        };
         let first = train("7");
         assert_eq!(first, train("7"), "{}", kind.id());
         assert_ne!(first, train("8"), "{}", kind.id());
@@ -291,7 +310,8 @@ fn a_cancel_is_answered_before_the_next_batch() {
 fn data_that_cannot_support_a_model_are_refused_with_the_reason() {
     let good = clicks(400, 20, 9);
     let refuse = |data: &Dataset, kind: &str, reason: &str| {
-        let failure = train::fit(data, &spec(kind, &[]), &Latest::default(), &JobContext::detached()).unwrap_err();
+        let failure =
+            train::fit(data, &spec(kind, &[]), &Latest::default(), &JobContext::detached()).unwrap_err();
         assert!(failure.why.contains(reason), "{failure}");
         assert!(!failure.hint.is_empty(), "{failure}");
     };
@@ -392,13 +412,20 @@ fn attention_and_tables_say_what_they_can_and_cannot_show() {
 fn the_live_snapshot_carries_both_curves_and_the_device() {
     let data = clicks(2000, 50, 14);
     let live = Latest::default();
-    let model = train::fit(&data, &spec("deep_fm", &[("epochs", "3"), ("patience", "0")]), &live, &JobContext::detached()).unwrap();
+    let model = train::fit(
+        &data,
+        &spec("deep_fm", &[("epochs", "3"), ("patience", "0")]),
+        &live,
+        &JobContext::detached(),
+    )
+    .unwrap();
     let last = live.get().unwrap();
     assert_eq!((last.epochs_passed, last.epochs, last.device.as_str()), (3.0, 3, "cpu"));
     assert_eq!(last.history.epochs.len(), 3);
     assert!(last.history.training.len() >= 3);
     assert!(last.examples_per_second > 0.0);
     assert_eq!(model.card.training.history, last.history);
-    let best = last.history.epochs.iter().min_by(|a, b| a.validation_loss.total_cmp(&b.validation_loss)).unwrap();
+    let best =
+        last.history.epochs.iter().min_by(|a, b| a.validation_loss.total_cmp(&b.validation_loss)).unwrap();
     assert_eq!(model.card.training.best_epoch, best.epoch);
 }
