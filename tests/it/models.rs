@@ -1,5 +1,7 @@
 //! Does every kind of model learn, repeat, stop, travel, and tell the truth about itself?
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
+
 use adloupe::base::rng::Rng;
 use adloupe::data::dataset::SequenceColumn;
 use adloupe::data::encode::{CategoricalField, NumericField, SequenceField, Side};
@@ -384,10 +386,10 @@ fn attention_finds_the_ad_in_the_history_and_interactions_beat_the_reference() {
         if length > 0 {
             assert!((weights.iter().sum::<f32>() - 1.0).abs() < 1e-4);
         }
-        for position in 0..length {
-            let same = batch.sequences[0].ids[row * map.max_len + position] == batch.categorical[1][row];
-            let kind = if same { &mut matching } else { &mut others };
-            kind.0 += weights[position];
+        let past = &batch.sequences[0].ids[row * map.max_len..][..length];
+        for (ad, weight) in past.iter().zip(weights) {
+            let kind = if *ad == batch.categorical[1][row] { &mut matching } else { &mut others };
+            kind.0 += weight;
             kind.1 += 1.0;
         }
     }
