@@ -16,6 +16,7 @@ pub mod importers;
 pub mod infer;
 pub mod options;
 pub mod outcome;
+pub mod profile;
 pub mod scale;
 pub mod schema;
 pub mod sides;

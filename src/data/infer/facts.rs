@@ -54,7 +54,7 @@ impl Facts {
     fn gather(column: &Column, rows: usize) -> PolarsResult<Self> {
         let series = column.as_materialized_series();
         let sample = series.head(Some(SAMPLE));
-        let kind = kind_of(series.dtype());
+        let kind = ColumnType::of(series.dtype());
         let missing = sample.null_count();
         let is_list = kind == ColumnType::List;
         // A missing cell counts as one more value in polars.
@@ -146,17 +146,5 @@ impl Facts {
             (_, Some((low, _))) => format!("{values}, {low}"),
             _ => values,
         }
-    }
-}
-
-/// How cells of a polars type are understood.
-fn kind_of(kind: &DataType) -> ColumnType {
-    match kind {
-        DataType::Boolean => ColumnType::Boolean,
-        DataType::List(_) => ColumnType::List,
-        DataType::Date | DataType::Datetime(_, _) => ColumnType::Time,
-        kind if kind.is_integer() => ColumnType::Integer,
-        kind if kind.is_float() => ColumnType::Real,
-        _ => ColumnType::Text,
     }
 }

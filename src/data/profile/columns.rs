@@ -1,0 +1,204 @@
+//! What does each column hold? Missing, distinct, quantiles or frequent values; and how often is clicked?
+
+use super::{ColumnProfile, LabelProfile, Quantiles, TopValue};
+use crate::base::Result;
+use crate::base::failure::Explain;
+use crate::data::cells::{self, Coded, NO_CODE};
+use crate::data::frame::LogFrame;
+use crate::data::schema::{Column, ColumnType, Role};
+use crate::jobs::JobContext;
+use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
+
+/// Frequent values that are kept.
+const TOP: usize = 5;
+
+/// The columns, and one number per row that is equal where all cells are.
+pub(super) struct Described {
+    pub columns: Vec<ColumnProfile>,
+    /// A hash of each row, without columns that number the rows.
+    pub row_hashes: Vec<u64>,
+    /// Per column: distinct values with their counts, where it is text.
+    pub texts: Vec<Option<Coded>>,
+}
+
+/// Describes all columns, a few at a time so that memory stays small.
+pub(super) fn describe(log: &LogFrame, context: &JobContext) -> Result<Described> {
+    let mut described = Described {
+        columns: Vec::with_capacity(log.schema.columns.len()),
+        row_hashes: vec![0; log.rows()],
+        texts: Vec::new(),
+    };
+    let total = log.schema.columns.len() as u64;
+    for some in log.schema.columns.chunks(rayon::current_num_threads()) {
+        context.check()?;
+        let seen: Vec<Seen> = some.par_iter().map(|column| see(log, column)).collect::<Result<_>>()?;
+        for seen in seen {
+            if !seen.numbers_rows {
+                for (hash, cell) in described.row_hashes.iter_mut().zip(&seen.cell_hashes) {
+                    *hash = mix(*hash ^ cell);
+                }
+            }
+            described.columns.push(seen.profile);
+            described.texts.push(seen.text);
+        }
+        context.progress(described.columns.len() as u64, total);
+    }
+    Ok(described)
+}
+
+/// The outcome: the label's rate, or clicks over impressions where the rows are counts.
+pub(super) fn label(log: &LogFrame) -> Result<Option<LabelProfile>> {
+    let (weight, clicks) = (log.schema.with_role(Role::Weight), log.schema.with_role(Role::Clicks));
+    if let Some(label) = log.schema.with_role(Role::Label) {
+        let values = cells::numbers(log, &label.name)?;
+        let weights = weight.map(|column| cells::numbers(log, &column.name)).transpose()?;
+        let (mut positives, mut shown) = (0.0, 0.0);
+        for (row, value) in values.iter().enumerate().filter(|(_, value)| !value.is_nan()) {
+            let weight = weights.as_ref().map_or(1.0, |weights| weights[row].max(0.0));
+            positives += value * weight;
+            shown += weight;
+        }
+        return Ok(Some(LabelProfile::of(&label.name, positives, shown)));
+    }
+    let (Some(weight), Some(clicks)) = (weight, clicks) else {
+        return Ok(None);
+    };
+    let shown = cells::numbers(log, &weight.name)?;
+    let counts = cells::numbers(log, &clicks.name)?;
+    // Clicks of rows without impressions belong to no rate.
+    let known = shown.iter().zip(&counts).filter(|(shown, clicks)| **shown > 0.0 && !clicks.is_nan());
+    let (clicked, seen) =
+        known.fold((0.0, 0.0), |(clicked, seen), (shown, clicks)| (clicked + clicks, seen + shown));
+    Ok(Some(LabelProfile::of(&clicks.name, clicked, seen)))
+}
+
+struct Seen {
+    profile: ColumnProfile,
+    cell_hashes: Vec<u64>,
+    text: Option<Coded>,
+    numbers_rows: bool,
+}
+
+fn see(log: &LogFrame, column: &Column) -> Result<Seen> {
+    let mut profile = ColumnProfile {
+        name: column.name.clone(),
+        kind: column.kind,
+        role: column.role,
+        evidence: column.evidence.clone(),
+        missing: 0,
+        distinct: 0,
+        quantiles: None,
+        top: Vec::new(),
+    };
+    let mut text = None;
+    let mut numbers_rows = false;
+    let cell_hashes = match column.kind {
+        ColumnType::List => see_lists(log, &mut profile)?,
+        ColumnType::Text | ColumnType::Boolean => {
+            let coded = cells::coded(log, &column.name)?;
+            let hashes = see_codes(&coded, &mut profile);
+            text = Some(coded);
+            hashes
+        }
+        ColumnType::Integer | ColumnType::Real | ColumnType::Time => {
+            let (hashes, is_counter) = see_numbers(log, &mut profile)?;
+            numbers_rows = is_counter;
+            hashes
+        }
+    };
+    Ok(Seen { profile, cell_hashes, text, numbers_rows })
+}
+
+fn see_lists(log: &LogFrame, profile: &mut ColumnProfile) -> Result<Vec<u64>> {
+    let lists = cells::coded_lists(log, &profile.name)?;
+    let series = log.frame.column(&profile.name).explain("cannot read the lists")?;
+    profile.missing = series.null_count() as u64;
+    profile.distinct = lists.items.values.len() as u64;
+    profile.top = top(&lists.items);
+    let rows = lists.offsets.windows(2);
+    Ok(rows
+        .map(|ends| {
+            let items = &lists.items.codes[ends[0] as usize..ends[1] as usize];
+            items.iter().fold(1, |hash, item| mix(hash ^ u64::from(*item)))
+        })
+        .collect())
+}
+
+fn see_codes(coded: &Coded, profile: &mut ColumnProfile) -> Vec<u64> {
+    profile.missing = coded.codes.iter().filter(|code| **code == NO_CODE).count() as u64;
+    profile.distinct = coded.values.len() as u64;
+    profile.top = top(coded);
+    coded.codes.iter().map(|code| u64::from(*code)).collect()
+}
+
+fn see_numbers(log: &LogFrame, profile: &mut ColumnProfile) -> Result<(Vec<u64>, bool)> {
+    let numbers: Vec<f64> = if profile.kind == ColumnType::Time {
+        let times = cells::times(log, &profile.name)?.into_iter();
+        times.map(|time| time.map_or(f64::NAN, |time| time as f64)).collect()
+    } else {
+        cells::numbers(log, &profile.name)?
+    };
+    // Adding 0.0 makes -0.0 and 0.0 one value.
+    let hashes: Vec<u64> = numbers.iter().map(|number| (number + 0.0).to_bits()).collect();
+    let mut sorted: Vec<f64> = numbers.iter().copied().filter(|number| !number.is_nan()).collect();
+    let is_growing = sorted.windows(2).all(|pair| pair[1] == pair[0] + 1.0);
+    profile.missing = (numbers.len() - sorted.len()) as u64;
+    let is_counter = is_growing && profile.missing == 0 && sorted.len() > 2;
+    sorted.sort_unstable_by(f64::total_cmp);
+    profile.quantiles = quantiles(&sorted);
+    profile.distinct = sorted.chunk_by(|one, next| one == next).count() as u64;
+    if matches!(profile.role, Role::Categorical | Role::User | Role::Ad | Role::Campaign | Role::Slot) {
+        profile.top = top_numbers(&sorted);
+    }
+    Ok((hashes, is_counter))
+}
+
+fn quantiles(sorted: &[f64]) -> Option<Quantiles> {
+    let at = |share: f64| {
+        let rank = (share * sorted.len() as f64).ceil().max(1.0) as usize;
+        sorted.get(rank - 1).copied()
+    };
+    Some(Quantiles {
+        min: at(0.0)?,
+        p25: at(0.25)?,
+        median: at(0.5)?,
+        p75: at(0.75)?,
+        max: at(1.0)?,
+        mean: sorted.iter().sum::<f64>() / sorted.len() as f64,
+    })
+}
+
+fn top(coded: &Coded) -> Vec<TopValue> {
+    let mut counts = vec![0u64; coded.values.len()];
+    for code in &coded.codes {
+        if let Some(count) = counts.get_mut(*code as usize) {
+            *count += 1;
+        }
+    }
+    most_frequent(coded.values.iter().cloned().zip(counts))
+}
+
+fn top_numbers(sorted: &[f64]) -> Vec<TopValue> {
+    let runs = sorted.chunk_by(|one, next| one == next);
+    most_frequent(runs.filter_map(|run| Some((run.first()?.to_string(), run.len() as u64))))
+}
+
+fn most_frequent(counted: impl Iterator<Item = (String, u64)>) -> Vec<TopValue> {
+    let mut best: Vec<TopValue> = Vec::with_capacity(TOP + 1);
+    for (value, count) in counted {
+        let place = best.partition_point(|known| known.count >= count);
+        if place < TOP {
+            best.insert(place, TopValue { value, count });
+            best.truncate(TOP);
+        }
+    }
+    best
+}
+
+/// The finaliser of SplitMix64 (Steele, Lea & Flood 2014): every bit of the input moves half of the output.
+fn mix(mut bits: u64) -> u64 {
+    bits = bits.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    bits ^ (bits >> 31)
+}

@@ -1,0 +1,273 @@
+//! What would a careful person object to? One rule after the other, each with its count and what it means.
+
+use super::columns::Described;
+use super::leaks::Answers;
+use super::{ColumnProfile, Issue, IssueKind, LabelProfile};
+use crate::base::Result;
+use crate::data::cells::{self, Coded};
+use crate::data::frame::LogFrame;
+use crate::data::schema::{ColumnType, Role};
+use crate::jobs::JobContext;
+
+/// Below this many clicks an interval is wider than a fifth of the rate to either side.
+const FEW_POSITIVES: u64 = 100;
+/// Click rates above this are no click rates.
+const IMPLAUSIBLE_RATE: f64 = 0.5;
+/// Two-sided 1 % quantile of the standard normal.
+const Z_99: f64 = 2.575_829_303_548_9;
+
+/// All objections, the gravest first.
+pub(super) fn find(
+    log: &LogFrame,
+    described: &Described,
+    label: Option<&LabelProfile>,
+    context: &JobContext,
+) -> Result<Vec<Issue>> {
+    let mut issues = Vec::new();
+    issues.extend(bad_rows(log));
+    issues.extend(about_label(log, described, label));
+    issues.extend(about_counts(log, label)?);
+    if let Some(answers) = Answers::of(log)? {
+        for column in &log.schema.columns {
+            context.check()?;
+            let leak = answers.leak(log, column)?;
+            issues.extend(leak.map(|leak| Issue {
+                kind: IssueKind::LabelLeak,
+                column: Some(leak.column),
+                count: log.rows() as u64,
+                detail: format!(
+                    "alone it ranks the label with an AUC of {:.3}: known only after the click? Then ignore it",
+                    leak.auc
+                ),
+            }));
+        }
+    }
+    for (column, text) in described.columns.iter().zip(&described.texts) {
+        issues.extend(about_column(column, text.as_ref(), log.rows() as u64));
+    }
+    issues.extend(duplicates(&described.row_hashes, log));
+    issues.extend(time_gaps(log)?);
+    Ok(issues)
+}
+
+/// First and last moment, in milliseconds since 1970.
+pub(super) fn time_range(log: &LogFrame) -> Result<Option<(i64, i64)>> {
+    let times = calendar_times(log)?;
+    Ok(times.iter().min().copied().zip(times.iter().max().copied()))
+}
+
+fn calendar_times(log: &LogFrame) -> Result<Vec<i64>> {
+    let column = log.schema.with_role(Role::Time);
+    match column.filter(|column| column.kind == ColumnType::Time) {
+        Some(column) => Ok(cells::times(log, &column.name)?.into_iter().flatten().collect()),
+        None => Ok(Vec::new()),
+    }
+}
+
+fn issue(kind: IssueKind, column: Option<&str>, count: u64, detail: String) -> Issue {
+    Issue { kind, column: column.map(str::to_owned), count, detail }
+}
+
+fn bad_rows(log: &LogFrame) -> Option<Issue> {
+    let first = log.source.bad_samples.first()?;
+    let detail = format!("could not be read; the first: line {} {}", first.line, first.why);
+    Some(issue(IssueKind::BadRows, None, log.source.bad_rows, detail))
+}
+
+fn about_label(log: &LogFrame, described: &Described, label: Option<&LabelProfile>) -> Option<Issue> {
+    let rows = log.rows() as u64;
+    let Some(label) = label else {
+        let unlabelled = log
+            .schema
+            .columns
+            .iter()
+            .find(|column| column.role == Role::Ignored && column.evidence.contains("to be scored"));
+        return Some(match unlabelled {
+            Some(column) => issue(IssueKind::NoLabel, Some(&column.name), rows, column.evidence.clone()),
+            None => issue(IssueKind::NoLabel, None, rows, no_label_advice(described)),
+        });
+    };
+    let column = Some(label.column.as_str());
+    if label.positives == 0 || label.positives >= label.impressions {
+        let detail =
+            format!("all {} outcomes are the same: there is nothing to learn from", label.impressions);
+        return Some(issue(IssueKind::OneClass, column, label.impressions, detail));
+    }
+    (label.positives < FEW_POSITIVES).then(|| {
+        let detail = format!(
+            "{} positives: intervals are wide ({:.3} % to {:.3} %)",
+            label.positives,
+            100.0 * label.low,
+            100.0 * label.high
+        );
+        issue(IssueKind::FewPositives, column, label.positives, detail)
+    })
+}
+
+fn no_label_advice(described: &Described) -> String {
+    let is_rating = |column: &&ColumnProfile| {
+        let name = column.name.to_lowercase();
+        let named = ["rating", "score", "stars"].iter().any(|word| name.contains(word));
+        named && column.distinct <= 20 && column.quantiles.is_some()
+    };
+    match described.columns.iter().find(is_rating) {
+        Some(column) => {
+            let high = column.quantiles.map_or(1.0, |quantiles| quantiles.p75);
+            format!(
+                "no column holds a 0/1 outcome; '{0}' holds ratings: choose a threshold, for example the label '{0}>={high}'",
+                column.name
+            )
+        }
+        None => "no column holds a 0/1 outcome; give one the role label, or clicks and weight".to_owned(),
+    }
+}
+
+/// What only logs of counts can have.
+fn about_counts(log: &LogFrame, label: Option<&LabelProfile>) -> Result<Vec<Issue>> {
+    let (Some(weight), Some(clicks), Some(label)) =
+        (log.schema.with_role(Role::Weight), log.schema.with_role(Role::Clicks), label)
+    else {
+        return Ok(Vec::new());
+    };
+    let detail = format!(
+        "each row stands for many impressions ({} in all): rows are weighted by '{}'",
+        label.impressions, weight.name
+    );
+    let mut issues = vec![issue(IssueKind::Aggregated, Some(&weight.name), log.rows() as u64, detail)];
+    let shown = cells::numbers(log, &weight.name)?;
+    let clicked = cells::numbers(log, &clicks.name)?;
+    let pairs = || shown.iter().zip(&clicked);
+    let beyond = pairs().filter(|(shown, clicks)| **shown > 0.0 && clicks > shown).count() as u64;
+    if beyond > 0 {
+        let detail = "more clicks than impressions".to_owned();
+        issues.push(issue(IssueKind::ClicksBeyondImpressions, Some(&clicks.name), beyond, detail));
+    }
+    let unseen =
+        pairs().filter(|(shown, clicks)| (shown.is_nan() || **shown <= 0.0) && **clicks > 0.0).count() as u64;
+    if unseen > 0 {
+        let detail = "clicks but no impressions: these rows stay out of every rate".to_owned();
+        issues.push(issue(IssueKind::ClicksWithoutImpressions, Some(&clicks.name), unseen, detail));
+    }
+    if label.rate > IMPLAUSIBLE_RATE {
+        let detail = format!("a click rate of {:.0} %: are these impressions?", 100.0 * label.rate);
+        issues.push(issue(IssueKind::ImplausibleRate, Some(&clicks.name), label.positives, detail));
+    }
+    Ok(issues)
+}
+
+fn about_column(column: &ColumnProfile, text: Option<&Coded>, rows: u64) -> Vec<Issue> {
+    let name = Some(column.name.as_str());
+    if column.missing == rows {
+        return vec![issue(IssueKind::AllMissing, name, rows, "every cell is missing".to_owned())];
+    }
+    let mut issues = Vec::new();
+    let is_constant = column.distinct == 1 && column.missing == 0 && rows > 1;
+    if is_constant && column.kind != ColumnType::List {
+        let value = column.top.first().map(|top| top.value.clone());
+        let value = value.or_else(|| column.quantiles.map(|quantiles| quantiles.min.to_string()));
+        let detail = format!("always {}", value.unwrap_or_default());
+        issues.push(issue(IssueKind::Constant, name, rows, detail));
+    }
+    let Some(text) = text.filter(|_| column.kind == ColumnType::Text) else {
+        return issues;
+    };
+    issues.extend(mixed_types(&column.name, text));
+    issues.extend(sample_ratio(&column.name, text));
+    issues
+}
+
+/// Mostly numbers, but not only: `1`, `0`, `Other`.
+fn mixed_types(name: &str, text: &Coded) -> Option<Issue> {
+    let counts = counts(text);
+    let is_number = |value: &String| value.trim().parse::<f64>().is_ok_and(f64::is_finite);
+    let (mut numbers, mut words) = (0, 0);
+    let mut example = None;
+    for (value, count) in text.values.iter().zip(&counts) {
+        if is_number(value) {
+            numbers += count;
+        } else {
+            words += count;
+            example = example.or(Some(value));
+        }
+    }
+    // Hashes of one length are names, even where most of them are all digits.
+    let length = text.values.first()?.len();
+    let one_length = length >= 6 && text.values.iter().all(|value| value.len() == length);
+    if words == 0 || numbers < words || one_length {
+        return None;
+    }
+    let detail = format!(
+        "{numbers} cells are numbers, {words} are not (such as '{}'): read as text",
+        example.map(|value| value.chars().take(40).collect::<String>()).unwrap_or_default()
+    );
+    Some(issue(IssueKind::MixedTypes, Some(name), words, detail))
+}
+
+/// Two arms that should be of one size: `z = (n1 - n2) / sqrt(n1 + n2)` under even chances.
+fn sample_ratio(name: &str, text: &Coded) -> Option<Issue> {
+    let lower = name.to_lowercase();
+    let says = |words: &[&str]| words.iter().any(|word| lower.contains(word));
+    let is_test = says(&["variant", "treatment"])
+        || lower == "arm"
+        || (says(&["version", "group", "bucket"]) && says(&["test", "ab_", "exp", "control"]));
+    let counts = counts(text);
+    let [first, second] = counts[..] else {
+        return None;
+    };
+    let (first, second) = if text.values[0] <= text.values[1] { (first, second) } else { (second, first) };
+    let z = (first as f64 - second as f64) / ((first + second) as f64).sqrt();
+    (is_test && z.abs() > Z_99).then(|| {
+        let detail = format!(
+            "{first} against {second}: z = {z:.2} if chances were even; was the test assigned by chance?"
+        );
+        issue(IssueKind::SampleRatioMismatch, Some(name), first.abs_diff(second), detail)
+    })
+}
+
+fn counts(text: &Coded) -> Vec<u64> {
+    let mut counts = vec![0; text.values.len()];
+    for code in &text.codes {
+        if let Some(count) = counts.get_mut(*code as usize) {
+            *count += 1;
+        }
+    }
+    counts
+}
+
+fn duplicates(row_hashes: &[u64], log: &LogFrame) -> Option<Issue> {
+    let mut sorted = row_hashes.to_vec();
+    sorted.sort_unstable();
+    let distinct = sorted.chunk_by(|one, next| one == next).count();
+    let repeated = (sorted.len() - distinct) as u64;
+    let identified = [Role::User, Role::Time].iter().any(|role| log.schema.with_role(*role).is_some());
+    let meaning = if identified {
+        "read or exported twice?"
+    } else {
+        "normal where neither user nor time tells rows apart"
+    };
+    let detail = format!("repeat an earlier row in every column; {meaning}");
+    (repeated > 0).then(|| issue(IssueKind::DuplicateRows, None, repeated, detail))
+}
+
+/// Days without a row, where a day has rows enough that none should be empty.
+fn time_gaps(log: &LogFrame) -> Result<Option<Issue>> {
+    const DAY_MILLIS: i64 = 86_400_000;
+    const USUAL_ROWS: usize = 20;
+    let Some(column) = log.schema.with_role(Role::Time) else {
+        return Ok(None);
+    };
+    let mut days: Vec<i64> = calendar_times(log)?.iter().map(|time| time.div_euclid(DAY_MILLIS)).collect();
+    let rows = days.len();
+    days.sort_unstable();
+    days.dedup();
+    let (Some(first), Some(last)) = (days.first(), days.last()) else {
+        return Ok(None);
+    };
+    let empty = (last - first + 1) as usize - days.len();
+    let longest = days.windows(2).map(|pair| pair[1] - pair[0] - 1).max().unwrap_or_default();
+    let is_gap = empty > 0 && rows >= USUAL_ROWS * days.len();
+    Ok(is_gap.then(|| {
+        let detail = format!("{empty} days without a row, up to {longest} in a row");
+        issue(IssueKind::TimeGaps, Some(&column.name), empty as u64, detail)
+    }))
+}

@@ -1,0 +1,98 @@
+//! Does a column give the answer away? A feature that alone ranks clicks (almost) perfectly is suspect.
+
+use crate::base::Result;
+use crate::data::cells::{self, NO_CODE};
+use crate::data::frame::LogFrame;
+use crate::data::schema::{Column, ColumnType, Role};
+use crate::metrics::ranking::auc;
+
+/// Rows that are looked at, evenly over the log.
+const SAMPLE: usize = 100_000;
+/// A single honest feature never ranks this well.
+const SUSPECT_AUC: f64 = 0.99;
+/// Fewer clicks (or non-clicks) than this can be ranked perfectly by chance.
+const MIN_OF_EACH: usize = 10;
+
+/// A column and how well it ranks the label alone.
+pub(super) struct Leak {
+    pub column: String,
+    pub auc: f64,
+}
+
+/// The answers of a sample of rows.
+pub(super) struct Answers {
+    rows: Vec<u32>,
+    labels: Vec<f32>,
+}
+
+impl Answers {
+    /// The sample; `None` when the log has no label or too few of a kind.
+    pub fn of(log: &LogFrame) -> Result<Option<Self>> {
+        let Some(label) = log.schema.with_role(Role::Label) else {
+            return Ok(None);
+        };
+        let values = cells::numbers(log, &label.name)?;
+        let step = values.len().div_ceil(SAMPLE).max(1);
+        let known = (0..values.len()).step_by(step).filter(|row| !values[*row].is_nan());
+        let rows: Vec<u32> = known.map(|row| row as u32).collect();
+        let labels: Vec<f32> = rows.iter().map(|row| values[*row as usize] as f32).collect();
+        let clicks = labels.iter().filter(|label| **label > 0.5).count();
+        let enough = clicks >= MIN_OF_EACH && labels.len() - clicks >= MIN_OF_EACH;
+        Ok(enough.then_some(Self { rows, labels }))
+    }
+
+    /// Asks one column. `None` when it is no suspect or no feature.
+    pub fn leak(&self, log: &LogFrame, column: &Column) -> Result<Option<Leak>> {
+        let auc = match (column.role, column.kind) {
+            (Role::Numeric, ColumnType::Integer | ColumnType::Real | ColumnType::Boolean) => {
+                self.numeric_auc(&cells::numbers(log, &column.name)?)
+            }
+            (
+                Role::Categorical | Role::Slot | Role::Campaign | Role::Ad | Role::Text,
+                ColumnType::Text | ColumnType::Integer | ColumnType::Boolean,
+            ) => self.categorical_auc(&cells::coded(log, &column.name)?),
+            _ => None,
+        };
+        let suspect = auc.filter(|auc| *auc >= SUSPECT_AUC);
+        Ok(suspect.map(|auc| Leak { column: column.name.clone(), auc }))
+    }
+
+    /// AUC of the number itself, whichever way it points; a missing cell counts as the lowest, so that a column
+    /// that is filled only after a click shows.
+    fn numeric_auc(&self, numbers: &[f64]) -> Option<f64> {
+        let score = |row: &u32| {
+            let number = numbers[*row as usize];
+            if number.is_nan() { f32::MIN } else { number as f32 }
+        };
+        let scores: Vec<f32> = self.rows.iter().map(score).collect();
+        let found = auc(&scores, &self.labels, &[])?;
+        Some(found.max(1.0 - found))
+    }
+
+    /// AUC of the click rate per value, learned on every other row and tried on the rest: a value that is seen
+    /// once tells nothing.
+    fn categorical_auc(&self, coded: &cells::Coded) -> Option<f64> {
+        let missing = coded.values.len();
+        let place = |row: u32| match coded.codes[row as usize] {
+            NO_CODE => missing,
+            code => code as usize,
+        };
+        let mut clicks = vec![0.0f32; missing + 1];
+        let mut shown = vec![0.0f32; missing + 1];
+        let learned = self.rows.iter().zip(&self.labels).step_by(2);
+        for (row, label) in learned {
+            clicks[place(*row)] += label;
+            shown[place(*row)] += 1.0;
+        }
+        let base = clicks.iter().sum::<f32>() / shown.iter().sum::<f32>().max(1.0);
+        let tried = || self.rows.iter().zip(&self.labels).skip(1).step_by(2);
+        let scores: Vec<f32> = tried()
+            .map(|(row, _)| {
+                let place = place(*row);
+                (clicks[place] + base) / (shown[place] + 1.0)
+            })
+            .collect();
+        let labels: Vec<f32> = tried().map(|(_, label)| *label).collect();
+        auc(&scores, &labels, &[])
+    }
+}
