@@ -4,6 +4,9 @@
 //! printed here and nowhere else: text for people, or with `--json` one JSON object as the last line of
 //! standard output. Progress goes to standard error. Exit codes: 0, 1 failed, 2 usage.
 
+pub mod formats;
+pub mod profile;
+
 use crate::base::{Failure, Result, failure::Explain};
 use crate::jobs::JobContext;
 use clap::{Parser, Subcommand};
@@ -61,7 +64,10 @@ pub struct Invocation {
 }
 
 #[derive(Debug, Subcommand)]
-enum Subcommands {}
+enum Subcommands {
+    Formats(formats::Args),
+    Profile(profile::Args),
+}
 
 impl Invocation {
     /// Reads this process's arguments; a wrong one ends the process with exit code 2 and the usage.
@@ -95,8 +101,11 @@ pub fn main(invocation: Invocation) -> ExitCode {
     }
 }
 
-fn run(command: &Subcommands, _terminal: &Terminal) -> Result<Answer> {
-    match *command {}
+fn run(command: &Subcommands, terminal: &Terminal) -> Result<Answer> {
+    match command {
+        Subcommands::Formats(args) => formats::run(args, terminal),
+        Subcommands::Profile(args) => profile::run(args, terminal),
+    }
 }
 
 fn print(answer: &Answer, json: bool) -> Result<()> {

@@ -1,0 +1,109 @@
+//! `adloupe profile FILE`: what is in this log?
+
+use super::{Answer, Terminal};
+use crate::base::failure::Explain;
+use crate::base::{Failure, Result};
+use crate::data::importers::{self, ImportOptions};
+use crate::data::profile::{self, ColumnProfile, Profile};
+use crate::data::schema::Role;
+use std::fmt::Write;
+use std::path::PathBuf;
+
+/// Describes a log: columns, roles, click rate, quality.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The log; its format is found by content.
+    pub file: PathBuf,
+    /// Overrules an inferred role; may be repeated. `--role 'rating>=4=label'` makes a label from a threshold.
+    #[arg(long = "role", value_name = "COL=ROLE", value_parser = parse_role)]
+    pub roles: Vec<(String, Role)>,
+}
+
+/// Reads `COL=ROLE`; the last `=` parts them, so a column's name may hold others.
+///
+/// # Errors
+/// No `=`, or no such role.
+pub fn parse_role(text: &str) -> Result<(String, Role)> {
+    let (column, role) = text
+        .rsplit_once('=')
+        .ok_or_else(|| Failure::new("cannot read the role", format!("'{text}' is not COL=ROLE")))?;
+    Ok((column.to_owned(), role.parse()?))
+}
+
+/// Opens the log and describes it.
+///
+/// # Errors
+/// What opening or describing answers.
+pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
+    let context = terminal.context();
+    let options = ImportOptions { roles: args.roles.clone() };
+    let log = importers::open(&args.file, &options, &context)?;
+    let profile = profile::profile(&log, &context)?;
+    let json = serde_json::to_value(&profile).explain("cannot write the profile as JSON")?;
+    let mut text = String::new();
+    write_text(&mut text, &profile).explain("cannot print the profile")?;
+    Ok(Answer { text, json })
+}
+
+fn write_text(out: &mut String, profile: &Profile) -> std::fmt::Result {
+    writeln!(out, "{}; {} rows, {} bad", profile.format, profile.rows, profile.bad_rows)?;
+    if let Some(label) = &profile.label {
+        writeln!(
+            out,
+            "{}: {} of {} = {:.4} % (95 %: {:.4} % to {:.4} %)",
+            label.column,
+            label.positives,
+            label.impressions,
+            100.0 * label.rate,
+            100.0 * label.low,
+            100.0 * label.high
+        )?;
+    }
+    let width = profile.columns.iter().map(|column| column.name.chars().count()).max().unwrap_or_default();
+    writeln!(out)?;
+    for column in &profile.columns {
+        let kind = format!("{:?}", column.kind).to_lowercase();
+        writeln!(
+            out,
+            "{:width$}  {kind:8} {:12} {:>9} missing {:>9} distinct  {}",
+            column.name,
+            column.role.id(),
+            column.missing,
+            column.distinct,
+            values(column)
+        )?;
+    }
+    if !profile.issues.is_empty() {
+        writeln!(out)?;
+    }
+    for issue in &profile.issues {
+        let place = issue.column.as_ref().map(|column| format!(" '{column}'")).unwrap_or_default();
+        let kind = format!("{:?}", issue.kind);
+        writeln!(out, "! {kind}{place} ({}): {}", issue.count, issue.detail)?;
+    }
+    profile.notes.iter().try_for_each(|note| writeln!(out, "- {note}"))
+}
+
+fn values(column: &ColumnProfile) -> String {
+    let is_time = column.kind == crate::data::ColumnType::Time;
+    match column.quantiles.filter(|_| column.top.is_empty() && !is_time) {
+        Some(numbers) => format!("{} .. {} .. {}", numbers.min, numbers.median, numbers.max),
+        None => {
+            let top = column.top.iter().take(3);
+            let shown = top.map(|top| top.value.chars().take(20).collect::<String>());
+            shown.collect::<Vec<_>>().join(", ")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn roles_are_parted_at_the_last_sign() {
+        assert_eq!(parse_role("rating>=4=label").unwrap(), ("rating>=4".to_owned(), Role::Label));
+        assert!(parse_role("rating").is_err());
+        assert!(parse_role("rating=stars").unwrap_err().hint.contains("label"));
+    }
+}
