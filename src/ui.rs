@@ -7,6 +7,7 @@ pub mod charts;
 pub mod dialogs;
 pub mod fonts;
 pub mod form;
+pub mod gpu_view;
 pub mod panels;
 pub mod shell;
 pub mod theme;

@@ -1,5 +1,6 @@
 //! What do several panels share? Small parts with no state of their own.
 
+pub mod cloud_view;
 pub mod empty_state;
 pub mod job_strip;
 pub mod metric_card;
