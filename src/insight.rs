@@ -3,6 +3,11 @@
 //! [`evaluation`] asks whether the probabilities are right, [`projection`] what the embeddings put side by
 //! side, [`attention`] which past behaviours a prediction leaned on.
 
+pub mod attention;
 pub mod evaluation;
 pub mod pca;
 pub mod projection;
+
+pub use attention::{AverageAttention, Explanation};
+pub use evaluation::{Evaluation, evaluate};
+pub use projection::{Projection, project};

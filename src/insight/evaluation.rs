@@ -1,10 +1,13 @@
 //! Are a model's probabilities any good on rows it has not seen? Numbers with intervals, and their curves.
 
 use crate::base::{Failure, Result};
+use crate::data::{Dataset, Split};
+use crate::jobs::JobContext;
 use crate::metrics::calibration::{self, ScoreBin};
 use crate::metrics::ranking::{self, Cut};
 use crate::metrics::threshold::{self, Confusion};
 use crate::metrics::{Estimate, Rate};
+use crate::train::TrainedModel;
 use serde::{Deserialize, Serialize};
 
 /// Points kept of each curve: more than a screen shows, less than a plot stumbles over.
@@ -100,6 +103,34 @@ pub struct Histogram {
     pub edges: Vec<f64>,
     /// Impressions in each bar.
     pub counts: Vec<f64>,
+}
+
+/// Scores one part of a log and judges the scores.
+///
+/// # Errors
+/// The data set was encoded for another model, the job was cancelled, or what [`judge`] refuses.
+pub fn evaluate(
+    model: &TrainedModel,
+    dataset: &Dataset,
+    split: Split,
+    context: &JobContext,
+) -> Result<Evaluation> {
+    let rows = dataset.rows_of(split);
+    context.stage("scoring");
+    let predicted = model.predict(dataset, rows, context)?;
+    context.stage("judging");
+    let of_rows = |column: &[f32]| -> Vec<f32> {
+        if column.is_empty() {
+            return Vec::new();
+        }
+        rows.iter().map(|&row| column[row as usize]).collect()
+    };
+    judge(Scored {
+        predicted: &predicted,
+        labels: &of_rows(&dataset.label),
+        weights: &of_rows(&dataset.weight),
+        truth: &of_rows(&dataset.truth),
+    })
 }
 
 /// Judges predictions against outcomes.

@@ -7,28 +7,16 @@ use crate::data::Dataset;
 use crate::data::batch::FIRST_VALUE_ID;
 use crate::jobs::JobContext;
 use crate::metrics::Rate;
+use crate::train::EmbeddingTable;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// An embedding table with the names of its rows: row `i` belongs to vocabulary id `i`.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-pub struct Table {
-    /// The field whose values are embedded.
-    pub field: String,
-    /// One name per row.
-    pub names: Vec<String>,
-    /// Columns.
-    pub width: usize,
-    /// Row-major, `names.len() * width`.
-    pub values: Vec<f32>,
-}
-
 /// A table's points on their first two principal components, with what colours them.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Projection {
-    /// The points in the full space; shared with whoever asks for neighbours.
-    pub table: Arc<Table>,
+    /// The table in the full space: row `i` belongs to vocabulary id `i`.
+    pub table: Arc<EmbeddingTable>,
     /// Table row of each point. Values that the training rows never held are left out: they carry no learning.
     pub ids: Vec<u32>,
     /// Position of each point.
@@ -76,7 +64,11 @@ const TRAIT_PURITY: f64 = 0.95;
 ///
 /// # Errors
 /// Fewer than two values with training rows, or an embedding without variance.
-pub fn project(table: Arc<Table>, dataset: Option<&Dataset>, context: &JobContext) -> Result<Projection> {
+pub fn project(
+    table: Arc<EmbeddingTable>,
+    dataset: Option<&Dataset>,
+    context: &JobContext,
+) -> Result<Projection> {
     context.stage("counting the values");
     let counts = dataset.and_then(|dataset| Counted::new(dataset, &table));
     let ids: Vec<u32> = match &counts {
@@ -168,7 +160,7 @@ struct Counted<'a> {
 
 impl<'a> Counted<'a> {
     /// `None` when the data set has no such field or another vocabulary.
-    fn new(dataset: &'a Dataset, table: &Table) -> Option<Self> {
+    fn new(dataset: &'a Dataset, table: &EmbeddingTable) -> Option<Self> {
         let fields = &dataset.encoder.categorical;
         let field = fields.iter().position(|f| f.name == table.field)?;
         let size = table.names.len();
@@ -279,9 +271,9 @@ mod tests {
         }
     }
 
-    fn table() -> Arc<Table> {
+    fn table() -> Arc<EmbeddingTable> {
         let names = ["missing", "rare or new", "a", "b", "c", "d"];
-        Arc::new(Table {
+        Arc::new(EmbeddingTable {
             field: "ad".into(),
             names: names.map(str::to_owned).to_vec(),
             width: 2,
