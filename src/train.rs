@@ -13,7 +13,7 @@ pub mod spec;
 pub mod trained;
 pub mod trainer;
 
-pub use card::ModelCard;
+pub use card::{ModelCard, TestNumbers};
 pub use history::{History, TrainSnapshot};
 pub use spec::{TRAIN_PARAMS, TrainSpec};
 pub use trained::{AttentionMap, EmbeddingTable, TableInfo, TrainedModel};

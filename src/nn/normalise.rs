@@ -31,7 +31,9 @@ pub fn masked_softmax(scores: &Tensor, mask: &Tensor) -> Computed<Tensor> {
     // The maximum only keeps exp in range and cancels, so it needs no gradient.
     let top = pushed.detach().max_keepdim(D::Minus1)?;
     let weights = (pushed.broadcast_sub(&top)?.exp()? * mask)?;
-    let sum = (weights.sum_keepdim(D::Minus1)? + f64::from(f32::MIN_POSITIVE))?;
+    // The largest weight is e^0 = 1, so only a row without places could divide by 0; it divides by 1.
+    let empty = (1.0 - mask.max_keepdim(D::Minus1)?)?;
+    let sum = (weights.sum_keepdim(D::Minus1)? + empty)?;
     weights.broadcast_div(&sum)
 }
 
@@ -68,7 +70,8 @@ mod tests {
 
     #[test]
     fn softmax_gradient_agrees_with_central_differences() {
-        let mask = Tensor::new(&[[1.0_f32, 1.0, 1.0], [1.0, 0.0, 1.0]], &Device::Cpu).unwrap();
-        agrees_with_differences(&[normals(&[2, 3], 7)], |t| masked_softmax(&t[0], &mask));
+        let rows = [[1.0_f32, 1.0, 1.0], [1.0, 0.0, 1.0], [0.0, 0.0, 0.0]];
+        let mask = Tensor::new(&rows, &Device::Cpu).unwrap();
+        agrees_with_differences(&[normals(&[3, 3], 7)], |t| masked_softmax(&t[0], &mask));
     }
 }

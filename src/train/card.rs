@@ -5,6 +5,7 @@ use super::trainer::outcomes;
 use crate::base::failure::Explain;
 use crate::base::files::{disk_failure, write_atomically};
 use crate::base::params::Params;
+use crate::base::rng::mix;
 use crate::base::{Failure, Result};
 use crate::data::{Dataset, Encoder};
 use crate::metrics::{Estimate, calibration, ranking};
@@ -53,6 +54,8 @@ pub struct DataCard {
     pub validation: usize,
     /// Rows that the test numbers come from.
     pub test: usize,
+    /// Tells whether another dataset is the same: a hash of sizes, split and labels.
+    pub fingerprint: String,
     /// What encoding dropped or changed, in words.
     pub notes: Vec<String>,
 }
@@ -115,9 +118,28 @@ impl DataCard {
             train: dataset.train.len(),
             validation: dataset.validation.len(),
             test: dataset.test.len(),
+            fingerprint: fingerprint(dataset),
             notes: dataset.notes.clone(),
         }
     }
+}
+
+impl DataCard {
+    /// True when the model was trained on just these rows.
+    pub fn is_of(&self, dataset: &Dataset) -> bool {
+        self.fingerprint == fingerprint(dataset)
+    }
+}
+
+/// A hash over the vocabularies' sizes, the split and every label: other data give another text.
+pub(super) fn fingerprint(dataset: &Dataset) -> String {
+    let fields = dataset.encoder.categorical.iter().map(|field| field.cardinality() as u64);
+    let split = [&dataset.train, &dataset.validation, &dataset.test]
+        .into_iter()
+        .flat_map(|rows| rows.iter().map(|row| u64::from(*row)).chain([u64::MAX]));
+    let labels = dataset.label.iter().map(|label| u64::from(label.to_bits()));
+    let hash = fields.chain(split).chain(labels).fold(0, |hash, value| mix(hash ^ value));
+    format!("{hash:016x}")
 }
 
 impl TestNumbers {

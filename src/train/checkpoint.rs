@@ -1,10 +1,10 @@
 //! How does a stopped training survive the program's end? Weights, optimiser and position in one folder.
 
+use super::card::fingerprint;
 use super::spec::TrainSpec;
 use super::trainer::{Position, Trainer};
 use crate::base::failure::Explain;
 use crate::base::files::{disk_failure, write_atomically};
-use crate::base::rng::mix;
 use crate::base::{Failure, Result};
 use crate::data::Dataset;
 use crate::nn::weights::{from_safetensors, to_safetensors};
@@ -25,7 +25,7 @@ struct State {
     spec: TrainSpec,
     position: Position,
     /// Tells whether the data are those that the training began with.
-    data: u64,
+    data: String,
 }
 
 impl Trainer {
@@ -127,14 +127,4 @@ fn bytes_of(tensors: &[(String, Vec<usize>, Vec<f32>)]) -> Result<Vec<u8>> {
         .map(|(name, shape, values)| (name.clone(), shape.clone(), values.as_slice()))
         .collect();
     to_safetensors(&views)
-}
-
-/// A hash over the encoder's shape, the split and every label: other data give another number.
-fn fingerprint(dataset: &Dataset) -> u64 {
-    let fields = dataset.encoder.categorical.iter().map(|field| field.cardinality() as u64);
-    let split = [&dataset.train, &dataset.validation, &dataset.test]
-        .into_iter()
-        .flat_map(|rows| rows.iter().map(|row| u64::from(*row)).chain([u64::MAX]));
-    let labels = dataset.label.iter().map(|label| u64::from(label.to_bits()));
-    fields.chain(split).chain(labels).fold(0, |hash, value| mix(hash ^ value))
 }

@@ -7,7 +7,7 @@ use crate::base::{Failure, Result};
 use crate::data::{Batch, Dataset, Encoder};
 use crate::jobs::JobContext;
 use crate::models::{self, Network};
-use crate::nn::Pass;
+use crate::nn::{Pass, device};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -66,6 +66,11 @@ pub struct AttentionMap {
 impl TrainedModel {
     pub(super) fn new(card: ModelCard, encoder: Arc<Encoder>, network: Network) -> Self {
         Self { kind: card.kind.clone(), params: card.params.clone(), encoder, card, network }
+    }
+
+    /// Where it runs now: cpu, cuda or metal.
+    pub fn device(&self) -> &'static str {
+        device::name(&self.network.device)
     }
 
     /// Click probabilities of some rows.

@@ -143,7 +143,7 @@ fn agrees(name: &str, gradient: &[f32], loss_at: &mut dyn FnMut(&[f32]) -> f64) 
     let along: Vec<f64> = gradient.iter().map(|g| f64::from(*g) / norm).collect();
     let mixed = along.iter().zip(&random).map(|(a, r)| 0.7 * a + 0.7 * r / length).collect();
     for direction in [along, mixed] {
-        let step = 4e-3;
+        let step = 1e-3;
         let mut at =
             |sign: f64| loss_at(&direction.iter().map(|d| (sign * step * d) as f32).collect::<Vec<_>>());
         let numeric = (at(1.0) - at(-1.0)) / (2.0 * step);

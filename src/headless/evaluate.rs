@@ -1,0 +1,72 @@
+//! `adloupe evaluate`: how good is a saved model on a log?
+
+use super::train::{column_role, extend, measures, table};
+use super::{Answer, Terminal};
+use crate::base::{Failure, Result};
+use crate::data::importers::{self, ImportOptions};
+use crate::data::{Dataset, Role, Split};
+use crate::train::{TestNumbers, TrainedModel};
+use serde_json::json;
+use std::path::PathBuf;
+
+/// Which model on which log.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The model's folder.
+    model: PathBuf,
+    /// The campaign log, with its labels.
+    file: PathBuf,
+    /// Rows to measure on. auto: the test part of the log that the model was trained on, all rows of any other.
+    #[arg(long, value_parser = ["auto", "train", "validation", "test", "all"], default_value = "auto")]
+    split: String,
+    /// Corrects what a column is for, COLUMN=ROLE; may be given again.
+    #[arg(long = "role", value_name = "COLUMN=ROLE", value_parser = column_role)]
+    roles: Vec<(String, Role)>,
+}
+
+/// Scores the rows and measures the scores.
+///
+/// # Errors
+/// The model or the log cannot be read, they do not fit together, or the log has no outcome.
+pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
+    let context = terminal.context();
+    let model = TrainedModel::load(&args.model)?;
+    let options = ImportOptions { roles: args.roles.clone() };
+    let log = importers::open(&args.file, &options, &context)?;
+    let dataset = model.encoder.encode(&log, &context)?;
+    if dataset.label.is_empty() {
+        let what = "cannot evaluate the model";
+        return Err(Failure::new(what, "the log does not say what was clicked")
+            .at(args.file.display())
+            .hint("give the click column the role label with --role, or use predict"));
+    }
+    let (split, rows) = rows(&args.split, &model, &dataset);
+    let predicted = model.predict(&dataset, &rows, &context)?;
+    let numbers = TestNumbers::of(&dataset, &rows, &predicted);
+    let mut json = json!({
+        "model": model.kind,
+        "device": model.device(),
+        "split": split,
+        "rows": rows.len(),
+    });
+    extend(&mut json, measures(numbers));
+    let head = format!("{} on {}, {} rows ({split})", model.kind, model.device(), rows.len());
+    Ok(Answer { text: format!("{head}\n{}", table(numbers)), json })
+}
+
+/// The rows that a word asks for, and the word for what they are.
+fn rows<'a>(word: &'a str, model: &TrainedModel, dataset: &Dataset) -> (&'a str, Vec<u32>) {
+    let word = match word {
+        "auto" if model.card.data.is_of(dataset) => "test",
+        "auto" => "all",
+        word => word,
+    };
+    let part = |split| dataset.rows_of(split).to_vec();
+    let rows = match word {
+        "train" => part(Split::Train),
+        "validation" => part(Split::Validation),
+        "test" => part(Split::Test),
+        _ => [Split::Train, Split::Validation, Split::Test].map(part).concat(),
+    };
+    (word, rows)
+}

@@ -1,0 +1,62 @@
+//! `adloupe predict`: what does a saved model expect of each row?
+
+use super::train::column_role;
+use super::{Answer, Terminal};
+use crate::base::Result;
+use crate::data::Role;
+use crate::data::export::{ExportCells, ExportColumn, write_table};
+use crate::data::importers::{self, ImportOptions};
+use crate::train::TrainedModel;
+use serde_json::json;
+use std::path::PathBuf;
+
+/// Which model scores which log, and where the scores go.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The model's folder.
+    model: PathBuf,
+    /// The rows to score: a log with the columns that the model was trained on; a label is not needed.
+    file: PathBuf,
+    /// File for the scores: .parquet, .csv or .jsonl.
+    #[arg(long)]
+    out: PathBuf,
+    /// Corrects what a column is for, COLUMN=ROLE; may be given again.
+    #[arg(long = "role", value_name = "COLUMN=ROLE", value_parser = column_role)]
+    roles: Vec<(String, Role)>,
+}
+
+/// Scores every row, in the order of the log.
+///
+/// # Errors
+/// The model or the log cannot be read, they do not fit together, or the file cannot be written.
+pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
+    let context = terminal.context();
+    let model = TrainedModel::load(&args.model)?;
+    let options = ImportOptions { roles: args.roles.clone() };
+    let log = importers::open(&args.file, &options, &context)?;
+    let dataset = model.encoder.encode(&log, &context)?;
+    let rows: Vec<u32> = (0..dataset.rows as u32).collect();
+    context.stage("Scoring");
+    let predicted = model.predict(&dataset, &rows, &context)?;
+    let scores: Vec<f64> = predicted.iter().copied().map(f64::from).collect();
+    let mean = scores.iter().sum::<f64>() / scores.len().max(1) as f64;
+    let column = |name: &str, cells| ExportColumn { name: name.to_owned(), cells };
+    let numbers = rows.iter().map(|row| i64::from(*row) + 1).collect();
+    let mut columns = vec![
+        column("row", ExportCells::Integer(numbers)),
+        column("p_click", ExportCells::Real(scores)),
+    ];
+    if !dataset.label.is_empty() {
+        let labels = dataset.label.iter().copied().map(f64::from).collect();
+        columns.push(column("label", ExportCells::Real(labels)));
+    }
+    write_table(&args.out, columns)?;
+    let (kind, device, out) = (&model.kind, model.device(), args.out.display().to_string());
+    Ok(Answer {
+        text: format!(
+            "{kind} scored {} rows on {device}: mean probability {mean:.5}\nsaved in {out}",
+            rows.len()
+        ),
+        json: json!({ "model": kind, "device": device, "rows": rows.len(), "mean": mean, "out": out }),
+    })
+}

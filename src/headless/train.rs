@@ -1,0 +1,252 @@
+//! `adloupe train`: fits a model to a log and says how good it is on the latest part.
+
+use super::{Answer, Terminal};
+use crate::base::{Failure, Result};
+use crate::data::dataset::prepare;
+use crate::data::importers::{self, ImportOptions};
+use crate::data::options::EncodeOptions;
+use crate::data::{Dataset, Role};
+use crate::jobs::{JobContext, Latest};
+use crate::metrics::Estimate;
+use crate::nn::device::DEVICES;
+use crate::train::{ModelCard, TestNumbers, TrainSnapshot, TrainSpec, TrainedModel, Trainer};
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// What to train on what.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The campaign log.
+    file: PathBuf,
+    /// Kind of model: see 'adloupe models'.
+    #[arg(long)]
+    model: String,
+    /// A knob of the model or of training, name=value; may be given again.
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = name_value)]
+    set: Vec<(String, String)>,
+    /// Passes over the training rows at most.
+    #[arg(long)]
+    epochs: Option<u32>,
+    /// Start of every random draw.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Where to train.
+    #[arg(long, value_parser = clap::builder::PossibleValuesParser::new(DEVICES))]
+    device: Option<String>,
+    /// Folder for the model; nothing is saved without it.
+    #[arg(long)]
+    out: Option<PathBuf>,
+    /// Corrects what a column is for, COLUMN=ROLE; may be given again.
+    #[arg(long = "role", value_name = "COLUMN=ROLE", value_parser = column_role)]
+    roles: Vec<(String, Role)>,
+    /// Folder for a checkpoint, written when Ctrl-C stops the training.
+    #[arg(long)]
+    checkpoint: Option<PathBuf>,
+    /// Goes on from the checkpoint in this folder, with the settings it was begun with.
+    #[arg(long, conflicts_with_all = ["set", "epochs", "seed", "device"])]
+    resume: Option<PathBuf>,
+}
+
+/// Trains, measures, saves.
+///
+/// # Errors
+/// The log cannot be read or cannot support the model, a knob is refused, the training was stopped, or the
+/// folder cannot be written.
+pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
+    let context = terminal.context();
+    let spec = spec(args)?;
+    let dataset = open(&args.file, &args.roles, &context)?;
+    let mut trainer = match &args.resume {
+        Some(folder) => Trainer::resume(folder, &dataset)?,
+        None => Trainer::new(&dataset, &spec)?,
+    };
+    if trainer.spec.kind != args.model {
+        let why = format!("the checkpoint is of {}, not {}", trainer.spec.kind, args.model);
+        return Err(Failure::new("cannot resume the training", why)
+            .hint(format!("--model {}", trainer.spec.kind)));
+    }
+    if let Err(failure) = train(&mut trainer, &context) {
+        return Err(if failure.is_cancelled() { stopped(&trainer, args)? } else { failure });
+    }
+    let model = trainer.finish(&context)?;
+    if let Some(folder) = &args.out {
+        model.save(folder)?;
+    }
+    Ok(answer(&model, args.out.as_deref()))
+}
+
+fn open(file: &Path, roles: &[(String, Role)], context: &JobContext) -> Result<Dataset> {
+    let log = importers::open(file, &ImportOptions { roles: roles.to_vec() }, context)?;
+    prepare(&log, &EncodeOptions::default(), context)
+}
+
+/// Reads `NAME=VALUE`.
+fn name_value(text: &str) -> Result<(String, String)> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err(Failure::new("cannot read the setting", format!("'{text}' has no '='")).hint("name=value")),
+    }
+}
+
+/// Reads `COLUMN=ROLE`; the column may hold '=' itself.
+pub(super) fn column_role(text: &str) -> Result<(String, Role)> {
+    match text.rsplit_once('=') {
+        Some((column, role)) if !column.is_empty() => Ok((column.to_owned(), role.parse()?)),
+        _ => Err(Failure::new("cannot read the role", format!("'{text}' has no '='")).hint("column=role")),
+    }
+}
+
+fn spec(args: &Args) -> Result<TrainSpec> {
+    let mut spec = TrainSpec::new(&args.model)?;
+    spec.source = args.file.display().to_string();
+    for (name, value) in &args.set {
+        spec.set(name, value)?;
+    }
+    let flags = [
+        ("epochs", args.epochs.map(|epochs| epochs.to_string())),
+        ("seed", args.seed.map(|seed| seed.to_string())),
+        ("device", args.device.clone()),
+    ];
+    for (name, value) in flags {
+        if let Some(value) = value {
+            spec.set(name, &value)?;
+        }
+    }
+    Ok(spec)
+}
+
+/// Trains while a line per epoch goes to standard error.
+fn train(trainer: &mut Trainer, context: &JobContext) -> Result<()> {
+    let live = Latest::<TrainSnapshot>::default();
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut told = 0;
+            while !done.load(Ordering::Relaxed) {
+                std::thread::sleep(Duration::from_millis(50));
+                told = tell_epochs(&live, told);
+            }
+            tell_epochs(&live, told);
+        });
+        let result = trainer.run(&live, context);
+        done.store(true, Ordering::Relaxed);
+        result
+    })
+}
+
+/// Tells of finished epochs beyond the first `told`; returns how many have been told of now.
+fn tell_epochs(live: &Latest<TrainSnapshot>, told: usize) -> usize {
+    let Some(snapshot) = live.get() else {
+        return told;
+    };
+    for record in snapshot.history.epochs.iter().skip(told) {
+        let auc = record.validation_auc.map_or_else(|| "unknown".to_owned(), |auc| format!("{auc:.4}"));
+        Terminal::note(&format!(
+            "epoch {} of {}: validation log loss {:.5}, AUC {auc}, {:.0} examples/s on {}",
+            record.epoch,
+            snapshot.epochs,
+            record.validation_loss,
+            snapshot.examples_per_second,
+            snapshot.device
+        ));
+    }
+    snapshot.history.epochs.len()
+}
+
+/// The failure that tells of a stop; with `--checkpoint` the state is kept first.
+fn stopped(trainer: &Trainer, args: &Args) -> Result<Failure> {
+    let why = format!("Ctrl-C after {} whole epochs; no model was written", trainer.epochs_done());
+    let failure = Failure::new("training stopped", why);
+    Ok(match &args.checkpoint {
+        Some(folder) => {
+            trainer.save_checkpoint(folder)?;
+            failure.hint(format!("--resume {} goes on from here", folder.display()))
+        }
+        None => failure.hint("--checkpoint FOLDER keeps what was learnt when you stop"),
+    })
+}
+
+fn answer(model: &TrainedModel, out: Option<&Path>) -> Answer {
+    let ModelCard { data, training, test, .. } = &model.card;
+    let numbers = test.unwrap_or_default();
+    let mut json = json!({
+        "model": model.kind,
+        "device": training.device,
+        "seed": training.seed,
+        "epochs": training.epochs,
+        "best_epoch": training.best_epoch,
+        "rows_train": data.train,
+        "rows_validation": data.validation,
+        "rows_test": data.test,
+    });
+    extend(&mut json, measures(numbers));
+    let rest = json!({
+        "examples_per_second": training.examples_per_second,
+        "seconds": training.seconds,
+        "out": out.map(|folder| folder.display().to_string()),
+    });
+    extend(&mut json, rest);
+    let text = [
+        format!("{} on {}, seed {}", model.kind, training.device, training.seed),
+        format!("kept epoch {} of {}, {} weights", training.best_epoch, training.epochs, training.weights),
+        format!("{:.1} s, {:.0} examples/s", training.seconds, training.examples_per_second),
+        format!("rows: {} trained on, {} to stop by, {} measured on", data.train, data.validation, data.test),
+        table(numbers),
+        out.map_or_else(|| "not saved (no --out)".to_owned(), |out| format!("saved in {}", out.display())),
+    ];
+    Answer { text: text.join("\n"), json }
+}
+
+/// The measures as JSON: numbers, and beside those with an interval its ends.
+pub(super) fn measures(numbers: TestNumbers) -> Value {
+    let value = |estimate: Option<Estimate>| estimate.map(|estimate| estimate.value);
+    let interval = |estimate: Option<Estimate>| estimate.map(|estimate| [estimate.low, estimate.high]);
+    json!({
+        "auc": value(numbers.auc),
+        "auc_interval": interval(numbers.auc),
+        "log_loss": numbers.log_loss,
+        "normalized_entropy": numbers.normalized_entropy,
+        "ece": numbers.ece,
+        "predicted_over_actual": value(numbers.predicted_over_actual),
+        "predicted_over_actual_interval": interval(numbers.predicted_over_actual),
+    })
+}
+
+/// The measures as lines for people.
+pub(super) fn table(numbers: TestNumbers) -> String {
+    let unknown = || "unknown: these rows cannot tell".to_owned();
+    let estimate = |estimate: Option<Estimate>| {
+        estimate.map_or_else(unknown, |e| format!("{:.4}  ({:.4} to {:.4})", e.value, e.low, e.high))
+    };
+    let number = |number: Option<f64>| number.map_or_else(unknown, |n| format!("{n:.5}"));
+    [
+        format!("AUC                 {}", estimate(numbers.auc)),
+        format!("log loss            {}", number(numbers.log_loss)),
+        format!("normalised entropy  {}", number(numbers.normalized_entropy)),
+        format!("calibration error   {}", number(numbers.ece)),
+        format!("predicted/actual    {}", estimate(numbers.predicted_over_actual)),
+    ]
+    .join("\n")
+}
+
+/// Adds the entries of one object to another.
+pub(super) fn extend(json: &mut Value, more: Value) {
+    if let (Value::Object(json), Value::Object(more)) = (json, more) {
+        json.extend(more);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_and_roles_are_split_at_the_right_sign() {
+        assert_eq!(name_value("l2=1e-4").unwrap(), ("l2".into(), "1e-4".into()));
+        assert!(name_value("l2").is_err());
+        assert_eq!(column_role("rating>=4=label").unwrap(), ("rating>=4".into(), Role::Label));
+        assert!(column_role("clicks=lable").unwrap_err().hint.contains("label"));
+    }
+}
