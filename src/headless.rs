@@ -4,8 +4,12 @@
 //! printed here and nowhere else: text for people, or with `--json` one JSON object as the last line of
 //! standard output. Progress goes to standard error. Exit codes: 0, 1 failed, 2 usage.
 
+pub mod evaluate;
 pub mod formats;
+pub mod models;
+pub mod predict;
 pub mod profile;
+pub mod train;
 
 use crate::base::{Failure, Result, failure::Explain};
 use crate::jobs::JobContext;
@@ -65,8 +69,12 @@ pub struct Invocation {
 
 #[derive(Debug, Subcommand)]
 enum Subcommands {
+    Evaluate(evaluate::Args),
     Formats(formats::Args),
+    Models(models::Args),
+    Predict(predict::Args),
     Profile(profile::Args),
+    Train(train::Args),
 }
 
 impl Invocation {
@@ -103,8 +111,12 @@ pub fn main(invocation: Invocation) -> ExitCode {
 
 fn run(command: &Subcommands, terminal: &Terminal) -> Result<Answer> {
     match command {
+        Subcommands::Evaluate(args) => evaluate::run(args, terminal),
         Subcommands::Formats(args) => formats::run(args, terminal),
+        Subcommands::Models(args) => models::run(args, terminal),
+        Subcommands::Predict(args) => predict::run(args, terminal),
         Subcommands::Profile(args) => profile::run(args, terminal),
+        Subcommands::Train(args) => train::run(args, terminal),
     }
 }
 
