@@ -42,10 +42,8 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
     let mean = scores.iter().sum::<f64>() / scores.len().max(1) as f64;
     let column = |name: &str, cells| ExportColumn { name: name.to_owned(), cells };
     let numbers = rows.iter().map(|row| i64::from(*row) + 1).collect();
-    let mut columns = vec![
-        column("row", ExportCells::Integer(numbers)),
-        column("p_click", ExportCells::Real(scores)),
-    ];
+    let mut columns =
+        vec![column("row", ExportCells::Integer(numbers)), column("p_click", ExportCells::Real(scores))];
     if !dataset.label.is_empty() {
         let labels = dataset.label.iter().copied().map(f64::from).collect();
         columns.push(column("label", ExportCells::Real(labels)));

@@ -64,8 +64,9 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
     };
     if trainer.spec.kind != args.model {
         let why = format!("the checkpoint is of {}, not {}", trainer.spec.kind, args.model);
-        return Err(Failure::new("cannot resume the training", why)
-            .hint(format!("--model {}", trainer.spec.kind)));
+        return Err(
+            Failure::new("cannot resume the training", why).hint(format!("--model {}", trainer.spec.kind))
+        );
     }
     if let Err(failure) = train(&mut trainer, &context) {
         return Err(if failure.is_cancelled() { stopped(&trainer, args)? } else { failure });
