@@ -136,7 +136,8 @@ fn loss(network: &Network, batch: &adloupe::data::Batch) -> f64 {
 /// A step along `gradient` and one along a random direction change the loss as the gradient says.
 fn agrees(name: &str, gradient: &[f32], loss_at: &mut dyn FnMut(&[f32]) -> f64) {
     let norm = gradient.iter().map(|g| f64::from(*g).powi(2)).sum::<f64>().sqrt();
-    assert!(norm > 1e-6, "{name} gets no gradient");
+    // f32 scores make differences uncertain by about 1e-4, so a smaller gradient would prove nothing.
+    assert!(norm > 1e-3, "{name} gets no gradient: {norm}");
     let mut rng = Rng::named(5, name);
     let random: Vec<f64> = gradient.iter().map(|_| rng.normal()).collect();
     let length = random.iter().map(|v| v * v).sum::<f64>().sqrt();
@@ -149,7 +150,7 @@ fn agrees(name: &str, gradient: &[f32], loss_at: &mut dyn FnMut(&[f32]) -> f64) 
         let numeric = (at(1.0) - at(-1.0)) / (2.0 * step);
         let claimed: f64 = gradient.iter().zip(&direction).map(|(g, d)| f64::from(*g) * d).sum();
         assert!(
-            (numeric - claimed).abs() < 0.02 * norm + 2e-5,
+            (numeric - claimed).abs() < 0.02 * norm + 1.5e-4,
             "{name}: {numeric} by differences, {claimed} by backward"
         );
     }
