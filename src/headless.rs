@@ -4,6 +4,7 @@
 //! printed here and nowhere else: text for people, or with `--json` one JSON object as the last line of
 //! standard output. Progress goes to standard error. Exit codes: 0, 1 failed, 2 usage.
 
+pub mod embed;
 pub mod evaluate;
 pub mod formats;
 pub mod models;
@@ -69,6 +70,7 @@ pub struct Invocation {
 
 #[derive(Debug, Subcommand)]
 enum Subcommands {
+    Embed(embed::Args),
     Evaluate(evaluate::Args),
     Formats(formats::Args),
     Models(models::Args),
@@ -111,6 +113,7 @@ pub fn main(invocation: Invocation) -> ExitCode {
 
 fn run(command: &Subcommands, terminal: &Terminal) -> Result<Answer> {
     match command {
+        Subcommands::Embed(args) => embed::run(args, terminal),
         Subcommands::Evaluate(args) => evaluate::run(args, terminal),
         Subcommands::Formats(args) => formats::run(args, terminal),
         Subcommands::Models(args) => models::run(args, terminal),
