@@ -17,6 +17,7 @@ pub mod infer;
 pub mod options;
 pub mod outcome;
 pub mod profile;
+pub mod sample;
 pub mod scale;
 pub mod schema;
 pub mod sides;
