@@ -7,6 +7,7 @@
 pub mod embed;
 pub mod evaluate;
 pub mod formats;
+pub mod generate;
 pub mod models;
 pub mod predict;
 pub mod profile;
@@ -73,6 +74,7 @@ enum Subcommands {
     Embed(embed::Args),
     Evaluate(evaluate::Args),
     Formats(formats::Args),
+    Generate(generate::Args),
     Models(models::Args),
     Predict(predict::Args),
     Profile(profile::Args),
@@ -116,6 +118,7 @@ fn run(command: &Subcommands, terminal: &Terminal) -> Result<Answer> {
         Subcommands::Embed(args) => embed::run(args, terminal),
         Subcommands::Evaluate(args) => evaluate::run(args, terminal),
         Subcommands::Formats(args) => formats::run(args, terminal),
+        Subcommands::Generate(args) => generate::run(args, terminal),
         Subcommands::Models(args) => models::run(args, terminal),
         Subcommands::Predict(args) => predict::run(args, terminal),
         Subcommands::Profile(args) => profile::run(args, terminal),
