@@ -8,6 +8,7 @@ pub mod batch;
 pub mod catalogue;
 pub mod cells;
 pub mod dataset;
+pub mod edit;
 pub mod encode;
 pub mod export;
 pub mod frame;

@@ -4,6 +4,7 @@
 //! printed here and nowhere else: text for people, or with `--json` one JSON object as the last line of
 //! standard output. Progress goes to standard error. Exit codes: 0, 1 failed, 2 usage.
 
+pub mod bench;
 pub mod embed;
 pub mod evaluate;
 pub mod formats;
@@ -71,6 +72,7 @@ pub struct Invocation {
 
 #[derive(Debug, Subcommand)]
 enum Subcommands {
+    Bench(bench::Args),
     Embed(embed::Args),
     Evaluate(evaluate::Args),
     Formats(formats::Args),
@@ -115,6 +117,7 @@ pub fn main(invocation: Invocation) -> ExitCode {
 
 fn run(command: &Subcommands, terminal: &Terminal) -> Result<Answer> {
     match command {
+        Subcommands::Bench(args) => bench::run(args, terminal),
         Subcommands::Embed(args) => embed::run(args, terminal),
         Subcommands::Evaluate(args) => evaluate::run(args, terminal),
         Subcommands::Formats(args) => formats::run(args, terminal),

@@ -8,6 +8,7 @@
 
 pub mod audience;
 pub mod bidder;
+pub mod campaigns;
 pub mod outcome;
 pub mod simulation;
 pub mod spec;
@@ -88,6 +89,11 @@ pub struct Market {
 }
 
 impl Market {
+    /// Scenarios that are simulated side by side: 1, or 2 with a what-if.
+    pub fn worlds(&self) -> usize {
+        self.arms.len()
+    }
+
     /// Checks that the parts fit together.
     ///
     /// # Errors

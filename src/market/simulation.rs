@@ -37,7 +37,7 @@ pub struct Recording {
     /// `[page]`: pooled rows of the baseline and the what-if.
     pub rows: Vec<(u32, u32)>,
     /// The outcome so far, after [`Recording::stride`], twice that, … pages.
-    pub checkpoints: Vec<Outcome>,
+    pub checkpoints: Vec<Arc<Outcome>>,
     /// Pages between checkpoints.
     pub stride: u64,
     limit: u64,
@@ -77,7 +77,7 @@ pub struct RunOptions {
 #[derive(Debug, Clone)]
 pub struct Run {
     /// Totals, campaigns, difference.
-    pub outcome: Outcome,
+    pub outcome: Arc<Outcome>,
     /// The recorded pages, if asked for.
     pub recording: Option<Arc<Recording>>,
 }
@@ -117,7 +117,7 @@ pub fn simulate(
     }
     let outcome = simulation.outcome();
     live.publish(outcome.clone());
-    Ok(Run { outcome, recording: simulation.recording.map(Arc::new) })
+    Ok(Run { outcome: Arc::new(outcome), recording: simulation.recording.map(Arc::new) })
 }
 
 impl Simulation {
@@ -181,7 +181,7 @@ impl Simulation {
         if self.done.is_multiple_of(recording.stride) {
             let accounts: Vec<_> = self.worlds.iter().map(|w| w.ledgers.as_slice()).collect();
             let outcome = Outcome::new(&self.market, self.done, &accounts, &self.moments);
-            recording.checkpoints.push(outcome);
+            recording.checkpoints.push(Arc::new(outcome));
         }
     }
 }
@@ -324,8 +324,8 @@ mod tests {
     fn run(market: Market, requests: u64) -> Outcome {
         let options = RunOptions { requests, record: 0 };
         let context = JobContext::detached();
-        let live = Latest::default();
-        simulate(&Arc::new(market), options, &live, &context).unwrap().outcome
+        let run = simulate(&Arc::new(market), options, &Latest::default(), &context).unwrap();
+        Arc::unwrap_or_clone(run.outcome)
     }
 
     /// One campaign, two kinds of request with click rates 0.1 and 0.3.

@@ -1,0 +1,251 @@
+//! `adloupe bench NAME`: how fast is it on this machine?
+//!
+//! The workloads live here once; `benches/` runs the same ones through `cargo bench`. Every figure is the best
+//! of several rounds, so that other load on the machine disturbs it least.
+
+use super::{Answer, Terminal};
+use crate::auctions;
+use crate::base::rng::{Rng, keyed_uniform};
+use crate::base::{Failure, Params, Result, failure::Explain};
+use crate::data::importers::{self, ImportOptions};
+use crate::data::{Dataset, EncodeOptions, LogFrame, dataset, sample};
+use crate::domain::Pricing;
+use crate::gpu::density::{DensityGrid, View};
+use crate::gpu::{Camera, Cloud};
+use crate::jobs::{JobContext, Latest};
+use crate::market::bidder::Bidder;
+use crate::market::{Arm, Market, Scores, Simulation};
+use crate::models::MODELS;
+use crate::train::{TrainSpec, Trainer};
+use serde::Serialize;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Measures a named group of workloads.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The group: spine.
+    pub name: String,
+    /// Rows of the sample log that encoding and training are measured on.
+    #[arg(long, default_value_t = 20_000)]
+    pub rows: usize,
+}
+
+/// One figure.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct BenchRow {
+    /// What was done.
+    pub work: String,
+    /// How fast we did it.
+    pub ours: f64,
+    /// The unit of both figures.
+    pub unit: &'static str,
+    /// Who else does it; absent where nobody was measured.
+    pub rival: Option<String>,
+    /// How fast the rival did it.
+    pub rival_value: Option<f64>,
+    /// Ours over the rival's.
+    pub ratio: Option<f64>,
+    /// What we want to reach, in the same unit; absent where nothing was promised.
+    pub reach: Option<f64>,
+    /// Whether we do.
+    pub met: Option<bool>,
+}
+
+/// Measures and tells.
+///
+/// # Errors
+/// An unknown name, a full disk (the sample log is written to the temporary folder), Ctrl-C.
+pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
+    let rows = match args.name.as_str() {
+        "spine" => spine(args.rows, &terminal.context())?,
+        other => {
+            return Err(Failure::new("cannot measure", format!("there is no group '{other}'")).hint("spine"));
+        }
+    };
+    let text = rows.iter().map(line).collect();
+    let json = serde_json::json!({ "rows": serde_json::to_value(&rows).explain("cannot write the answer")? });
+    Ok(Answer { text, json })
+}
+
+/// One figure as a line of text.
+pub fn line(row: &BenchRow) -> String {
+    let reach = match (row.reach, row.met) {
+        (Some(reach), Some(true)) => format!("  reaches {reach:.0}"),
+        (Some(reach), _) => format!("  MISSES {reach:.0}"),
+        (None, _) => String::new(),
+    };
+    format!("{:<46} {:>14.0} {}{reach}\n", row.work, row.ours, row.unit)
+}
+
+/// Every workload of the spine.
+///
+/// # Errors
+/// As [`run`].
+pub fn spine(rows: usize, context: &JobContext) -> Result<Vec<BenchRow>> {
+    let log = sample_log(rows, context)?;
+    let mut figures = vec![encode(&log, context)?];
+    let prepared = dataset::prepare(&log, &EncodeOptions::default(), context)?;
+    for kind in MODELS {
+        figures.push(train(kind.id(), &prepared, context)?);
+    }
+    figures.push(auctions(context)?);
+    figures.push(points(context)?);
+    Ok(figures)
+}
+
+/// A sample log of so many rows, made anew.
+///
+/// # Errors
+/// What the disk answers; a cancel.
+pub fn sample_log(rows: usize, context: &JobContext) -> Result<LogFrame> {
+    let folder = std::env::temp_dir().join(format!("adloupe-bench-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).explain("cannot make a temporary folder")?;
+    let path = folder.join("log.parquet");
+    let read = sample::generate(rows, 1, &path, context)
+        .and_then(|_| importers::open(&path, &ImportOptions::default(), context));
+    // The log is in memory now; a leftover in the temporary folder is no failure of the measurement.
+    let _ = std::fs::remove_dir_all(&folder);
+    read
+}
+
+/// Rows per second from a log in memory to the arrays of a data set, vocabularies included.
+///
+/// # Errors
+/// A cancel.
+pub fn encode(log: &LogFrame, context: &JobContext) -> Result<BenchRow> {
+    let seconds = best_of(3, context, || {
+        dataset::prepare(log, &EncodeOptions::default(), &JobContext::detached()).map(drop)
+    })?;
+    Ok(ours("encode the sample log", log.rows() as f64 / seconds, "rows/s", None))
+}
+
+/// Training examples per second of one model, steps only.
+///
+/// # Errors
+/// A cancel, or a model that cannot be trained.
+pub fn train(kind: &str, dataset: &Dataset, context: &JobContext) -> Result<BenchRow> {
+    let mut spec = TrainSpec::new(kind)?;
+    spec.set("epochs", "1")?;
+    spec.set("device", "cpu")?;
+    let mut fastest = 0.0f64;
+    for _ in 0..2 {
+        context.check()?;
+        let live = Latest::default();
+        let mut trainer = Trainer::new(dataset, &spec)?;
+        trainer.run(&live, context)?;
+        fastest = fastest.max(live.get().map_or(0.0, |snapshot| snapshot.examples_per_second));
+    }
+    Ok(ours(&format!("train {kind} on the processor"), fastest, "examples/s", None))
+}
+
+/// Auctions per second on one thread: 12 campaigns with 60 ads, budgets, two worlds side by side.
+///
+/// # Errors
+/// A cancel.
+pub fn auctions(context: &JobContext) -> Result<BenchRow> {
+    const REQUESTS: u64 = 200_000;
+    let market = Arc::new(market_of_sixty_ads()?);
+    let seconds = best_of(5, context, || {
+        let mut simulation = Simulation::new(Arc::clone(&market), 0);
+        simulation.step(REQUESTS);
+        Ok(())
+    })?;
+    let auctions = REQUESTS as f64 * market.worlds() as f64;
+    Ok(ours("second-price auctions, 60 ads, 2 worlds", auctions / seconds, "auctions/s", Some(1e6)))
+}
+
+/// 2,000 pooled requests, 12 campaigns of 5 ads, half of them paying per click; a what-if that shifts the mix.
+fn market_of_sixty_ads() -> Result<Market> {
+    const ROWS: usize = 2_000;
+    const CAMPAIGNS: usize = 12;
+    const ADS: usize = 60;
+    let p_click = (0..ROWS * ADS).map(|pair| 0.08 * keyed_uniform(1, 1, pair as u64) as f32);
+    let scores = Arc::new(Scores::new(ADS, p_click.collect())?);
+    let rule = auctions::find("second_price")?;
+    let arm = |weight_of: &dyn Fn(usize) -> f64| -> Result<Arm> {
+        Ok(Arm {
+            predicted: Arc::clone(&scores),
+            clicks: Arc::clone(&scores),
+            weights: (0..ROWS).map(weight_of).collect(),
+            reserve_ecpm_micros: 500_000.0,
+            rule: rule.build(&Params::defaults(rule.params()))?,
+        })
+    };
+    let bidder = |place: usize| Bidder {
+        name: format!("campaign {place}"),
+        ads: (0..5).map(|ad| (place * 5 + ad) as u32).collect(),
+        pricing: if place.is_multiple_of(2) { Pricing::Cpm } else { Pricing::Cpc },
+        bid_micros: if place.is_multiple_of(2) { 3_000_000 + 100_000 * place as i64 } else { 80_000 },
+        budget_nanos: Some(900_000_000_000),
+    };
+    let bidders = (0..CAMPAIGNS).map(bidder).collect();
+    let shifted = |row: usize| if row.is_multiple_of(3) { 2.0 } else { 1.0 };
+    Market::new(bidders, vec![true; ROWS * CAMPAIGNS], vec![1.0], 7, arm(&|_| 1.0)?, Some(arm(&shifted)?))
+}
+
+/// Points per second counted into the density picture of a full view.
+///
+/// # Errors
+/// A cancel.
+pub fn points(context: &JobContext) -> Result<BenchRow> {
+    const POINTS: usize = 1_000_000;
+    let mut rng = Rng::named(1, "bench points");
+    let xy: Vec<[f32; 2]> = (0..POINTS).map(|_| [rng.normal() as f32, rng.normal() as f32]).collect();
+    let cloud = Cloud { xy, codes: (0..POINTS).map(|point| (point % 8) as u8).collect() };
+    let view = View {
+        camera: Camera::fit([-4.0, -4.0, 4.0, 4.0], [1_280.0, 800.0]),
+        size: [1_280, 800],
+        palette: &[[200, 80, 40]; 8],
+        selected: None,
+    };
+    let seconds = best_of(5, context, || {
+        std::hint::black_box(DensityGrid::count(&cloud, view));
+        Ok(())
+    })?;
+    Ok(ours("count points into a 1280 x 800 picture", POINTS as f64 / seconds, "points/s", None))
+}
+
+fn ours(work: &str, ours: f64, unit: &'static str, reach: Option<f64>) -> BenchRow {
+    BenchRow {
+        work: work.to_owned(),
+        ours,
+        unit,
+        rival: None,
+        rival_value: None,
+        ratio: None,
+        reach,
+        met: reach.map(|reach| ours >= reach),
+    }
+}
+
+/// Seconds of the fastest of `rounds`.
+fn best_of(rounds: u32, context: &JobContext, mut work: impl FnMut() -> Result<()>) -> Result<f64> {
+    let mut best = Duration::MAX;
+    for _ in 0..rounds {
+        context.check()?;
+        let begun = Instant::now();
+        work()?;
+        best = best.min(begun.elapsed());
+    }
+    Ok(best.as_secs_f64().max(1e-9))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn auctions_are_counted_and_the_aim_is_told() {
+        let row = auctions(&JobContext::detached()).unwrap();
+        assert!(row.ours > 0.0);
+        assert_eq!(row.met, Some(row.ours >= 1e6));
+        assert!(line(&row).contains("auctions/s"));
+    }
+
+    #[test]
+    fn an_unknown_group_is_refused() {
+        let args = Args { name: "speed".into(), rows: 100 };
+        assert_eq!(run(&args, &Terminal::default()).unwrap_err().hint, "spine");
+    }
+}
