@@ -5,6 +5,7 @@
 //! [`Batch`]es for models. polars lives here and nowhere else.
 
 pub mod batch;
+pub mod calendar;
 pub mod catalogue;
 pub mod cells;
 pub mod dataset;
@@ -18,6 +19,7 @@ pub mod infer;
 pub mod options;
 pub mod outcome;
 pub mod profile;
+pub mod query;
 pub mod sample;
 pub mod scale;
 pub mod schema;

@@ -3,7 +3,9 @@
 pub mod campaign;
 pub mod creative;
 pub mod money;
+pub mod segment;
 
 pub use campaign::Campaign;
 pub use creative::{Creative, CreativeLibrary};
 pub use money::Pricing;
+pub use segment::Segment;

@@ -12,6 +12,7 @@ pub mod generate;
 pub mod models;
 pub mod predict;
 pub mod profile;
+pub mod segment;
 pub mod train;
 
 use crate::base::{Failure, Result, failure::Explain};
@@ -80,6 +81,7 @@ enum Subcommands {
     Models(models::Args),
     Predict(predict::Args),
     Profile(profile::Args),
+    Segment(segment::Args),
     Train(train::Args),
 }
 
@@ -125,6 +127,7 @@ fn run(command: &Subcommands, terminal: &Terminal) -> Result<Answer> {
         Subcommands::Models(args) => models::run(args, terminal),
         Subcommands::Predict(args) => predict::run(args, terminal),
         Subcommands::Profile(args) => profile::run(args, terminal),
+        Subcommands::Segment(args) => segment::run(args, terminal),
         Subcommands::Train(args) => train::run(args, terminal),
     }
 }

@@ -3,6 +3,7 @@
 //! Values have one text form each, whatever the column's type, so that a vocabulary fitted on a Parquet
 //! file finds the same values in a CSV file.
 
+pub use super::calendar::{WEEKDAYS, date_of, hour_of, moment, weekday_of};
 use super::frame::LogFrame;
 use crate::base::failure::Explain;
 use crate::base::{Failure, Result};
@@ -145,16 +146,6 @@ pub fn is_list(log: &LogFrame, column: &str) -> Result<bool> {
     Ok(matches!(series(log, column)?.dtype(), DataType::List(_)))
 }
 
-/// Hour of the day in UTC, 0 to 23.
-pub fn hour_of(millis: i64) -> u32 {
-    (millis.div_euclid(3_600_000)).rem_euclid(24) as u32
-}
-
-/// Day of the week in UTC, Monday 0 to Sunday 6 (1 January 1970 was a Thursday).
-pub fn weekday_of(millis: i64) -> u32 {
-    (millis.div_euclid(86_400_000) + 3).rem_euclid(7) as u32
-}
-
 fn series<'a>(log: &'a LogFrame, column: &str) -> Result<&'a Series> {
     log.schema.column(column)?;
     let column = log.frame.column(column).explain("cannot read the column")?;
@@ -237,14 +228,5 @@ mod tests {
         let lists = coded_lists(&log, "seen").unwrap();
         assert_eq!(lists.offsets, [0, 2, 2, 2, 3]);
         assert_eq!(lists.items.codes, [0, 1, 1]);
-    }
-
-    #[test]
-    fn calendar_of_a_known_moment() {
-        // 2026-11-22 03:05:00 UTC is a Sunday.
-        let millis = 1_795_316_700_000;
-        assert_eq!((hour_of(millis), weekday_of(millis)), (3, 6));
-        assert_eq!(weekday_of(0), 3);
-        assert_eq!((hour_of(-1), weekday_of(-1)), (23, 2), "before 1970 counts back");
     }
 }

@@ -6,6 +6,7 @@
 mod apply;
 mod fit;
 
+pub use super::calendar::WEEKDAYS;
 use super::options::EncodeOptions;
 use super::schema::{Role, Schema};
 use serde::{Deserialize, Serialize};
@@ -14,8 +15,6 @@ use serde::{Deserialize, Serialize};
 pub const TIME_HOUR: &str = "time:hour";
 /// Name of the derived field that holds the day of the week (UTC): mon, tue, ... sun.
 pub const TIME_WEEKDAY: &str = "time:weekday";
-/// Names of the days, Monday first.
-pub const WEEKDAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 
 /// Whose property a field is, found by functional dependence in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -1,0 +1,120 @@
+//! `adloupe segment`: click rates of the groups of one or two columns.
+
+use super::train::column_role;
+use super::{Answer, Terminal};
+use crate::base::{Failure, Result};
+use crate::data::Role;
+use crate::data::importers::{self, ImportOptions};
+use crate::data::query::{self, SegmentQuery, SegmentTable};
+use crate::domain::Segment;
+use serde_json::{Value, json};
+use std::path::PathBuf;
+
+/// Which log, parted by what.
+#[derive(Debug, clap::Args)]
+#[command(about = "Click rates with intervals for the groups of one or two columns")]
+pub struct Args {
+    /// The campaign log.
+    file: PathBuf,
+    /// One column, or two with a comma between; hour and weekday come from the time.
+    #[arg(long, value_name = "COLUMN[,COLUMN]", value_delimiter = ',', required = true)]
+    by: Vec<String>,
+    /// Only rows like these: "age_band in ('18-24', '25-34') and hour >= 18".
+    #[arg(long = "where", value_name = "EXPRESSION", default_value = "")]
+    filter: String,
+    /// Leaves smaller groups out of the list.
+    #[arg(long, value_name = "N", default_value_t = 0.0)]
+    min_impressions: f64,
+    /// Corrects what a column is for, COLUMN=ROLE; may be given again.
+    #[arg(long = "role", value_name = "COLUMN=ROLE", value_parser = column_role)]
+    roles: Vec<(String, Role)>,
+}
+
+/// Reads the log and counts.
+///
+/// # Errors
+/// The log cannot be read, a column is unknown, or the filter makes no sense.
+pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
+    let context = terminal.context();
+    let filter = Segment::parse(&args.filter).map_err(|failure| failure.at("--where"))?;
+    if args.min_impressions.is_nan() || args.min_impressions < 0.0 {
+        return Err(Failure::new("cannot hide small groups", "the least number of impressions is negative"));
+    }
+    let options = ImportOptions { roles: args.roles.clone() };
+    let log = importers::open(&args.file, &options, &context)?;
+    let query = SegmentQuery { by: args.by.clone(), filter, min_impressions: args.min_impressions };
+    let table = query::segments(&log, &query, &context)?;
+    Ok(Answer { text: text(&table), json: json(&table) })
+}
+
+fn json(table: &SegmentTable) -> Value {
+    let known = |value: f64| if table.has_outcome { json!(value) } else { Value::Null };
+    let rows: Vec<Value> = table
+        .rows
+        .iter()
+        .map(|row| {
+            json!({
+                "values": row.values,
+                "impressions": row.rate.trials,
+                "clicks": known(row.rate.successes),
+                "rate": known(row.rate.rate),
+                "low": known(row.rate.low),
+                "high": known(row.rate.high),
+                "lift": row.lift,
+                "conversions": row.conversions,
+                "money": row.money,
+                "small": row.is_small(),
+            })
+        })
+        .collect();
+    json!({
+        "by": table.by,
+        "rows": rows,
+        "total": {
+            "impressions": table.total.trials,
+            "clicks": known(table.total.successes),
+            "rate": known(table.total.rate),
+            "low": known(table.total.low),
+            "high": known(table.total.high),
+        },
+        "conversions_column": table.conversions_column,
+        "money_meaning": table.money_meaning,
+        "hidden": table.hidden,
+    })
+}
+
+fn text(table: &SegmentTable) -> String {
+    let mut lines = vec![format!(
+        "{:>12} {:>10} {:>9} {:>19} {:>6}  {}",
+        "impressions",
+        "clicks",
+        "rate",
+        "95 % interval",
+        "lift",
+        table.by.join(" x ")
+    )];
+    let mut line = |rate: &crate::metrics::Rate, lift: Option<f64>, name: &str| {
+        lines.push(if table.has_outcome {
+            format!(
+                "{:>12} {:>10} {:>7.3} % {:>8.3} to {:>5.3} % {:>6}  {name}",
+                rate.trials,
+                rate.successes,
+                100.0 * rate.rate,
+                100.0 * rate.low,
+                100.0 * rate.high,
+                lift.map_or_else(|| "n/a".to_owned(), |lift| format!("{lift:.2}")),
+            )
+        } else {
+            format!("{:>12} {:>10} {:>9} {:>19} {:>6}  {name}", rate.trials, "n/a", "n/a", "n/a", "n/a")
+        });
+    };
+    for row in &table.rows {
+        let small = if table.has_outcome && row.is_small() { "  (too few clicks to judge)" } else { "" };
+        line(&row.rate, row.lift, &format!("{}{small}", row.values.join(" x ")));
+    }
+    line(&table.total, None, "all rows");
+    if table.hidden > 0 {
+        lines.push(format!("{} groups are not listed", table.hidden));
+    }
+    lines.join("\n")
+}
