@@ -12,8 +12,8 @@
 //!  4  models                          architectures, one per file
 //!  3  nn                              candle pieces that candle-nn lacks
 //!  2  data      auctions              bytes -> arrays (polars only in data); pricing rules
-//!  1  domain    metrics     jobs      nouns; pure maths on slices; job machinery (crossbeam only here)
-//!  0  base      gpu                   failures, params, randomness; wgpu draw passes without ads or egui
+//!  1  domain    metrics     jobs  gpu nouns; pure maths; job machinery (crossbeam only here); wgpu passes
+//!  0  base                            failures, parameters, seeded randomness, files
 //! ```
 
 pub mod auctions;
