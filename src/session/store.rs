@@ -1,5 +1,31 @@
 //! What have the workers answered? Values by `Arc`, replaced whole, never edited.
 
-/// Everything loaded or computed. One field an area; each is defined beside the commands that fill it.
-#[derive(Debug, Default)]
-pub struct Store {}
+use crate::data::profile::Profile;
+use crate::data::{Dataset, LogFrame};
+use std::sync::Arc;
+
+/// Everything loaded or computed. One field an area; each is filled by the commands of that area.
+#[derive(Default)]
+pub struct Store {
+    /// The open log.
+    pub log: Option<OpenLog>,
+    /// The open log, encoded for models; `None` until that job is done, or where it failed.
+    pub dataset: Option<Arc<Dataset>>,
+}
+
+/// A log and what is known of it.
+#[derive(Clone)]
+pub struct OpenLog {
+    /// The rows.
+    pub frame: LogFrame,
+    /// What a person wants to know first.
+    pub profile: Arc<Profile>,
+}
+
+impl OpenLog {
+    /// The file's name without its folders, for titles.
+    pub fn name(&self) -> String {
+        let path = &self.frame.source.path;
+        path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+    }
+}

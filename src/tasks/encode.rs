@@ -1,0 +1,38 @@
+//! From a log to the arrays that models read.
+
+use super::Output;
+use crate::base::Result;
+use crate::data::dataset::prepare;
+use crate::data::{Dataset, LogFrame};
+use crate::jobs::{Job, JobContext, Lane};
+
+/// Encodes a log.
+pub struct Encode {
+    /// The log.
+    pub log: LogFrame,
+}
+
+/// The arrays and which reading of the log they belong to.
+pub struct Encoded {
+    /// The arrays.
+    pub dataset: Dataset,
+    /// Revision of the log that was encoded.
+    pub revision: u64,
+}
+
+impl Job for Encode {
+    type Output = Output;
+
+    fn name(&self) -> String {
+        "Encode for models".to_owned()
+    }
+
+    fn lane(&self) -> Lane {
+        Lane::Io
+    }
+
+    fn run(self: Box<Self>, context: &JobContext) -> Result<Output> {
+        let dataset = prepare(&self.log, &Default::default(), context)?;
+        Ok(Output::Encoded(Box::new(Encoded { dataset, revision: self.log.revision })))
+    }
+}
