@@ -6,6 +6,7 @@
 pub mod commands;
 pub mod jobs;
 pub mod notices;
+pub mod sample;
 pub mod store;
 pub mod workspace;
 

@@ -1,15 +1,19 @@
 //! What can a person ask for? One enum an area, each with its handler beside it.
 
+pub mod data;
 pub mod view;
 
 use super::Session;
 use crate::base::Result;
 use crate::tasks::Output;
+pub use data::DataCommand;
 pub use view::ViewCommand;
 
 /// Anything a panel, a shortcut, the tour or a test can ask for.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Command {
+    /// Opening logs, setting roles.
+    Data(DataCommand),
     /// Panels, theme, notices, jobs.
     View(ViewCommand),
 }
@@ -17,11 +21,16 @@ pub enum Command {
 /// Carries out a command.
 pub(super) fn apply(session: &mut Session, command: Command) -> Result<()> {
     match command {
+        Command::Data(command) => data::apply(session, command),
         Command::View(command) => view::apply(session, command),
     }
 }
 
 /// Stores a worker's answer.
-pub(super) fn absorb(_session: &mut Session, output: Output) -> Result<()> {
-    match output {}
+pub(super) fn absorb(session: &mut Session, output: Output) -> Result<()> {
+    match output {
+        Output::Encoded(encoded) => data::encoded(session, *encoded),
+        Output::Imported(imported) => data::imported(session, *imported)?,
+    }
+    Ok(())
 }

@@ -13,6 +13,13 @@ pub struct Store {
     pub dataset: Option<Arc<Dataset>>,
 }
 
+impl Store {
+    /// Drops what was computed from the former log. Models stay: they carry their own encoder.
+    pub fn forget_results(&mut self) {
+        self.dataset = None;
+    }
+}
+
 /// A log and what is known of it.
 #[derive(Clone)]
 pub struct OpenLog {

@@ -2,7 +2,10 @@
 
 use super::panels::Panel;
 use super::{PanelContext, widgets};
-use crate::session::{Command, commands::ViewCommand};
+use crate::session::{
+    Command,
+    commands::{DataCommand, ViewCommand},
+};
 use egui::{RichText, Ui};
 use std::path::PathBuf;
 
@@ -28,15 +31,26 @@ pub fn draw(ui: &mut Ui, cx: &mut PanelContext<'_>, panels: &mut [Box<dyn Panel>
 }
 
 /// The command that opens a dropped or named file.
-pub fn open_command(_path: PathBuf) -> Command {
-    Command::View(ViewCommand::Show("activity"))
+pub fn open_command(path: PathBuf) -> Command {
+    Command::Data(DataCommand::Open(path))
 }
 
 fn top_bar(ui: &mut Ui, cx: &mut PanelContext<'_>) {
     ui.horizontal(|ui| {
         ui.label(RichText::new("adloupe").size(18.0).strong().color(cx.theme.accent));
         ui.separator();
-        ui.weak("no log open");
+        match &cx.session.store.log {
+            Some(log) => {
+                ui.label(log.name());
+                ui.weak(format!("{} rows", widgets::grouped(log.frame.rows() as f64)));
+                if let Some(label) = &log.profile.label {
+                    ui.weak(format!("{} {:.2} %", label.column, 100.0 * label.rate));
+                }
+            }
+            None => {
+                ui.weak("no log open");
+            }
+        }
         ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
             let dark = cx.session.workspace.dark;
             let word = if dark { "Light" } else { "Dark" };

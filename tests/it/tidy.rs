@@ -124,9 +124,8 @@ fn foreign_crates_stay_at_home() {
     let mut wrong = Vec::new();
     for file in sources().iter().filter(|file| file.name != "main") {
         for (foreign, homes) in HOMES {
-            let at_home = homes.iter().any(|home| {
-                file.name == *home || file.name.starts_with(&format!("{home}/"))
-            });
+            let at_home =
+                homes.iter().any(|home| file.name == *home || file.name.starts_with(&format!("{home}/")));
             if !at_home && names_crate(&file.code, foreign) {
                 wrong.push(format!("{} names {foreign}; its home is {homes:?}", file.name));
             }

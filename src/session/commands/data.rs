@@ -2,6 +2,7 @@
 
 use crate::base::{Failure, Result};
 use crate::data::{LogFrame, Role};
+use crate::session::sample::sample_log_path;
 use crate::session::store::OpenLog;
 use crate::session::{Purpose, Session};
 use crate::tasks::encode::{Encode, Encoded};
@@ -25,7 +26,7 @@ pub enum DataCommand {
 pub(super) fn apply(session: &mut Session, command: DataCommand) -> Result<()> {
     match command {
         DataCommand::Open(path) => open(session, path),
-        DataCommand::OpenSample => open(session, crate::data::sample::sample_log_path()?),
+        DataCommand::OpenSample => open(session, sample_log_path()?),
         DataCommand::SetRole(column, role) => set_role(session, &column, role),
         DataCommand::Encode => encode(session),
     }
