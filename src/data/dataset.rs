@@ -217,7 +217,7 @@ mod tests {
             "city" => text(&|i| ["上海", "北京", "Berlin"][user(i) as usize % 3].to_owned()),
             "ad" => text(&|i| format!("ad{}", ad(i))),
             "category" => text(&|i| format!("c{}", ad(i) / 2)),
-            "page" => text(&|i| format!("p{}", i % 4)),
+            "page" => text(&|i| format!("p{}", i % 7)),
             "age" => (0..n).map(|i| 20.0 + user(i) as f64).collect::<Vec<_>>(),
             "click" => (0..n).map(clicked).collect::<Vec<_>>(),
             "bought" => (0..n).map(|i| clicked(i) * (i % 2)).collect::<Vec<_>>(),
@@ -307,7 +307,8 @@ mod tests {
         };
         assert_eq!((name("user", 0), name("user", 1)), ("u13".into(), "u1".into()));
         assert_eq!(name("city", 0), "北京");
-        assert_eq!(batch.label, [0.0, 1.0]);
+        // 599 * 31 % 11 is 1, 3 * 31 % 11 is 5.
+        assert_eq!(batch.label, [1.0, 0.0]);
         assert!(batch.weight.is_empty());
         // 1,790,000,000 s is Monday 2026-09-21 14:13:20 UTC; three hours later it is 17.
         assert_eq!((name("time:hour", 1).as_str(), name("time:weekday", 1).as_str()), ("17", "mon"));
