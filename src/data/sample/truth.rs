@@ -141,10 +141,7 @@ impl Truth {
                 std::array::from_fn(|k| home[k] + AD_SPREAD * rng.normal())
             })
             .collect();
-        let mut drift: [f64; CATEGORIES.len()] = std::array::from_fn(|_| DRIFT_SPREAD * rng.normal());
-        // What one category gains another loses: the mean click rate hardly moves.
-        let mean = drift.iter().sum::<f64>() / drift.len() as f64;
-        drift.iter_mut().for_each(|shift| *shift -= mean);
+        let drift = centred(std::array::from_fn(|_| DRIFT_SPREAD * rng.normal()));
         Self { city, city_by_advertiser, quality, category_place, ad_place, drift }
     }
 
@@ -187,6 +184,15 @@ impl Truth {
     fn drift_at(&self, day: f64, category: usize) -> f64 {
         ((day - 21.0) / 7.0).clamp(0.0, 1.0) * self.drift[category]
     }
+}
+
+/// Shifts whose mean over the campaigns is such that the mean click rate hardly moves: for small rates it moves
+/// with the mean of `exp(shift)`, which is brought to 1.
+fn centred(drift: [f64; CATEGORIES.len()]) -> [f64; CATEGORIES.len()] {
+    let campaigns = inventory::CAMPAIGNS.iter();
+    let factors: f64 = campaigns.map(|campaign| drift[campaign.category].exp()).sum();
+    let level = (factors / inventory::CAMPAIGNS.len() as f64).ln();
+    drift.map(|shift| shift - level)
 }
 
 /// Night, morning, afternoon or evening.
@@ -244,6 +250,7 @@ mod tests {
         let at = |day| (0..8).map(|c| truth.drift_at(day, c)).collect::<Vec<_>>();
         assert!(at(20.9).iter().all(|shift| *shift == 0.0));
         assert!(at(28.0).iter().any(|shift| shift.abs() > 0.05));
-        assert!(at(28.0).iter().sum::<f64>().abs() < 1e-12);
+        let factors = inventory::CAMPAIGNS.iter().map(|c| truth.drift[c.category].exp());
+        assert!((factors.sum::<f64>() / inventory::CAMPAIGNS.len() as f64 - 1.0).abs() < 1e-12);
     }
 }
