@@ -2,6 +2,7 @@
 
 pub mod encode;
 pub mod import;
+pub mod segment;
 
 /// What a task answers with; the session stores it. Boxed, so that messages stay small.
 pub enum Output {
@@ -9,4 +10,6 @@ pub enum Output {
     Encoded(Box<encode::Encoded>),
     /// A log was read, or its roles were changed.
     Imported(Box<import::Imported>),
+    /// Rates by group.
+    Segments(Box<segment::SegmentAnswer>),
 }

@@ -3,7 +3,7 @@
 mod filter;
 mod grouping;
 
-use super::cells::{self, Coded, NO_CODE};
+use super::cells;
 use super::frame::LogFrame;
 use super::outcome::Outcome;
 use super::schema::{Column, ColumnType, Role};
@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
 pub use filter::{HOUR, WEEKDAY};
+use grouping::Groups;
 
 /// Groups beyond this many are counted but not listed.
 const MAX_GROUPS: usize = 20_000;
@@ -58,6 +59,8 @@ pub struct SegmentTable {
 pub struct SegmentRow {
     /// Its value in each column asked for; "missing" where cells are empty.
     pub values: Vec<String>,
+    /// The group as a segment of the log, without the question's filter.
+    pub segment: Segment,
     /// Clicks, impressions and click rate with its Wilson interval. Clicks are 0 where the log has no outcome.
     pub rate: Rate,
     /// Click rate over that of all rows together; `None` when either is unknown.
@@ -92,8 +95,7 @@ pub fn segments(log: &LogFrame, query: &SegmentQuery, context: &JobContext) -> R
     context.stage("reading columns");
     let inside = filter::mask(log, &query.filter)?;
     context.check()?;
-    let groups: Vec<Coded> =
-        query.by.iter().map(|column| grouping::groups(log, column)).collect::<Result<_>>()?;
+    let groups: Vec<Groups> = query.by.iter().map(|column| Groups::of(log, column)).collect::<Result<_>>()?;
     context.check()?;
     let measures = Measures::read(log)?;
     context.stage("counting");
@@ -107,7 +109,7 @@ pub fn segments(log: &LogFrame, query: &SegmentQuery, context: &JobContext) -> R
         if !inside {
             continue;
         }
-        let key = [groups[0].codes[row], groups.get(1).map_or(0, |group| group.codes[row])];
+        let key = [groups[0].coded.codes[row], groups.get(1).map_or(0, |group| group.coded.codes[row])];
         let measured = measures.of(row);
         sums.entry(key).or_default().add(&measured);
         total.add(&measured);
@@ -134,7 +136,7 @@ pub fn matching_rows(log: &LogFrame, segment: &Segment) -> Result<Vec<u32>> {
 /// # Errors
 /// A column that the log lacks, or one of lists.
 pub fn values(log: &LogFrame, column: &str, limit: usize) -> Result<Vec<(String, f64)>> {
-    let coded = grouping::groups(log, column)?;
+    let coded = Groups::of(log, column)?.coded;
     let measures = Measures::read(log)?;
     let mut shown = vec![0.0; coded.values.len()];
     for (row, &code) in coded.codes.iter().enumerate() {
@@ -264,7 +266,7 @@ impl Sums {
 
 fn table(
     query: &SegmentQuery,
-    groups: &[Coded],
+    groups: &[Groups],
     sums: &HashMap<[u32; 2], Sums>,
     total: &Sums,
     measures: &Measures,
@@ -293,15 +295,13 @@ fn table(
     }
 }
 
-fn row(key: [u32; 2], sums: &Sums, groups: &[Coded], overall: &Rate, measures: &Measures) -> SegmentRow {
-    let name = |(group, code): (&Coded, u32)| {
-        if code == NO_CODE { "missing".to_owned() } else { group.values[code as usize].clone() }
-    };
+fn row(key: [u32; 2], sums: &Sums, groups: &[Groups], overall: &Rate, measures: &Measures) -> SegmentRow {
     let rate = Rate::wilson(sums.clicks, sums.impressions);
     let known = measures.outcome.is_some() && rate.is_known() && overall.rate > 0.0;
     let money = measures.money.as_ref().filter(|_| sums.priced > 0.0);
     SegmentRow {
-        values: groups.iter().zip(key).map(name).collect(),
+        values: groups.iter().zip(key).map(|(group, code)| group.name(code)).collect(),
+        segment: groups.iter().zip(key).fold(Segment::All, |all, (group, code)| all.and(group.segment(code))),
         rate,
         lift: known.then(|| rate.rate / overall.rate),
         expected_clicks: sums.impressions * overall.rate,
@@ -398,6 +398,20 @@ mod tests {
         assert_eq!(rows("hour >= 16"), [4, 5]);
         assert_eq!(rows("weekday = 'Tue'"), [6, 7]);
         assert_eq!(rows("time >= '2026-08-24 20:00' and time < '2026-08-25'"), [5]);
+    }
+
+    #[test]
+    fn every_group_s_segment_names_exactly_its_rows() {
+        for by in [vec!["city"], vec!["time"], vec!["hour"], vec!["weekday"], vec!["age", "device"]] {
+            let table = ask(&by, "", 0.0).unwrap();
+            let mut seen = 0;
+            for row in &table.rows {
+                let rows = matching_rows(&log(), &row.segment).unwrap();
+                assert_eq!(rows.len() as f64, row.rate.trials, "{by:?} {}", row.segment);
+                seen += rows.len();
+            }
+            assert_eq!(seen, 8, "{by:?}");
+        }
     }
 
     #[test]

@@ -1,12 +1,14 @@
 //! What can a person ask for? One enum an area, each with its handler beside it.
 
 pub mod data;
+pub mod segment;
 pub mod view;
 
 use super::Session;
 use crate::base::Result;
 use crate::tasks::Output;
 pub use data::DataCommand;
+pub use segment::SegmentCommand;
 pub use view::ViewCommand;
 
 /// Anything a panel, a shortcut, the tour or a test can ask for.
@@ -14,6 +16,8 @@ pub use view::ViewCommand;
 pub enum Command {
     /// Opening logs, setting roles.
     Data(DataCommand),
+    /// Groups of rows and audiences.
+    Segment(SegmentCommand),
     /// Panels, theme, notices, jobs.
     View(ViewCommand),
 }
@@ -22,6 +26,7 @@ pub enum Command {
 pub(super) fn apply(session: &mut Session, command: Command) -> Result<()> {
     match command {
         Command::Data(command) => data::apply(session, command),
+        Command::Segment(command) => segment::apply(session, command),
         Command::View(command) => view::apply(session, command),
     }
 }
@@ -31,6 +36,7 @@ pub(super) fn absorb(session: &mut Session, output: Output) -> Result<()> {
     match output {
         Output::Encoded(encoded) => data::encoded(session, *encoded),
         Output::Imported(imported) => data::imported(session, *imported)?,
+        Output::Segments(answer) => segment::counted(session, *answer),
     }
     Ok(())
 }

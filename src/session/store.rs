@@ -2,6 +2,7 @@
 
 use crate::data::profile::Profile;
 use crate::data::{Dataset, LogFrame};
+use crate::tasks::segment::SegmentAnswer;
 use std::sync::Arc;
 
 /// Everything loaded or computed. One field an area; each is filled by the commands of that area.
@@ -11,12 +12,15 @@ pub struct Store {
     pub log: Option<OpenLog>,
     /// The open log, encoded for models; `None` until that job is done, or where it failed.
     pub dataset: Option<Arc<Dataset>>,
+    /// The last question about groups and its answer.
+    pub segments: Option<Arc<SegmentAnswer>>,
 }
 
 impl Store {
     /// Drops what was computed from the former log. Models stay: they carry their own encoder.
     pub fn forget_results(&mut self) {
         self.dataset = None;
+        self.segments = None;
     }
 }
 

@@ -1,0 +1,61 @@
+//! How are groups of rows asked for, and which of them are kept as audiences?
+
+use super::data::open_log;
+use crate::base::{Failure, Result};
+use crate::data::query::SegmentQuery;
+use crate::domain::Segment;
+use crate::session::workspace::Audience;
+use crate::session::{Purpose, Session};
+use crate::tasks::segment::{CountSegments, SegmentAnswer};
+use std::sync::Arc;
+
+/// Counting groups and naming audiences.
+#[derive(Debug, Clone, PartialEq)]
+pub enum SegmentCommand {
+    /// Counts groups of the open log; the last question supersedes the one before.
+    Count(SegmentQuery),
+    /// Keeps a segment under a name; one of that name is replaced.
+    SaveAudience {
+        /// The name.
+        name: String,
+        /// The rows that are meant.
+        segment: Segment,
+    },
+    /// Forgets the audience of that name.
+    DropAudience(String),
+}
+
+pub(super) fn apply(session: &mut Session, command: SegmentCommand) -> Result<()> {
+    match command {
+        SegmentCommand::Count(query) => {
+            let log = open_log(session)?.frame.clone();
+            session.jobs.start(Purpose::Segment, CountSegments { log, query })
+        }
+        SegmentCommand::SaveAudience { name, segment } => save(session, name.trim(), &segment),
+        SegmentCommand::DropAudience(name) => {
+            session.workspace.audiences.retain(|audience| audience.name != name);
+            Ok(())
+        }
+    }
+}
+
+fn save(session: &mut Session, name: &str, segment: &Segment) -> Result<()> {
+    if name.is_empty() {
+        return Err(Failure::new("cannot save the audience", "it has no name").hint("write a name first"));
+    }
+    let audience = Audience { name: name.to_owned(), segment: segment.to_string() };
+    let audiences = &mut session.workspace.audiences;
+    match audiences.iter_mut().find(|known| known.name == name) {
+        Some(known) => *known = audience,
+        None => audiences.push(audience),
+    }
+    Ok(())
+}
+
+/// Takes in the answer of a count, unless the log has changed since.
+pub(super) fn counted(session: &mut Session, answer: SegmentAnswer) {
+    let current = session.store.log.as_ref().is_some_and(|open| open.frame.revision == answer.revision);
+    if current {
+        session.store.segments = Some(Arc::new(answer));
+    }
+}
