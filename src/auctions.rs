@@ -101,6 +101,43 @@ mod tests {
         sales.first().copied()
     }
 
+    /// What many auctions among `n` bidders came to, per auction.
+    #[derive(Debug, Clone, Copy, Default)]
+    pub(super) struct Means {
+        pub revenue: f64,
+        pub fill: f64,
+        /// The winner's value.
+        pub value: f64,
+    }
+
+    /// Means over auctions whose bidders draw their value by `value` and bid `bid(value)`.
+    pub(super) fn market(
+        id: &str,
+        (n, reserve, auctions): (usize, f64, usize),
+        value: impl Fn(&mut Rng) -> f64,
+        bid: impl Fn(f64) -> f64,
+    ) -> Means {
+        let rule = find(id).unwrap();
+        let built = rule.build(&Params::defaults(rule.params())).unwrap();
+        let mut rng = Rng::named(12, "market");
+        let (mut means, mut sales) = (Means::default(), Vec::new());
+        let (mut values, mut bids) = (vec![0.0; n], vec![0.0; n]);
+        for tie_seed in 0..auctions as u64 {
+            for (value_of, bid_of) in values.iter_mut().zip(&mut bids) {
+                *value_of = value(&mut rng);
+                *bid_of = bid(*value_of);
+            }
+            let auction = Auction { ecpm_micros: &bids, slots: 1, reserve_ecpm_micros: reserve, tie_seed };
+            built.clear(&auction, &mut sales);
+            if let Some(sale) = sales.first() {
+                means.revenue += sale.price_ecpm_micros / auctions as f64;
+                means.fill += 1.0 / auctions as f64;
+                means.value += values[sale.bidder] / auctions as f64;
+            }
+        }
+        means
+    }
+
     /// Mean revenue of `n` uniform bidders and its share of sold slots, bids passed through `bid`.
     pub(super) fn uniform_market(
         id: &str,
@@ -109,19 +146,8 @@ mod tests {
         auctions: usize,
         bid: impl Fn(f64) -> f64,
     ) -> (f64, f64) {
-        let rule = find(id).unwrap();
-        let built = rule.build(&Params::defaults(rule.params())).unwrap();
-        let mut rng = Rng::named(11, "uniform market");
-        let (mut revenue, mut sold, mut sales) = (0.0, 0usize, Vec::new());
-        let mut bids = vec![0.0; n];
-        for tie_seed in 0..auctions as u64 {
-            bids.iter_mut().for_each(|b| *b = bid(rng.uniform()));
-            let auction = Auction { ecpm_micros: &bids, slots: 1, reserve_ecpm_micros: reserve, tie_seed };
-            built.clear(&auction, &mut sales);
-            revenue += sales.first().map_or(0.0, |sale| sale.price_ecpm_micros);
-            sold += sales.len();
-        }
-        (revenue / auctions as f64, sold as f64 / auctions as f64)
+        let means = market(id, (n, reserve, auctions), Rng::uniform, bid);
+        (means.revenue, means.fill)
     }
 
     #[test]

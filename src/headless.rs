@@ -13,6 +13,7 @@ pub mod models;
 pub mod predict;
 pub mod profile;
 pub mod segment;
+pub mod simulate;
 pub mod train;
 
 use crate::base::{Failure, Result, failure::Explain};
@@ -82,6 +83,7 @@ enum Subcommands {
     Predict(predict::Args),
     Profile(profile::Args),
     Segment(segment::Args),
+    Simulate(simulate::Args),
     Train(train::Args),
 }
 
@@ -128,6 +130,7 @@ fn run(command: &Subcommands, terminal: &Terminal) -> Result<Answer> {
         Subcommands::Predict(args) => predict::run(args, terminal),
         Subcommands::Profile(args) => profile::run(args, terminal),
         Subcommands::Segment(args) => segment::run(args, terminal),
+        Subcommands::Simulate(args) => simulate::run(args, terminal),
         Subcommands::Train(args) => train::run(args, terminal),
     }
 }

@@ -10,6 +10,7 @@ pub mod audience;
 pub mod bidder;
 pub mod campaigns;
 pub mod outcome;
+pub mod scoring;
 pub mod simulation;
 pub mod spec;
 

@@ -68,7 +68,7 @@ impl Clearing for Built {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{sell, uniform_market};
+    use super::super::tests::{market, sell, uniform_market};
     use crate::base::rng::Rng;
 
     const AUCTIONS: usize = 400_000;
@@ -121,6 +121,64 @@ mod tests {
                 .unwrap();
             // The same draws serve every reserve, so the maximum is sharp: 0.50 +- 0.02.
             assert!((best - 0.5).abs() < 0.021, "n = {n}: best reserve {best}");
+        }
+    }
+
+    #[test]
+    fn the_winner_is_the_one_who_values_it_most() {
+        // Mean value of the winner n/(n+1), so each of n bidders gains 1/(n(n+1)); deviations below 0.24.
+        for n in [2usize, 5] {
+            let m = n as f64;
+            let means = market("second_price", (n, 0.0, AUCTIONS), Rng::uniform, |v| v);
+            let tolerance = 4.0 * 0.24 / (AUCTIONS as f64).sqrt();
+            assert!((means.value - m / (m + 1.0)).abs() < tolerance, "{means:?}");
+            let surplus = (means.value - means.revenue) / m;
+            assert!((surplus - 1.0 / (m * (m + 1.0))).abs() < 2.0 * tolerance, "{means:?}");
+        }
+    }
+
+    #[test]
+    fn one_more_bidder_is_worth_more_than_the_best_reserve() {
+        // Bulow & Klemperer 1996 for U[0,1]: 1/3 > 1/4, 1/2 > 5/12, 3/5 > 17/32.
+        for n in [1usize, 2, 3] {
+            let with_reserve = uniform_market("second_price", n, 0.5, AUCTIONS, |v| v).0;
+            let one_more = uniform_market("second_price", n + 1, 0.0, AUCTIONS, |v| v).0;
+            assert!(one_more > with_reserve + 0.05, "n = {n}: {one_more} against {with_reserve}");
+        }
+    }
+
+    #[test]
+    fn exponential_bidders_pay_the_harmonic_sum() {
+        // Without reserve sum_{k=2..n} 1/k; with the best reserve, 1, the numbers below (Myerson 1981).
+        let exponential = |rng: &mut Rng| -(1.0 - rng.uniform()).ln();
+        let revenue = |n, reserve| market("second_price", (n, reserve, AUCTIONS), exponential, |v| v).revenue;
+        // The second highest of five exponentials has a deviation below 1.
+        let tolerance = 4.0 / (AUCTIONS as f64).sqrt();
+        for (n, exact) in [(2, 0.5), (3, 0.833_333), (5, 1.283_333)] {
+            assert!((revenue(n, 0.0) - exact).abs() < tolerance, "n = {n}");
+        }
+        for (n, exact) in [(1, 0.367_879), (2, 0.668_091), (3, 0.917_231), (5, 1.307_131)] {
+            assert!((revenue(n, 1.0) - exact).abs() < tolerance, "n = {n} with reserve");
+        }
+    }
+
+    #[test]
+    fn lognormal_bidders_pay_more_with_the_right_reserve() {
+        // Lognormal(0, 1), best reserve 1.353415: revenue by numerical integration.
+        let lognormal = |rng: &mut Rng| rng.normal().exp();
+        let revenue = |n, reserve| market("second_price", (n, reserve, AUCTIONS), lognormal, |v| v).revenue;
+        // Deviation of the second highest of five: below 1.3.
+        let tolerance = 4.0 * 1.3 / (AUCTIONS as f64).sqrt();
+        let reserve = 1.353_415;
+        for (n, reserve, exact) in [
+            (1, reserve, 0.515_767),
+            (2, reserve, 0.951_262),
+            (2, 0.0, 0.790_562),
+            (5, reserve, 1.942_855),
+            (5, 0.0, 1.923_483),
+        ] {
+            let found = revenue(n, reserve);
+            assert!((found - exact).abs() < tolerance, "n = {n}, reserve {reserve}: {found}");
         }
     }
 

@@ -508,6 +508,28 @@ mod tests {
     }
 
     #[test]
+    fn lower_slots_are_clicked_as_often_as_they_are_looked_at() {
+        // Position-based model (Craswell et al. 2008): click rate of slot k over slot 1 is its share of looks.
+        let scores = Arc::new(Scores::new(2, vec![0.3, 0.3]).unwrap());
+        let bidders = vec![bidder("a", &[0], 1_000_000, None), bidder("b", &[1], 1_000_000, None)];
+        let world = arm(&scores, &[1.0], 0.0, "second_price");
+        let market = Arc::new(Market::new(bidders, vec![true; 2], vec![1.0, 0.6], 3, world, None).unwrap());
+        let pages = 100_000;
+        let mut simulation = Simulation::new(market, pages);
+        simulation.step(pages);
+        let shown = &simulation.recording.as_ref().unwrap().shown[0];
+        for (slot, exact) in [(0u8, 0.3), (1, 0.18)] {
+            let clicks = shown.iter().filter(|shown| shown.slot == slot && shown.clicked).count();
+            let rate = clicks as f64 / pages as f64;
+            let error = (exact * (1.0 - exact) / pages as f64).sqrt();
+            assert!((rate - exact).abs() < 4.0 * error, "slot {slot}: {rate}");
+        }
+        // Equal bidders share the first slot evenly.
+        let firsts = shown.iter().filter(|shown| shown.slot == 0 && shown.bidder == 0).count();
+        assert!((firsts as f64 / pages as f64 - 0.5).abs() < 4.0 * 0.5 / (pages as f64).sqrt());
+    }
+
+    #[test]
     fn a_cancel_is_answered() {
         let flag = Arc::new(std::sync::atomic::AtomicBool::new(true));
         let context = JobContext::watched(flag, |_| {});

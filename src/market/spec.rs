@@ -3,7 +3,7 @@
 //! ```json
 //! {
 //!   "log": "sample_data/log.parquet",
-//!   "model": {"train": {"kind": "deep_fm"}},
+//!   "model": {"train": {"kind": "deep_fm", "params": {"epochs": 3}}},
 //!   "audience": "city = '上海'",
 //!   "slots": [1.0, 0.6],
 //!   "requests": 100000,
@@ -77,9 +77,9 @@ pub enum ModelSource {
     Train {
         /// Id of the model kind, as `adloupe models` lists them.
         kind: String,
-        /// Passes over the training rows; absent: the kind's default.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        epochs: Option<u32>,
+        /// Its knobs and those of training; what is missing takes its default.
+        #[serde(default, skip_serializing_if = "is_empty")]
+        params: Params,
     },
 }
 

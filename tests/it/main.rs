@@ -1,4 +1,5 @@
 //! The one integration binary: one link on a small machine. Modules by subject.
 
+mod market;
 mod models;
 mod tidy;

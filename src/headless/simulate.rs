@@ -1,0 +1,192 @@
+//! `adloupe simulate SPEC.json`: what would this audience, these campaigns and this auction do?
+
+use super::{Answer, Terminal};
+use crate::base::{Failure, Params, Result, failure::Explain, files::disk_failure};
+use crate::data::importers::{self, ImportOptions};
+use crate::data::{Dataset, EncodeOptions, Encoder, LogFrame, dataset};
+use crate::jobs::{JobContext, Latest};
+use crate::market::outcome::{CampaignOutcome, Difference, Outcome, WorldOutcome};
+use crate::market::scoring::{self, Inputs, Prepared};
+use crate::market::simulation::{RunOptions, simulate};
+use crate::market::spec::{MarketSpec, ModelSource};
+use crate::metrics::Estimate;
+use crate::train::{self, TrainSpec, TrainedModel};
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Runs a spec as the Slots panel exports it.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The spec, a JSON file. Paths in it are relative to its folder.
+    pub spec: PathBuf,
+    /// Pages to simulate instead of the spec's number.
+    #[arg(long)]
+    pub requests: Option<u64>,
+    /// Seed instead of the spec's.
+    #[arg(long)]
+    pub seed: Option<u64>,
+}
+
+/// Reads the spec, makes its market, runs it.
+///
+/// # Errors
+/// A spec, log or model that cannot be read or does not fit; Ctrl-C.
+pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
+    let context = terminal.context();
+    let mut spec = read_spec(&args.spec)?;
+    spec.requests = args.requests.unwrap_or(spec.requests);
+    spec.seed = args.seed.unwrap_or(spec.seed);
+    spec.validate()?;
+    let folder = args.spec.parent().unwrap_or(Path::new(""));
+    let inputs = inputs(&spec, folder, &context)?;
+    Terminal::note("scoring the audience");
+    let prepared = scoring::prepare(&spec, &inputs, None, &context)?;
+    Terminal::note(&format!("simulating {} requests", spec.requests));
+    let begun = Instant::now();
+    let options = RunOptions { requests: spec.requests, record: 0 };
+    let outcome = simulate(&prepared.market, options, &Latest::default(), &context)?.outcome;
+    let seconds = begun.elapsed().as_secs_f64();
+    let json = as_json(&spec, &inputs, &prepared, &outcome, seconds)?;
+    Ok(Answer { text: as_text(&prepared, &outcome, seconds), json })
+}
+
+fn read_spec(path: &Path) -> Result<MarketSpec> {
+    let what = "cannot read the spec";
+    let text = std::fs::read_to_string(path).map_err(|error| disk_failure(what, path, &error))?;
+    serde_json::from_str(&text).map_err(|error| {
+        Failure::new(what, error)
+            .at(path.display())
+            .hint("export one from the Slots panel, or see the example at the top of src/market/spec.rs")
+    })
+}
+
+fn inputs(spec: &MarketSpec, folder: &Path, context: &JobContext) -> Result<Inputs> {
+    let log_path = folder.join(&spec.log);
+    Terminal::note(&format!("reading {}", log_path.display()));
+    let log = importers::open(&log_path, &ImportOptions::default(), context)?;
+    let (dataset, model) = match &spec.model {
+        ModelSource::Folder(model) => load(&folder.join(model), &log, context)?,
+        ModelSource::Train { kind, params } => fit(kind, params, &log, context)?,
+    };
+    Ok(Inputs { log: Arc::new(log), dataset: Arc::new(dataset), model: Arc::new(model) })
+}
+
+fn load(folder: &Path, log: &LogFrame, context: &JobContext) -> Result<(Dataset, TrainedModel)> {
+    let model = TrainedModel::load(folder)?;
+    let dataset = Encoder::encode(&model.encoder, log, context)?;
+    Ok((dataset, model))
+}
+
+fn fit(kind: &str, params: &Params, log: &LogFrame, context: &JobContext) -> Result<(Dataset, TrainedModel)> {
+    let given = TrainSpec { params: params.clone(), ..TrainSpec::new(kind)? };
+    Terminal::note(&format!("training {kind}"));
+    let dataset = dataset::prepare(log, &EncodeOptions::default(), context)?;
+    let model = train::fit(&dataset, &given.completed()?, &Latest::default(), context)?;
+    Ok((dataset, model))
+}
+
+fn as_json(
+    spec: &MarketSpec,
+    inputs: &Inputs,
+    prepared: &Prepared,
+    outcome: &Outcome,
+    seconds: f64,
+) -> Result<serde_json::Value> {
+    let mut json = serde_json::to_value(outcome).explain("cannot write the answer")?;
+    let auctions = spec.requests as f64 * prepared.market.worlds() as f64;
+    let about = serde_json::json!({
+        "model": inputs.model.kind,
+        "clicks_from": prepared.clicks_from,
+        "seed": spec.seed,
+        "audience_rows": prepared.pool.audience_rows,
+        "pool_rows": prepared.pool.rows.len(),
+        "notes": prepared.notes,
+        "seconds": seconds,
+        "auctions_per_second": auctions / seconds.max(1e-9),
+    });
+    if let (Some(json), serde_json::Value::Object(about)) = (json.as_object_mut(), about) {
+        json.extend(about);
+    }
+    Ok(json)
+}
+
+fn as_text(prepared: &Prepared, outcome: &Outcome, seconds: f64) -> String {
+    let mut text = String::new();
+    // Writing to a String cannot fail.
+    let _ = writeln!(
+        text,
+        "{} requests in {seconds:.2} s; clicks from {}",
+        outcome.requests, prepared.clicks_from
+    );
+    for note in &prepared.notes {
+        let _ = writeln!(text, "note: {note}");
+    }
+    text.push_str(&world_text("baseline", &outcome.baseline));
+    if let Some(what_if) = &outcome.what_if {
+        text.push_str(&world_text("what-if", what_if));
+    }
+    if let Some(difference) = &outcome.difference {
+        text.push_str(&difference_text(difference));
+    }
+    text
+}
+
+fn world_text(name: &str, world: &WorldOutcome) -> String {
+    let totals = &world.totals;
+    let mut text = format!(
+        "\n{name}: {} impressions, fill {:.2} %, {} clicks, CTR {:.3} % ({:.3} to {:.3}), revenue {:.2}, {:.2} per thousand requests\n",
+        totals.impressions,
+        100.0 * totals.fill.rate,
+        totals.clicks,
+        100.0 * totals.ctr.rate,
+        100.0 * totals.ctr.low,
+        100.0 * totals.ctr.high,
+        totals.revenue,
+        totals.revenue_per_mille.value,
+    );
+    let _ = writeln!(
+        text,
+        "  {:<24} {:>11} {:>8} {:>8} {:>10} {:>8} {:>8}",
+        "campaign", "impressions", "clicks", "CTR %", "spend", "price", "win %"
+    );
+    for campaign in &world.campaigns {
+        let _ = writeln!(text, "{}", campaign_line(campaign));
+    }
+    text
+}
+
+fn campaign_line(campaign: &CampaignOutcome) -> String {
+    format!(
+        "  {:<24} {:>11} {:>8} {:>8.3} {:>10.2} {:>8} {:>8.2}",
+        campaign.name,
+        campaign.impressions,
+        campaign.clicks,
+        100.0 * campaign.ctr.rate,
+        campaign.spend,
+        campaign.average_price.map_or_else(|| "-".to_owned(), |price| format!("{price:.2}")),
+        100.0 * campaign.win_rate.rate,
+    )
+}
+
+fn difference_text(difference: &Difference) -> String {
+    let line = |name: &str, estimate: &Estimate, scale: f64| {
+        format!(
+            "  {name:<32} {:+.4} ({:+.4} to {:+.4})\n",
+            scale * estimate.value,
+            scale * estimate.low,
+            scale * estimate.high
+        )
+    };
+    let mut text =
+        format!("\nwhat-if minus baseline, 95 % intervals over {} paired requests", difference.requests);
+    text.push_str(if difference.approximate { " (approximate: a budget ran out)\n" } else { "\n" });
+    text.push_str(&line("revenue per thousand requests", &difference.revenue_per_mille, 1.0));
+    text.push_str(&line("clicks per thousand requests", &difference.clicks_per_mille, 1.0));
+    text.push_str(&line("impressions per thousand", &difference.impressions_per_mille, 1.0));
+    if let Some(ctr) = &difference.ctr {
+        text.push_str(&line("CTR, percentage points", ctr, 100.0));
+    }
+    text
+}

@@ -1,0 +1,350 @@
+//! How do a log, a model and a spec become a market? Pooled requests x ads -> probabilities.
+//!
+//! The audience's rows (at most `pool_rows`, drawn with the seed) stand for its requests. The model scores
+//! every pooled row with every ad in its place; sample data also knows the true click probability of each
+//! pair. Scoring is the slow part, so a [`ScoredPool`] is kept and reused until audience, ads, edits or model
+//! change: a slider only reweighs it.
+
+use super::bidder::Bidder;
+use super::campaigns;
+use super::spec::{ClickSource, Edit, MarketSpec, Scenario};
+use super::{Arm, Market, Scores};
+use crate::base::rng::Rng;
+use crate::base::{Failure, Result};
+use crate::data::encode::Side;
+use crate::data::sample::World;
+use crate::data::{Dataset, LogFrame, edit, query};
+use crate::domain::Campaign;
+use crate::domain::segment::Segment;
+use crate::jobs::JobContext;
+use crate::train::TrainedModel;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What a market is made of.
+#[derive(Debug, Clone)]
+pub struct Inputs {
+    /// The log that the audience is drawn from.
+    pub log: Arc<LogFrame>,
+    /// The log, encoded by the model's encoder.
+    pub dataset: Arc<Dataset>,
+    /// Who predicts.
+    pub model: Arc<TrainedModel>,
+}
+
+/// A market with what a report must say about it.
+#[derive(Clone)]
+pub struct Prepared {
+    /// Ready to run.
+    pub market: Arc<Market>,
+    /// The campaigns that bid, spelled out.
+    pub campaigns: Vec<Campaign>,
+    /// Column of the score matrix -> ad.
+    pub ads: Vec<String>,
+    /// Where clicks come from, in words.
+    pub clicks_from: String,
+    /// What was assumed or left out, in words.
+    pub notes: Vec<String>,
+    /// To be handed in again: spares the scoring when only weights change.
+    pub pool: Arc<ScoredPool>,
+}
+
+/// Scores of an audience, before and after its edits.
+#[derive(Debug)]
+pub struct ScoredPool {
+    key: PoolKey,
+    /// The very log and model that were asked.
+    asked: Inputs,
+    /// The pooled rows alone: segments are looked up here, not in the whole log.
+    log: LogFrame,
+    /// Rows of the log that stand for the audience, in order.
+    pub rows: Vec<u32>,
+    /// How many rows the whole audience has.
+    pub audience_rows: usize,
+    baseline: ArmScores,
+    what_if: ArmScores,
+}
+
+/// All that scores depend on.
+#[derive(Debug, Clone, PartialEq)]
+struct PoolKey {
+    audience: String,
+    pool_rows: usize,
+    seed: u64,
+    ads: Vec<String>,
+    clicks: ClickSource,
+    edits: [Vec<Edit>; 2],
+}
+
+#[derive(Debug, Clone, PartialEq)]
+struct ArmScores {
+    predicted: Arc<Scores>,
+    /// The same as `predicted` where clicks come from the model.
+    clicks: Arc<Scores>,
+}
+
+/// Pairs scored at once: cancel is answered between batches.
+const PAIRS_PER_BATCH: usize = 4_096;
+
+/// Builds the market of a spec. `known` is the pool of an earlier spec; it is used again where it fits.
+///
+/// # Errors
+/// A spec that does not fit the log or the model: each refusal says what and where. Or a cancel.
+pub fn prepare(
+    spec: &MarketSpec,
+    inputs: &Inputs,
+    known: Option<&Arc<ScoredPool>>,
+    context: &JobContext,
+) -> Result<Prepared> {
+    spec.validate()?;
+    let mut notes = Vec::new();
+    let campaigns = if spec.campaigns.is_empty() {
+        let read = campaigns::from_log(&inputs.log, spec.requests)?;
+        notes.extend(read.notes);
+        read.campaigns
+    } else {
+        spec.campaigns.clone()
+    };
+    let ads = ads_of(&campaigns);
+    let world = truth_for(spec, &inputs.log)?;
+    let key = PoolKey::new(spec, &ads, world.is_some());
+    let pool = match known.filter(|pool| pool.key == key && pool.asked.are(inputs)) {
+        Some(pool) => Arc::clone(pool),
+        None => Arc::new(score(key, inputs, world.as_ref(), context)?),
+    };
+    if pool.rows.len() < pool.audience_rows {
+        notes.push(format!("{} of {} rows stand for the audience", pool.rows.len(), pool.audience_rows));
+    }
+    let market = Arc::new(open_market(spec, &campaigns, &ads, &pool)?);
+    let clicks_from = match world {
+        Some(_) => "the true click probability of the sample data".to_owned(),
+        None => format!("the trained model ({})", inputs.model.kind),
+    };
+    Ok(Prepared { market, campaigns, ads, clicks_from, notes, pool })
+}
+
+impl PoolKey {
+    fn new(spec: &MarketSpec, ads: &[String], truth: bool) -> Self {
+        let what_if = spec.what_if.as_ref().unwrap_or(&spec.baseline);
+        Self {
+            audience: spec.audience.clone(),
+            pool_rows: spec.pool_rows,
+            seed: spec.seed,
+            ads: ads.to_vec(),
+            clicks: if truth { ClickSource::Truth } else { ClickSource::Model },
+            edits: [spec.baseline.edits.clone(), what_if.edits.clone()],
+        }
+    }
+}
+
+impl Inputs {
+    /// True when these are the very same log, reading of it, and model.
+    fn are(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.log.source, &other.log.source)
+            && self.log.revision == other.log.revision
+            && Arc::ptr_eq(&self.model, &other.model)
+    }
+}
+
+/// Every ad once, in the order of the campaigns.
+fn ads_of(campaigns: &[Campaign]) -> Vec<String> {
+    let mut ads: Vec<String> = Vec::new();
+    for ad in campaigns.iter().flat_map(|campaign| &campaign.ads) {
+        if !ads.contains(ad) {
+            ads.push(ad.clone());
+        }
+    }
+    ads
+}
+
+fn truth_for(spec: &MarketSpec, log: &LogFrame) -> Result<Option<World>> {
+    if spec.clicks == ClickSource::Model {
+        return Ok(None);
+    }
+    let world = World::for_log(log);
+    if world.is_none() && spec.clicks == ClickSource::Truth {
+        return Err(Failure::new(
+            "cannot draw clicks from the truth",
+            "only logs made by `adloupe generate` know their true click probabilities",
+        )
+        .at("clicks")
+        .hint("\"clicks\": \"model\" draws them from the trained model"));
+    }
+    Ok(world)
+}
+
+fn segment_rows(log: &LogFrame, text: &str) -> Result<Vec<u32>> {
+    if text.trim().is_empty() {
+        return Ok((0..log.rows() as u32).collect());
+    }
+    query::matching_rows(log, &Segment::parse(text)?)
+}
+
+fn score(key: PoolKey, inputs: &Inputs, world: Option<&World>, context: &JobContext) -> Result<ScoredPool> {
+    context.stage("choosing the audience");
+    let mut rows = segment_rows(&inputs.log, &key.audience)?;
+    let audience_rows = rows.len();
+    if rows.is_empty() {
+        return Err(Failure::new("cannot simulate", "nobody in the log is in this audience")
+            .at(format!("audience {}", key.audience))
+            .hint("widen the segment"));
+    }
+    if rows.len() > key.pool_rows {
+        Rng::named(key.seed, "audience pool").shuffle(&mut rows);
+        rows.truncate(key.pool_rows);
+        rows.sort_unstable();
+    }
+    let columns = catalogue_columns(inputs, &key.ads)?;
+    context.stage("scoring the audience");
+    let score_arm = |edits: &[Edit]| -> Result<ArmScores> {
+        let predicted = Arc::new(predict(inputs, &rows, &columns, edits, context)?);
+        let clicks = match world {
+            None => Arc::clone(&predicted),
+            Some(world) => Arc::new(truth(world, inputs, &rows, &key.ads, edits)?),
+        };
+        Ok(ArmScores { predicted, clicks })
+    };
+    let baseline = score_arm(&key.edits[0])?;
+    let what_if = if key.edits[0] == key.edits[1] { baseline.clone() } else { score_arm(&key.edits[1])? };
+    let log = edit::edited_rows(&inputs.log, &rows, &[])?;
+    Ok(ScoredPool { key, asked: inputs.clone(), log, rows, audience_rows, baseline, what_if })
+}
+
+/// The ads' places in the data set's catalogue.
+fn catalogue_columns(inputs: &Inputs, ads: &[String]) -> Result<Vec<u32>> {
+    let catalogue = inputs.dataset.ads.as_ref().ok_or_else(|| {
+        Failure::new("cannot show other ads", "no column of the log has the role ad")
+            .hint("give the column with ad or item ids the role ad, and train again")
+    })?;
+    let places: BTreeMap<&str, u32> = catalogue.names.iter().map(String::as_str).zip(0..).collect();
+    ads.iter()
+        .map(|ad| {
+            places.get(ad.as_str()).copied().ok_or_else(|| {
+                Failure::new("cannot show the ad", format!("the log has no ad '{ad}'"))
+                    .at("campaigns")
+                    .hint("use ids from the log's ad column")
+            })
+        })
+        .collect()
+}
+
+fn predict(
+    inputs: &Inputs,
+    rows: &[u32],
+    columns: &[u32],
+    edits: &[Edit],
+    context: &JobContext,
+) -> Result<Scores> {
+    let changes = encoded_edits(inputs, edits)?;
+    let pairs = rows.len() * columns.len();
+    let mut values = Vec::with_capacity(pairs);
+    let rows_per_batch = (PAIRS_PER_BATCH / columns.len().max(1)).max(1);
+    for chunk in rows.chunks(rows_per_batch) {
+        context.check()?;
+        let row_of_pair: Vec<u32> =
+            chunk.iter().flat_map(|row| std::iter::repeat_n(*row, columns.len())).collect();
+        let ad_of_pair: Vec<u32> = chunk.iter().flat_map(|_| columns.iter().copied()).collect();
+        let mut batch = inputs.dataset.batch_with_ads(&row_of_pair, &ad_of_pair);
+        for (field, id) in &changes {
+            batch.categorical[*field].fill(*id);
+        }
+        values.extend(inputs.model.predict_batch(&batch)?);
+        context.progress(values.len() as u64, pairs as u64);
+    }
+    Scores::new(columns.len(), values)
+}
+
+/// The edits as (field of the encoder, id of the value).
+fn encoded_edits(inputs: &Inputs, edits: &[Edit]) -> Result<Vec<(usize, u32)>> {
+    let encoder = &inputs.dataset.encoder;
+    let editable = || encoder.categorical.iter().filter(|field| field.side != Side::Ad);
+    edits
+        .iter()
+        .map(|edit| {
+            let place = encoder.position(&edit.column);
+            let place = place.filter(|place| encoder.categorical[*place].side != Side::Ad);
+            let place = place.ok_or_else(|| {
+                let known: Vec<_> = editable().map(|field| field.name.as_str()).collect();
+                Failure::new(
+                    "cannot edit the user",
+                    format!("the model reads no user or context column '{}'", edit.column),
+                )
+                .at("edits")
+                .hint(format!("one of: {}", known.join(", ")))
+            })?;
+            Ok((place, encoder.categorical[place].id_of(&edit.value)))
+        })
+        .collect()
+}
+
+fn truth(world: &World, inputs: &Inputs, rows: &[u32], ads: &[String], edits: &[Edit]) -> Result<Scores> {
+    let values = if edits.is_empty() {
+        world.p_click(&inputs.log, rows, ads)?
+    } else {
+        let pairs: Vec<_> = edits.iter().map(|edit| (edit.column.clone(), edit.value.clone())).collect();
+        let edited = edit::edited_rows(&inputs.log, rows, &pairs)?;
+        let all: Vec<u32> = (0..rows.len() as u32).collect();
+        world.p_click(&edited, &all, ads)?
+    };
+    Scores::new(ads.len(), values)
+}
+
+fn open_market(
+    spec: &MarketSpec,
+    campaigns: &[Campaign],
+    ads: &[String],
+    pool: &ScoredPool,
+) -> Result<Market> {
+    let columns: BTreeMap<&str, u32> = ads.iter().map(String::as_str).zip(0..).collect();
+    let bidders = campaigns
+        .iter()
+        .map(|campaign| {
+            let places = campaign.ads.iter().filter_map(|ad| columns.get(ad.as_str()).copied());
+            Bidder::new(campaign, places.collect())
+        })
+        .collect();
+    let targeted = targeted(pool, campaigns)?;
+    let arm = |scenario: &Scenario, scores: &ArmScores| -> Result<Arm> {
+        Ok(Arm {
+            predicted: Arc::clone(&scores.predicted),
+            clicks: Arc::clone(&scores.clicks),
+            weights: weights(pool, scenario)?,
+            reserve_ecpm_micros: scenario.reserve_cpm_micros as f64,
+            rule: scenario.auction.build()?,
+        })
+    };
+    let baseline = arm(&spec.baseline, &pool.baseline)?;
+    let what_if = spec.what_if.as_ref().map(|scenario| arm(scenario, &pool.what_if)).transpose()?;
+    Market::new(bidders, targeted, spec.slots.clone(), spec.seed, baseline, what_if)
+}
+
+/// `[row * campaigns + campaign]`.
+fn targeted(pool: &ScoredPool, campaigns: &[Campaign]) -> Result<Vec<bool>> {
+    let mut targeted = vec![true; pool.rows.len() * campaigns.len()];
+    for (index, campaign) in campaigns.iter().enumerate() {
+        if campaign.targeting.is_empty() {
+            continue;
+        }
+        let place = format!("campaign '{}'", campaign.name);
+        let inside = segment_rows(&pool.log, &campaign.targeting).map_err(|failure| failure.at(place))?;
+        let mut column = vec![false; pool.rows.len()];
+        inside.into_iter().for_each(|row| column[row as usize] = true);
+        for (row, inside) in column.into_iter().enumerate() {
+            targeted[row * campaigns.len() + index] = inside;
+        }
+    }
+    Ok(targeted)
+}
+
+/// The weight of each pooled row: the product of the factors of the shifts that it falls under.
+fn weights(pool: &ScoredPool, scenario: &Scenario) -> Result<Vec<f64>> {
+    let mut weights = vec![1.0; pool.rows.len()];
+    for shift in &scenario.shifts {
+        let place = format!("shift '{}'", shift.segment);
+        let inside = segment_rows(&pool.log, &shift.segment).map_err(|failure| failure.at(place))?;
+        for row in inside {
+            weights[row as usize] *= shift.factor;
+        }
+    }
+    Ok(weights)
+}

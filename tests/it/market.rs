@@ -1,0 +1,175 @@
+//! From a sample log and a trained model to auctions: the pool, its edits, its shifts, and the command line.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
+
+use adloupe::base::Result;
+use adloupe::data::importers::{self, ImportOptions};
+use adloupe::data::{EncodeOptions, dataset, sample};
+use adloupe::headless::{Terminal, simulate as headless_simulate};
+use adloupe::jobs::{JobContext, Latest};
+use adloupe::market::scoring::{Inputs, Prepared, prepare};
+use adloupe::market::simulation::{RunOptions, simulate};
+use adloupe::market::spec::{ClickSource, Edit, MarketSpec, ModelSource, Shift};
+use adloupe::market::{Outcome, Scenario};
+use adloupe::train::{self, TrainSpec};
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+
+const ROWS: usize = 3_000;
+
+struct Fixture {
+    inputs: Inputs,
+    folder: tempfile::TempDir,
+}
+
+/// One sample log and one logistic model for all tests: training is the slow part.
+fn fixture() -> &'static Fixture {
+    static FIXTURE: OnceLock<Fixture> = OnceLock::new();
+    FIXTURE.get_or_init(|| {
+        let context = JobContext::detached();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log.parquet");
+        sample::generate(ROWS, 5, &path, &context).unwrap();
+        let log = importers::open(&path, &ImportOptions::default(), &context).unwrap();
+        let dataset = dataset::prepare(&log, &EncodeOptions::default(), &context).unwrap();
+        let mut spec = TrainSpec::new("logistic").unwrap();
+        spec.set("epochs", "2").unwrap();
+        let model = train::fit(&dataset, &spec, &Latest::default(), &context).unwrap();
+        let inputs = Inputs { log: Arc::new(log), dataset: Arc::new(dataset), model: Arc::new(model) };
+        Fixture { inputs, folder }
+    })
+}
+
+fn spec() -> MarketSpec {
+    let log = fixture().inputs.log.source.path.clone();
+    let mut spec = MarketSpec::new(log, ModelSource::Folder("unused".into()));
+    spec.pool_rows = 300;
+    spec.requests = 4_000;
+    spec.seed = 3;
+    spec
+}
+
+fn run(spec: &MarketSpec) -> (Prepared, Outcome) {
+    let context = JobContext::detached();
+    let prepared = prepare(spec, &fixture().inputs, None, &context).unwrap();
+    let options = RunOptions { requests: spec.requests, record: 0 };
+    let run = simulate(&prepared.market, options, &Latest::default(), &context).unwrap();
+    (prepared, Arc::unwrap_or_clone(run.outcome))
+}
+
+fn failure(change: impl Fn(&mut MarketSpec)) -> String {
+    let mut spec = spec();
+    change(&mut spec);
+    let refused: Result<Prepared> = prepare(&spec, &fixture().inputs, None, &JobContext::detached());
+    refused.err().unwrap().to_string()
+}
+
+#[test]
+fn the_logs_own_campaigns_bid_and_clicks_come_from_the_truth() {
+    let (prepared, outcome) = run(&spec());
+    assert_eq!(prepared.campaigns.len(), 12);
+    assert_eq!(prepared.ads.len(), 60);
+    assert!(prepared.clicks_from.contains("true"), "{}", prepared.clicks_from);
+    assert!(prepared.notes.iter().any(|note| note.contains("price per thousand")), "{:?}", prepared.notes);
+    let totals = &outcome.baseline.totals;
+    assert!(totals.impressions > 0);
+    // The interval of the observed rate is about the probability that clicks were drawn with: four times
+    // the standard error of that many Bernoulli draws.
+    let error = (totals.expected_ctr / totals.impressions as f64).sqrt();
+    assert!((totals.ctr.rate - totals.expected_ctr).abs() < 4.0 * error, "{totals:?}");
+}
+
+#[test]
+fn clicks_from_the_model_are_as_predicted() {
+    let mut spec = spec();
+    spec.clicks = ClickSource::Model;
+    let (prepared, outcome) = run(&spec);
+    assert!(prepared.clicks_from.contains("logistic"));
+    let totals = &outcome.baseline.totals;
+    assert!((totals.predicted_ctr - totals.expected_ctr).abs() < 1e-6);
+}
+
+#[test]
+fn removing_a_part_of_the_audience_equals_asking_for_the_rest() {
+    let mut shifted = spec();
+    let without_ios = Shift { segment: "device = 'ios'".into(), factor: 0.0 };
+    shifted.what_if = Some(Scenario { shifts: vec![without_ios], ..Scenario::default() });
+    let (_, outcome) = run(&shifted);
+    assert!(outcome.difference.is_some());
+    let mut asked = spec();
+    asked.audience = "not device = 'ios'".into();
+    let (_, rest) = run(&asked);
+    // Two samples of the same audience: expected click rates agree to a few standard errors of the pool.
+    let what_if = outcome.what_if.unwrap().totals.expected_ctr;
+    assert!((what_if - rest.baseline.totals.expected_ctr).abs() < 0.02, "{what_if} {rest:?}");
+}
+
+#[test]
+fn an_edited_user_is_scored_as_edited_in_the_what_if_only() {
+    let mut edited = spec();
+    edited.audience = "device = 'android'".into();
+    let to_desktop = Edit { column: "device".into(), value: "desktop".into() };
+    edited.what_if = Some(Scenario { edits: vec![to_desktop], ..Scenario::default() });
+    let (_, outcome) = run(&edited);
+    let what_if = outcome.what_if.unwrap();
+    assert_ne!(what_if.totals.expected_ctr, outcome.baseline.totals.expected_ctr);
+    assert_ne!(what_if.totals.predicted_ctr, outcome.baseline.totals.predicted_ctr);
+    let mut plain = spec();
+    plain.audience = "device = 'android'".into();
+    assert_eq!(run(&plain).1.baseline, outcome.baseline, "the baseline knows nothing of the what-if");
+}
+
+#[test]
+fn a_slider_reuses_the_scores_and_another_audience_does_not() {
+    let context = JobContext::detached();
+    let first = prepare(&spec(), &fixture().inputs, None, &context).unwrap();
+    let mut reserve = spec();
+    reserve.baseline.reserve_cpm_micros = 5_000_000;
+    let second = prepare(&reserve, &fixture().inputs, Some(&first.pool), &context).unwrap();
+    assert!(Arc::ptr_eq(&first.pool, &second.pool));
+    let mut other = spec();
+    other.audience = "device = 'ios'".into();
+    let third = prepare(&other, &fixture().inputs, Some(&first.pool), &context).unwrap();
+    assert!(!Arc::ptr_eq(&first.pool, &third.pool));
+}
+
+#[test]
+fn what_does_not_fit_the_log_is_told_with_its_place() {
+    let unknown_ad = failure(|spec| {
+        spec.campaigns = serde_json::from_str(r#"[{"name":"x","ads":["nope"],"bid_micros":1}]"#).unwrap();
+    });
+    assert!(unknown_ad.contains("'nope'"), "{unknown_ad}");
+    let nobody = failure(|spec| spec.audience = "device = 'fax'".into());
+    assert!(nobody.contains("audience"), "{nobody}");
+    let edit = failure(|spec| {
+        let edit = Edit { column: "shoe_size".into(), value: "43".into() };
+        spec.what_if = Some(Scenario { edits: vec![edit], ..Scenario::default() });
+    });
+    assert!(edit.contains("shoe_size") && edit.contains("device"), "{edit}");
+}
+
+#[test]
+fn the_command_line_runs_a_spec_file() {
+    let folder = fixture().folder.path();
+    let path = folder.join("spec.json");
+    let text = r#"{"log": "log.parquet", "model": {"train": {"kind": "logistic", "params": {"epochs": 1}}},
+        "pool_rows": 100, "requests": 500, "seed": 9, "slots": [1.0, 0.5],
+        "what_if": {"auction": {"id": "first_price"}}}"#;
+    std::fs::write(&path, text).unwrap();
+    let answer = command_line(&path).unwrap();
+    for key in ["requests", "totals", "campaigns", "what_if", "difference", "clicks_from", "seed"] {
+        assert!(!answer.json[key].is_null(), "{key} in {}", answer.json);
+    }
+    let difference = &answer.json["difference"]["revenue_per_mille"];
+    // First price charges the bids that second price only ranks by.
+    assert!(difference["low"].as_f64().unwrap() > 0.0, "{difference}");
+    assert!(answer.text.contains("what-if minus baseline"));
+    std::fs::write(&path, "{\"log\": \"log.parquet\"}").unwrap();
+    let refused = command_line(&path).unwrap_err().to_string();
+    assert!(refused.contains("spec.json") && refused.contains("model"), "{refused}");
+}
+
+fn command_line(spec: &Path) -> Result<adloupe::headless::Answer> {
+    let args = headless_simulate::Args { spec: spec.to_owned(), requests: None, seed: None };
+    headless_simulate::run(&args, &Terminal::default())
+}
