@@ -4,7 +4,7 @@
 //! interest joins all other fields in a deep network. A linear part beside it (Cheng et al. 2016) learns plain rates.
 
 use super::deep_fm::{EMBEDDING_START, deep_shape};
-use super::features::{FieldRows, LinearPart, mask, need_features, side_by_side};
+use super::features::{FieldRows, LinearPart, need_features, side_by_side};
 use super::{Inputs, Model, ModelKind, Output};
 use crate::base::params::{ParamSpec, Params};
 use crate::base::{Failure, Result};
@@ -166,8 +166,7 @@ impl Model for Network {
         let pairs = inputs.gathered[2..].chunks_exact(2);
         for ((interest, sequence), pair) in self.interests.iter().zip(&inputs.batch.sequences).zip(pairs) {
             let (history, target) = (&pair[0], &pair[1]);
-            let mask = mask(sequence, history.device())?;
-            let (pooled, weights) = interest.attention.forward(history, target, &mask)?;
+                        let (pooled, weights) = interest.attention.forward(history, target, &sequence.lengths)?;
             parts.push((&pooled * target)?);
             parts.push(pooled);
             attention.push(weights);

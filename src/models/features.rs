@@ -7,7 +7,7 @@ use crate::nn::Computed;
 use crate::nn::linear::Linear;
 use crate::nn::tables::{Lookup, Read};
 use crate::nn::weights::{Builder, Init};
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 
 /// Where a table's fields start, kept by a model to turn ids of fields into rows of the table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,19 +85,6 @@ impl FieldRows {
 /// Positions of the longest sequence in a batch, at least 1.
 pub fn longest(sequence: &SequenceBatch) -> usize {
     sequence.lengths.iter().copied().max().unwrap_or(0).max(1) as usize
-}
-
-/// `[rows, positions]`: 1 on real positions, 0 on padding.
-///
-/// # Errors
-/// The device is out of memory.
-pub fn mask(sequence: &SequenceBatch, device: &Device) -> Computed<Tensor> {
-    let positions = longest(sequence);
-    let mut mask = vec![0.0_f32; sequence.lengths.len() * positions];
-    for (row, length) in sequence.lengths.iter().enumerate() {
-        mask[row * positions..][..*length as usize].fill(1.0);
-    }
-    Tensor::from_vec(mask, (sequence.lengths.len(), positions), device)
 }
 
 /// Puts parts of `[rows, n]` side by side, leaving out those without columns.

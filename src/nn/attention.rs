@@ -1,29 +1,37 @@
 //! Which past behaviours matter for this ad? Target attention (Zhou et al., KDD 2018, arXiv 1706.06978).
 
+mod fused;
+
 use super::Computed;
-use super::linear::Linear;
 use super::normalise::masked_softmax;
 use super::weights::{Builder, Init};
 use crate::base::Result;
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
+use fused::Fused;
 
 /// How scores of positions become weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Weighting {
     /// Weights of a row add up to 1: which behaviour matters most.
     Softmax,
-    /// Each weight on its own in 0..1: how much interest there is at all (as in the paper, unnormalised).
+    /// Each weight on its own in 0..1: how much interest there is at all.
     Sigmoid,
 }
 
-/// Scores each past behaviour against the target by one hidden layer over `[h, t, h - t, h t]`.
+/// Scores each past behaviour `h` against the target `t` by one hidden layer over `[h, t, h t]`.
+///
+/// The paper also feeds `h - t`; before a linear layer that adds nothing that `h` and `t` cannot express.
 #[derive(Debug)]
 pub struct TargetAttention {
-    hidden: Linear,
-    /// `[1, units]`.
+    /// `[units, 3 width]`.
+    hidden: Tensor,
+    /// `[units]`.
+    hidden_bias: Tensor,
+    /// `[units]`.
     output: Tensor,
     /// `[1]`; softmax has none, since it would cancel.
-    bias: Option<Tensor>,
+    output_bias: Option<Tensor>,
+    weighting: Weighting,
 }
 
 impl TargetAttention {
@@ -38,34 +46,61 @@ impl TargetAttention {
         units: usize,
         weighting: Weighting,
     ) -> Result<Self> {
+        let hidden = builder.linear(&format!("{name}.hidden"), 3 * width, units)?;
         let start = Init::Normal((2.0 / (units + 1) as f64).sqrt());
         Ok(Self {
-            hidden: builder.linear(&format!("{name}.hidden"), 4 * width, units)?,
-            output: builder.parameter(&format!("{name}.out.weight"), &[1, units], start)?,
-            bias: match weighting {
+            hidden: hidden.weight,
+            hidden_bias: hidden.bias,
+            output: builder.parameter(&format!("{name}.out.weight"), &[units], start)?,
+            output_bias: match weighting {
                 Weighting::Softmax => None,
                 Weighting::Sigmoid => {
                     Some(builder.parameter(&format!("{name}.out.bias"), &[1], Init::Constant(0.0))?)
                 }
             },
+            weighting,
         })
     }
 
-    /// Pools `history` `[rows, positions, width]` for `target` `[rows, width]`; `mask` `[rows, positions]` is 1 on
-    /// real positions. Returns the pooled `[rows, width]` and the weights `[rows, positions]`, 0 on padding.
+    /// Pools `history` `[rows, positions, width]` for `target` `[rows, width]`; the first `lengths[row]` positions
+    /// are real. Returns the pooled `[rows, width]` and the weights `[rows, positions]`, 0 on padding.
+    ///
+    /// One fused pass over the real positions on the processor, plain operations elsewhere.
     ///
     /// # Errors
     /// Shapes that do not fit.
-    pub fn forward(&self, history: &Tensor, target: &Tensor, mask: &Tensor) -> Computed<(Tensor, Tensor)> {
+    pub fn forward(&self, history: &Tensor, target: &Tensor, lengths: &[u32]) -> Computed<(Tensor, Tensor)> {
+        if !history.device().is_cpu() {
+            return self.plain(history, target, lengths);
+        }
+        let (_, positions, width) = history.dims3()?;
+        let mut parts = vec![self.hidden.flatten_all()?, self.hidden_bias.clone(), self.output.clone()];
+        parts.extend(self.output_bias.clone());
+        let fused = Fused {
+            lengths: lengths.to_vec(),
+            units: self.output.dim(0)?,
+            weighting: self.weighting,
+        };
+        let both = history.contiguous()?.apply_op3(&target.contiguous()?, &Tensor::cat(&parts, 0)?, fused)?;
+        Ok((both.narrow(1, 0, width)?, both.narrow(1, width, positions)?))
+    }
+
+    /// The same by graph operations: for other devices, and the reference of the fused pass.
+    fn plain(&self, history: &Tensor, target: &Tensor, lengths: &[u32]) -> Computed<(Tensor, Tensor)> {
         let (rows, positions, width) = history.dims3()?;
-        let target = target.unsqueeze(1)?.broadcast_as(history.shape())?;
-        let difference = (history - &target)?;
-        let product = (history * &target)?;
-        let pair = Tensor::cat(&[history, &target, &difference, &product], 2)?;
-        let hidden = self.hidden.forward_relu(&pair.reshape((rows * positions, 4 * width))?)?;
-        let scores = hidden.matmul(&self.output.t()?)?.reshape((rows, positions))?;
-        let weights = match &self.bias {
-            None => masked_softmax(&scores, mask)?,
+        let mask = mask(lengths, positions, history.device())?;
+        let product = history.broadcast_mul(&target.unsqueeze(1)?)?;
+        let pair = Tensor::cat(&[history, &product], 2)?.reshape((rows * positions, 2 * width))?;
+        let of_history = self.hidden.narrow(1, 0, width)?;
+        let of_target = self.hidden.narrow(1, width, width)?;
+        let of_product = self.hidden.narrow(1, 2 * width, width)?;
+        let of_pair = Tensor::cat(&[of_history, of_product], 1)?;
+        let per_row = target.matmul(&of_target.t()?)?.broadcast_add(&self.hidden_bias)?.unsqueeze(1)?;
+        let hidden = pair.matmul(&of_pair.t()?)?.reshape((rows, positions, ()))?;
+        let hidden = hidden.broadcast_add(&per_row)?.relu()?;
+        let scores = hidden.broadcast_mul(&self.output)?.sum(2)?;
+        let weights = match &self.output_bias {
+            None => masked_softmax(&scores, &mask)?,
             // The logistic function by tanh: neither it nor its gradient can overflow.
             Some(bias) => {
                 let half = (scores.broadcast_add(bias)? * 0.5)?;
@@ -77,27 +112,36 @@ impl TargetAttention {
     }
 }
 
+/// `[rows, positions]`: 1 on real positions, 0 on padding.
+fn mask(lengths: &[u32], positions: usize, device: &Device) -> Computed<Tensor> {
+    let mut mask = vec![0.0_f32; lengths.len() * positions];
+    for (row, length) in lengths.iter().enumerate() {
+        mask[row * positions..][..*length as usize].fill(1.0);
+    }
+    Tensor::from_vec(mask, (lengths.len(), positions), device)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::nn::check::{agrees_with_differences, normals};
-    use candle_core::Device;
+
+    const LENGTHS: [u32; 3] = [3, 1, 0];
 
     fn attention(weighting: Weighting) -> TargetAttention {
         let mut builder = Builder::new(3, Device::Cpu);
         TargetAttention::new(&mut builder, "attention", 2, 5, weighting).unwrap()
     }
 
-    fn mask() -> Tensor {
-        let rows = [[1.0_f32, 1.0, 1.0], [1.0, 0.0, 0.0], [0.0, 0.0, 0.0]];
-        Tensor::new(&rows, &Device::Cpu).unwrap()
+    fn inputs() -> [Tensor; 2] {
+        [normals(&[3, 3, 2], 1), normals(&[3, 2], 2)]
     }
 
     #[test]
     fn softmax_weights_add_up_to_one_and_an_empty_history_pools_to_zero() {
-        let (pooled, weights) = attention(Weighting::Softmax)
-            .forward(&normals(&[3, 3, 2], 1), &normals(&[3, 2], 2), &mask())
-            .unwrap();
+        let [history, target] = inputs();
+        let attention = attention(Weighting::Softmax);
+        let (pooled, weights) = attention.forward(&history, &target, &LENGTHS).unwrap();
         let weights = weights.to_vec2::<f32>().unwrap();
         assert!((weights[0].iter().sum::<f32>() - 1.0).abs() < 1e-6);
         assert_eq!(weights[1], [1.0, 0.0, 0.0]);
@@ -106,13 +150,41 @@ mod tests {
     }
 
     #[test]
-    fn gradients_agree_with_central_differences() {
+    fn fused_equals_plain() {
+        let [history, target] = inputs();
         for weighting in [Weighting::Softmax, Weighting::Sigmoid] {
             let attention = attention(weighting);
-            agrees_with_differences(&[normals(&[3, 3, 2], 1), normals(&[3, 2], 2)], |t| {
-                let (pooled, _) = attention.forward(&t[0], &t[1], &mask())?;
-                Ok(pooled)
-            });
+            let fused = attention.forward(&history, &target, &LENGTHS).unwrap();
+            let plain = attention.plain(&history, &target, &LENGTHS).unwrap();
+            for (fused, plain) in [(fused.0, plain.0), (fused.1, plain.1)] {
+                let gap = (fused - plain).unwrap().abs().unwrap().max_all().unwrap();
+                assert!(gap.to_scalar::<f32>().unwrap() < 1e-6, "{weighting:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn gradients_by_everything_agree_with_central_differences() {
+        for weighting in [Weighting::Softmax, Weighting::Sigmoid] {
+            let TargetAttention { hidden, hidden_bias, output, output_bias, .. } = attention(weighting);
+            let mut all = inputs().to_vec();
+            // A bias of 1.5 keeps units off the kink of relu, where differences have no meaning.
+            all.extend([hidden, (hidden_bias + 1.5).unwrap(), output]);
+            all.extend(output_bias);
+            for fused in [true, false] {
+                agrees_with_differences(&all, |t| {
+                    let attention = TargetAttention {
+                        hidden: t[2].clone(),
+                        hidden_bias: t[3].clone(),
+                        output: t[4].clone(),
+                        output_bias: t.get(5).cloned(),
+                        weighting,
+                    };
+                    let pass = if fused { TargetAttention::forward } else { TargetAttention::plain };
+                    let (pooled, weights) = pass(&attention, &t[0], &t[1], &LENGTHS)?;
+                    Tensor::cat(&[pooled, weights], 1)
+                });
+            }
         }
     }
 }

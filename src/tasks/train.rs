@@ -1,0 +1,121 @@
+//! How is a model trained, saved and opened beside the window?
+
+use super::Output;
+use crate::base::Result;
+use crate::data::Dataset;
+use crate::jobs::{Job, JobContext, Lane, Latest};
+use crate::train::{TrainSnapshot, TrainSpec, TrainedModel, Trainer};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Trains a model, or goes on where a stop left it.
+pub struct Train {
+    /// From where.
+    pub start: Start,
+    /// Where its curves appear while it runs.
+    pub live: Latest<TrainSnapshot>,
+    /// Revision of the log behind the dataset.
+    pub revision: u64,
+}
+
+/// Where a training begins.
+pub enum Start {
+    /// From nothing.
+    Fresh(Arc<Dataset>, TrainSpec),
+    /// Where it was stopped.
+    Resume(Box<Trainer>),
+    /// At its end: the best weights so far become the model.
+    Finish(Box<Trainer>),
+}
+
+/// How a training ended.
+pub enum Trained {
+    /// With a model, trained on this revision of the log.
+    Model(Arc<TrainedModel>, u64),
+    /// Stopped; it can go on.
+    Stopped(Box<Trainer>, u64),
+}
+
+impl Job for Train {
+    type Output = Output;
+
+    fn name(&self) -> String {
+        match &self.start {
+            Start::Fresh(_, spec) => format!("Train {}", spec.kind),
+            Start::Resume(trainer) => format!("Go on training {}", trainer.spec.kind),
+            Start::Finish(trainer) => format!("Measure {}", trainer.spec.kind),
+        }
+    }
+
+    fn lane(&self) -> Lane {
+        Lane::Gpu
+    }
+
+    fn run(self: Box<Self>, context: &JobContext) -> Result<Output> {
+        let Self { start, live, revision } = *self;
+        let (mut trainer, goes_on) = match start {
+            Start::Fresh(dataset, spec) => (Box::new(Trainer::new(&dataset, &spec)?), true),
+            Start::Resume(trainer) => (trainer, true),
+            Start::Finish(trainer) => (trainer, false),
+        };
+        if goes_on {
+            match trainer.run(&live, context) {
+                // A stop is an answer: what was learnt is handed over.
+                Err(failure) if failure.is_cancelled() => {
+                    return Ok(Output::Trained(Box::new(Trained::Stopped(trainer, revision))));
+                }
+                ended => ended?,
+            }
+        }
+        let model = trainer.finish(context)?;
+        Ok(Output::Trained(Box::new(Trained::Model(Arc::new(model), revision))))
+    }
+}
+
+/// Writes a model into a folder.
+pub struct SaveModel {
+    /// The model.
+    pub model: Arc<TrainedModel>,
+    /// The folder, made if need be.
+    pub folder: PathBuf,
+}
+
+impl Job for SaveModel {
+    type Output = Output;
+
+    fn name(&self) -> String {
+        format!("Save {} in {}", self.model.kind, self.folder.display())
+    }
+
+    fn lane(&self) -> Lane {
+        Lane::Io
+    }
+
+    fn run(self: Box<Self>, _context: &JobContext) -> Result<Output> {
+        self.model.save(&self.folder)?;
+        Ok(Output::ModelSaved(self.folder))
+    }
+}
+
+/// Opens a model from a folder.
+pub struct OpenModel {
+    /// The folder.
+    pub folder: PathBuf,
+}
+
+impl Job for OpenModel {
+    type Output = Output;
+
+    fn name(&self) -> String {
+        format!("Open the model in {}", self.folder.display())
+    }
+
+    fn lane(&self) -> Lane {
+        Lane::Io
+    }
+
+    fn run(self: Box<Self>, _context: &JobContext) -> Result<Output> {
+        let model = TrainedModel::load(&self.folder)?;
+        Ok(Output::ModelOpened(Arc::new(model), self.folder))
+    }
+}
