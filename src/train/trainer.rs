@@ -225,7 +225,9 @@ impl Trainer {
         let (dense, sparse) = self.moments.split_at_mut(self.network.parameters.len());
         let parameters = self.network.parameters.iter_mut();
         for ((parameter, moments), gradient) in parameters.zip(dense).zip(&gradients.dense) {
-            step.dense(&mut parameter.values, moments, gradient);
+            // A penalty on biases would pull the average prediction away from the click rate.
+            let l2 = if parameter.name.ends_with("bias") { 0.0 } else { step.l2 };
+            Step { l2, ..step }.dense(&mut parameter.values, moments, gradient);
             parameter.upload()?;
         }
         let tables = self.network.tables.iter_mut();
