@@ -3,6 +3,11 @@
 pub mod encode;
 pub mod import;
 pub mod segment;
+pub mod train;
+
+use crate::train::TrainedModel;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 /// What a task answers with; the session stores it. Boxed, so that messages stay small.
 pub enum Output {
@@ -12,4 +17,10 @@ pub enum Output {
     Imported(Box<import::Imported>),
     /// Rates by group.
     Segments(Box<segment::SegmentAnswer>),
+    /// A model was opened from a folder.
+    ModelOpened(Arc<TrainedModel>, PathBuf),
+    /// A model was written into a folder.
+    ModelSaved(PathBuf),
+    /// A training ended or was stopped.
+    Trained(Box<train::Trained>),
 }

@@ -2,6 +2,7 @@
 
 pub mod data;
 pub mod segment;
+pub mod train;
 pub mod view;
 
 use super::Session;
@@ -9,6 +10,7 @@ use crate::base::Result;
 use crate::tasks::Output;
 pub use data::DataCommand;
 pub use segment::SegmentCommand;
+pub use train::TrainCommand;
 pub use view::ViewCommand;
 
 /// Anything a panel, a shortcut, the tour or a test can ask for.
@@ -18,6 +20,8 @@ pub enum Command {
     Data(DataCommand),
     /// Groups of rows and audiences.
     Segment(SegmentCommand),
+    /// Training, saving and opening models.
+    Train(TrainCommand),
     /// Panels, theme, notices, jobs.
     View(ViewCommand),
 }
@@ -27,6 +31,7 @@ pub(super) fn apply(session: &mut Session, command: Command) -> Result<()> {
     match command {
         Command::Data(command) => data::apply(session, command),
         Command::Segment(command) => segment::apply(session, command),
+        Command::Train(command) => train::apply(session, command),
         Command::View(command) => view::apply(session, command),
     }
 }
@@ -37,6 +42,9 @@ pub(super) fn absorb(session: &mut Session, output: Output) -> Result<()> {
         Output::Encoded(encoded) => data::encoded(session, *encoded),
         Output::Imported(imported) => data::imported(session, *imported)?,
         Output::Segments(answer) => segment::counted(session, *answer),
+        Output::ModelOpened(model, folder) => train::opened(session, model, folder),
+        Output::ModelSaved(folder) => train::saved(session, folder),
+        Output::Trained(trained) => train::trained(session, *trained),
     }
     Ok(())
 }

@@ -30,6 +30,8 @@ pub enum Purpose {
     Simulate,
     /// Write a model or a report.
     Save,
+    /// Read a model.
+    OpenModel,
 }
 
 /// A job that is queued or runs.

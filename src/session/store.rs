@@ -1,5 +1,6 @@
 //! What have the workers answered? Values by `Arc`, replaced whole, never edited.
 
+use super::commands::train::TrainingState;
 use crate::data::profile::Profile;
 use crate::data::{Dataset, LogFrame};
 use crate::tasks::segment::SegmentAnswer;
@@ -14,6 +15,8 @@ pub struct Store {
     pub dataset: Option<Arc<Dataset>>,
     /// The last question about groups and its answer.
     pub segments: Option<Arc<SegmentAnswer>>,
+    /// Trainings and models.
+    pub training: TrainingState,
 }
 
 impl Store {

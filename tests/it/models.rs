@@ -1,7 +1,5 @@
 //! Does every kind of model learn, repeat, stop, travel, and tell the truth about itself?
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
-
 use adloupe::base::rng::Rng;
 use adloupe::data::dataset::SequenceColumn;
 use adloupe::data::encode::{CategoricalField, NumericField, SequenceField, Side};
