@@ -166,7 +166,7 @@ impl Model for Network {
         let pairs = inputs.gathered[2..].chunks_exact(2);
         for ((interest, sequence), pair) in self.interests.iter().zip(&inputs.batch.sequences).zip(pairs) {
             let (history, target) = (&pair[0], &pair[1]);
-                        let (pooled, weights) = interest.attention.forward(history, target, &sequence.lengths)?;
+            let (pooled, weights) = interest.attention.forward(history, target, &sequence.lengths)?;
             parts.push((&pooled * target)?);
             parts.push(pooled);
             attention.push(weights);

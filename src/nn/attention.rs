@@ -76,11 +76,8 @@ impl TargetAttention {
         let (_, positions, width) = history.dims3()?;
         let mut parts = vec![self.hidden.flatten_all()?, self.hidden_bias.clone(), self.output.clone()];
         parts.extend(self.output_bias.clone());
-        let fused = Fused {
-            lengths: lengths.to_vec(),
-            units: self.output.dim(0)?,
-            weighting: self.weighting,
-        };
+        let fused =
+            Fused { lengths: lengths.to_vec(), units: self.output.dim(0)?, weighting: self.weighting };
         let both = history.contiguous()?.apply_op3(&target.contiguous()?, &Tensor::cat(&parts, 0)?, fused)?;
         Ok((both.narrow(1, 0, width)?, both.narrow(1, width, positions)?))
     }

@@ -73,13 +73,15 @@ pub(super) fn apply(session: &mut Session, command: TrainCommand) -> Result<()> 
         TrainCommand::Resume => go_on(session, Start::Resume),
         TrainCommand::Finish => go_on(session, Start::Finish),
         TrainCommand::Select(place) => {
-            session.store.training.selected = place.min(session.store.training.models.len().saturating_sub(1));
+            session.store.training.selected =
+                place.min(session.store.training.models.len().saturating_sub(1));
             Ok(())
         }
         TrainCommand::Save(folder) => {
             let what = "cannot save a model";
             let model = session.store.training.model().cloned();
-            let model = model.ok_or_else(|| Failure::new(what, "there is none yet").hint("train one first"))?;
+            let model =
+                model.ok_or_else(|| Failure::new(what, "there is none yet").hint("train one first"))?;
             session.jobs.start(Purpose::Save, SaveModel { model, folder })
         }
         TrainCommand::Open(folder) => session.jobs.start(Purpose::OpenModel, OpenModel { folder }),

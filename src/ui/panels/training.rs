@@ -72,7 +72,8 @@ impl TrainingPanel {
                 .selected_text(kind.label())
                 .show_ui(ui, |ui| {
                     for (place, kind) in MODELS.iter().enumerate() {
-                        ui.selectable_value(&mut self.kind, place, kind.label()).on_hover_text(kind.summary());
+                        ui.selectable_value(&mut self.kind, place, kind.label())
+                            .on_hover_text(kind.summary());
                     }
                 })
                 .response
@@ -104,8 +105,12 @@ impl TrainingPanel {
             return;
         }
         let refusal = match &session.store.dataset {
-            None if session.jobs.of(Purpose::Encode).is_some() => Some("The log is being encoded.".to_owned()),
-            None => Some("The open log has no label column, or could not be encoded; see Activity.".to_owned()),
+            None if session.jobs.of(Purpose::Encode).is_some() => {
+                Some("The log is being encoded.".to_owned())
+            }
+            None => {
+                Some("The open log has no label column, or could not be encoded; see Activity.".to_owned())
+            }
             Some(dataset) => kind.check(&dataset.encoder).err().map(|failure| failure.to_string()),
         };
         if let Some(refusal) = refusal {
@@ -121,7 +126,11 @@ impl TrainingPanel {
                 if ui.button("Go on").on_hover_text("Goes on as if it had not been stopped").clicked() {
                     cx.send(Command::Train(TrainCommand::Resume));
                 }
-                if ui.button("Keep as it is").on_hover_text("Makes a model of the best weights so far").clicked() {
+                if ui
+                    .button("Keep as it is")
+                    .on_hover_text("Makes a model of the best weights so far")
+                    .clicked()
+                {
                     cx.send(Command::Train(TrainCommand::Finish));
                 }
             });
@@ -211,7 +220,8 @@ fn curves(ui: &mut egui::Ui, cx: &PanelContext<'_>, live: &TrainSnapshot) {
         .collect();
     let series = |name, points, place| Series { name, points, colour: cx.theme.series(place), dashed: false };
     let loss = charts::Frame { name: "Loss", x: "epochs", y: "log loss (nats)", height: CURVE_HEIGHT };
-    let lines = [series("training", live.history.training.as_slice(), 0), series("validation", &validation, 1)];
+    let lines =
+        [series("training", live.history.training.as_slice(), 0), series("validation", &validation, 1)];
     curve::show(ui, cx.theme, loss, curve::LegendCorner::RightTop, &lines);
     let ranking = charts::Frame { name: "AUC", x: "epochs", y: "AUC (validation)", height: CURVE_HEIGHT };
     curve::show(ui, cx.theme, ranking, curve::LegendCorner::RightBottom, &[series("validation", &auc, 1)]);
@@ -220,7 +230,17 @@ fn curves(ui: &mut egui::Ui, cx: &PanelContext<'_>, live: &TrainSnapshot) {
 /// One row a model; a click selects the one that all views show.
 fn models_table(ui: &mut egui::Ui, models: &[ModelRun], selected: &mut usize) {
     egui::Grid::new("models").striped(true).num_columns(9).spacing([14.0, 4.0]).show(ui, |ui| {
-        for head in ["model", "AUC (95 %)", "log loss", "norm. entropy", "pred./actual", "rows", "seed", "device", "examples/s"] {
+        for head in [
+            "model",
+            "AUC (95 %)",
+            "log loss",
+            "norm. entropy",
+            "pred./actual",
+            "rows",
+            "seed",
+            "device",
+            "examples/s",
+        ] {
             ui.strong(head);
         }
         ui.end_row();
