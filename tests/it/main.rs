@@ -1,8 +1,8 @@
 //! The one integration binary: one link on a small machine. Modules by subject.
 
-mod market;
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
+mod market;
 mod models;
 mod tidy;
 mod training_panel;
