@@ -3,6 +3,7 @@
 //! A new panel is one file and one line in [`all`]; navigation, empty states and screenshot tests follow.
 
 pub mod activity;
+pub mod segments;
 pub mod training;
 
 use super::PanelContext;
@@ -24,5 +25,9 @@ pub trait Panel {
 
 /// All panels in the order of the navigation, which is the order of the work.
 pub fn all() -> Vec<Box<dyn Panel>> {
-    vec![Box::new(training::TrainingPanel::default()), Box::new(activity::ActivityPanel)]
+    vec![
+        Box::new(segments::SegmentsPanel::default()),
+        Box::new(training::TrainingPanel::default()),
+        Box::new(activity::ActivityPanel),
+    ]
 }
