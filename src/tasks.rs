@@ -3,6 +3,7 @@
 pub mod encode;
 pub mod import;
 pub mod segment;
+pub mod simulate;
 pub mod train;
 
 use crate::train::TrainedModel;
@@ -17,6 +18,8 @@ pub enum Output {
     Imported(Box<import::Imported>),
     /// Rates by group.
     Segments(Box<segment::SegmentAnswer>),
+    /// Auctions for an audience.
+    Simulated(std::sync::Arc<simulate::Simulated>),
     /// A model was opened from a folder.
     ModelOpened(Arc<TrainedModel>, PathBuf),
     /// A model was written into a folder.

@@ -1,6 +1,7 @@
 //! What can a person ask for? One enum an area, each with its handler beside it.
 
 pub mod data;
+pub mod market;
 pub mod segment;
 pub mod train;
 pub mod view;
@@ -9,6 +10,7 @@ use super::Session;
 use crate::base::Result;
 use crate::tasks::Output;
 pub use data::DataCommand;
+pub use market::MarketCommand;
 pub use segment::SegmentCommand;
 pub use train::TrainCommand;
 pub use view::ViewCommand;
@@ -18,6 +20,8 @@ pub use view::ViewCommand;
 pub enum Command {
     /// Opening logs, setting roles.
     Data(DataCommand),
+    /// Simulated slots.
+    Market(MarketCommand),
     /// Groups of rows and audiences.
     Segment(SegmentCommand),
     /// Training, saving and opening models.
@@ -30,6 +34,7 @@ pub enum Command {
 pub(super) fn apply(session: &mut Session, command: Command) -> Result<()> {
     match command {
         Command::Data(command) => data::apply(session, command),
+        Command::Market(command) => market::apply(session, command),
         Command::Segment(command) => segment::apply(session, command),
         Command::Train(command) => train::apply(session, command),
         Command::View(command) => view::apply(session, command),
@@ -41,6 +46,7 @@ pub(super) fn absorb(session: &mut Session, output: Output) -> Result<()> {
     match output {
         Output::Encoded(encoded) => data::encoded(session, *encoded),
         Output::Imported(imported) => data::imported(session, *imported)?,
+        Output::Simulated(simulated) => market::absorb(session, simulated),
         Output::Segments(answer) => segment::counted(session, *answer),
         Output::ModelOpened(model, folder) => train::opened(session, model, folder),
         Output::ModelSaved(folder) => train::saved(session, folder),

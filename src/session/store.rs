@@ -1,5 +1,6 @@
 //! What have the workers answered? Values by `Arc`, replaced whole, never edited.
 
+use super::commands::market::MarketState;
 use super::commands::train::TrainingState;
 use crate::data::profile::Profile;
 use crate::data::{Dataset, LogFrame};
@@ -15,6 +16,8 @@ pub struct Store {
     pub dataset: Option<Arc<Dataset>>,
     /// The last question about groups and its answer.
     pub segments: Option<Arc<SegmentAnswer>>,
+    /// Simulated slots.
+    pub market: MarketState,
     /// Trainings and models.
     pub training: TrainingState,
 }
@@ -24,6 +27,7 @@ impl Store {
     pub fn forget_results(&mut self) {
         self.dataset = None;
         self.segments = None;
+        self.market = MarketState::default();
     }
 }
 

@@ -4,6 +4,7 @@
 
 pub mod activity;
 pub mod segments;
+pub mod slots;
 pub mod training;
 
 use super::PanelContext;
@@ -28,6 +29,7 @@ pub fn all() -> Vec<Box<dyn Panel>> {
     vec![
         Box::new(segments::SegmentsPanel::default()),
         Box::new(training::TrainingPanel::default()),
+        Box::new(slots::SlotsPanel::default()),
         Box::new(activity::ActivityPanel),
     ]
 }

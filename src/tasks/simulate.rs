@@ -1,0 +1,96 @@
+//! What would this audience bring? A spec becomes a market and a run, with live partial outcomes.
+
+use super::Output;
+use crate::base::Result;
+use crate::data::{Dataset, Encoder, LogFrame};
+use crate::domain::CreativeLibrary;
+use crate::jobs::{Job, JobContext, Lane, Latest};
+use crate::market::scoring::{self, Inputs, Prepared};
+use crate::market::simulation::{Run, RunOptions, simulate};
+use crate::market::{MarketSpec, Outcome, campaigns};
+use crate::train::TrainedModel;
+use std::fmt;
+use std::sync::Arc;
+
+/// The request.
+pub struct Simulate {
+    /// What to simulate.
+    pub spec: MarketSpec,
+    /// The log.
+    pub log: LogFrame,
+    /// The log as it is encoded at present; encoded again where the model needs another encoder.
+    pub dataset: Option<Arc<Dataset>>,
+    /// Who predicts.
+    pub model: Arc<TrainedModel>,
+    /// Scores and creatives of the run before, used again where they fit.
+    pub known: Option<Arc<Simulated>>,
+    /// Where the outcome so far appears.
+    pub live: Latest<Outcome>,
+}
+
+/// The answer.
+pub struct Simulated {
+    /// What was simulated.
+    pub spec: MarketSpec,
+    /// The market, its campaigns, its ads, its notes.
+    pub prepared: Prepared,
+    /// What the ads look like.
+    pub creatives: Arc<CreativeLibrary>,
+    /// Revision of the log that it all comes from.
+    pub log_revision: u64,
+    /// The outcome and the recorded pages.
+    pub run: Run,
+}
+
+/// Pages kept for the player: at 100 pages a second, more than three minutes.
+const RECORDED_PAGES: u64 = 20_000;
+
+impl Job for Simulate {
+    type Output = Output;
+
+    fn name(&self) -> String {
+        format!("Simulate {} requests", self.spec.requests)
+    }
+
+    fn lane(&self) -> Lane {
+        Lane::Cpu
+    }
+
+    fn run(self: Box<Self>, context: &JobContext) -> Result<Output> {
+        let known = self.known.as_ref();
+        let inputs = self.inputs(context)?;
+        let prepared =
+            scoring::prepare(&self.spec, &inputs, known.map(|known| &known.prepared.pool), context)?;
+        let same_pool = known.filter(|known| Arc::ptr_eq(&known.prepared.pool, &prepared.pool));
+        let creatives = match same_pool {
+            Some(known) => Arc::clone(&known.creatives),
+            None => Arc::new(campaigns::creatives(&inputs.log)?),
+        };
+        let log_revision = inputs.log.revision;
+        context.stage("serving requests");
+        let options =
+            RunOptions { requests: self.spec.requests, record: RECORDED_PAGES.min(self.spec.requests) };
+        let run = simulate(&prepared.market, options, &self.live, context)?;
+        Ok(Output::Simulated(Arc::new(Simulated { spec: self.spec, prepared, creatives, log_revision, run })))
+    }
+}
+
+impl Simulate {
+    fn inputs(&self, context: &JobContext) -> Result<Inputs> {
+        let fitting = self.dataset.as_ref().filter(|dataset| dataset.encoder == self.model.encoder);
+        let dataset = match fitting {
+            Some(dataset) => Arc::clone(dataset),
+            None => {
+                context.stage("encoding the log for this model");
+                Arc::new(Encoder::encode(&self.model.encoder, &self.log, context)?)
+            }
+        };
+        Ok(Inputs { log: Arc::new(self.log.clone()), dataset, model: Arc::clone(&self.model) })
+    }
+}
+
+impl fmt::Debug for Simulated {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Simulated").field("spec", &self.spec).finish_non_exhaustive()
+    }
+}

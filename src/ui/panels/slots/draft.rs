@@ -1,0 +1,171 @@
+//! Which market does the panel ask for? The spec that the controls edit, and whether it changed.
+
+use crate::data::encode::{CategoricalField, Side};
+use crate::domain::Campaign;
+use crate::domain::segment::Segment;
+use crate::market::Scenario;
+use crate::market::spec::{Edit, MarketSpec, ModelSource, Shift};
+use crate::session::Session;
+use crate::session::commands::market::{selected_folder, trained_model};
+use crate::tasks::simulate::Simulated;
+use crate::train::TrainedModel;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What the controls edit.
+#[derive(Debug, Clone)]
+pub struct Draft {
+    /// Everything but the what-if's audience, which is kept below.
+    pub spec: MarketSpec,
+    /// Factor of each part of the audience, by its segment; 1 is as logged.
+    pub mix: BTreeMap<String, f64>,
+    /// Columns that are changed for every user of the audience.
+    pub edits: BTreeMap<String, String>,
+    /// The audience's text while it is being typed.
+    pub audience_text: String,
+    /// The campaigns of the last run, for editing.
+    pub campaigns: Vec<Campaign>,
+    /// The model that the draft is for.
+    model: Arc<TrainedModel>,
+    /// The spec that was last asked for.
+    asked: Option<MarketSpec>,
+}
+
+impl Draft {
+    /// The first draft for the open log. `None` without log or model.
+    pub fn new(session: &Session) -> Option<Self> {
+        let log = session.store.log.as_ref()?;
+        let model = trained_model(session)?;
+        let mut spec = MarketSpec::new(log.frame.source.path.clone(), model_source(session, &model));
+        spec.seed = 1;
+        Some(Self::from_spec(spec, model))
+    }
+
+    /// A draft of a run that was started elsewhere: nothing is asked for until a control moves.
+    pub fn of(session: &Session, simulated: &Simulated) -> Option<Self> {
+        let log = session.store.log.as_ref()?;
+        let mut spec = simulated.spec.clone();
+        spec.log.clone_from(&log.frame.source.path);
+        let mut draft = Self::from_spec(spec, trained_model(session)?);
+        draft.asked = Some(draft.wanted());
+        Some(draft)
+    }
+
+    fn from_spec(mut spec: MarketSpec, model: Arc<TrainedModel>) -> Self {
+        let what_if = spec.what_if.get_or_insert_with(|| spec.baseline.clone());
+        let mix = what_if.shifts.drain(..).map(|shift| (shift.segment, shift.factor)).collect();
+        let edits = what_if.edits.drain(..).map(|edit| (edit.column, edit.value)).collect();
+        let audience_text = spec.audience.clone();
+        Self { spec, mix, edits, audience_text, campaigns: Vec::new(), model, asked: None }
+    }
+
+    /// True while the session still has the log that this draft is for. A newer model is taken over, and the
+    /// market runs again with it.
+    pub fn still_fits(&mut self, session: &Session) -> bool {
+        if let Some(model) = trained_model(session).filter(|model| !Arc::ptr_eq(model, &self.model)) {
+            self.spec.model = model_source(session, &model);
+            self.model = model;
+            self.asked = None;
+        }
+        session.store.log.as_ref().is_some_and(|log| log.frame.source.path == self.spec.log)
+    }
+
+    /// True once a run was asked for.
+    pub fn was_asked(&self) -> bool {
+        self.asked.is_some()
+    }
+
+    /// Asks for the same run again.
+    pub fn ask_again(&mut self) {
+        self.asked = None;
+    }
+
+    /// Takes over what a run found out: the log's campaigns, to be edited.
+    pub fn learn(&mut self, simulated: &Simulated) {
+        self.campaigns.clone_from(&simulated.prepared.campaigns);
+    }
+
+    /// The what-if scenario, to be edited.
+    pub fn what_if(&mut self) -> &mut Scenario {
+        self.spec.what_if.get_or_insert_default()
+    }
+
+    /// The spec to run, if it differs from the one last asked for.
+    pub fn take_change(&mut self) -> Option<MarketSpec> {
+        let wanted = self.wanted();
+        if self.asked.as_ref() == Some(&wanted) {
+            return None;
+        }
+        self.asked = Some(wanted.clone());
+        Some(wanted)
+    }
+
+    fn wanted(&self) -> MarketSpec {
+        let mut spec = self.spec.clone();
+        let shifts = self.mix.iter().filter(|(_, factor)| **factor != 1.0);
+        let what_if = spec.what_if.get_or_insert_default();
+        what_if.shifts =
+            shifts.map(|(segment, factor)| Shift { segment: segment.clone(), factor: *factor }).collect();
+        let edits = self.edits.iter();
+        what_if.edits =
+            edits.map(|(column, value)| Edit { column: column.clone(), value: value.clone() }).collect();
+        spec
+    }
+}
+
+/// Where an exported spec finds the model: its folder, or the same training once more.
+fn model_source(session: &Session, model: &TrainedModel) -> ModelSource {
+    match selected_folder(session) {
+        Some(folder) => ModelSource::Folder(folder),
+        None => ModelSource::Train { kind: model.kind.clone(), params: model.card.params.clone() },
+    }
+}
+
+/// A column whose mix can be shifted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MixColumn {
+    /// Its name.
+    pub name: String,
+    /// Words and segment of each part.
+    pub parts: Vec<(String, String)>,
+    /// True when an edit can set it: a column of the log itself.
+    pub editable: bool,
+}
+
+/// Values offered per column, the most frequent ones.
+const PARTS: usize = 8;
+/// Columns with more values than this (user ids, queries) have no mix that a person could shift.
+const MOST_VALUES: usize = 64;
+
+/// The user and context columns that the model reads.
+pub fn mix_columns(session: &Session) -> Vec<MixColumn> {
+    let Some(dataset) = &session.store.dataset else { return Vec::new() };
+    let encoder = &dataset.encoder;
+    let user = encoder.user_field();
+    let fields = encoder.categorical.iter().enumerate();
+    let shiftable = fields.filter(|(place, field)| {
+        let few = (2..=MOST_VALUES).contains(&field.values.len());
+        field.side != Side::Ad && Some(*place) != user && few
+    });
+    shiftable.filter_map(|(_, field)| mix_column(field)).collect()
+}
+
+fn mix_column(field: &CategoricalField) -> Option<MixColumn> {
+    match field.name.split_once(':') {
+        None => {
+            let values = field.values.iter().take(PARTS);
+            let parts = values
+                .map(|value| (value.clone(), Segment::equals(&field.name, value).to_string()))
+                .collect();
+            Some(MixColumn { name: field.name.clone(), parts, editable: true })
+        }
+        Some((_, "hour")) => Some(MixColumn { name: "hour".to_owned(), parts: day_parts(), editable: false }),
+        Some(_) => None,
+    }
+}
+
+fn day_parts() -> Vec<(String, String)> {
+    [("night 0-5", 0, 6), ("morning 6-11", 6, 12), ("afternoon 12-17", 12, 18), ("evening 18-23", 18, 24)]
+        .map(|(name, from, to)| (name.to_owned(), format!("hour >= {from} and hour < {to}")))
+        .to_vec()
+}

@@ -1,0 +1,163 @@
+//! What does the visitor see? A mock page with the winners' creatives, baseline beside what-if.
+
+use crate::domain::money::units_from_nanos;
+use crate::domain::{Creative, Pricing};
+use crate::market::simulation::{Recording, Shown};
+use crate::tasks::simulate::Simulated;
+use crate::ui::{PanelContext, Theme, widgets};
+use egui::{Frame, Margin, RichText, Stroke, Ui};
+
+/// Draws page `page` of the recorded run in every world.
+pub fn show(ui: &mut Ui, cx: &PanelContext<'_>, simulated: &Simulated, page: u64) {
+    let Some(recording) = &simulated.run.recording else {
+        ui.weak("This run kept no pages to show.");
+        return;
+    };
+    let rows = recording.rows.get(page as usize).copied().unwrap_or_default();
+    let names = ["Baseline", "What-if"];
+    ui.columns(recording.shown.len().max(1), |columns| {
+        for (world, column) in columns.iter_mut().enumerate() {
+            let row = if world == 0 { rows.0 } else { rows.1 };
+            let visit =
+                Visit { world: names[world.min(1)], page, row, shown: of_page(recording, world, page) };
+            draw_page(column, cx, simulated, &visit);
+        }
+    });
+}
+
+/// One page view of one world.
+struct Visit<'a> {
+    world: &'a str,
+    page: u64,
+    /// Pooled row of the visitor.
+    row: u32,
+    shown: &'a [Shown],
+}
+
+/// The ads of one page. They stand in order of the pages.
+fn of_page(recording: &Recording, world: usize, page: u64) -> &[Shown] {
+    let all = recording.shown.get(world).map_or(&[][..], Vec::as_slice);
+    let from = all.partition_point(|shown| u64::from(shown.page) < page);
+    let to = all.partition_point(|shown| u64::from(shown.page) <= page);
+    &all[from..to]
+}
+
+fn draw_page(ui: &mut Ui, cx: &PanelContext<'_>, simulated: &Simulated, visit: &Visit<'_>) {
+    let frame = Frame::new()
+        .fill(cx.theme.panel)
+        .stroke(Stroke::new(1.0, cx.theme.line))
+        .corner_radius(6)
+        .inner_margin(10);
+    frame.show(ui, |ui| {
+        ui.horizontal(|ui| {
+            ui.label(RichText::new(visit.world).strong().color(cx.theme.text));
+            ui.weak(format!("page {}", widgets::grouped((visit.page + 1) as f64)));
+        });
+        ui.label(RichText::new(visitor(cx, simulated, visit.row)).small().color(cx.theme.weak_text));
+        skeleton(ui, cx.theme, 3);
+        for slot in 0..simulated.spec.slots.len() {
+            match visit.shown.iter().find(|shown| usize::from(shown.slot) == slot) {
+                Some(shown) => filled_slot(ui, cx.theme, simulated, visit, shown),
+                None => empty_slot(ui, cx.theme, visit),
+            }
+            skeleton(ui, cx.theme, 1);
+        }
+    });
+}
+
+/// The visitor in words: the values of the user's and the moment's columns.
+fn visitor(cx: &PanelContext<'_>, simulated: &Simulated, pooled: u32) -> String {
+    let row = simulated.prepared.pool.rows.get(pooled as usize).copied();
+    let (Some(dataset), Some(row)) = (&cx.session.store.dataset, row) else {
+        return String::new();
+    };
+    let fields = dataset.encoder.categorical.iter().zip(&dataset.categorical);
+    let of_visitor = fields.filter(|(field, _)| field.side != crate::data::encode::Side::Ad);
+    let words: Vec<String> = of_visitor
+        .filter_map(|(field, ids)| ids.get(row as usize).map(|id| (field, field.name_of(*id))))
+        .map(|(field, value)| match field.name.split_once(':') {
+            Some((_, derived)) => format!("{derived} {value}"),
+            None => value,
+        })
+        .collect();
+    words.join(" · ")
+}
+
+/// Grey bars where the page's own text would be.
+fn skeleton(ui: &mut Ui, theme: &Theme, lines: usize) {
+    for line in 0..lines {
+        let share = if line + 1 == lines { 0.6 } else { 1.0 };
+        let size = egui::vec2(ui.available_width() * share, 7.0);
+        let (rect, _) = ui.allocate_exact_size(size, egui::Sense::hover());
+        ui.painter().rect_filled(rect, 3.0, theme.raised);
+    }
+}
+
+fn empty_slot(ui: &mut Ui, theme: &Theme, visit: &Visit<'_>) {
+    slot_frame(theme, theme.line).show(ui, |ui| {
+        ui.set_min_width(ui.available_width());
+        ui.set_min_height(96.0);
+        ui.label(RichText::new("Empty slot").color(theme.weak_text));
+        ui.weak(format!(
+            "In the {} nobody reached the reserve, or no campaign could pay.",
+            visit.world.to_lowercase()
+        ));
+    });
+}
+
+fn filled_slot(ui: &mut Ui, theme: &Theme, simulated: &Simulated, visit: &Visit<'_>, shown: &Shown) {
+    let unknown = Creative::default();
+    let prepared = &simulated.prepared;
+    let ad = prepared.ads.get(shown.ad as usize).map_or("", String::as_str);
+    let creative = simulated.creatives.get(ad).unwrap_or(&unknown);
+    let campaign = prepared.campaigns.get(shown.bidder as usize);
+    let border = if shown.clicked { theme.good } else { theme.accent };
+    let card = slot_frame(theme, border).show(ui, |ui| {
+        ui.set_min_width(ui.available_width());
+        ui.set_min_height(96.0);
+        ui.horizontal_wrapped(|ui| {
+            ui.label(RichText::new("Ad").small().color(theme.on_accent).background_color(theme.accent));
+            ui.label(RichText::new(first_known(&[&creative.advertiser, &creative.campaign])).strong());
+            ui.label(RichText::new(&creative.category).small().color(theme.weak_text));
+            if shown.clicked {
+                ui.label(RichText::new("clicked").strong().color(theme.good));
+            }
+        });
+        ui.label(RichText::new(first_known(&[&creative.text, ad])).size(17.0).color(theme.text));
+        let pricing = campaign.map(|campaign| campaign.pricing).unwrap_or_default();
+        ui.label(
+            RichText::new(format!(
+                "{} · predicted CTR {:.2} %, drawn with {:.2} %",
+                price_text(pricing, shown),
+                100.0 * shown.predicted,
+                100.0 * shown.p_click,
+            ))
+            .small()
+            .color(theme.weak_text),
+        );
+    });
+    let summary =
+        format!("{} slot {}: {} {}", visit.world, shown.slot + 1, creative.advertiser, creative.text);
+    card.response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Figure, true, &summary));
+}
+
+fn slot_frame(theme: &Theme, border: egui::Color32) -> Frame {
+    Frame::new()
+        .fill(theme.background)
+        .stroke(Stroke::new(1.5, border))
+        .corner_radius(4)
+        .inner_margin(8)
+        .outer_margin(Margin::symmetric(0, 4))
+}
+
+fn price_text(pricing: Pricing, shown: &Shown) -> String {
+    let units = units_from_nanos(shown.price_nanos);
+    match pricing {
+        Pricing::Cpm => format!("pays {:.2} CPM", 1_000.0 * units),
+        Pricing::Cpc => format!("pays {units:.2} a click"),
+    }
+}
+
+fn first_known<'a>(texts: &[&'a str]) -> &'a str {
+    texts.iter().find(|text| !text.is_empty()).copied().unwrap_or("unnamed")
+}

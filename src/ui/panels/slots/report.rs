@@ -1,0 +1,168 @@
+//! What came of it so far? Totals side by side, the difference with its interval, campaigns, spend.
+
+use crate::market::Outcome;
+use crate::market::outcome::{CampaignOutcome, Totals, WorldOutcome};
+use crate::metrics::Estimate;
+use crate::tasks::simulate::Simulated;
+use crate::ui::charts::{self, curve};
+use crate::ui::{Theme, widgets};
+use egui::{Grid, RichText, Ui};
+
+/// Both worlds' totals and what-if minus baseline.
+pub fn totals(ui: &mut Ui, theme: &Theme, outcome: &Outcome) {
+    ui.strong(format!("After {} requests", widgets::grouped(outcome.requests as f64)));
+    Grid::new("totals").num_columns(4).striped(true).spacing([14.0, 4.0]).show(ui, |ui| {
+        for head in ["", "baseline", "what-if", "difference (95 %)"] {
+            ui.weak(head);
+        }
+        ui.end_row();
+        let difference = outcome.difference.as_ref();
+        let row = |ui: &mut Ui,
+                   name: &str,
+                   text: &dyn Fn(&Totals) -> String,
+                   estimate: Option<String>,
+                   excludes: bool| {
+            ui.label(name);
+            ui.label(text(&outcome.baseline.totals));
+            ui.label(outcome.what_if.as_ref().map_or_else(String::new, |world| text(&world.totals)));
+            let colour = if excludes { theme.accent } else { theme.weak_text };
+            ui.label(RichText::new(estimate.unwrap_or_default()).color(colour));
+            ui.end_row();
+        };
+        let told = |estimate: Option<Estimate>, scale: f64, unit: &str| {
+            let text = estimate.map(|estimate| interval_text(&estimate, scale, unit));
+            (text, estimate.is_some_and(|estimate| estimate.excludes(0.0)))
+        };
+        let (text, sure) = told(difference.map(|d| d.impressions_per_mille), 0.1, " pt");
+        row(ui, "fill", &|t| format!("{:.1} %", 100.0 * t.fill.rate), text, sure);
+        row(ui, "impressions", &|t| widgets::grouped(t.impressions as f64), None, false);
+        let (text, sure) = told(difference.map(|d| d.clicks_per_mille), 1.0, " per 1000 requests");
+        row(ui, "clicks", &|t| widgets::grouped(t.clicks as f64), text, sure);
+        let (text, sure) = told(difference.and_then(|d| d.ctr), 100.0, " pt");
+        row(ui, "CTR", &|t| widgets::percent_with_interval(&t.ctr), text, sure);
+        row(ui, "CTR predicted", &|t| format!("{:.2} %", 100.0 * t.predicted_ctr), None, false);
+        row(ui, "CTR drawn with", &|t| format!("{:.2} %", 100.0 * t.expected_ctr), None, false);
+        let (text, sure) = told(difference.map(|d| d.revenue_per_mille), 1.0, " per 1000 requests");
+        row(ui, "revenue = spend", &|t| format!("{:.2}", t.revenue), text, sure);
+        row(ui, "average CPM", &|t| format!("{:.2}", t.average_price_cpm), None, false);
+    });
+    if difference_is_approximate(outcome) {
+        ui.weak("A budget ran out: requests then depend on each other and the intervals are approximate.");
+    }
+}
+
+fn difference_is_approximate(outcome: &Outcome) -> bool {
+    outcome.difference.is_some_and(|difference| difference.approximate)
+}
+
+/// `+0.31 pt (+0.12 to +0.50)`.
+fn interval_text(estimate: &Estimate, scale: f64, unit: &str) -> String {
+    if !(estimate.low.is_finite() && estimate.high.is_finite()) {
+        return "too few requests".to_owned();
+    }
+    let (value, low, high) = (scale * estimate.value, scale * estimate.low, scale * estimate.high);
+    format!("{value:+.2}{unit} ({low:+.2} to {high:+.2})")
+}
+
+/// Every campaign of one world; the person chooses which.
+pub fn campaigns(ui: &mut Ui, theme: &Theme, outcome: &Outcome, world: &mut usize) {
+    ui.add_space(8.0);
+    ui.horizontal(|ui| {
+        ui.strong("Campaigns");
+        for (index, name) in ["Baseline campaigns", "What-if campaigns"].into_iter().enumerate() {
+            if index == 0 || outcome.what_if.is_some() {
+                ui.selectable_value(world, index, name);
+            }
+        }
+    });
+    let shown: &WorldOutcome = match &outcome.what_if {
+        Some(what_if) if *world == 1 => what_if,
+        _ => &outcome.baseline,
+    };
+    egui::ScrollArea::horizontal().id_salt("campaign table").show(ui, |ui| {
+        Grid::new("campaigns").num_columns(8).striped(true).spacing([14.0, 4.0]).show(ui, |ui| {
+            for head in
+                ["campaign", "impressions", "clicks", "CTR", "spend", "of budget", "price", "pages won"]
+            {
+                ui.weak(head);
+            }
+            ui.weak("pages lost: outbid / reserve / budget / targeting");
+            ui.end_row();
+            for campaign in &shown.campaigns {
+                campaign_row(ui, theme, campaign);
+            }
+        });
+    });
+}
+
+fn campaign_row(ui: &mut Ui, theme: &Theme, campaign: &CampaignOutcome) {
+    ui.label(&campaign.name);
+    ui.label(widgets::grouped(campaign.impressions as f64));
+    ui.label(widgets::grouped(campaign.clicks as f64));
+    ui.label(widgets::percent_with_interval(&campaign.ctr));
+    ui.label(format!("{:.2}", campaign.spend));
+    match campaign.budget {
+        Some(budget) if budget > 0.0 => {
+            let share = campaign.spend / budget;
+            let colour = if campaign.exhausted_at.is_some() { theme.warn } else { theme.text };
+            ui.label(RichText::new(format!("{:.0} %", 100.0 * share)).color(colour));
+        }
+        Some(_) => {
+            ui.label("no budget");
+        }
+        None => {
+            ui.weak("no limit");
+        }
+    }
+    let price = campaign.average_price.map(|price| format!("{price:.2} {}", campaign.pricing.label()));
+    ui.label(price.unwrap_or_else(|| "n/a".to_owned()));
+    let won = if campaign.win_rate.is_known() {
+        format!("{:.1} %", 100.0 * campaign.win_rate.rate)
+    } else {
+        "n/a".to_owned()
+    };
+    ui.label(won);
+    let lost = campaign.lost;
+    ui.weak(format!(
+        "{} / {} / {} / {}",
+        widgets::grouped(lost.outbid as f64),
+        widgets::grouped(lost.below_reserve as f64),
+        widgets::grouped(lost.no_budget as f64),
+        widgets::grouped(lost.not_targeted as f64)
+    ));
+    ui.end_row();
+}
+
+/// Spend of both worlds up to the page in view.
+pub fn spend_curve(ui: &mut Ui, theme: &Theme, simulated: &Simulated, page: u64) {
+    let Some(recording) = &simulated.run.recording else { return };
+    let reached = recording.checkpoints.iter().take_while(|outcome| outcome.requests <= page + 1);
+    let mut lines = [vec![[0.0, 0.0]], vec![[0.0, 0.0]]];
+    for outcome in reached {
+        let requests = outcome.requests as f64;
+        lines[0].push([requests, outcome.baseline.totals.spend]);
+        if let Some(what_if) = &outcome.what_if {
+            lines[1].push([requests, what_if.totals.spend]);
+        }
+    }
+    let series = [
+        charts::Series { name: "baseline", points: &lines[0], colour: theme.series(0), dashed: false },
+        charts::Series { name: "what-if", points: &lines[1], colour: theme.series(1), dashed: false },
+    ];
+    let frame =
+        charts::Frame { name: "Spend so far", x: "requests", y: "spend (currency units)", height: 170.0 };
+    curve::show(ui, theme, frame, egui_plot::Corner::LeftTop, &series);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interval_says_its_unit_and_its_sign() {
+        let estimate = Estimate { value: 0.0031, low: -0.0012, high: 0.0074 };
+        assert_eq!(interval_text(&estimate, 100.0, " pt"), "+0.31 pt (-0.12 to +0.74)");
+        let unknown = Estimate::normal(0.0, f64::INFINITY);
+        assert_eq!(interval_text(&unknown, 1.0, ""), "too few requests");
+    }
+}
