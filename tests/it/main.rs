@@ -4,5 +4,6 @@
 
 mod market;
 mod models;
+mod slots_panel;
 mod tidy;
 mod training_panel;

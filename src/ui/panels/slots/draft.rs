@@ -55,8 +55,8 @@ impl Draft {
         let what_if = spec.what_if.get_or_insert_with(|| spec.baseline.clone());
         let mix = what_if.shifts.drain(..).map(|shift| (shift.segment, shift.factor)).collect();
         let edits = what_if.edits.drain(..).map(|edit| (edit.column, edit.value)).collect();
-        let audience_text = spec.audience.clone();
-        Self { spec, mix, edits, audience_text, campaigns: Vec::new(), model, asked: None }
+        let (audience_text, campaigns) = (spec.audience.clone(), spec.campaigns.clone());
+        Self { spec, mix, edits, audience_text, campaigns, model, asked: None }
     }
 
     /// True while the session still has the log that this draft is for. A newer model is taken over, and the
@@ -82,7 +82,10 @@ impl Draft {
 
     /// Takes over what a run found out: the log's campaigns, to be edited.
     pub fn learn(&mut self, simulated: &Simulated) {
-        self.campaigns.clone_from(&simulated.prepared.campaigns);
+        // Campaigns that a person edits are ahead of any run.
+        if self.spec.campaigns.is_empty() {
+            self.campaigns.clone_from(&simulated.prepared.campaigns);
+        }
     }
 
     /// The what-if scenario, to be edited.

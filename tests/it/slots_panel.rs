@@ -1,0 +1,155 @@
+//! Does the Slots panel show what it should: empty, without a model, ready, run, changed, failed, exported?
+
+use adloupe::data::sample;
+use adloupe::jobs::JobContext;
+use adloupe::market::MarketSpec;
+use adloupe::session::commands::{DataCommand, MarketCommand, TrainCommand};
+use adloupe::session::{Command, Session, Workspace};
+use adloupe::train::TrainSpec;
+use adloupe::ui::panels::Panel;
+use adloupe::ui::panels::slots::SlotsPanel;
+use adloupe::ui::{PanelContext, Theme};
+use egui_kittest::Harness;
+use egui_kittest::kittest::Queryable;
+use std::time::{Duration, Instant};
+
+const LIMIT: Duration = Duration::from_secs(60);
+
+type Parts = (Session, SlotsPanel);
+
+/// The panel alone over a session; commands that it sends are applied after the frame, as the app does.
+fn harness<'a>(session: Session, dark: bool) -> Harness<'a, Parts> {
+    let theme = Theme::load(dark).unwrap();
+    Harness::builder().with_size(egui::vec2(1400.0, 1000.0)).build_ui_state(
+        move |ui, (session, panel): &mut Parts| {
+            let (mut commands, mut questions) = (Vec::new(), Vec::new());
+            panel.ui(ui, &mut PanelContext::new(session, &theme, &mut commands, &mut questions));
+            for command in commands {
+                session.apply(command);
+            }
+        },
+        (session, SlotsPanel::default()),
+    )
+}
+
+/// A session with a small sample log open and encoded.
+fn opened(folder: &tempfile::TempDir) -> Session {
+    let log = folder.path().join("sample.parquet");
+    sample::generate(3000, 5, &log, &JobContext::detached()).unwrap();
+    let mut session = Session::new(Workspace::default(), || {}).unwrap();
+    session.apply(Command::Data(DataCommand::Open(log)));
+    assert!(session.settle(LIMIT) && session.store.dataset.is_some(), "{:?}", session.notices.all());
+    session
+}
+
+/// The same with a model.
+fn trained(folder: &tempfile::TempDir) -> Session {
+    let mut session = opened(folder);
+    let mut spec = TrainSpec::new("logistic").unwrap();
+    spec.set("device", "cpu").unwrap();
+    spec.set("epochs", "1").unwrap();
+    session.apply(Command::Train(TrainCommand::Start(spec)));
+    assert!(session.settle(LIMIT) && session.store.training.model().is_some(), "{:?}", session.notices.all());
+    session
+}
+
+/// Steps the window until the background is quiet.
+fn settle(harness: &mut Harness<'_, Parts>) {
+    let begun = Instant::now();
+    harness.step();
+    while harness.state().0.jobs.any_running() {
+        assert!(begun.elapsed() < LIMIT, "the market takes too long");
+        std::thread::sleep(Duration::from_millis(5));
+        harness.state_mut().0.absorb();
+        harness.step();
+    }
+    harness.step();
+}
+
+#[test]
+fn without_a_log_or_a_model_it_says_why() {
+    for dark in [true, false] {
+        let session = Session::new(Workspace::default(), || {}).unwrap();
+        let harness = harness(session, dark);
+        harness.get_by_label_contains("No log is open");
+        harness.get_by_label("Open a log");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut window = harness(opened(&folder), true);
+    window.get_by_label_contains("No model is trained");
+    window.get_by_label("Train a model").click();
+    window.step();
+    assert_eq!(window.state().0.workspace.panel, "training");
+}
+
+#[test]
+fn one_button_runs_the_market_and_the_page_fills() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut window = harness(trained(&folder), true);
+    window.get_by_label("Run the market").click();
+    window.step();
+    settle(&mut window);
+    let result = window.state().0.store.market.result.clone().unwrap();
+    assert!(result.run.outcome.baseline.totals.impressions > 0);
+    window.get_by_label_contains("true click probability of the sample data");
+    window.get_by_label_contains("Baseline slot 1:");
+    window.get_by_label_contains("What-if slot 1:");
+    window.get_by_label_contains("Spend so far");
+    window.get_by_label("Pause");
+    window.get_by_label("End").click();
+    window.step();
+    window.step();
+    window.get_by_label("Play");
+    window.get_by_label_contains("After 20\u{2009}000 requests");
+}
+
+#[test]
+fn a_what_if_runs_again_on_the_same_scores() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut window = harness(trained(&folder), false);
+    window.get_by_label("Run the market").click();
+    window.step();
+    settle(&mut window);
+    let first = window.state().0.store.market.result.clone().unwrap();
+    let mut spec: MarketSpec = first.spec.clone();
+    spec.what_if.get_or_insert_default().reserve_cpm_micros = 30_000_000;
+    window.state_mut().0.apply(Command::Market(MarketCommand::Simulate(Box::new(spec))));
+    settle(&mut window);
+    let second = window.state().0.store.market.result.clone().unwrap();
+    assert!(std::sync::Arc::ptr_eq(&first.prepared.pool, &second.prepared.pool));
+    let difference = second.run.outcome.difference.unwrap();
+    assert!(difference.impressions_per_mille.value < 0.0, "a reserve of 30 leaves slots empty");
+    assert_eq!(first.run.outcome.baseline, second.run.outcome.baseline);
+}
+
+#[test]
+fn a_run_that_fails_says_so_and_can_be_tried_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut session = trained(&folder);
+    let log = session.store.log.as_ref().unwrap().frame.source.path.clone();
+    let mut spec = MarketSpec::new(log, adloupe::market::spec::ModelSource::Folder("unused".into()));
+    spec.audience = "device = 'fax'".to_owned();
+    session.apply(Command::Market(MarketCommand::Simulate(Box::new(spec))));
+    assert!(session.settle(LIMIT));
+    assert!(session.notices.all().iter().any(|notice| notice.text.contains("nobody")));
+    let window = harness(session, true);
+    window.get_by_label("Run the market");
+}
+
+#[test]
+fn an_exported_spec_runs_on_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut session = trained(&folder);
+    let path = folder.path().join("simulation.json");
+    session.apply(Command::Market(MarketCommand::Export(path.clone())));
+    assert!(!path.exists(), "nothing was simulated yet");
+    let mut window = harness(session, true);
+    window.get_by_label("Run the market").click();
+    window.step();
+    settle(&mut window);
+    window.state_mut().0.apply(Command::Market(MarketCommand::Export(path.clone())));
+    let text = std::fs::read_to_string(&path).unwrap();
+    let spec: MarketSpec = serde_json::from_str(&text).unwrap();
+    assert_eq!(spec.validate(), Ok(()));
+    assert_eq!(spec.campaigns.len(), 12);
+}
