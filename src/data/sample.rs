@@ -331,4 +331,27 @@ mod tests {
         assert!(failure.hint.contains(".parquet"));
         assert!(generate(3, 1, Path::new("x.csv"), &JobContext::detached()).is_err());
     }
+
+    #[test]
+    fn the_shipped_log_is_what_its_readme_says() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("sample_data/log.parquet");
+        let options = crate::data::importers::ImportOptions::default();
+        let log = crate::data::importers::open(&path, &options, &JobContext::detached()).unwrap();
+        let world = World::for_log(&log).unwrap();
+        assert_eq!(world.card, WorldCard { version: WORLD_VERSION, seed: 28, rows: 100_000 });
+        let roles: Vec<_> = log.schema.columns.iter().map(|c| (c.name.as_str(), c.role)).collect();
+        let readme = include_str!("../../sample_data/README.md");
+        for (name, role) in roles {
+            let line = readme.lines().find(|line| line.starts_with(&format!("| `{name}` |"))).unwrap();
+            assert_eq!(line.split('|').nth(3).map(str::trim), Some(role.id()), "{name}");
+        }
+        // The generator of today still draws this log: one ad's truth in every thousandth row.
+        let truth = cells::numbers(&log, "true_ctr").unwrap();
+        let ads = cells::coded(&log, "ad_id").unwrap();
+        for row in (0..100_000u32).step_by(1_000) {
+            let own = ads.values[ads.codes[row as usize] as usize].clone();
+            let p = world.p_click(&log, &[row], &[own]).unwrap();
+            assert!((f64::from(p[0]) - truth[row as usize]).abs() < 1e-6, "row {row}");
+        }
+    }
 }

@@ -14,7 +14,7 @@ pub struct Args {
     #[arg(long, default_value_t = 100_000)]
     rows: usize,
     /// The same seed and number of rows give the same files.
-    #[arg(long, default_value_t = 7)]
+    #[arg(long, default_value_t = 28)]
     seed: u64,
     /// Where to; .parquet, .csv or .jsonl. Creatives, users and the seed are written beside it.
     #[arg(long)]

@@ -16,6 +16,6 @@ pub fn sample_log_path() -> Result<PathBuf> {
         .chain(std::iter::once(PathBuf::from(env!("CARGO_MANIFEST_DIR"))));
     places.map(|place| place.join(&relative)).find(|path| path.is_file()).ok_or_else(|| {
         Failure::new("cannot open the sample", "sample_data/log.parquet is not beside the program")
-            .hint("adloupe generate --rows 100000 --seed 7 --out sample_data/log.parquet")
+            .hint("adloupe generate --rows 100000 --seed 28 --out sample_data/log.parquet")
     })
 }
