@@ -7,7 +7,9 @@ pub mod attention;
 pub mod evaluation;
 pub mod pca;
 pub mod projection;
+pub mod subject;
 
 pub use attention::{AverageAttention, Explanation};
 pub use evaluation::{Evaluation, evaluate};
 pub use projection::{Projection, project};
+pub use subject::Subject;

@@ -1,7 +1,10 @@
 //! What runs in the background? One operation a file, from a request to an [`Output`].
 
 pub mod encode;
+pub mod evaluate;
+pub mod explain;
 pub mod import;
+pub mod project;
 pub mod segment;
 pub mod simulate;
 pub mod train;
@@ -12,8 +15,14 @@ use std::sync::Arc;
 
 /// What a task answers with; the session stores it. Boxed, so that messages stay small.
 pub enum Output {
+    /// Attention over many rows.
+    Averaged(Box<explain::Averaged>),
     /// The arrays of a log.
     Encoded(Box<encode::Encoded>),
+    /// Numbers and curves of a model.
+    Evaluated(Box<evaluate::Evaluated>),
+    /// Attention behind one prediction.
+    Explained(Box<explain::Explained>),
     /// A log was read, or its roles were changed.
     Imported(Box<import::Imported>),
     /// Rates by group.
@@ -26,4 +35,6 @@ pub enum Output {
     ModelSaved(PathBuf),
     /// A training ended or was stopped.
     Trained(Box<train::Trained>),
+    /// Points of an embedding table.
+    Projected(Box<project::Projected>),
 }

@@ -1,6 +1,7 @@
 //! What can a person ask for? One enum an area, each with its handler beside it.
 
 pub mod data;
+pub mod inspect;
 pub mod market;
 pub mod segment;
 pub mod train;
@@ -10,6 +11,7 @@ use super::Session;
 use crate::base::Result;
 use crate::tasks::Output;
 pub use data::DataCommand;
+pub use inspect::InspectCommand;
 pub use market::MarketCommand;
 pub use segment::SegmentCommand;
 pub use train::TrainCommand;
@@ -26,6 +28,8 @@ pub enum Command {
     Segment(SegmentCommand),
     /// Training, saving and opening models.
     Train(TrainCommand),
+    /// Looking into the model in view.
+    Inspect(InspectCommand),
     /// Panels, theme, notices, jobs.
     View(ViewCommand),
 }
@@ -37,6 +41,7 @@ pub(super) fn apply(session: &mut Session, command: Command) -> Result<()> {
         Command::Market(command) => market::apply(session, command),
         Command::Segment(command) => segment::apply(session, command),
         Command::Train(command) => train::apply(session, command),
+        Command::Inspect(command) => inspect::apply(session, command),
         Command::View(command) => view::apply(session, command),
     }
 }
@@ -44,13 +49,17 @@ pub(super) fn apply(session: &mut Session, command: Command) -> Result<()> {
 /// Stores a worker's answer.
 pub(super) fn absorb(session: &mut Session, output: Output) -> Result<()> {
     match output {
+        Output::Averaged(averaged) => inspect::averaged(session, *averaged),
         Output::Encoded(encoded) => data::encoded(session, *encoded),
+        Output::Evaluated(evaluated) => inspect::evaluated(session, *evaluated),
+        Output::Explained(explained) => inspect::explained(session, *explained),
         Output::Imported(imported) => data::imported(session, *imported)?,
         Output::Simulated(simulated) => market::absorb(session, simulated),
         Output::Segments(answer) => segment::counted(session, *answer),
         Output::ModelOpened(model, folder) => train::opened(session, model, folder),
         Output::ModelSaved(folder) => train::saved(session, folder),
         Output::Trained(trained) => train::trained(session, *trained),
+        Output::Projected(projected) => inspect::projected(session, *projected),
     }
     Ok(())
 }

@@ -24,8 +24,10 @@ pub enum Purpose {
     Evaluate,
     /// Points of an embedding table.
     Project,
-    /// Attention of a model.
+    /// Attention behind one prediction.
     Explain,
+    /// Attention over many rows.
+    Average,
     /// Auctions for an audience.
     Simulate,
     /// Write a model or a report.

@@ -1,5 +1,6 @@
 //! What have the workers answered? Values by `Arc`, replaced whole, never edited.
 
+use super::commands::inspect::InspectState;
 use super::commands::market::MarketState;
 use super::commands::train::TrainingState;
 use crate::data::profile::Profile;
@@ -20,6 +21,8 @@ pub struct Store {
     pub market: MarketState,
     /// Trainings and models.
     pub training: TrainingState,
+    /// What was found out about models.
+    pub inspect: InspectState,
 }
 
 impl Store {
@@ -28,6 +31,7 @@ impl Store {
         self.dataset = None;
         self.segments = None;
         self.market = MarketState::default();
+        self.inspect = InspectState::default();
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::dialogs::{DialogRequest, Dialogs};
 use super::panels::{self, Panel};
-use super::{PanelContext, Theme, fonts, shell};
+use super::{PanelContext, Theme, fonts, gpu_view, shell};
 use crate::base::{Failure, Result};
 use crate::session::{Command, Session, Workspace};
 use std::path::PathBuf;
@@ -33,6 +33,9 @@ impl AdloupeApp {
         let theme = Theme::load(session.workspace.dark)?;
         fonts::install(&context.egui_ctx);
         theme.apply(&context.egui_ctx);
+        if let Some(state) = &context.wgpu_render_state {
+            gpu_view::install(state, &context.egui_ctx);
+        }
         let adapter = context.wgpu_render_state.as_ref().map_or_else(
             || "no graphics adapter".to_owned(),
             |state| {

@@ -3,6 +3,9 @@
 //! A new panel is one file and one line in [`all`]; navigation, empty states and screenshot tests follow.
 
 pub mod activity;
+pub mod attention;
+pub mod curves;
+pub mod embeddings;
 pub mod segments;
 pub mod slots;
 pub mod training;
@@ -29,6 +32,9 @@ pub fn all() -> Vec<Box<dyn Panel>> {
     vec![
         Box::new(segments::SegmentsPanel::default()),
         Box::new(training::TrainingPanel::default()),
+        Box::new(curves::CurvesPanel),
+        Box::new(embeddings::EmbeddingsPanel::default()),
+        Box::new(attention::AttentionPanel::default()),
         Box::new(slots::SlotsPanel::default()),
         Box::new(activity::ActivityPanel),
     ]

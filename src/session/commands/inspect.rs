@@ -1,0 +1,92 @@
+//! How good is the model, what did it learn, and why this prediction?
+
+use crate::base::{Failure, Result};
+use crate::data::Split;
+use crate::domain::Segment;
+use crate::insight::Subject;
+use crate::session::{Purpose, Session};
+use crate::tasks::evaluate::{Evaluate, Evaluated};
+use crate::tasks::explain::{Average, Averaged, Explain, Explained};
+use crate::tasks::project::{Project, Projected};
+use crate::train::TrainedModel;
+use std::sync::Arc;
+
+/// Looking into the model in view.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum InspectCommand {
+    /// Numbers and curves on one part of the log.
+    Evaluate(Split),
+    /// Points of the embeddings of a field.
+    Project(String),
+    /// Attention for one row, with its own ad or another one by name.
+    Explain(u32, Option<String>),
+    /// Attention averaged over a segment (its text form); over all test rows when empty.
+    Average(String),
+}
+
+/// What was found out about models. Each answer names the model that it is about.
+#[derive(Debug, Default)]
+pub struct InspectState {
+    /// The last evaluation.
+    pub evaluated: Option<Arc<Evaluated>>,
+    /// The last projection.
+    pub projected: Option<Arc<Projected>>,
+    /// The last explained prediction.
+    pub explained: Option<Arc<Explained>>,
+    /// The last averaged attention.
+    pub averaged: Option<Arc<Averaged>>,
+}
+
+pub(super) fn apply(session: &mut Session, command: InspectCommand) -> Result<()> {
+    let subject = subject(session)?;
+    match command {
+        InspectCommand::Evaluate(split) => session.jobs.start(Purpose::Evaluate, Evaluate { subject, split }),
+        InspectCommand::Project(field) => session.jobs.start(Purpose::Project, Project { subject, field }),
+        InspectCommand::Explain(row, ad) => {
+            session.jobs.start(Purpose::Explain, Explain { subject, row, ad })
+        }
+        InspectCommand::Average(text) => {
+            let segment = Segment::parse(&text)?;
+            session.jobs.start(Purpose::Average, Average { subject, segment })
+        }
+    }
+}
+
+/// Takes in an evaluation.
+pub(super) fn evaluated(session: &mut Session, evaluated: Evaluated) {
+    session.store.inspect.evaluated = Some(Arc::new(evaluated));
+}
+
+/// Takes in a projection.
+pub(super) fn projected(session: &mut Session, projected: Projected) {
+    session.store.inspect.projected = Some(Arc::new(projected));
+}
+
+/// Takes in an explained prediction.
+pub(super) fn explained(session: &mut Session, explained: Explained) {
+    session.store.inspect.explained = Some(Arc::new(explained));
+}
+
+/// Takes in averaged attention.
+pub(super) fn averaged(session: &mut Session, averaged: Averaged) {
+    session.store.inspect.averaged = Some(Arc::new(averaged));
+}
+
+/// The model that the inspection panels are about.
+pub fn model_in_view(session: &Session) -> Option<&Arc<TrainedModel>> {
+    session.store.training.model()
+}
+
+fn subject(session: &Session) -> Result<Subject> {
+    let what = "cannot look into the model";
+    let store = &session.store;
+    let open = store.log.as_ref();
+    let open = open.ok_or_else(|| Failure::new(what, "no log is open").hint("open a log, or the sample"))?;
+    let dataset = store.dataset.as_ref().ok_or_else(|| {
+        Failure::new(what, "the log is not encoded for models").hint("give it a label in the Data panel")
+    })?;
+    let model = model_in_view(session).ok_or_else(|| {
+        Failure::new(what, "no model is trained yet").hint("train one in the Training panel")
+    })?;
+    Ok(Subject { model: Arc::clone(model), log: open.frame.clone(), dataset: Arc::clone(dataset) })
+}

@@ -1,0 +1,103 @@
+//! From an impression, or many, to the attention behind its prediction.
+
+use super::Output;
+use crate::base::Result;
+use crate::data::query;
+use crate::domain::Segment;
+use crate::insight::{AverageAttention, Explanation, Subject, attention};
+use crate::jobs::{Job, JobContext, Lane};
+use crate::train::TrainedModel;
+use std::sync::Arc;
+
+/// Explains the prediction for one impression.
+pub struct Explain {
+    /// Which model and log.
+    pub subject: Subject,
+    /// Row of the log.
+    pub row: u32,
+    /// Another ad in place of the one that was shown, by name.
+    pub ad: Option<String>,
+}
+
+/// An explained prediction, with what else is known of the row.
+#[derive(Debug)]
+pub struct Explained {
+    /// The model.
+    pub model: Arc<TrainedModel>,
+    /// The prediction and the attention behind it.
+    pub explanation: Explanation,
+    /// The row's fields as `(name, value)`, as the model sees them.
+    pub fields: Vec<(String, String)>,
+    /// What happened, where the log says so and the ad is the one that was shown.
+    pub clicked: Option<f32>,
+}
+
+/// Averages the attention over a segment.
+pub struct Average {
+    /// Which model and log.
+    pub subject: Subject,
+    /// The rows; the segment of all rows stands for the test rows.
+    pub segment: Segment,
+}
+
+/// Attention averaged over rows.
+#[derive(Debug)]
+pub struct Averaged {
+    /// The model.
+    pub model: Arc<TrainedModel>,
+    /// Which rows, in words.
+    pub rows: String,
+    /// One entry per behaviour sequence.
+    pub averages: Vec<AverageAttention>,
+}
+
+impl Job for Explain {
+    type Output = Output;
+
+    fn name(&self) -> String {
+        format!("Explain row {}", self.row)
+    }
+
+    fn lane(&self) -> Lane {
+        Lane::Cpu
+    }
+
+    fn run(self: Box<Self>, context: &JobContext) -> Result<Output> {
+        let dataset = self.subject.fitting_dataset(context)?;
+        let ad = match &self.ad {
+            None => None,
+            Some(name) => dataset.ads.as_ref().and_then(|ads| ads.position(name)),
+        };
+        let explanation = attention::explain(&self.subject.model, &dataset, self.row, ad)?;
+        let row = self.row as usize;
+        let fields = dataset.encoder.categorical.iter().zip(&dataset.categorical);
+        Ok(Output::Explained(Box::new(Explained {
+            fields: fields.map(|(field, ids)| (field.name.clone(), field.name_of(ids[row]))).collect(),
+            clicked: if ad.is_none() { dataset.label.get(row).copied() } else { None },
+            model: self.subject.model,
+            explanation,
+        })))
+    }
+}
+
+impl Job for Average {
+    type Output = Output;
+
+    fn name(&self) -> String {
+        "Average the attention".to_owned()
+    }
+
+    fn lane(&self) -> Lane {
+        Lane::Cpu
+    }
+
+    fn run(self: Box<Self>, context: &JobContext) -> Result<Output> {
+        let dataset = self.subject.fitting_dataset(context)?;
+        let (rows, words) = match &self.segment {
+            Segment::All => (dataset.test.to_vec(), "all test rows".to_owned()),
+            segment => (query::matching_rows(&self.subject.log, segment)?, segment.to_string()),
+        };
+        let averages = attention::average(&self.subject.model, &dataset, &rows, context)?;
+        Ok(Output::Averaged(Box::new(Averaged { model: self.subject.model, rows: words, averages })))
+    }
+}

@@ -1,0 +1,269 @@
+//! Which colour has each point, and what does it mean?
+
+use crate::gpu::Cloud;
+use crate::insight::Projection;
+use crate::ui::Theme;
+use crate::ui::charts::short;
+use egui::{Color32, Rect, Sense, Ui, pos2, vec2};
+use std::sync::Arc;
+
+/// What colours the points.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum ColourBy {
+    /// All alike.
+    #[default]
+    Nothing,
+    /// Impressions, on a logarithmic scale.
+    Impressions,
+    /// Click rate.
+    ClickRate,
+    /// A property of the values, by field.
+    Trait(String),
+}
+
+/// Steps of a ramp.
+const RAMP_STEPS: usize = 256;
+/// Impressions below which a click rate is not trusted with a colour of its own.
+const LEAST_IMPRESSIONS: f64 = 30.0;
+
+impl ColourBy {
+    /// Everything that can colour these points.
+    pub fn all(projection: &Projection) -> Vec<Self> {
+        let mut choices = vec![Self::Nothing];
+        if !projection.rates.is_empty() {
+            choices.extend([Self::Impressions, Self::ClickRate]);
+        }
+        choices.extend(projection.traits.iter().map(|known| Self::Trait(known.field.clone())));
+        choices
+    }
+
+    /// What is most worth seeing: a property if there is one, else the click rate.
+    pub fn default_for(projection: &Projection) -> Self {
+        match projection.traits.first() {
+            Some(known) => Self::Trait(known.field.clone()),
+            None if projection.rates.is_empty() => Self::Nothing,
+            None => Self::ClickRate,
+        }
+    }
+
+    /// True when these points can be coloured so.
+    pub fn fits(&self, projection: &Projection) -> bool {
+        Self::all(projection).contains(self)
+    }
+
+    /// The words in the menu.
+    pub fn title(&self) -> String {
+        match self {
+            Self::Nothing => "nothing".to_owned(),
+            Self::Impressions => "impressions".to_owned(),
+            Self::ClickRate => "click rate".to_owned(),
+            Self::Trait(field) => field.clone(),
+        }
+    }
+}
+
+/// A projection with colours, ready to draw.
+pub struct Coloured {
+    /// Positions and palette entries.
+    pub cloud: Arc<Cloud>,
+    /// Colours by entry.
+    pub palette: Arc<Vec<[u8; 3]>>,
+    legend: Legend,
+    of: Arc<Projection>,
+    by: ColourBy,
+    dark: bool,
+}
+
+enum Legend {
+    None,
+    Ramp { low: String, high: String, note: String },
+    Names(Vec<(Color32, String)>),
+}
+
+impl Coloured {
+    /// Colours the points of a projection.
+    pub fn new(projection: &Arc<Projection>, by: ColourBy, theme: &Theme) -> Self {
+        let (codes, palette, legend) = match &by {
+            ColourBy::Nothing => (vec![0; projection.ids.len()], vec![theme.series(0)], Legend::None),
+            ColourBy::Impressions => impressions(projection, theme),
+            ColourBy::ClickRate => click_rate(projection, theme),
+            ColourBy::Trait(field) => of_trait(projection, field, theme),
+        };
+        Self {
+            cloud: Arc::new(Cloud { xy: projection.xy.clone(), codes }),
+            palette: Arc::new(palette.iter().map(|c| [c.r(), c.g(), c.b()]).collect()),
+            legend,
+            of: Arc::clone(projection),
+            by,
+            dark: theme.dark,
+        }
+    }
+
+    /// True when it was made from this projection.
+    pub fn is_of(&self, projection: &Arc<Projection>) -> bool {
+        Arc::ptr_eq(&self.of, projection)
+    }
+
+    /// True when it was made by this choice in this theme.
+    pub fn is_by(&self, by: &ColourBy, dark: bool) -> bool {
+        self.by == *by && self.dark == dark
+    }
+
+    /// Draws what the colours mean.
+    pub fn show_legend(&self, ui: &mut Ui, theme: &Theme) {
+        match &self.legend {
+            Legend::None => {}
+            Legend::Ramp { low, high, note } => {
+                let (rect, _) =
+                    ui.allocate_exact_size(vec2(ui.available_width() - 8.0, 10.0), Sense::hover());
+                let steps = 48;
+                for step in 0..steps {
+                    let left = rect.left() + rect.width() * step as f32 / steps as f32;
+                    let part = Rect::from_min_max(
+                        pos2(left, rect.top()),
+                        pos2(left + rect.width() / steps as f32 + 0.5, rect.bottom()),
+                    );
+                    ui.painter().rect_filled(part, 0.0, theme.ramp((step as f32 + 0.5) / steps as f32));
+                }
+                ui.horizontal(|ui| {
+                    ui.small(low);
+                    ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| ui.small(high));
+                });
+                if !note.is_empty() {
+                    ui.small(note);
+                }
+            }
+            Legend::Names(names) => {
+                for (colour, name) in names {
+                    ui.horizontal(|ui| {
+                        let (dot, _) = ui.allocate_exact_size(vec2(10.0, 10.0), Sense::hover());
+                        ui.painter().circle_filled(dot.center(), 4.5, *colour);
+                        ui.small(name);
+                    });
+                }
+            }
+        }
+    }
+}
+
+type Parts = (Vec<u8>, Vec<Color32>, Legend);
+
+fn ramp(theme: &Theme) -> Vec<Color32> {
+    (0..RAMP_STEPS).map(|step| theme.ramp(step as f32 / (RAMP_STEPS - 1) as f32)).collect()
+}
+
+fn step(value: f64, low: f64, high: f64) -> u8 {
+    let share = if high > low { (value - low) / (high - low) } else { 0.5 };
+    (share.clamp(0.0, 1.0) * (RAMP_STEPS - 1) as f64).round() as u8
+}
+
+fn impressions(projection: &Projection, theme: &Theme) -> Parts {
+    let counts = || projection.rates.iter().map(|rate| rate.trials);
+    let low = counts().fold(f64::INFINITY, f64::min).max(1.0);
+    let high = counts().fold(1.0, f64::max);
+    let codes = counts().map(|n| step(n.max(1.0).ln(), low.ln(), high.ln())).collect();
+    let legend = Legend::Ramp {
+        low: format!("{} impressions", short(low)),
+        high: short(high),
+        note: "logarithmic".to_owned(),
+    };
+    (codes, ramp(theme), legend)
+}
+
+/// The scale runs over the values with enough impressions; the others are drawn by the middle of it.
+fn click_rate(projection: &Projection, theme: &Theme) -> Parts {
+    let known = || projection.rates.iter().filter(|rate| rate.trials >= LEAST_IMPRESSIONS);
+    let low = known().map(|rate| rate.rate).fold(f64::INFINITY, f64::min);
+    let high = known().map(|rate| rate.rate).fold(0.0, f64::max);
+    let low = if low.is_finite() { low } else { 0.0 };
+    let few = projection.rates.len() - known().count();
+    let codes = projection.rates.iter().map(|rate| {
+        let value = if rate.trials >= LEAST_IMPRESSIONS { rate.rate } else { (low + high) / 2.0 };
+        step(value, low, high)
+    });
+    let note = if few > 0 {
+        format!("{few} values with fewer than {LEAST_IMPRESSIONS} impressions have the middle colour")
+    } else {
+        String::new()
+    };
+    let legend = Legend::Ramp {
+        low: format!("CTR {:.2} %", 100.0 * low),
+        high: format!("{:.2} %", 100.0 * high),
+        note,
+    };
+    (codes.collect(), ramp(theme), legend)
+}
+
+/// The most frequent codes have the theme's colours, the rest share the last entry.
+fn of_trait(projection: &Projection, field: &str, theme: &Theme) -> Parts {
+    let Some(known) = projection.traits.iter().find(|known| known.field == field) else {
+        return (vec![0; projection.ids.len()], vec![theme.series(0)], Legend::None);
+    };
+    let mut counts = vec![0usize; known.names.len()];
+    for &code in &known.codes {
+        counts[code as usize] += 1;
+    }
+    let mut order: Vec<usize> = (0..counts.len()).filter(|&code| counts[code] > 0).collect();
+    order.sort_by_key(|&code| (std::cmp::Reverse(counts[code]), code));
+    let own = theme.series.len().min(order.len());
+    let mut entry = vec![own as u8; known.names.len()];
+    for (place, &code) in order.iter().take(own).enumerate() {
+        entry[code] = place as u8;
+    }
+    let mut palette: Vec<Color32> = (0..own).map(|place| theme.series(place)).collect();
+    palette.push(theme.weak_text);
+    let mut names: Vec<(Color32, String)> = order
+        .iter()
+        .take(own)
+        .map(|&code| (palette[usize::from(entry[code])], format!("{} ({})", known.names[code], counts[code])))
+        .collect();
+    if order.len() > own {
+        names.push((theme.weak_text, format!("{} others", order.len() - own)));
+    }
+    let codes = known.codes.iter().map(|&code| entry[code as usize]).collect();
+    (codes, palette, Legend::Names(names))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::insight::projection::Trait;
+    use crate::metrics::Rate;
+    use crate::train::EmbeddingTable;
+
+    fn projection() -> Arc<Projection> {
+        let names: Vec<String> = ["跑鞋", "phone", "tea"].map(str::to_owned).to_vec();
+        let table = EmbeddingTable { field: "ad".into(), names, width: 1, values: vec![0.0; 3] };
+        Arc::new(Projection {
+            table: Arc::new(table),
+            ids: vec![0, 1, 2],
+            xy: vec![[0.0; 2]; 3],
+            explained: vec![1.0],
+            rates: vec![Rate::wilson(1.0, 100.0), Rate::wilson(9.0, 100.0), Rate::wilson(1.0, 2.0)],
+            traits: vec![Trait {
+                field: "category".into(),
+                names: vec!["missing".into(), "鞋".into(), "other".into()],
+                codes: vec![1, 2, 2],
+                purity: 1.0,
+            }],
+            left_out: String::new(),
+        })
+    }
+
+    #[test]
+    fn a_rate_of_two_impressions_does_not_stretch_the_scale() {
+        let theme = Theme::load(true).unwrap();
+        let coloured = Coloured::new(&projection(), ColourBy::ClickRate, &theme);
+        assert_eq!(coloured.cloud.codes, [0, 255, 128]);
+    }
+
+    #[test]
+    fn frequent_traits_come_first_and_unused_ones_are_no_colour() {
+        let theme = Theme::load(false).unwrap();
+        let coloured = Coloured::new(&projection(), ColourBy::Trait("category".into()), &theme);
+        assert_eq!(coloured.cloud.codes, [1, 0, 0]);
+        let Legend::Names(names) = &coloured.legend else { panic!("names") };
+        assert_eq!(names.iter().map(|n| n.1.as_str()).collect::<Vec<_>>(), ["other (2)", "鞋 (1)"]);
+        assert_eq!(ColourBy::all(&projection()).len(), 4);
+    }
+}

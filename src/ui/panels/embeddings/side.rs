@@ -1,0 +1,143 @@
+//! What is known of the point in focus, its neighbours and the selection?
+
+use super::EmbeddingsPanel;
+use crate::data::batch::FIRST_VALUE_ID;
+use crate::data::encode::{TIME_HOUR, TIME_WEEKDAY};
+use crate::data::query::{HOUR, WEEKDAY};
+use crate::domain::Segment;
+use crate::domain::segment::{Literal, Test};
+use crate::gpu::Bits;
+use crate::insight::Projection;
+use crate::metrics::Rate;
+use crate::session::Command;
+use crate::session::commands::SegmentCommand;
+use crate::tasks::project::Projected;
+use crate::ui::{PanelContext, Theme, widgets};
+use egui::{RichText, Ui};
+
+/// Names of selected values listed.
+const LISTED: usize = 30;
+
+/// The card of one point: name, rate, properties.
+pub fn card(ui: &mut Ui, theme: &Theme, projection: &Projection, point: usize) {
+    ui.label(RichText::new(projection.name(point)).strong().color(theme.text));
+    if let Some(rate) = projection.rates.get(point) {
+        ui.label(format!("{} impressions", widgets::grouped(rate.trials)));
+        ui.label(format!("CTR {}", widgets::percent_with_interval(rate)));
+    }
+    for known in &projection.traits {
+        if let Some(name) = known.codes.get(point).and_then(|&code| known.names.get(code as usize)) {
+            ui.weak(format!("{}: {name}", known.field));
+        }
+    }
+}
+
+impl EmbeddingsPanel {
+    pub(super) fn side(&mut self, ui: &mut Ui, cx: &mut PanelContext<'_>, projected: &Projected) {
+        let projection = &projected.projection;
+        if let Some(coloured) = &self.coloured {
+            ui.strong(format!("Colour: {}", self.colour_by.title()));
+            coloured.show_legend(ui, cx.theme);
+            ui.add_space(10.0);
+        }
+        self.neighbours(ui, cx, projection);
+        ui.add_space(10.0);
+        self.selection(ui, cx, projected);
+    }
+
+    fn neighbours(&mut self, ui: &mut Ui, cx: &PanelContext<'_>, projection: &Projection) {
+        ui.strong("Nearest neighbours");
+        let Some(focus) = self.focus else {
+            ui.weak("Click a point to see what is closest to it in the full space.");
+            return;
+        };
+        card(ui, cx.theme, projection, focus);
+        ui.small("cosine of the angle between the embeddings, all dimensions");
+        let mut chosen = None;
+        egui::Grid::new("neighbours").striped(true).num_columns(2).show(ui, |ui| {
+            for near in &self.near {
+                if ui.link(super::short_name(projection.name(near.point))).clicked() {
+                    chosen = Some(near.point);
+                }
+                ui.label(format!("{:.3}", near.cosine));
+                ui.end_row();
+            }
+        });
+        if let Some(point) = chosen {
+            self.look_at(projection, point);
+        }
+    }
+
+    fn selection(&mut self, ui: &mut Ui, cx: &mut PanelContext<'_>, projected: &Projected) {
+        let projection = &projected.projection;
+        ui.strong("Selection");
+        let Some(bits) = self.selected.clone() else {
+            ui.weak("Choose Lasso and drag around points.");
+            return;
+        };
+        let count = bits.count();
+        ui.label(format!("{count} of {} values", projection.ids.len()));
+        if !projection.rates.is_empty() {
+            let pooled = pooled(projection, &bits);
+            ui.label(format!("{} impressions", widgets::grouped(pooled.trials)));
+            ui.label(format!("CTR {}", widgets::percent_with_interval(&pooled)));
+        }
+        match segment_text(projected, &bits) {
+            Ok(segment) => {
+                let label = ui.label("Audience name");
+                ui.text_edit_singleline(&mut self.audience_name).labelled_by(label.id);
+                let name = self.audience_name.trim().to_owned();
+                if ui.add_enabled(!name.is_empty(), egui::Button::new("Save as audience")).clicked() {
+                    cx.send(Command::Segment(SegmentCommand::SaveAudience { name, segment }));
+                    self.audience_name.clear();
+                }
+            }
+            Err(why) => {
+                ui.weak(why);
+            }
+        }
+        if ui.button("Clear selection").clicked() {
+            self.selected = None;
+        }
+        for point in bits.iter().take(LISTED) {
+            ui.small(projection.name(point));
+        }
+        if count > LISTED {
+            ui.small(format!("and {} more", count - LISTED));
+        }
+    }
+}
+
+/// Clicks and impressions of all selected values together.
+fn pooled(projection: &Projection, bits: &Bits) -> Rate {
+    let rates = bits.iter().filter_map(|point| projection.rates.get(point));
+    let (clicks, impressions) =
+        rates.fold((0.0, 0.0), |(clicks, n), rate| (clicks + rate.successes, n + rate.trials));
+    Rate::wilson(clicks, impressions)
+}
+
+/// `field in ('a', 'b')`, or why the selection cannot be said so.
+fn segment_text(projected: &Projected, bits: &Bits) -> Result<Segment, &'static str> {
+    let projection = &projected.projection;
+    let field = &projection.table.field;
+    let encoder = &projected.model.encoder;
+    let known = encoder.position(field).and_then(|place| encoder.categorical.get(place));
+    if known.is_none_or(|field| field.hash_buckets > 0) {
+        return Err("The values of this field are hashed together, so they make no audience.");
+    }
+    if bits.iter().any(|point| projection.ids[point] < FIRST_VALUE_ID) {
+        return Err("Leave 'missing' and 'rare or new' out to save this as an audience.");
+    }
+    // The fields derived from the time have names of their own in segments.
+    let column = match field.as_str() {
+        TIME_HOUR => HOUR,
+        TIME_WEEKDAY => WEEKDAY,
+        other => other,
+    };
+    let literal = |name: &str| match name.parse() {
+        Ok(hour) if column == HOUR => Literal::Number(hour),
+        _ => Literal::Text(name.to_owned()),
+    };
+    let values = bits.iter().map(|point| literal(projection.name(point))).collect();
+    Ok(Segment::Where { column: column.to_owned(), test: Test::In(values) })
+}
