@@ -4,6 +4,7 @@
 
 mod market;
 mod models;
+mod segments_panel;
 mod slots_panel;
 mod tidy;
 mod training_panel;

@@ -13,12 +13,15 @@ use crate::tasks::segment::SegmentAnswer;
 use crate::ui::charts::bars::{self, BarStyle};
 use crate::ui::{PanelContext, Theme, widgets};
 use egui::{RichText, Ui};
+use egui_extras::{Size, StripBuilder};
 use std::path::PathBuf;
 use std::sync::Arc;
 use table::Sorting;
 
 /// Bars drawn at most: the first rows of the table.
 const MAX_BARS: usize = 30;
+/// Share of the width that the table takes; the bars have the rest.
+const TABLE_SHARE: f32 = 0.6;
 /// What the second menu says when nothing is crossed.
 const NOTHING: &str = "nothing";
 
@@ -87,6 +90,12 @@ impl Panel for SegmentsPanel {
 }
 
 impl SegmentsPanel {
+    /// Asks for the groups of one column, or of two crossed (an empty second one crosses nothing).
+    pub fn look_at(&mut self, by: &str, crossed_with: &str) {
+        by.clone_into(&mut self.by);
+        crossed_with.clone_into(&mut self.crossed_with);
+    }
+
     /// Chooses a first column; forgets columns that the open log lacks.
     fn start_with(&mut self, columns: &[String]) {
         if !columns.contains(&self.by) {
@@ -154,9 +163,14 @@ impl SegmentsPanel {
         self.audience_bar(ui, cx, query);
         ui.separator();
         let order = self.sorting.order(cx.session.store.segments.as_ref(), table);
-        ui.columns(2, |sides| {
-            table::show(&mut sides[0], cx.theme, table, &order, &mut self.sorting, &mut self.selected);
-            chart(&mut sides[1], cx.theme, table, &order);
+        let sides = StripBuilder::new(ui).size(Size::relative(TABLE_SHARE)).size(Size::remainder());
+        sides.horizontal(|mut sides| {
+            sides.cell(|ui| {
+                egui::ScrollArea::horizontal().id_salt("segment table").auto_shrink(false).show(ui, |ui| {
+                    table::show(ui, cx.theme, table, &order, &mut self.sorting, &mut self.selected);
+                });
+            });
+            sides.cell(|ui| chart(ui, cx.theme, table, &order));
         });
     }
 

@@ -91,7 +91,7 @@ pub(super) fn show(
         titles.push(("Lift".to_owned(), Key::Lift));
     }
     if !table.conversions_column.is_empty() {
-        titles.push((format!("Sum of {}", table.conversions_column), Key::Conversions));
+        titles.push(("Conversions".to_owned(), Key::Conversions));
     }
     if !table.money_meaning.is_empty() {
         let mut meaning = table.money_meaning.clone();
@@ -103,9 +103,13 @@ pub(super) fn show(
     let mut builder = TableBuilder::new(ui).striped(true).sense(egui::Sense::click()).resizable(true);
     for (_, key) in &titles {
         let width = match key {
-            Key::Value(_) => 110.0,
-            Key::Rate => 170.0,
-            _ => 84.0,
+            Key::Value(_) => 104.0,
+            Key::Impressions => 140.0,
+            Key::Rate => 160.0,
+            Key::Lift => 56.0,
+            Key::Clicks => 72.0,
+            Key::Conversions => 90.0,
+            Key::Money => 120.0,
         };
         builder = builder.column(Column::initial(width).at_least(48.0).clip(true));
     }
@@ -138,10 +142,11 @@ pub(super) fn show(
 }
 
 fn heading(ui: &mut Ui, title: &str, key: Key, sorting: &Sorting) -> bool {
+    // Words: not every font has arrows.
     let mark = match (sorting.key == key, sorting.rising) {
         (false, _) => "",
-        (true, true) => " ⏶",
-        (true, false) => " ⏷",
+        (true, true) => " (up)",
+        (true, false) => " (down)",
     };
     let text = RichText::new(format!("{title}{mark}")).strong();
     ui.add(egui::Button::new(text).frame(false).truncate())

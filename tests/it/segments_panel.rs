@@ -1,0 +1,143 @@
+//! Does the segments panel show what it should: empty, loaded, filtered, failed, saved?
+
+use adloupe::data::sample;
+use adloupe::jobs::JobContext;
+use adloupe::session::commands::DataCommand;
+use adloupe::session::{Command, Session, Workspace};
+use adloupe::ui::panels::Panel;
+use adloupe::ui::panels::segments::SegmentsPanel;
+use adloupe::ui::{PanelContext, Theme, fonts};
+use egui_kittest::Harness;
+use egui_kittest::kittest::Queryable;
+use std::time::Duration;
+
+const LIMIT: Duration = Duration::from_secs(60);
+
+type Parts = (Session, SegmentsPanel);
+
+/// The panel alone over a session; commands that it sends are applied after the frame, as the app does.
+fn harness<'a>(session: Session, dark: bool) -> Harness<'a, Parts> {
+    let theme = Theme::load(dark).unwrap();
+    let mut dressed = false;
+    Harness::builder().with_size(egui::vec2(1400.0, 900.0)).build_ui_state(
+        move |ui, (session, panel): &mut Parts| {
+            if !dressed {
+                fonts::install(ui.ctx());
+                theme.apply(ui.ctx());
+                dressed = true;
+            }
+            let (mut commands, mut questions) = (Vec::new(), Vec::new());
+            panel.ui(ui, &mut PanelContext::new(session, &theme, &mut commands, &mut questions));
+            for command in commands {
+                session.apply(command);
+            }
+        },
+        (session, SegmentsPanel::default()),
+    )
+}
+
+/// A session with a small sample log open.
+fn loaded(folder: &tempfile::TempDir) -> Session {
+    let log = folder.path().join("sample.parquet");
+    sample::generate(5000, 5, &log, &JobContext::detached()).unwrap();
+    let mut session = Session::new(Workspace::default(), || {}).unwrap();
+    session.apply(Command::Data(DataCommand::Open(log)));
+    assert!(session.settle(LIMIT) && session.store.log.is_some(), "{:?}", session.notices.all());
+    session
+}
+
+/// Runs frames until what they asked for is counted and drawn.
+fn settle(harness: &mut Harness<'_, Parts>) {
+    harness.run_ok();
+    assert!(harness.state_mut().0.settle(LIMIT));
+    harness.run_ok();
+}
+
+fn write(harness: &mut Harness<'_, Parts>, field: &str, text: &str) {
+    harness.get_by_label(field).focus();
+    harness.run_ok();
+    harness.get_by_label(field).type_text(text);
+    settle(harness);
+}
+
+#[test]
+fn an_empty_session_says_why_and_offers_the_sample() {
+    for dark in [true, false] {
+        let session = Session::new(Workspace::default(), || {}).unwrap();
+        let harness = harness(session, dark);
+        harness.get_by_label_contains("No log is open");
+        harness.get_by_label("Open the sample");
+    }
+}
+
+#[test]
+fn a_log_is_counted_and_drawn_in_both_themes() {
+    let folder = tempfile::tempdir().unwrap();
+    for dark in [true, false] {
+        let mut harness = harness(loaded(&folder), dark);
+        settle(&mut harness);
+        let answer = harness.state().0.store.segments.clone().unwrap();
+        assert_eq!(answer.query.by, ["age_band"]);
+        let table = answer.table.as_ref().unwrap();
+        assert_eq!((table.rows.len(), table.total.trials), (5, 5000.0));
+        harness.get_by_label_contains("5 groups, 5\u{2009}000 impressions");
+        harness.get_by_label_contains("Click rate in % by age_band, 95 % intervals, 5 rows: ");
+        // Names rise after a click on their heading: the youngest stand first.
+        harness.get_by_label("age_band").click();
+        harness.run_ok();
+        harness.get_by_label("age_band (up)");
+    }
+}
+
+#[test]
+fn a_filter_narrows_and_its_mistakes_are_told_in_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut harness = harness(loaded(&folder), true);
+    settle(&mut harness);
+    write(&mut harness, "Only where", "city = '上海'");
+    let answer = harness.state().0.store.segments.clone().unwrap();
+    assert_eq!(answer.query.filter.to_string(), "city = '上海'");
+    assert!(answer.table.as_ref().unwrap().total.trials < 2_000.0);
+    write(&mut harness, "Only where", " and and");
+    harness.get_by_label_contains("character 17");
+    assert!(harness.state().0.notices.all().is_empty(), "a half-written filter is no failure");
+}
+
+#[test]
+fn a_question_that_no_row_answers_is_told_and_leaves_the_panel_usable() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut harness = harness(loaded(&folder), false);
+    settle(&mut harness);
+    write(&mut harness, "Only where", "city = 'Atlantis'");
+    harness.get_by_label_contains("no row passes the filter");
+    assert!(harness.state().0.notices.all().is_empty());
+    harness.get_by_label("Only where");
+}
+
+#[test]
+fn a_group_is_kept_as_an_audience_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut harness = harness(loaded(&folder), true);
+    settle(&mut harness);
+    write(&mut harness, "Only where", "device = 'ios'");
+    write(&mut harness, "Name", "苹果用户");
+    harness.get_by_label("Save as audience").click();
+    settle(&mut harness);
+    let audiences = harness.state().0.workspace.audiences.clone();
+    assert_eq!((audiences[0].name.as_str(), audiences[0].segment.as_str()), ("苹果用户", "device = 'ios'"));
+    harness.get_by_label("苹果用户");
+}
+
+#[test]
+fn two_columns_are_crossed_and_chinese_values_are_drawn() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut harness = harness(loaded(&folder), true);
+    settle(&mut harness);
+    harness.state_mut().1.look_at("city", "device");
+    settle(&mut harness);
+    let answer = harness.state().0.store.segments.clone().unwrap();
+    assert_eq!(answer.query.by, ["city", "device"]);
+    // Twelve cities and four devices, nearly all of which meet in 5,000 rows.
+    assert!((40..=48).contains(&answer.table.as_ref().unwrap().rows.len()));
+    harness.get_by_label_contains("上海 x android");
+}
