@@ -37,6 +37,11 @@ pub trait ModelKind: Sync {
     /// Its knobs, beside those of training.
     fn params(&self) -> &'static [ParamSpec];
 
+    /// Defaults of training's real knobs that suit this kind better than the common ones.
+    fn training_defaults(&self) -> &'static [(&'static str, f64)] {
+        &[]
+    }
+
     /// True when it can say which past behaviours it weighed.
     fn exposes_attention(&self) -> bool {
         false

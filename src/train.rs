@@ -15,7 +15,7 @@ pub mod trainer;
 
 pub use card::{ModelCard, TestNumbers};
 pub use history::{History, TrainSnapshot};
-pub use spec::{TRAIN_PARAMS, TrainSpec};
+pub use spec::{TRAIN_PARAMS, TrainSpec, specs_of};
 pub use trained::{AttentionMap, EmbeddingTable, TableInfo, TrainedModel};
 pub use trainer::Trainer;
 

@@ -4,7 +4,7 @@ use super::{Answer, Terminal};
 use crate::base::Result;
 use crate::base::params::ParamSpec;
 use crate::models::{MODELS, ModelKind};
-use crate::train::TRAIN_PARAMS;
+use crate::train::specs_of;
 use serde_json::{Value, json};
 use std::fmt::Write;
 
@@ -26,18 +26,13 @@ pub fn run(args: &Args, _terminal: &Terminal) -> Result<Answer> {
         // Writing to a String cannot fail.
         let _ = writeln!(text, "{:<10} {}: {}", kind.id(), kind.label(), kind.summary());
         if args.params {
-            knobs(&mut text, kind.params());
+            knobs(&mut text, &specs_of(kind.id())?);
         }
-    }
-    if args.params {
-        text.push_str("every kind\n");
-        knobs(&mut text, TRAIN_PARAMS);
     }
     Ok(Answer {
         text,
         json: json!({
-            "models": MODELS.iter().map(|kind| kind_json(*kind)).collect::<Vec<_>>(),
-            "training": TRAIN_PARAMS.iter().map(knob_json).collect::<Vec<_>>(),
+            "models": MODELS.iter().map(|kind| kind_json(*kind)).collect::<Result<Vec<_>>>()?,
         }),
     })
 }
@@ -49,14 +44,14 @@ fn knobs(text: &mut String, specs: &[ParamSpec]) {
     }
 }
 
-fn kind_json(kind: &dyn ModelKind) -> Value {
-    json!({
+fn kind_json(kind: &dyn ModelKind) -> Result<Value> {
+    Ok(json!({
         "id": kind.id(),
         "label": kind.label(),
         "summary": kind.summary(),
         "attention": kind.exposes_attention(),
-        "params": kind.params().iter().map(knob_json).collect::<Vec<_>>(),
-    })
+        "params": specs_of(kind.id())?.iter().map(knob_json).collect::<Vec<_>>(),
+    }))
 }
 
 fn knob_json(spec: &ParamSpec) -> Value {
@@ -78,7 +73,7 @@ mod tests {
         let answer = run(&Args { params: true }, &Terminal::default()).unwrap();
         for kind in MODELS {
             assert!(answer.text.contains(kind.summary()));
-            for spec in kind.params().iter().chain(TRAIN_PARAMS) {
+            for spec in specs_of(kind.id()).unwrap() {
                 assert!(answer.text.contains(spec.help), "{}", spec.id);
             }
         }

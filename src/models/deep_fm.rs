@@ -43,7 +43,7 @@ const PARAMS: &[ParamSpec] = &[
     ParamSpec::real(
         "dropout",
         "Dropout",
-        (0.0, 0.1, 0.8),
+        (0.0, 0.2, 0.8),
         "Share of hidden units left out at each step. Turn up when validation loss rises early.",
     ),
     ParamSpec::choice(

@@ -53,7 +53,7 @@ const PARAMS: &[ParamSpec] = &[
     ParamSpec::real(
         "dropout",
         "Dropout",
-        (0.0, 0.1, 0.8),
+        (0.0, 0.2, 0.8),
         "Share of hidden units left out at each step. Turn up when validation loss rises early.",
     ),
     ParamSpec::choice(
@@ -79,6 +79,11 @@ impl ModelKind for Din {
 
     fn params(&self) -> &'static [ParamSpec] {
         PARAMS
+    }
+
+    /// Nothing but the deep part holds its embeddings, so the penalty that suits DeepFM would shrink them to nothing.
+    fn training_defaults(&self) -> &'static [(&'static str, f64)] {
+        &[("l2", 5e-5)]
     }
 
     fn exposes_attention(&self) -> bool {

@@ -1,7 +1,7 @@
 //! What should be trained, and how?
 
 use super::schedule::Schedule;
-use crate::base::params::{ParamSpec, Params};
+use crate::base::params::{ParamKind, ParamSpec, Params};
 use crate::base::{Failure, Result};
 use crate::models;
 use crate::nn::device::DEVICES;
@@ -25,7 +25,7 @@ pub const TRAIN_PARAMS: &[ParamSpec] = &[
     ParamSpec::log_real(
         "learning_rate",
         "Learning rate",
-        (1e-6, 2e-3, 1.0),
+        (1e-6, 4e-3, 1.0),
         "Size of a step. Too high and the loss jumps; too low and it crawls.",
     ),
     ParamSpec::choice(
@@ -49,7 +49,7 @@ pub const TRAIN_PARAMS: &[ParamSpec] = &[
     ParamSpec::log_real(
         "l2",
         "L2 penalty",
-        (0.0, 1e-5, 1.0),
+        (0.0, 7e-4, 1.0),
         "Pulls weights towards zero; in tables only those that a batch uses. Turn up against overfitting.",
     ),
     ParamSpec::integer(
@@ -132,13 +132,21 @@ impl TrainSpec {
     }
 }
 
-/// All knobs of a kind: those of training, then its own.
+/// All knobs of a kind: those of [`TRAIN_PARAMS`] in their order, with defaults that suit the kind, then its own.
 ///
 /// # Errors
 /// No such kind.
 pub fn specs_of(kind: &str) -> Result<Vec<ParamSpec>> {
-    let own = models::kind(kind)?.params();
-    Ok(TRAIN_PARAMS.iter().chain(own).cloned().collect())
+    let kind = models::kind(kind)?;
+    let mut specs: Vec<ParamSpec> = TRAIN_PARAMS.iter().chain(kind.params()).cloned().collect();
+    for (id, better) in kind.training_defaults() {
+        for spec in specs.iter_mut().filter(|spec| spec.id == *id) {
+            if let ParamKind::Real { default, .. } = &mut spec.kind {
+                *default = *better;
+            }
+        }
+    }
+    Ok(specs)
 }
 
 #[cfg(test)]
@@ -153,6 +161,10 @@ mod tests {
             let specs = specs_of(kind.id()).unwrap();
             let names: BTreeSet<_> = specs.iter().map(|spec| spec.id).collect();
             assert_eq!(names.len(), specs.len(), "{}", kind.id());
+            let defaults = Params::defaults(&specs);
+            for (id, value) in kind.training_defaults() {
+                assert_eq!(defaults.real(id), Ok(*value), "{id} must be a real knob of training");
+            }
             for spec in &specs {
                 assert!(spec.allows(&spec.default_value()), "{}", spec.id);
             }

@@ -430,3 +430,26 @@ fn the_live_snapshot_carries_both_curves_and_the_device() {
         last.history.epochs.iter().min_by(|a, b| a.validation_loss.total_cmp(&b.validation_loss)).unwrap();
     assert_eq!(model.card.training.best_epoch, best.epoch);
 }
+
+/// The log that ships with the program, encoded.
+fn sample() -> Dataset {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("sample_data/log.parquet");
+    let context = JobContext::detached();
+    let log = adloupe::data::importers::open(&path, &Default::default(), &context).unwrap();
+    adloupe::data::dataset::prepare(&log, &Default::default(), &context).unwrap()
+}
+
+#[test]
+fn on_the_sample_deep_fm_by_default_beats_the_reference_and_comes_near_the_truth() {
+    let data = sample();
+    let pick = |column: &[f32]| data.test.iter().map(|row| column[*row as usize]).collect::<Vec<_>>();
+    let truth = auc(&pick(&data.truth), &pick(&data.label), &[]).unwrap();
+    let test = |kind| fit(&data, &spec(kind, &[])).card.test.unwrap();
+    let (logistic, deep_fm) = (test("logistic").auc.unwrap().value, test("deep_fm"));
+    let reached = deep_fm.auc.unwrap().value;
+    assert!(reached > logistic + 0.02, "deep_fm {reached}, logistic {logistic}");
+    let share = (reached - 0.5) / (truth - 0.5);
+    assert!(share >= 0.6, "{share} of the way from 0.5 to the truth's {truth}");
+    let ratio = deep_fm.predicted_over_actual.unwrap().value;
+    assert!((0.95..=1.05).contains(&ratio), "predicted over actual {ratio}");
+}

@@ -1,12 +1,12 @@
 //! What is being trained, how is it going, and which models are there?
 
-use crate::base::params::{ParamSpec, Params};
+use crate::base::params::Params;
 use crate::models::{MODELS, ModelKind};
 use crate::nn::device;
 use crate::session::commands::train::ModelRun;
 use crate::session::commands::{DataCommand, TrainCommand};
 use crate::session::{Command, Purpose};
-use crate::train::{TRAIN_PARAMS, TrainSnapshot, TrainSpec};
+use crate::train::{TRAIN_PARAMS, TrainSnapshot, TrainSpec, specs_of};
 use crate::ui::charts::{self, Series, curve};
 use crate::ui::panels::Panel;
 use crate::ui::{DialogKind, DialogRequest, PanelContext, form, widgets};
@@ -83,13 +83,15 @@ impl TrainingPanel {
         ui.add_space(6.0);
         self.buttons(ui, cx, kind);
         ui.add_space(6.0);
-        let params = self.params.entry(kind.id()).or_insert_with(|| defaults(kind));
+        let specs = specs_of(kind.id()).unwrap_or_default();
+        let (training, own) = specs.split_at(TRAIN_PARAMS.len().min(specs.len()));
+        let params = self.params.entry(kind.id()).or_insert_with(|| Params::defaults(&specs));
         ui.strong("Training");
-        form::params_form(ui, "training knobs", TRAIN_PARAMS, params);
-        if !kind.params().is_empty() {
+        form::params_form(ui, "training knobs", training, params);
+        if !own.is_empty() {
             ui.add_space(6.0);
             ui.strong(kind.label());
-            form::params_form(ui, kind.id(), kind.params(), params);
+            form::params_form(ui, kind.id(), own, params);
         }
         if ui.button("Back to defaults").clicked() {
             self.params.remove(kind.id());
@@ -116,7 +118,8 @@ impl TrainingPanel {
         if let Some(refusal) = refusal {
             ui.colored_label(cx.theme.warn, refusal);
         } else if widgets::main_button(ui, cx.theme, &format!("Train {}", kind.label())).clicked() {
-            let params = self.params.get(kind.id()).cloned().unwrap_or_else(|| defaults(kind));
+            // Knobs that were not touched are filled in with the kind's defaults when the training starts.
+            let params = self.params.get(kind.id()).cloned().unwrap_or_default();
             let spec = TrainSpec { kind: kind.id().to_owned(), params, source: String::new() };
             cx.send(Command::Train(TrainCommand::Start(spec)));
         }
@@ -173,11 +176,6 @@ impl TrainingPanel {
             }
         });
     }
-}
-
-fn defaults(kind: &dyn ModelKind) -> Params {
-    let specs: Vec<ParamSpec> = TRAIN_PARAMS.iter().chain(kind.params()).cloned().collect();
-    Params::defaults(&specs)
 }
 
 /// The training that runs or ran last: where it stands and its two curves.
