@@ -1,5 +1,6 @@
 //! What may every layer use? Failures, parameters and seeded randomness; std and serde only.
 
+pub mod calendar;
 pub mod failure;
 pub mod files;
 pub mod params;

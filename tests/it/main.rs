@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
+mod ingest;
 mod market;
 mod models;
 mod segments_panel;

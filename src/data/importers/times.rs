@@ -3,6 +3,8 @@
 //! Whether `03/04/2026` is in March or April is decided by the whole column, so a cell is first taken apart
 //! ([`parts`]) and put together ([`Parts::millis`]) when the order is known.
 
+use crate::base::calendar::days_since_1970;
+
 /// The order of day and month in dates that end with the year.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DateOrder {
@@ -82,27 +84,6 @@ pub fn compact(number: i64, hours: bool) -> Option<i64> {
 }
 
 const DAY_MILLIS: i64 = 86_400_000;
-
-/// Days since 1 January 1970 in the Gregorian calendar (Hinnant, "chrono-compatible low-level date
-/// algorithms"); `None` when there is no such day.
-pub fn days_since_1970(year: i64, month: i64, day: i64) -> Option<i64> {
-    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    let longest = match month {
-        1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
-        4 | 6 | 9 | 11 => 30,
-        2 => 28 + i64::from(leap),
-        _ => return None,
-    };
-    if !(1..=longest).contains(&day) {
-        return None;
-    }
-    let shifted_year = if month <= 2 { year - 1 } else { year };
-    let era = shifted_year.div_euclid(400);
-    let year_of_era = shifted_year.rem_euclid(400);
-    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    Some(era * 146_097 + day_of_era - 719_468)
-}
 
 /// The rest of the cell: nothing, or `[T ]H:MM[:SS[.fraction]][ AM|PM][ zone]`.
 fn time_of_day(scan: &mut Scan<'_>) -> Option<i64> {
