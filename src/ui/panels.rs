@@ -5,10 +5,12 @@
 pub mod activity;
 pub mod attention;
 pub mod curves;
+pub mod data;
 pub mod embeddings;
 pub mod segments;
 pub mod slots;
 pub mod training;
+pub mod welcome;
 
 use super::PanelContext;
 
@@ -30,6 +32,8 @@ pub trait Panel {
 /// All panels in the order of the navigation, which is the order of the work.
 pub fn all() -> Vec<Box<dyn Panel>> {
     vec![
+        Box::new(welcome::WelcomePanel::default()),
+        Box::new(data::DataPanel),
         Box::new(segments::SegmentsPanel::default()),
         Box::new(training::TrainingPanel::default()),
         Box::new(curves::CurvesPanel),

@@ -30,7 +30,8 @@ impl Importer for Delimited {
     fn sniff(&self, input: &Input) -> Option<Match> {
         // A JSON document has commas too.
         let is_json = matches!(input.head.trim_ascii_start().first(), Some(b'{' | b'['));
-        if input.head.contains(&0) || is_json {
+        let is_blank = input.head.trim_ascii().is_empty();
+        if input.head.contains(&0) || is_json || is_blank {
             return None;
         }
         let dialect = Dialect::find(&input.head, input.head_is_all)?;

@@ -38,8 +38,7 @@ fn open(session: &mut Session, path: PathBuf) -> Result<()> {
 
 fn set_role(session: &mut Session, column: &str, role: Role) -> Result<()> {
     let mut log: LogFrame = open_log(session)?.frame.clone();
-    log.schema.set_role(column, role)?;
-    log.revision += 1;
+    log.assign(column, role)?;
     session.jobs.start(Purpose::Import, Reprofile { log })
 }
 
