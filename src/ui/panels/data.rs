@@ -28,8 +28,12 @@ impl Panel for DataPanel {
 
     fn ui(&mut self, ui: &mut Ui, cx: &mut PanelContext<'_>) {
         let Some(log) = &cx.session.store.log else {
-            if widgets::empty_state(ui, cx.theme, "No log is open, so there are no columns to show.", "Open the sample")
-            {
+            if widgets::empty_state(
+                ui,
+                cx.theme,
+                "No log is open, so there are no columns to show.",
+                "Open the sample",
+            ) {
                 cx.send(Command::Data(DataCommand::OpenSample));
             }
             return;
@@ -79,14 +83,17 @@ fn objections(ui: &mut Ui, theme: &Theme, profile: &Profile) {
         count => format!("{count} objections"),
     };
     egui::CollapsingHeader::new(title).default_open(true).show(ui, |ui| {
-        egui::ScrollArea::vertical().id_salt("objections").max_height(130.0).auto_shrink([false, true]).show(ui, |ui| {
-            for issue in &profile.issues {
-                objection(ui, theme, issue);
-            }
-            for bad in profile.bad_samples.iter().take(5) {
-                ui.weak(format!("line {}: {}", bad.line, bad.why));
-            }
-        });
+        egui::ScrollArea::vertical().id_salt("objections").max_height(130.0).auto_shrink([false, true]).show(
+            ui,
+            |ui| {
+                for issue in &profile.issues {
+                    objection(ui, theme, issue);
+                }
+                for bad in profile.bad_samples.iter().take(5) {
+                    ui.weak(format!("line {}: {}", bad.line, bad.why));
+                }
+            },
+        );
     });
     if !profile.notes.is_empty() {
         let title = format!("What the reader did ({})", profile.notes.len());
@@ -208,16 +215,14 @@ fn values(column: &ColumnProfile) -> String {
         Some(numbers) if column.kind == ColumnType::Time => {
             format!("{} to {}", moment(numbers.min as i64), moment(numbers.max as i64))
         }
-        Some(numbers) if column.top.is_empty() => format!(
-            "{} … median {} … {}",
-            short(numbers.min),
-            short(numbers.median),
-            short(numbers.max)
-        ),
+        Some(numbers) if column.top.is_empty() => {
+            format!("{} … median {} … {}", short(numbers.min), short(numbers.median), short(numbers.max))
+        }
         _ => {
-            let top = column.top.iter().map(|top| {
-                format!("{} ({})", top.value.chars().take(24).collect::<String>(), top.count)
-            });
+            let top = column
+                .top
+                .iter()
+                .map(|top| format!("{} ({})", top.value.chars().take(24).collect::<String>(), top.count));
             top.collect::<Vec<_>>().join(", ")
         }
     }

@@ -66,7 +66,8 @@ impl WelcomePanel {
                     cx.send(Command::Data(DataCommand::Open(PathBuf::from(path))));
                 }
             });
-            let known: Vec<_> = crate::data::importers::IMPORTERS.iter().map(|importer| importer.id()).collect();
+            let known: Vec<_> =
+                crate::data::importers::IMPORTERS.iter().map(|importer| importer.id()).collect();
             ui.weak(format!("Recognised by content, not by name: {}; plain, gz or zst.", known.join(", ")));
         });
     }
