@@ -8,7 +8,7 @@ use adloupe::session::{Command, Session, Workspace};
 use adloupe::train::TrainSpec;
 use adloupe::ui::panels::Panel;
 use adloupe::ui::panels::slots::SlotsPanel;
-use adloupe::ui::{PanelContext, Theme};
+use adloupe::ui::{PanelContext, Theme, fonts};
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
 use std::time::{Duration, Instant};
@@ -20,7 +20,7 @@ type Parts = (Session, SlotsPanel);
 /// The panel alone over a session; commands that it sends are applied after the frame, as the app does.
 fn harness<'a>(session: Session, dark: bool) -> Harness<'a, Parts> {
     let theme = Theme::load(dark).unwrap();
-    Harness::builder().with_size(egui::vec2(1400.0, 1000.0)).build_ui_state(
+    let harness = Harness::builder().with_size(egui::vec2(1400.0, 1000.0)).build_ui_state(
         move |ui, (session, panel): &mut Parts| {
             let (mut commands, mut questions) = (Vec::new(), Vec::new());
             panel.ui(ui, &mut PanelContext::new(session, &theme, &mut commands, &mut questions));
@@ -29,7 +29,9 @@ fn harness<'a>(session: Session, dark: bool) -> Harness<'a, Parts> {
             }
         },
         (session, SlotsPanel::default()),
-    )
+    );
+    fonts::install(&harness.ctx);
+    harness
 }
 
 /// A session with a small sample log open and encoded.
