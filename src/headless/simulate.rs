@@ -120,6 +120,8 @@ fn as_text(prepared: &Prepared, outcome: &Outcome, seconds: f64) -> String {
         "{} requests in {seconds:.2} s; clicks from {}",
         outcome.requests, prepared.clicks_from
     );
+    let pool = &prepared.pool;
+    let _ = writeln!(text, "{} of {} rows stand for the audience", pool.rows.len(), pool.audience_rows);
     for note in &prepared.notes {
         let _ = writeln!(text, "note: {note}");
     }

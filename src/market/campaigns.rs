@@ -2,6 +2,7 @@
 
 use crate::base::{Failure, Result};
 use crate::data::cells::{self, Coded, NO_CODE};
+use crate::data::outcome::Outcome;
 use crate::data::{LogFrame, Role};
 use crate::domain::money::{micros_from_units, units_from_micros};
 use crate::domain::{Campaign, Creative, CreativeLibrary, Pricing};
@@ -23,9 +24,12 @@ pub const MAX_ADS_PER_CAMPAIGN: usize = 12;
 /// The bid of every campaign where the log has no price.
 const STAND_IN_BID_MICROS: i64 = 1_000_000;
 
-/// The campaigns of a log: its campaign column, or each ad for itself where there is none. The bid is the mean
-/// of the price column, read as currency units per thousand impressions; the budget is what the campaign's
-/// share of the log's impressions would cost at that bid over `requests` pages.
+/// The campaigns of a log: its campaign column, or each ad for itself where there is none.
+///
+/// The mean of the price column is read as what a thousand impressions are worth to the campaign, in currency
+/// units. Where the log knows clicks the bid is per click, `worth / (1000 x its logged click rate)`, so that
+/// ads are ranked by bid x pCTR; else it is per thousand impressions. The budget is what the campaign's share
+/// of the log's impressions is worth over `requests` pages.
 ///
 /// # Errors
 /// The log names no ads.
@@ -38,23 +42,27 @@ pub fn from_log(log: &LogFrame, requests: u64) -> Result<LogCampaigns> {
     };
     let prices = price_column(log).map(|column| cells::numbers(log, column)).transpose()?;
     let mut tallies: BTreeMap<u32, Tally> = BTreeMap::new();
+    let outcome = Outcome::read(log)?;
     for (row, (&owner, &ad)) in owners.codes.iter().zip(&ads.codes).enumerate() {
         if owner != NO_CODE && ad != NO_CODE {
             let price = prices.as_ref().map_or(f64::NAN, |prices| prices[row]);
-            tallies.entry(owner).or_default().add(ad, price);
+            tallies.entry(owner).or_default().add(row as u32, ad, price);
         }
     }
-    let named = tallies.values().map(|tally| tally.rows).sum::<u64>().max(1);
+    let named = tallies.values().map(|tally| tally.rows.len() as u64).sum::<u64>().max(1);
     let mut ordered: Vec<(u32, Tally)> = tallies.into_iter().collect();
-    ordered.sort_by_key(|(owner, tally)| (std::cmp::Reverse(tally.rows), *owner));
-    let mut notes = vec![assumption(log, campaign_column)];
+    ordered.sort_by_key(|(owner, tally)| (std::cmp::Reverse(tally.rows.len()), *owner));
+    let mut notes = vec![assumption(log, campaign_column, outcome.is_some())];
     if ordered.len() > MAX_CAMPAIGNS {
         notes.push(format!("the {MAX_CAMPAIGNS} most shown of {} campaigns bid", ordered.len()));
         ordered.truncate(MAX_CAMPAIGNS);
     }
     let campaigns = ordered
         .into_iter()
-        .map(|(owner, tally)| tally.campaign(&owners.values[owner as usize], &ads, named, requests))
+        .map(|(owner, tally)| {
+            let pages = tally.rows.len() as f64 / named as f64 * requests as f64;
+            tally.campaign(&owners.values[owner as usize], &ads, pages, outcome.as_ref())
+        })
         .collect();
     Ok(LogCampaigns { campaigns, notes })
 }
@@ -85,15 +93,15 @@ pub fn creatives(log: &LogFrame) -> Result<CreativeLibrary> {
 /// What the rows of one campaign add up to.
 #[derive(Debug, Default)]
 struct Tally {
-    rows: u64,
+    rows: Vec<u32>,
     by_ad: BTreeMap<u32, u64>,
     price_sum: f64,
     priced: u64,
 }
 
 impl Tally {
-    fn add(&mut self, ad: u32, price: f64) {
-        self.rows += 1;
+    fn add(&mut self, row: u32, ad: u32, price: f64) {
+        self.rows.push(row);
         *self.by_ad.entry(ad).or_default() += 1;
         if price > 0.0 && price.is_finite() {
             self.price_sum += price;
@@ -101,14 +109,17 @@ impl Tally {
         }
     }
 
-    fn campaign(&self, name: &str, ads: &Coded, named: u64, requests: u64) -> Campaign {
-        let bid_micros = if self.priced > 0 {
+    /// The campaign, with a budget for its part of the pages.
+    fn campaign(&self, name: &str, ads: &Coded, pages: f64, outcome: Option<&Outcome>) -> Campaign {
+        let worth_micros = if self.priced > 0 {
             micros_from_units(self.price_sum / self.priced as f64).max(1)
         } else {
             STAND_IN_BID_MICROS
         };
-        let share = self.rows as f64 / named as f64;
-        let budget_units = share * requests as f64 * units_from_micros(bid_micros) / 1_000.0;
+        let (bid_micros, pricing) = match outcome {
+            Some(outcome) => (self.per_click(worth_micros, outcome), Pricing::Cpc),
+            None => (worth_micros, Pricing::Cpm),
+        };
         let mut by_ad: Vec<(u32, u64)> = self.by_ad.iter().map(|(ad, rows)| (*ad, *rows)).collect();
         by_ad.sort_by_key(|(ad, rows)| (std::cmp::Reverse(*rows), *ad));
         by_ad.truncate(MAX_ADS_PER_CAMPAIGN);
@@ -116,23 +127,36 @@ impl Tally {
             name: name.to_owned(),
             ads: by_ad.iter().map(|(ad, _)| ads.values[*ad as usize].clone()).collect(),
             bid_micros,
-            pricing: Pricing::Cpm,
-            budget_micros: Some(micros_from_units(budget_units)),
+            pricing,
+            budget_micros: Some(micros_from_units(pages * units_from_micros(worth_micros) / 1_000.0)),
             targeting: String::new(),
         }
     }
+
+    /// A click's worth. The rate has one click in fifty added (Laplace's rule at a plain banner's rate), so that
+    /// a campaign without clicks still has a bid.
+    fn per_click(&self, worth_micros: i64, outcome: &Outcome) -> i64 {
+        let (clicks, shown) = outcome.totals(&self.rows);
+        let rate = (clicks + 1.0) / (shown + 50.0);
+        micros_from_units(units_from_micros(worth_micros) / (1_000.0 * rate)).max(1)
+    }
 }
 
-fn assumption(log: &LogFrame, campaign_column: Option<&str>) -> String {
+fn assumption(log: &LogFrame, campaign_column: Option<&str>, per_click: bool) -> String {
     let who = match campaign_column {
         Some(column) => format!("campaigns from '{column}'"),
         None => "the log has no campaign column, so each ad bids for itself".to_owned(),
     };
     let bid = match price_column(log) {
-        Some(column) => format!("bids are the mean of '{column}', read as price per thousand impressions"),
-        None => "the log has no price, so every campaign bids 1.00 per thousand impressions".to_owned(),
+        Some(column) => format!("the mean of '{column}' is read as the price per thousand impressions"),
+        None => "the log has no price, so a thousand impressions are worth 1.00 to everyone".to_owned(),
     };
-    format!("{who}; {bid}; budgets follow each campaign's share of the log's impressions")
+    let per = if per_click {
+        "bids are per click, that price over the logged click rate"
+    } else {
+        "bids are per thousand impressions"
+    };
+    format!("{who}; {bid}; {per}; budgets follow each campaign's share of the log's impressions")
 }
 
 /// A column of bids if one is named so, else the first price.
@@ -190,9 +214,9 @@ mod tests {
     fn log(columns: &[(&str, Role)]) -> LogFrame {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log.csv");
-        let text = "ad,campaign,bid,category,headline\n\
-                    a1,tea,2.0,drinks,新茶上市\na2,tea,4.0,drinks,Tea time\n\
-                    a1,tea,3.0,drinks,新茶上市\nb1,shoes,1.5,sport,Run\n";
+        let text = "ad,campaign,bid,category,headline,click\n\
+                    a1,tea,2.0,drinks,新茶上市,1\na2,tea,4.0,drinks,Tea time,0\n\
+                    a1,tea,3.0,drinks,新茶上市,0\nb1,shoes,1.5,sport,Run,0\n";
         std::fs::write(&path, text).unwrap();
         let mut log = crate::data::importers::open(
             &path,
@@ -229,6 +253,16 @@ mod tests {
         let library = creatives(&log).unwrap();
         let a1 = library.get("a1").unwrap();
         assert_eq!((a1.text.as_str(), a1.category.as_str()), ("新茶上市", "drinks"));
+    }
+
+    #[test]
+    fn a_log_with_clicks_gives_bids_per_click() {
+        let roles =
+            [("ad", Role::Ad), ("campaign", Role::Campaign), ("bid", Role::Price), ("click", Role::Label)];
+        let tea = from_log(&log(&roles), 1_000).unwrap().campaigns.swap_remove(0);
+        // Worth 3.00 per thousand; (1 + 1) clicks in (3 + 50) impressions: 3 x 53 / 2 / 1000 = 0.0795 a click.
+        assert_eq!((tea.pricing, tea.bid_micros), (Pricing::Cpc, 79_500));
+        assert_eq!(tea.budget_micros, Some(2_250_000));
     }
 
     #[test]

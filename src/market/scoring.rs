@@ -112,9 +112,6 @@ pub fn prepare(
         Some(pool) => Arc::clone(pool),
         None => Arc::new(score(key, inputs, world.as_ref(), context)?),
     };
-    if pool.rows.len() < pool.audience_rows {
-        notes.push(format!("{} of {} rows stand for the audience", pool.rows.len(), pool.audience_rows));
-    }
     let market = Arc::new(open_market(spec, &campaigns, &ads, &pool)?);
     let clicks_from = match world {
         Some(_) => "the true click probability of the sample data".to_owned(),

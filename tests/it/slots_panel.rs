@@ -114,13 +114,13 @@ fn a_what_if_runs_again_on_the_same_scores() {
     settle(&mut window);
     let first = window.state().0.store.market.result.clone().unwrap();
     let mut spec: MarketSpec = first.spec.clone();
-    spec.what_if.get_or_insert_default().reserve_cpm_micros = 30_000_000;
+    spec.what_if.get_or_insert_default().reserve_cpm_micros = 80_000_000;
     window.state_mut().0.apply(Command::Market(MarketCommand::Simulate(Box::new(spec))));
     settle(&mut window);
     let second = window.state().0.store.market.result.clone().unwrap();
     assert!(std::sync::Arc::ptr_eq(&first.prepared.pool, &second.prepared.pool));
     let difference = second.run.outcome.difference.unwrap();
-    assert!(difference.impressions_per_mille.value < 0.0, "a reserve of 30 leaves slots empty");
+    assert!(difference.impressions_per_mille.value < 0.0, "a reserve of 80 leaves slots empty");
     assert_eq!(first.run.outcome.baseline, second.run.outcome.baseline);
 }
 

@@ -34,6 +34,10 @@ pub struct SlotsPanel {
     world: usize,
 }
 
+/// From this width on the page stands beside the totals, which need so much.
+const SIDE_BY_SIDE: f32 = 1_000.0;
+const TOTALS_WIDTH: f32 = 540.0;
+
 impl Panel for SlotsPanel {
     fn id(&self) -> &'static str {
         "slots"
@@ -153,13 +157,20 @@ impl SlotsPanel {
         self.source_line(ui, cx, &simulated);
         self.player.controls(ui, cx.theme);
         let outcome = self.outcome_at_cursor(&simulated, live);
-        ui.horizontal_top(|ui| {
-            let width = (ui.available_width() * 0.52).max(320.0);
-            ui.allocate_ui(egui::vec2(width, 0.0), |ui| {
-                ui.vertical(|ui| page::show(ui, cx, &simulated, self.player.page()));
+        let page = self.player.page();
+        if ui.available_width() > SIDE_BY_SIDE {
+            ui.horizontal_top(|ui| {
+                let width = ui.available_width() - TOTALS_WIDTH;
+                ui.allocate_ui(egui::vec2(width, 0.0), |ui| {
+                    ui.vertical(|ui| page::show(ui, cx, &simulated, page));
+                });
+                ui.vertical(|ui| report::totals(ui, cx.theme, &outcome));
             });
-            ui.vertical(|ui| report::totals(ui, cx.theme, &outcome));
-        });
+        } else {
+            page::show(ui, cx, &simulated, page);
+            ui.add_space(6.0);
+            report::totals(ui, cx.theme, &outcome);
+        }
         ui.add_space(8.0);
         report::spend_curve(ui, cx.theme, &simulated, self.player.page());
         report::campaigns(ui, cx.theme, &outcome, &mut self.world);
@@ -193,7 +204,7 @@ impl SlotsPanel {
                 simulated.log_revision,
             ));
             for note in &simulated.prepared.notes {
-                ui.weak(format!("{note}."));
+                ui.weak(format!("Assumed: {note}."));
             }
         });
     }

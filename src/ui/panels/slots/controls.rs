@@ -107,55 +107,46 @@ fn edit_column(ui: &mut Ui, draft: &mut Draft, column: &MixColumn) -> egui::Resp
 
 fn rules(ui: &mut Ui, draft: &mut Draft) {
     ui.strong("Auction");
-    egui::Grid::new("rules").num_columns(2).show(ui, |ui| {
-        ui.label("");
-        ui.weak("baseline");
-        ui.end_row();
-        scenario(ui, "baseline", &mut draft.spec.baseline);
-        ui.label("");
-        ui.weak("what-if");
-        ui.end_row();
-        scenario(ui, "what-if", draft.what_if());
+    scenario(ui, "baseline", &mut draft.spec.baseline);
+    scenario(ui, "what-if", draft.what_if());
+    ui.horizontal(|ui| {
         let label = ui.label("Slots a page");
         let mut slots = draft.spec.slots.len();
         ui.add(Slider::new(&mut slots, 1..=4)).labelled_by(label.id);
         if slots != draft.spec.slots.len() {
-            // Lower slots are looked at less; half as often again is a common rule of thumb.
+            // Lower slots are looked at less: 1, 2/3, 1/2, 2/5 of the first, a stand-in for the page's own shares.
             draft.spec.slots = (0..slots).map(|slot| 1.0 / (1.0 + 0.5 * slot as f64)).collect();
         }
-        ui.end_row();
     });
     ui.add_space(6.0);
 }
 
 fn scenario(ui: &mut Ui, whose: &str, scenario: &mut Scenario) {
-    let label = ui.label("Rule").on_hover_text(format!("How the {whose} sells a slot"));
-    let rule = auctions::find(&scenario.auction.id);
-    let title = rule.map_or("?", |rule| rule.label());
-    let combo = ComboBox::from_id_salt(("auction", whose)).selected_text(title).show_ui(ui, |ui| {
-        for rule in AUCTIONS {
-            let chosen = scenario.auction.id == rule.id();
-            if ui.selectable_label(chosen, rule.label()).on_hover_text(rule.summary()).clicked() {
-                rule.id().clone_into(&mut scenario.auction.id);
-                scenario.auction.params = crate::base::Params::default();
+    ui.weak(format!("In the {whose}"));
+    ui.spacing_mut().slider_width = 80.0;
+    egui::Grid::new(("rule", whose)).num_columns(2).show(ui, |ui| {
+        let label = ui.label("Rule").on_hover_text(format!("How the {whose} sells a slot"));
+        let title = auctions::find(&scenario.auction.id).map_or("?", |rule| rule.label());
+        let combo = ComboBox::from_id_salt(("auction", whose)).selected_text(title).show_ui(ui, |ui| {
+            for rule in AUCTIONS {
+                let chosen = scenario.auction.id == rule.id();
+                if ui.selectable_label(chosen, rule.label()).on_hover_text(rule.summary()).clicked() {
+                    rule.id().clone_into(&mut scenario.auction.id);
+                    scenario.auction.params = crate::base::Params::default();
+                }
             }
-        }
-    });
-    combo.response.labelled_by(label.id);
-    ui.end_row();
-    let label = ui.label("Reserve CPM").on_hover_text("Nobody buys a thousand impressions for less");
-    let mut units = units_from_micros(scenario.reserve_cpm_micros);
-    ui.spacing_mut().slider_width = 90.0;
-    if ui.add(Slider::new(&mut units, 0.0..=100.0).max_decimals(1)).labelled_by(label.id).changed() {
-        scenario.reserve_cpm_micros = micros_from_units(units);
-    }
-    ui.end_row();
-    if let Ok(rule) = auctions::find(&scenario.auction.id)
-        && !rule.params().is_empty()
-    {
-        ui.label("");
-        form::params_form(ui, whose, rule.params(), &mut scenario.auction.params);
+        });
+        combo.response.labelled_by(label.id);
         ui.end_row();
+        let label = ui.label("Reserve CPM").on_hover_text("Nobody buys a thousand impressions for less");
+        let mut units = units_from_micros(scenario.reserve_cpm_micros);
+        if ui.add(Slider::new(&mut units, 0.0..=100.0).max_decimals(1)).labelled_by(label.id).changed() {
+            scenario.reserve_cpm_micros = micros_from_units(units);
+        }
+        ui.end_row();
+    });
+    if let Ok(rule) = auctions::find(&scenario.auction.id) {
+        form::params_form(ui, whose, rule.params(), &mut scenario.auction.params);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::market::Outcome;
 use crate::market::outcome::{CampaignOutcome, Totals, WorldOutcome};
-use crate::metrics::Estimate;
+use crate::metrics::{Estimate, Rate};
 use crate::tasks::simulate::Simulated;
 use crate::ui::charts::{self, curve};
 use crate::ui::{Theme, widgets};
@@ -29,21 +29,25 @@ pub fn totals(ui: &mut Ui, theme: &Theme, outcome: &Outcome) {
             ui.label(RichText::new(estimate.unwrap_or_default()).color(colour));
             ui.end_row();
         };
-        let told = |estimate: Option<Estimate>, scale: f64, unit: &str| {
-            let text = estimate.map(|estimate| interval_text(&estimate, scale, unit));
+        let told = |estimate: Option<Estimate>, scale: f64| {
+            let text = estimate.map(|estimate| interval_text(&estimate, scale));
             (text, estimate.is_some_and(|estimate| estimate.excludes(0.0)))
         };
-        let (text, sure) = told(difference.map(|d| d.impressions_per_mille), 0.1, " pt");
-        row(ui, "fill", &|t| format!("{:.1} %", 100.0 * t.fill.rate), text, sure);
+        let per_mille = |count: f64| format!("{:.2}", 1_000.0 * count / (outcome.requests as f64).max(1.0));
         row(ui, "impressions", &|t| widgets::grouped(t.impressions as f64), None, false);
-        let (text, sure) = told(difference.map(|d| d.clicks_per_mille), 1.0, " per 1000 requests");
-        row(ui, "clicks", &|t| widgets::grouped(t.clicks as f64), text, sure);
-        let (text, sure) = told(difference.and_then(|d| d.ctr), 100.0, " pt");
-        row(ui, "CTR", &|t| widgets::percent_with_interval(&t.ctr), text, sure);
-        row(ui, "CTR predicted", &|t| format!("{:.2} %", 100.0 * t.predicted_ctr), None, false);
-        row(ui, "CTR drawn with", &|t| format!("{:.2} %", 100.0 * t.expected_ctr), None, false);
-        let (text, sure) = told(difference.map(|d| d.revenue_per_mille), 1.0, " per 1000 requests");
-        row(ui, "revenue = spend", &|t| format!("{:.2}", t.revenue), text, sure);
+        let (text, sure) = told(difference.map(|d| d.impressions_per_mille), 1.0);
+        row(ui, "  per 1000 requests", &|t| per_mille(t.impressions as f64), text, sure);
+        row(ui, "slots filled", &|t| format!("{:.1} %", 100.0 * t.fill.rate), None, false);
+        row(ui, "clicks", &|t| widgets::grouped(t.clicks as f64), None, false);
+        let (text, sure) = told(difference.map(|d| d.clicks_per_mille), 1.0);
+        row(ui, "  per 1000 requests", &|t| per_mille(t.clicks as f64), text, sure);
+        let (text, sure) = told(difference.and_then(|d| d.ctr), 100.0);
+        row(ui, "CTR %", &|t| rate_text(&t.ctr), text, sure);
+        row(ui, "  predicted %", &|t| format!("{:.2}", 100.0 * t.predicted_ctr), None, false);
+        row(ui, "  drawn with %", &|t| format!("{:.2}", 100.0 * t.expected_ctr), None, false);
+        row(ui, "revenue = spend", &|t| format!("{:.2}", t.revenue), None, false);
+        let (text, sure) = told(difference.map(|d| d.revenue_per_mille), 1.0);
+        row(ui, "  per 1000 requests", &|t| format!("{:.2}", t.revenue_per_mille.value), text, sure);
         row(ui, "average CPM", &|t| format!("{:.2}", t.average_price_cpm), None, false);
     });
     if difference_is_approximate(outcome) {
@@ -55,13 +59,22 @@ fn difference_is_approximate(outcome: &Outcome) -> bool {
     outcome.difference.is_some_and(|difference| difference.approximate)
 }
 
-/// `+0.31 pt (+0.12 to +0.50)`.
-fn interval_text(estimate: &Estimate, scale: f64, unit: &str) -> String {
+/// `+0.31 (+0.12 to +0.50)`.
+fn interval_text(estimate: &Estimate, scale: f64) -> String {
     if !(estimate.low.is_finite() && estimate.high.is_finite()) {
         return "too few requests".to_owned();
     }
     let (value, low, high) = (scale * estimate.value, scale * estimate.low, scale * estimate.high);
-    format!("{value:+.2}{unit} ({low:+.2} to {high:+.2})")
+    format!("{value:+.2} ({low:+.2} to {high:+.2})")
+}
+
+/// `4.21 (4.05 to 4.37)`, in percent.
+fn rate_text(rate: &Rate) -> String {
+    if rate.is_known() {
+        format!("{:.2} ({:.2} to {:.2})", 100.0 * rate.rate, 100.0 * rate.low, 100.0 * rate.high)
+    } else {
+        "n/a".to_owned()
+    }
 }
 
 /// Every campaign of one world; the person chooses which.
@@ -159,10 +172,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_interval_says_its_unit_and_its_sign() {
+    fn an_interval_says_its_sign() {
         let estimate = Estimate { value: 0.0031, low: -0.0012, high: 0.0074 };
-        assert_eq!(interval_text(&estimate, 100.0, " pt"), "+0.31 pt (-0.12 to +0.74)");
+        assert_eq!(interval_text(&estimate, 100.0), "+0.31 (-0.12 to +0.74)");
         let unknown = Estimate::normal(0.0, f64::INFINITY);
-        assert_eq!(interval_text(&unknown, 1.0, ""), "too few requests");
+        assert_eq!(interval_text(&unknown, 1.0), "too few requests");
     }
 }
