@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
 mod ingest;
+mod inspect_panels;
 mod market;
 mod models;
 mod segments_panel;

@@ -254,7 +254,9 @@ mod tests {
     fn a_rate_of_two_impressions_does_not_stretch_the_scale() {
         let theme = Theme::load(true).unwrap();
         let coloured = Coloured::new(&projection(), ColourBy::ClickRate, &theme);
-        assert_eq!(coloured.cloud.codes, [0, 255, 128]);
+        assert_eq!(coloured.cloud.codes[..2], [0, 255]);
+        // The middle of 0..=255, rounded either way.
+        assert!((127..=128).contains(&coloured.cloud.codes[2]), "{:?}", coloured.cloud.codes);
     }
 
     #[test]

@@ -1,0 +1,152 @@
+//! Do the curves, embeddings and attention panels show what was found out: empty, loaded, failed?
+
+use adloupe::data::{Split, sample};
+use adloupe::jobs::JobContext;
+use adloupe::session::commands::{DataCommand, InspectCommand, TrainCommand};
+use adloupe::session::{Command, Session, Workspace};
+use adloupe::train::TrainSpec;
+use adloupe::ui::panels::Panel;
+use adloupe::ui::panels::attention::AttentionPanel;
+use adloupe::ui::panels::curves::CurvesPanel;
+use adloupe::ui::panels::embeddings::EmbeddingsPanel;
+use adloupe::ui::{PanelContext, Theme, fonts, gpu_view};
+use egui_kittest::Harness;
+use egui_kittest::kittest::Queryable;
+use std::time::Duration;
+
+const LIMIT: Duration = Duration::from_secs(120);
+
+type Parts = (Session, Box<dyn Panel>);
+
+/// One panel in a window with a real device; commands that it sends are applied after the frame.
+struct OnePanel {
+    parts: Parts,
+    theme: Theme,
+}
+
+impl eframe::App for OnePanel {
+    fn ui(&mut self, ui: &mut egui::Ui, _frame: &mut eframe::Frame) {
+        let (session, panel) = &mut self.parts;
+        let (mut commands, mut questions) = (Vec::new(), Vec::new());
+        panel.ui(ui, &mut PanelContext::new(session, &self.theme, &mut commands, &mut questions));
+        for command in commands {
+            session.apply(command);
+        }
+    }
+}
+
+fn harness<'a>(session: Session, panel: Box<dyn Panel>, dark: bool) -> Harness<'a, OnePanel> {
+    Harness::builder().with_size(egui::vec2(1400.0, 1200.0)).wgpu().build_eframe(move |context| {
+        fonts::install(&context.egui_ctx);
+        let theme = Theme::load(dark).unwrap();
+        theme.apply(&context.egui_ctx);
+        if let Some(state) = &context.wgpu_render_state {
+            gpu_view::install(state, &context.egui_ctx);
+        }
+        OnePanel { parts: (session, panel), theme }
+    })
+}
+
+/// A session with a small sample log and a trained model of a kind.
+fn trained(folder: &tempfile::TempDir, kind: &str) -> Session {
+    let log = folder.path().join("sample.parquet");
+    sample::generate(3000, 5, &log, &JobContext::detached()).unwrap();
+    let mut session = Session::new(Workspace::default(), || {}).unwrap();
+    session.apply(Command::Data(DataCommand::Open(log)));
+    assert!(session.settle(LIMIT), "{:?}", session.notices.all());
+    let mut spec = TrainSpec::new(kind).unwrap();
+    spec.set("device", "cpu").unwrap();
+    spec.set("epochs", "1").unwrap();
+    session.apply(Command::Train(TrainCommand::Start(spec)));
+    assert!(session.settle(LIMIT) && session.store.training.model().is_some(), "{:?}", session.notices.all());
+    session
+}
+
+fn ask(session: &mut Session, command: InspectCommand) {
+    session.apply(Command::Inspect(command));
+    assert!(session.settle(LIMIT), "{:?}", session.notices.all());
+}
+
+#[test]
+fn without_a_model_every_panel_says_so_and_leads_to_training() {
+    let panels: [Box<dyn Panel>; 3] =
+        [Box::new(CurvesPanel), Box::<EmbeddingsPanel>::default(), Box::<AttentionPanel>::default()];
+    for panel in panels {
+        let session = Session::new(Workspace::default(), || {}).unwrap();
+        let mut harness = harness(session, panel, true);
+        harness.run();
+        harness.get_by_label("Train a model").click();
+        harness.run();
+        assert_eq!(harness.state().parts.0.workspace.panel, "training");
+    }
+}
+
+#[test]
+fn curves_appear_at_a_click_with_their_numbers() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut harness = harness(trained(&folder, "logistic"), Box::new(CurvesPanel), true);
+    harness.run();
+    harness.get_by_label("Evaluate the model").click();
+    harness.run();
+    assert!(harness.state_mut().parts.0.settle(LIMIT));
+    harness.run();
+    harness.get_by_label_contains("ROC (true positive rate against false positive rate): model");
+    harness.get_by_label_contains("Reliability: 20 groups");
+    harness.get_by_label_contains("CTR by score (%), 10 rows");
+    let evaluated = harness.state().parts.0.store.inspect.evaluated.clone().unwrap();
+    assert!(evaluated.evaluation.scores.auc_of_truth.is_some());
+}
+
+#[test]
+fn the_map_is_drawn_in_both_themes_and_its_points_can_be_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    for dark in [true, false] {
+        let mut session = trained(&folder, "deep_fm");
+        let ad = session.store.dataset.as_ref().unwrap().encoder.keys.ad.clone().unwrap();
+        ask(&mut session, InspectCommand::Project(ad));
+        let mut harness = harness(session, Box::<EmbeddingsPanel>::default(), dark);
+        harness.run();
+        let ground = Theme::load(dark).unwrap().background;
+        let map = harness.get_by_label_contains("Embedding map");
+        let rect = map.rect();
+        let picture = harness.render().unwrap();
+        let drawn = (rect.top() as u32..rect.bottom() as u32)
+            .flat_map(|y| (rect.left() as u32..rect.right() as u32).map(move |x| (x, y)))
+            .filter(|&(x, y)| picture.get_pixel(x, y).0[..3] != ground.to_array()[..3])
+            .count();
+        assert!(drawn > 1_000, "{drawn} pixels of the map are drawn");
+        harness.get_by_label_contains("drawn as points by");
+        harness.get_by_label("Density").click();
+        harness.run();
+        harness.get_by_label_contains("drawn as density by the processor");
+    }
+}
+
+#[test]
+fn a_model_without_attention_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut harness = harness(trained(&folder, "logistic"), Box::<AttentionPanel>::default(), true);
+    harness.run();
+    harness.get_by_label_contains("A logistic model does not weigh past behaviours");
+}
+
+#[test]
+fn attention_is_shown_for_one_row_and_averaged() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut session = trained(&folder, "din");
+    let row = session.store.dataset.as_ref().unwrap().test[0];
+    ask(&mut session, InspectCommand::Explain(row, None));
+    ask(&mut session, InspectCommand::Average(String::new()));
+    ask(&mut session, InspectCommand::Evaluate(Split::Test));
+    let mut harness = harness(session, Box::<AttentionPanel>::default(), true);
+    harness.run();
+    harness.get_by_label_contains("predicted click rate");
+    harness.get_by_label_contains("by past value and target:");
+    harness.get_by_label_contains("have at least two behaviours");
+    harness.get_by_label("Next").click();
+    harness.run();
+    assert!(harness.state_mut().parts.0.settle(LIMIT));
+    let session = &harness.state().parts.0;
+    let second = session.store.dataset.as_ref().unwrap().test[1];
+    assert_eq!(session.store.inspect.explained.as_ref().unwrap().explanation.row, second);
+}
