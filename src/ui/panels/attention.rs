@@ -98,8 +98,12 @@ impl AttentionPanel {
             ui.weak("The log has no test rows.");
             return;
         }
-        let before = (self.place, self.ad.clone());
+        let known = cx.session.store.inspect.explained.as_ref().map(|known| known.explanation.row);
+        if let (0, Some(row)) = (self.place, known) {
+            self.place = dataset.test.iter().position(|&test| test == row).map_or(1, |place| place + 1);
+        }
         self.place = self.place.clamp(1, rows);
+        let before = (self.place, self.ad.clone());
         ui.horizontal_wrapped(|ui| {
             let label = ui.label("Test row");
             let range = 1..=rows;
@@ -113,12 +117,23 @@ impl AttentionPanel {
         let shown = cx.session.store.inspect.explained.clone();
         let stale = shown.as_ref().is_none_or(|shown| !Arc::ptr_eq(&shown.model, model));
         let running = cx.session.jobs.of(Purpose::Explain).is_some();
-        if before != (self.place, self.ad.clone()) || (stale && !running && shown.is_some()) {
+        if before != (self.place, self.ad.clone()) {
             let row = dataset.test[self.place - 1];
             cx.send(Command::Inspect(InspectCommand::Explain(row, self.ad.clone())));
         }
         match shown {
-            Some(shown) => explained(ui, cx.theme, &shown),
+            Some(shown) => {
+                if stale && !running {
+                    ui.horizontal(|ui| {
+                        ui.colored_label(cx.theme.warn, "of an earlier model");
+                        if ui.button("Ask the present one").clicked() {
+                            let row = dataset.test[self.place - 1];
+                            cx.send(Command::Inspect(InspectCommand::Explain(row, self.ad.clone())));
+                        }
+                    });
+                }
+                explained(ui, cx.theme, &shown);
+            }
             None if running => {
                 ui.weak("Asking the model …");
             }

@@ -27,6 +27,8 @@ const SIDE_WIDTH: f32 = 270.0;
 pub struct EmbeddingsPanel {
     view: CloudView,
     colour_by: ColourBy,
+    /// The field that `colour_by` was chosen for.
+    field: String,
     coloured: Option<Coloured>,
     revision: u64,
     focus: Option<usize>,
@@ -102,7 +104,10 @@ impl EmbeddingsPanel {
             self.near.clear();
             self.marks.clear();
         }
-        if !self.colour_by.fits(projection) {
+        // Another field has other properties: start with the one most worth seeing.
+        let same_field = self.field == projection.table.field;
+        if !same_field || !self.colour_by.fits(projection) {
+            self.field.clone_from(&projection.table.field);
             self.colour_by = ColourBy::default_for(projection);
         }
         let known = self
