@@ -49,19 +49,20 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
 
 fn json(table: &SegmentTable) -> Value {
     let known = |value: f64| if table.has_outcome { json!(value) } else { Value::Null };
+    let clicks = |value: f64| if table.has_outcome { count(value) } else { Value::Null };
     let rows: Vec<Value> = table
         .rows
         .iter()
         .map(|row| {
             json!({
                 "values": row.values,
-                "impressions": row.rate.trials,
-                "clicks": known(row.rate.successes),
+                "impressions": count(row.rate.trials),
+                "clicks": clicks(row.rate.successes),
                 "rate": known(row.rate.rate),
                 "low": known(row.rate.low),
                 "high": known(row.rate.high),
                 "lift": row.lift,
-                "conversions": row.conversions,
+                "conversions": row.conversions.map(count),
                 "money": row.money,
                 "small": row.is_small(),
             })
@@ -71,8 +72,8 @@ fn json(table: &SegmentTable) -> Value {
         "by": table.by,
         "rows": rows,
         "total": {
-            "impressions": table.total.trials,
-            "clicks": known(table.total.successes),
+            "impressions": count(table.total.trials),
+            "clicks": clicks(table.total.successes),
             "rate": known(table.total.rate),
             "low": known(table.total.low),
             "high": known(table.total.high),
@@ -81,6 +82,11 @@ fn json(table: &SegmentTable) -> Value {
         "money_meaning": table.money_meaning,
         "hidden": table.hidden,
     })
+}
+
+/// A whole number where it is one: only weights make counts that are not.
+fn count(value: f64) -> Value {
+    if value.fract() == 0.0 && value.abs() < 1e15 { json!(value as i64) } else { json!(value) }
 }
 
 fn text(table: &SegmentTable) -> String {
@@ -117,4 +123,36 @@ fn text(table: &SegmentTable) -> String {
         lines.push(format!("{} groups are not listed", table.hidden));
     }
     lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn args(file: PathBuf, by: &str, filter: &str) -> Args {
+        let by = by.split(',').map(str::to_owned).collect();
+        Args { file, by, filter: filter.to_owned(), min_impressions: 0.0, roles: Vec::new() }
+    }
+
+    #[test]
+    fn groups_of_a_csv_are_counted_with_their_intervals() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log.csv");
+        let cells = ["上海,ios,1\n", "上海,web,0\n", "Berlin,ios,0\n", "上海,ios,1\n"];
+        std::fs::write(&path, format!("city,device,click\n{}", cells.concat().repeat(50))).unwrap();
+        let answer = run(&args(path.clone(), "city", "device = ios"), &Terminal::default()).unwrap();
+        let rows = answer.json["rows"].as_array().unwrap();
+        assert_eq!(rows.len(), 2);
+        assert_eq!(rows[0]["values"], json!(["上海"]));
+        assert_eq!((&rows[0]["impressions"], &rows[0]["clicks"]), (&json!(100), &json!(100)));
+        assert_eq!(rows[0]["lift"], json!(1.5), "100 % over 100 of 150");
+        // Wilson's upper bound for 0 of 50 is z^2 / (50 + z^2).
+        let z2 = crate::metrics::rates::Z_95.powi(2);
+        let high = rows[1]["high"].as_f64().unwrap();
+        assert!((high - z2 / (50.0 + z2)).abs() < 1e-12, "{high}");
+        assert!(answer.text.contains("all rows"), "{}", answer.text);
+
+        let failure = run(&args(path, "city", "device ="), &Terminal::default()).unwrap_err();
+        assert!(failure.place.starts_with("--where"), "{failure}");
+    }
 }
