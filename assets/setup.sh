@@ -33,7 +33,10 @@ if [ "${linux:-yes}" = yes ]; then
     # Without a graphics card (or on a server) the software driver draws.
     ls /usr/share/vulkan/icd.d/*.json /etc/vulkan/icd.d/*.json >/dev/null 2>&1 || want mesa-vulkan-drivers
     # The test of the real window needs an X server where there is no screen.
-    [ -n "${DISPLAY:-}${WAYLAND_DISPLAY:-}" ] || have Xvfb || want xvfb
+    if [ -z "${DISPLAY:-}${WAYLAND_DISPLAY:-}" ]; then
+        have Xvfb || want xvfb
+        have xauth || want xauth # xvfb-run calls it
+    fi
     # Chinese text needs a font that has it.
     if ! find /usr/share/fonts /usr/local/share/fonts "$HOME/.fonts" "$HOME/.local/share/fonts" \
         \( -iname '*wqy*' -o -iname '*cjk*' -o -iname '*notosanssc*' -o -iname '*sourcehan*' -o -iname '*droidsansfallback*' \) \
@@ -55,6 +58,7 @@ translate() {
         dnf:libxkbcommon0) echo libxkbcommon ;;
         dnf:libvulkan1) echo vulkan-loader ;;
         dnf:xvfb) echo xorg-x11-server-Xvfb ;;
+        dnf:xauth) echo xorg-x11-xauth ;;
         dnf:fonts-wqy-microhei) echo wqy-microhei-fonts ;;
         pacman:libc6-dev) echo glibc ;;
         pacman:libxcursor1) echo libxcursor ;;
@@ -64,6 +68,7 @@ translate() {
         pacman:libvulkan1) echo vulkan-icd-loader ;;
         pacman:mesa-vulkan-drivers) echo vulkan-swrast ;;
         pacman:xvfb) echo xorg-server-xvfb ;;
+        pacman:xauth) echo xorg-xauth ;;
         pacman:fonts-wqy-microhei) echo wqy-microhei ;;
         *) echo "$package" ;;
         esac

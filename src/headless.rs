@@ -65,6 +65,9 @@ impl Terminal {
 pub struct Invocation {
     /// A campaign log to open in the window.
     file: Option<PathBuf>,
+    /// Save a picture of the window as soon as it is at rest, then close it.
+    #[arg(long, value_name = "PNG")]
+    screenshot: Option<PathBuf>,
     /// Print one JSON object as the last line of standard output.
     #[arg(long, global = true)]
     json: bool,
@@ -103,7 +106,7 @@ impl Invocation {
 pub fn main(invocation: Invocation) -> ExitCode {
     let json = invocation.json;
     let outcome = match invocation.command {
-        None => crate::ui::run_window(invocation.file).map(|()| None),
+        None => crate::ui::run_window(invocation.file, invocation.screenshot).map(|()| None),
         Some(command) => watch_ctrl_c().and_then(|terminal| run(&command, &terminal)).map(Some),
     };
     match outcome.and_then(|answer| answer.map_or(Ok(()), |answer| print(&answer, json))) {

@@ -9,8 +9,10 @@ pub mod fonts;
 pub mod form;
 pub mod gpu_view;
 pub mod panels;
+pub mod screenshot;
 pub mod shell;
 pub mod theme;
+pub mod tour;
 pub mod widgets;
 
 use crate::session::{Command, Session};

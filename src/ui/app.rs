@@ -2,6 +2,7 @@
 
 use super::dialogs::{DialogRequest, Dialogs};
 use super::panels::{self, Panel};
+use super::screenshot::Screenshot;
 use super::{PanelContext, Theme, fonts, gpu_view, shell};
 use crate::base::{Failure, Result};
 use crate::session::{Command, Session, Workspace};
@@ -18,6 +19,7 @@ pub struct AdloupeApp {
     theme: Theme,
     adapter: String,
     dialogs: Dialogs,
+    screenshot: Option<Screenshot>,
 }
 
 impl AdloupeApp {
@@ -31,6 +33,15 @@ impl AdloupeApp {
         let wake = context.egui_ctx.clone();
         let session = Session::new(workspace, move || wake.request_repaint())?;
         let theme = Theme::load(session.workspace.dark)?;
+        let mut app = Self::with_session(context, session, theme);
+        for command in commands {
+            app.session.apply(command);
+        }
+        Ok(app)
+    }
+
+    /// An application over a session that exists already: for the tour and tests.
+    pub fn with_session(context: &eframe::CreationContext<'_>, session: Session, theme: Theme) -> Self {
         fonts::install(&context.egui_ctx);
         theme.apply(&context.egui_ctx);
         if let Some(state) = &context.wgpu_render_state {
@@ -43,11 +54,7 @@ impl AdloupeApp {
                 format!("{} ({:?}, {:?})", info.name, info.device_type, info.backend)
             },
         );
-        let mut app = Self { session, panels: panels::all(), theme, adapter, dialogs: Dialogs::default() };
-        for command in commands {
-            app.session.apply(command);
-        }
-        Ok(app)
+        Self { session, panels: panels::all(), theme, adapter, dialogs: Dialogs::default(), screenshot: None }
     }
 
     /// Takes in the workers' news and dropped files.
@@ -101,6 +108,9 @@ impl eframe::App for AdloupeApp {
 
     fn ui(&mut self, ui: &mut egui::Ui, _frame: &mut eframe::Frame) {
         self.show(ui);
+        if let Some(screenshot) = &mut self.screenshot {
+            screenshot.follow(ui.ctx(), self.session.jobs.any_running());
+        }
     }
 
     fn save(&mut self, storage: &mut dyn eframe::Storage) {
@@ -108,11 +118,11 @@ impl eframe::App for AdloupeApp {
     }
 }
 
-/// Opens the window and returns when it is closed.
+/// Opens the window and returns when it is closed. With `screenshot`, saves a picture and closes by itself.
 ///
 /// # Errors
 /// No display, or no graphics adapter: both say what to do.
-pub fn run_window(file: Option<PathBuf>) -> Result<()> {
+pub fn run_window(file: Option<PathBuf>, screenshot: Option<PathBuf>) -> Result<()> {
     check_display()?;
     let commands = file.into_iter().map(shell::open_command).collect();
     let options = eframe::NativeOptions {
@@ -130,7 +140,11 @@ pub fn run_window(file: Option<PathBuf>) -> Result<()> {
     let made = eframe::run_native(
         "adloupe",
         options,
-        Box::new(|context| Ok(Box::new(AdloupeApp::new(context, commands)?))),
+        Box::new(|context| {
+            let mut app = AdloupeApp::new(context, commands)?;
+            app.screenshot = screenshot.map(Screenshot::into_file);
+            Ok(Box::new(app))
+        }),
     );
     made.map_err(|error| {
         Failure::new("cannot open the window", error).hint(

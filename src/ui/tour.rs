@@ -1,0 +1,114 @@
+//! What does the whole program look like, without a display?
+//!
+//! Runs the main job on the sample data in the same application that the window shows, drawn off screen,
+//! and writes a picture of every panel in both themes.
+
+use super::app::AdloupeApp;
+use super::{Theme, panels};
+use crate::base::{Failure, Result, failure::Explain};
+use crate::data::Split;
+use crate::jobs::JobContext;
+use crate::session::commands::{DataCommand, InspectCommand, TrainCommand, ViewCommand};
+use crate::session::{Command, Session, Workspace};
+use crate::train::TrainSpec;
+use egui_kittest::Harness;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// The size that the design is made for.
+const WINDOW: [f32; 2] = [1280.0, 800.0];
+/// The longest that one background job of the tour may take.
+const JOB_LIMIT: Duration = Duration::from_secs(600);
+/// Frames drawn before a picture, so that layouts settle and panels ask for what they need.
+const ROUNDS: usize = 4;
+
+/// What the tour made.
+pub struct Tour {
+    /// The pictures, in order.
+    pub pictures: Vec<PathBuf>,
+    /// The state at the end: every number that the pictures show.
+    pub session: Session,
+}
+
+/// Writes `NN-panel-theme.png` for every panel into `folder`.
+///
+/// # Errors
+/// No graphics adapter, a job that fails, or a folder that can't be written.
+pub fn tour(folder: &Path, context: &JobContext) -> Result<Tour> {
+    std::fs::create_dir_all(folder).explain("cannot make the folder of the tour")?;
+    // The off-screen renderer panics where it finds no adapter.
+    let walked = catch_unwind(AssertUnwindSafe(|| walk(folder, context)));
+    walked.unwrap_or_else(|payload| {
+        let why = payload.downcast_ref::<String>().cloned().unwrap_or_else(|| "no graphics adapter".to_owned());
+        Err(Failure::new("the tour broke off", why)
+            .hint("install a software graphics driver: `sh assets/setup.sh` (Debian: mesa-vulkan-drivers)"))
+    })
+}
+
+fn walk(folder: &Path, context: &JobContext) -> Result<Tour> {
+    let session = Session::new(Workspace::default(), || {})?;
+    let theme = Theme::load(true)?;
+    let mut harness = Harness::builder()
+        .with_size(WINDOW)
+        .wgpu()
+        .build_eframe(|creation| AdloupeApp::with_session(creation, session, theme));
+    let mut pictures = Vec::new();
+    for (number, panel) in panels::all().iter().map(|panel| panel.id()).enumerate() {
+        context.check()?;
+        context.stage(panel);
+        apply(&mut harness, Command::View(ViewCommand::Show(panel)))?;
+        prepare(&mut harness, panel)?;
+        for dark in [true, false] {
+            apply(&mut harness, Command::View(ViewCommand::SetDark(dark)))?;
+            for _ in 0..ROUNDS {
+                harness.run_steps(2);
+                settle(&mut harness)?;
+            }
+            let theme = if dark { "dark" } else { "light" };
+            let path = folder.join(format!("{number:02}-{panel}-{theme}.png"));
+            save(&mut harness, &path)?;
+            context.warn(format!("wrote {}", path.display()));
+            pictures.push(path);
+        }
+    }
+    let session = harness.into_state().session;
+    Ok(Tour { pictures, session })
+}
+
+/// Asks for what a person would ask for before looking at `panel`.
+fn prepare(harness: &mut Harness<'_, AdloupeApp>, panel: &str) -> Result<()> {
+    match panel {
+        "data" => apply(harness, Command::Data(DataCommand::OpenSample)),
+        "training" => {
+            for kind in ["logistic", "deep_fm", "din"] {
+                apply(harness, Command::Train(TrainCommand::Start(TrainSpec::new(kind)?)))?;
+            }
+            Ok(())
+        }
+        "curves" => apply(harness, Command::Inspect(InspectCommand::Evaluate(Split::Test))),
+        _ => Ok(()),
+    }
+}
+
+fn apply(harness: &mut Harness<'_, AdloupeApp>, command: Command) -> Result<()> {
+    harness.state_mut().session.apply(command);
+    settle(harness)
+}
+
+fn settle(harness: &mut Harness<'_, AdloupeApp>) -> Result<()> {
+    if harness.state_mut().session.settle(JOB_LIMIT) {
+        Ok(())
+    } else {
+        Err(Failure::new("the tour broke off", "a background job did not end within ten minutes"))
+    }
+}
+
+fn save(harness: &mut Harness<'_, AdloupeApp>, path: &Path) -> Result<()> {
+    let picture = harness.render().explain("cannot draw the window off screen")?;
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    picture.write_to(&mut bytes, image::ImageFormat::Png).explain("cannot write the picture")?;
+    crate::base::files::write_atomically(path, |out| {
+        std::io::Write::write_all(out, bytes.get_ref()).explain("cannot write the picture")
+    })
+}
