@@ -14,6 +14,7 @@ pub mod predict;
 pub mod profile;
 pub mod segment;
 pub mod simulate;
+pub mod tour;
 pub mod train;
 
 use crate::base::{Failure, Result, failure::Explain};
@@ -87,6 +88,7 @@ enum Subcommands {
     Profile(profile::Args),
     Segment(segment::Args),
     Simulate(simulate::Args),
+    Tour(tour::Args),
     Train(train::Args),
 }
 
@@ -134,6 +136,7 @@ fn run(command: &Subcommands, terminal: &Terminal) -> Result<Answer> {
         Subcommands::Profile(args) => profile::run(args, terminal),
         Subcommands::Segment(args) => segment::run(args, terminal),
         Subcommands::Simulate(args) => simulate::run(args, terminal),
+        Subcommands::Tour(args) => tour::run(args, terminal),
         Subcommands::Train(args) => train::run(args, terminal),
     }
 }

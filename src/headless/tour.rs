@@ -26,7 +26,9 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
     let numbers = numbers(&tour);
     let text = serde_json::to_string_pretty(&numbers).explain("cannot write the numbers of the tour")?;
     let path = args.out.join("numbers.json");
-    write_atomically(&path, |out| out.write_all(text.as_bytes()).explain("cannot write the numbers of the tour"))?;
+    write_atomically(&path, |out| {
+        out.write_all(text.as_bytes()).explain("cannot write the numbers of the tour")
+    })?;
     let mut lines = String::new();
     for picture in &tour.pictures {
         // Writing into a String cannot fail.

@@ -130,6 +130,7 @@ impl Theme {
         visuals.window_fill = self.panel;
         visuals.window_stroke = Stroke::new(1.0, self.line);
         visuals.extreme_bg_color = self.background;
+        visuals.text_edit_bg_color = Some(self.raised);
         visuals.faint_bg_color = self.panel.lerp_to_gamma(self.raised, 0.45);
         visuals.code_bg_color = self.raised;
         visuals.hyperlink_color = self.accent;

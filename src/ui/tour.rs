@@ -40,7 +40,8 @@ pub fn tour(folder: &Path, context: &JobContext) -> Result<Tour> {
     // The off-screen renderer panics where it finds no adapter.
     let walked = catch_unwind(AssertUnwindSafe(|| walk(folder, context)));
     walked.unwrap_or_else(|payload| {
-        let why = payload.downcast_ref::<String>().cloned().unwrap_or_else(|| "no graphics adapter".to_owned());
+        let why =
+            payload.downcast_ref::<String>().cloned().unwrap_or_else(|| "no graphics adapter".to_owned());
         Err(Failure::new("the tour broke off", why)
             .hint("install a software graphics driver: `sh assets/setup.sh` (Debian: mesa-vulkan-drivers)"))
     })
@@ -79,7 +80,9 @@ fn walk(folder: &Path, context: &JobContext) -> Result<Tour> {
 /// Asks for what a person would ask for before looking at `panel`.
 fn prepare(harness: &mut Harness<'_, AdloupeApp>, panel: &str) -> Result<()> {
     match panel {
-        "data" => apply(harness, Command::Data(DataCommand::OpenSample)),
+        "data" | "segments" if harness.state_mut().session.store.log.is_none() => {
+            apply(harness, Command::Data(DataCommand::OpenSample))
+        }
         "training" => {
             for kind in ["logistic", "deep_fm", "din"] {
                 apply(harness, Command::Train(TrainCommand::Start(TrainSpec::new(kind)?)))?;

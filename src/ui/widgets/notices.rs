@@ -29,14 +29,14 @@ pub fn notice_bars(ui: &mut Ui, cx: &mut PanelContext<'_>) {
         frame.show(ui, |ui| {
             ui.horizontal(|ui| {
                 ui.label(RichText::new(word).strong().color(colour));
-                let close = 60.0;
-                ui.add_sized(
-                    [(ui.available_width() - close).max(60.0), 0.0],
-                    egui::Label::new(&notice.text).wrap().halign(egui::Align::LEFT),
-                );
-                if ui.small_button("Close").clicked() {
-                    cx.send(Command::View(ViewCommand::Dismiss(index)));
-                }
+                ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
+                    if ui.small_button("Close").clicked() {
+                        cx.send(Command::View(ViewCommand::Dismiss(index)));
+                    }
+                    ui.with_layout(egui::Layout::left_to_right(egui::Align::Center), |ui| {
+                        ui.add(egui::Label::new(&notice.text).wrap());
+                    });
+                });
             });
         });
     }
