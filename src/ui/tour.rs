@@ -12,6 +12,7 @@ use crate::session::commands::{DataCommand, InspectCommand, TrainCommand, ViewCo
 use crate::session::{Command, Session, Workspace};
 use crate::train::TrainSpec;
 use egui_kittest::Harness;
+use egui_kittest::kittest::Queryable;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -52,6 +53,7 @@ fn walk(folder: &Path, context: &JobContext) -> Result<Tour> {
     let theme = Theme::load(true)?;
     let mut harness = Harness::builder()
         .with_size(WINDOW)
+        .with_render_cursor(false)
         .wgpu()
         .build_eframe(|creation| AdloupeApp::with_session(creation, session, theme));
     let mut pictures = Vec::new();
@@ -60,6 +62,8 @@ fn walk(folder: &Path, context: &JobContext) -> Result<Tour> {
         context.stage(panel);
         apply(&mut harness, Command::View(ViewCommand::Show(panel)))?;
         prepare(&mut harness, panel)?;
+        harness.run_steps(2);
+        press_what_fills_it(&mut harness)?;
         for dark in [true, false] {
             apply(&mut harness, Command::View(ViewCommand::SetDark(dark)))?;
             for _ in 0..ROUNDS {
@@ -92,6 +96,18 @@ fn prepare(harness: &mut Harness<'_, AdloupeApp>, panel: &str) -> Result<()> {
         "curves" => apply(harness, Command::Inspect(InspectCommand::Evaluate(Split::Test))),
         _ => Ok(()),
     }
+}
+
+/// Presses the one button that fills a panel with nothing to show, as a newcomer would.
+fn press_what_fills_it(harness: &mut Harness<'_, AdloupeApp>) -> Result<()> {
+    for label in ["Show the embeddings", "Run the market"] {
+        if let Some(button) = harness.query_by_label(label) {
+            button.click();
+            harness.run_steps(2);
+            settle(harness)?;
+        }
+    }
+    Ok(())
 }
 
 fn apply(harness: &mut Harness<'_, AdloupeApp>, command: Command) -> Result<()> {
