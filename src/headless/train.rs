@@ -250,4 +250,56 @@ mod tests {
         assert_eq!(column_role("rating>=4=label").unwrap(), ("rating>=4".into(), Role::Label));
         assert!(column_role("clicks=lable").unwrap_err().hint.contains("label"));
     }
+
+    fn args(folder: &Path, more: &[&str]) -> Args {
+        #[derive(clap::Parser)]
+        struct Line {
+            #[command(flatten)]
+            args: Args,
+        }
+        let log = folder.join("log.parquet").display().to_string();
+        let line = ["train", &log, "--model", "logistic", "--epochs", "2"];
+        clap::Parser::try_parse_from(line.iter().chain(more)).map(|line: Line| line.args).unwrap()
+    }
+
+    #[test]
+    fn trains_saves_and_answers_with_the_keys_of_the_manual() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("log.parquet");
+        crate::data::sample::generate(3000, 3, &log, &JobContext::detached()).unwrap();
+        let out = folder.path().join("model").display().to_string();
+        let answer =
+            run(&args(folder.path(), &["--out", &out, "--seed", "9"]), &Terminal::default()).unwrap();
+        for key in ["model", "device", "seed", "epochs", "rows_train", "rows_validation", "rows_test", "auc"]
+        {
+            assert!(!answer.json[key].is_null(), "{key}");
+        }
+        for key in ["log_loss", "normalized_entropy", "ece", "predicted_over_actual", "examples_per_second"] {
+            assert!(answer.json[key].as_f64().is_some_and(f64::is_finite), "{key}");
+        }
+        assert_eq!(
+            (answer.json["seed"].as_u64(), answer.json["out"].as_str()),
+            (Some(9), Some(out.as_str()))
+        );
+        assert!(TrainedModel::load(Path::new(&out)).is_ok());
+    }
+
+    #[test]
+    fn a_stop_keeps_a_checkpoint_and_tells_how_to_go_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("log.parquet");
+        crate::data::sample::generate(3000, 3, &log, &JobContext::detached()).unwrap();
+        let kept = folder.path().join("kept").display().to_string();
+        let args = args(folder.path(), &["--checkpoint", &kept]);
+        let dataset = open(&args.file, &[], &JobContext::detached()).unwrap();
+        let mut trainer = Trainer::new(&dataset, &spec(&args).unwrap()).unwrap();
+        let terminal = Terminal::default();
+        terminal.cancel.store(true, Ordering::Relaxed);
+        assert!(train(&mut trainer, &terminal.context()).unwrap_err().is_cancelled());
+        let failure = stopped(&trainer, &args).unwrap();
+        assert!(!failure.is_cancelled() && failure.hint.contains("--resume"), "{failure}");
+        let mut trainer = Trainer::resume(Path::new(&kept), &dataset).unwrap();
+        assert!(train(&mut trainer, &JobContext::detached()).is_ok());
+        assert_eq!(trainer.epochs_done(), 2);
+    }
 }
