@@ -102,7 +102,8 @@ fn see(log: &LogFrame, column: &Column) -> Result<Seen> {
         }
         ColumnType::Integer | ColumnType::Real | ColumnType::Time => {
             let (hashes, is_counter) = see_numbers(log, &mut profile)?;
-            numbers_rows = is_counter;
+            // An ad id may count from 1 and still tell rows apart.
+            numbers_rows = is_counter && column.role == Role::Ignored;
             hashes
         }
     };

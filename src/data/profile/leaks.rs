@@ -13,6 +13,9 @@ const SUSPECT_AUC: f64 = 0.99;
 /// Fewer clicks (or non-clicks) than this can be ranked perfectly by chance.
 const MIN_OF_EACH: usize = 10;
 
+/// A category that is rarer than this on average proves nothing.
+const MIN_ROWS_PER_VALUE: usize = 10;
+
 /// A column and how well it ranks the label alone.
 pub(super) struct Leak {
     pub column: String,
@@ -73,6 +76,10 @@ impl Answers {
     /// once tells nothing.
     fn categorical_auc(&self, coded: &cells::Coded) -> Option<f64> {
         let missing = coded.values.len();
+        // Ids of a handful of rows each are grouped by their outcome, not by a leak.
+        if missing * MIN_ROWS_PER_VALUE > self.rows.len() {
+            return None;
+        }
         let place = |row: u32| match coded.codes[row as usize] {
             NO_CODE => missing,
             code => code as usize,
