@@ -10,3 +10,5 @@ mod segments_panel;
 mod slots_panel;
 mod tidy;
 mod training_panel;
+mod whole_window;
+mod window;

@@ -1,0 +1,111 @@
+//! Does the whole window hold together: every panel, empty, loaded and after a failure, dark and light?
+
+use adloupe::data::sample;
+use adloupe::jobs::JobContext;
+use adloupe::session::commands::{DataCommand, ViewCommand};
+use adloupe::session::{Command, Session, Workspace};
+use adloupe::ui::panels;
+use adloupe::ui::{AdloupeApp, Theme, widgets};
+use egui_kittest::Harness;
+use egui_kittest::kittest::Queryable;
+use std::path::PathBuf;
+use std::time::Duration;
+
+const LIMIT: Duration = Duration::from_secs(120);
+
+fn session() -> Session {
+    Session::new(Workspace::default(), || {}).unwrap()
+}
+
+fn harness<'a>(session: Session, dark: bool) -> Harness<'a, AdloupeApp> {
+    let theme = Theme::load(dark).unwrap();
+    let mut harness = Harness::builder()
+        .with_size([1280.0, 800.0])
+        .wgpu()
+        .build_eframe(move |creation| AdloupeApp::with_session(creation, session, theme));
+    harness.state_mut().session.workspace.dark = dark;
+    harness
+}
+
+/// Shows every panel in both themes; `check` looks at each.
+fn each_panel(make: impl Fn() -> Session, check: impl Fn(&Harness<'_, AdloupeApp>, &str)) {
+    for dark in [true, false] {
+        let mut harness = harness(make(), dark);
+        for (id, title) in panels::all().iter().map(|panel| (panel.id(), panel.title())) {
+            harness.state_mut().session.apply(Command::View(ViewCommand::Show(id)));
+            harness.run_steps(3);
+            assert!(harness.state_mut().session.settle(LIMIT), "{id} never comes to rest");
+            harness.run_steps(3);
+            assert!(
+                harness.query_all_by_label(title).count() >= 1,
+                "{id}: no '{title}' in the navigation"
+            );
+            check(&harness, id);
+        }
+    }
+}
+
+#[test]
+fn with_nothing_open_every_panel_says_why() {
+    each_panel(session, |harness, id| {
+        assert!(harness.state().session.notices.all().is_empty(), "{id} complains before anything was asked");
+    });
+}
+
+#[test]
+fn with_a_log_open_no_panel_fails() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log.parquet");
+    sample::generate(3000, 3, &log, &JobContext::detached()).unwrap();
+    let open = || {
+        let mut session = session();
+        session.apply(Command::Data(DataCommand::Open(log.clone())));
+        assert!(session.settle(LIMIT) && session.store.dataset.is_some(), "{:?}", session.notices.all());
+        session
+    };
+    each_panel(open, |harness, id| {
+        let session = &harness.state().session;
+        assert!(session.store.log.is_some(), "{id} lost the log");
+        assert!(session.notices.all().is_empty(), "{id}: {:?}", session.notices.all());
+    });
+}
+
+#[test]
+fn a_failure_is_read_on_every_panel_and_loses_nothing() {
+    let failed = || {
+        let mut session = session();
+        session.apply(Command::Data(DataCommand::Open(PathBuf::from("no-such-log.csv"))));
+        assert!(session.settle(LIMIT));
+        session
+    };
+    each_panel(failed, |harness, id| {
+        assert!(harness.query_by_label_contains("no-such-log.csv").is_some(), "{id} hides the failure");
+    });
+}
+
+#[test]
+fn closing_a_notice_puts_it_away_but_keeps_it_in_the_record() {
+    let mut session = session();
+    session.notices.warned("only 31 clicks");
+    let mut harness = harness(session, true);
+    harness.run_steps(2);
+    harness.get_by_label("Close").click();
+    harness.run_steps(3);
+    assert!(harness.query_by_label("Close").is_none());
+    assert_eq!(harness.state().session.notices.all().len(), 1);
+}
+
+#[test]
+fn cards_look_as_they_did() {
+    for (dark, name) in [(true, "card_dark"), (false, "card_light")] {
+        let theme = Theme::load(dark).unwrap();
+        let mut harness = Harness::builder().with_size([240.0, 110.0]).wgpu().build_ui(move |ui| {
+            theme.apply(ui.ctx());
+            widgets::metric_card(ui, &theme, "AUC", "0.7206", "95 %: 0.7020 to 0.7391");
+        });
+        harness.run_steps(2);
+        // The software driver compiles for the host's processor, so a few pixels may differ between machines.
+        let options = egui_kittest::SnapshotOptions::new().threshold(1.0).failed_pixel_count_threshold(10);
+        harness.snapshot_options(name, &options);
+    }
+}
