@@ -1,6 +1,11 @@
 //! The one integration binary: one link on a small machine. Modules by subject.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests fail by panicking"
+)]
 
 mod ingest;
 mod inspect_panels;

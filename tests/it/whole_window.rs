@@ -36,10 +36,7 @@ fn each_panel(make: impl Fn() -> Session, check: impl Fn(&Harness<'_, AdloupeApp
             harness.run_steps(3);
             assert!(harness.state_mut().session.settle(LIMIT), "{id} never comes to rest");
             harness.run_steps(3);
-            assert!(
-                harness.query_all_by_label(title).count() >= 1,
-                "{id}: no '{title}' in the navigation"
-            );
+            assert!(harness.query_all_by_label(title).count() >= 1, "{id}: no '{title}' in the navigation");
             check(&harness, id);
         }
     }
@@ -107,7 +104,7 @@ fn cards_look_as_they_did() {
         });
         harness.run_steps(2);
         // The software driver compiles for the host's processor, so a few pixels may differ between machines.
-        let options = egui_kittest::SnapshotOptions::new().threshold(1.0).failed_pixel_count_threshold(10);
+        let options = egui_kittest::SnapshotOptions::new().threshold(1.0).max_failed_pixels(10);
         harness.snapshot_options(name, &options);
         results.extend(harness.take_snapshot_results());
     }
