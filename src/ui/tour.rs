@@ -9,7 +9,7 @@ use crate::base::{Failure, Result, failure::Explain};
 use crate::data::Split;
 use crate::jobs::JobContext;
 use crate::session::commands::{DataCommand, InspectCommand, TrainCommand, ViewCommand};
-use crate::session::{Command, Session, Workspace};
+use crate::session::{Command, NoticeKind, Session, Workspace};
 use crate::train::TrainSpec;
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
@@ -64,6 +64,7 @@ fn walk(folder: &Path, context: &JobContext) -> Result<Tour> {
         prepare(&mut harness, panel)?;
         harness.run_steps(2);
         press_what_fills_it(&mut harness)?;
+        dismiss_notices(&mut harness);
         for dark in [true, false] {
             apply(&mut harness, Command::View(ViewCommand::SetDark(dark)))?;
             for _ in 0..ROUNDS {
@@ -98,14 +99,47 @@ fn prepare(harness: &mut Harness<'_, AdloupeApp>, panel: &str) -> Result<()> {
     }
 }
 
+/// Good news of the step before would stand above every later picture.
+fn dismiss_notices(harness: &mut Harness<'_, AdloupeApp>) {
+    let session = &mut harness.state_mut().session;
+    let done: Vec<usize> = session
+        .notices
+        .all()
+        .iter()
+        .enumerate()
+        .filter(|(_, notice)| notice.kind == NoticeKind::Done)
+        .map(|(index, _)| index)
+        .collect();
+    for index in done {
+        session.apply(Command::View(ViewCommand::Dismiss(index)));
+    }
+}
+
 /// Presses the one button that fills a panel with nothing to show, as a newcomer would.
 fn press_what_fills_it(harness: &mut Harness<'_, AdloupeApp>) -> Result<()> {
-    for label in ["Show the embeddings", "Run the market"] {
+    for label in ["Show the embeddings", "Average the attention", "Run the market"] {
         if let Some(button) = harness.query_by_label(label) {
             button.click();
             harness.run_steps(2);
             settle(harness)?;
         }
+    }
+    ask_what_if(harness)
+}
+
+/// In the Slots panel: two and a half times as many young people (the middle of the slider), to the last page.
+fn ask_what_if(harness: &mut Harness<'_, AdloupeApp>) -> Result<()> {
+    let slider = harness.query_by_role_and_label(egui::Role::Slider, "18-24");
+    if let Some(slider) = slider {
+        slider.click();
+        harness.run_steps(4);
+        settle(harness)?;
+        harness.run_steps(2);
+        settle(harness)?;
+    }
+    if let Some(end) = harness.query_by_label("End") {
+        end.click();
+        harness.run_steps(2);
     }
     Ok(())
 }
