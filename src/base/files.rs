@@ -28,6 +28,25 @@ pub fn write_atomically(path: &Path, write: impl FnOnce(&mut BufWriter<File>) ->
     written
 }
 
+/// Finds out before long work whether files can be made in `folder` or, where it does not exist yet, in the
+/// nearest folder above it. Leaves nothing behind.
+///
+/// # Errors
+/// A file stands in the way, or what the disk answers.
+pub fn check_writable(what: &str, folder: &Path) -> Result<()> {
+    let above = folder.ancestors().find(|place| place.exists());
+    let nearest = above.filter(|place| !place.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if !nearest.is_dir() {
+        return Err(Failure::new(what, "it is a file and no folder")
+            .at(nearest.display())
+            .hint("choose another folder"));
+    }
+    let probe = temporary_name(&nearest.join("adloupe"));
+    File::create(&probe)
+        .and_then(|_file| fs::remove_file(&probe))
+        .map_err(|error| disk_failure(what, folder, &error))
+}
+
 /// A [`Failure`] for an error of the file system, with the advice that fits it.
 pub fn disk_failure(what: &str, path: &Path, error: &std::io::Error) -> Failure {
     let hint = match error.kind() {
@@ -35,7 +54,9 @@ pub fn disk_failure(what: &str, path: &Path, error: &std::io::Error) -> Failure 
         ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
             "choose a folder that you may write to"
         }
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "free some space or choose another disk",
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
+            "free some space or choose another disk"
+        }
         _ => "choose another place",
     };
     Failure::new(what, error).at(path.display()).hint(hint)
@@ -69,5 +90,16 @@ mod tests {
     fn a_missing_folder_is_told_with_its_path() {
         let failure = write_atomically(Path::new("/no/such/folder/x"), |_| Ok(())).unwrap_err();
         assert!(failure.place.contains("/no/such/folder"), "{failure}");
+    }
+
+    #[test]
+    fn a_folder_is_checked_without_being_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let wanted = folder.path().join("models/new");
+        check_writable("cannot save", &wanted).unwrap();
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+        fs::write(folder.path().join("models"), "a file").unwrap();
+        let failure = check_writable("cannot save", &wanted).unwrap_err();
+        assert!(failure.place.ends_with("models") && failure.why.contains("no folder"), "{failure}");
     }
 }

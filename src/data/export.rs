@@ -1,12 +1,12 @@
 //! How does a table leave the program? As Parquet, CSV or JSON lines, chosen by the ending of its name.
 
 use crate::base::failure::Explain;
-use crate::base::files::write_atomically;
+use crate::base::files::{disk_failure, write_atomically};
 use crate::base::{Failure, Result};
 use polars::prelude::{
     Column, CsvWriter, DataFrame, JsonFormat, JsonWriter, NamedFrom, ParquetWriter, SerWriter, Series,
 };
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::Path;
 
 /// One column of a table to write.
@@ -40,7 +40,7 @@ pub fn write_table(path: &Path, columns: Vec<ExportColumn>) -> Result<()> {
     let mut frame = DataFrame::new_infer_height(columns)
         .explain("cannot make the table")
         .map_err(|failure| failure.at(path.display()))?;
-    write_atomically(path, |out| write_frame(out, &mut frame, format))
+    write_frame(path, &mut frame, format)
 }
 
 /// The formats in which tables are written.
@@ -69,18 +69,53 @@ impl TableFormat {
     }
 }
 
-/// Writes a polars frame in `format`.
-pub(in crate::data) fn write_frame(
-    out: &mut impl Write,
-    frame: &mut DataFrame,
-    format: TableFormat,
-) -> Result<()> {
-    match format {
-        TableFormat::Parquet => ParquetWriter::new(out).finish(frame).map(|_bytes| ()),
-        TableFormat::Csv => CsvWriter::new(out).finish(frame),
-        TableFormat::JsonLines => JsonWriter::new(out).with_json_format(JsonFormat::JsonLines).finish(frame),
+/// Writes a polars frame in `format`; an old file is replaced only by a whole new one.
+pub(in crate::data) fn write_frame(path: &Path, frame: &mut DataFrame, format: TableFormat) -> Result<()> {
+    let what = "cannot write the table";
+    write_atomically(path, |out| {
+        let mut disk = Watched { out, error: None };
+        let written = match format {
+            TableFormat::Parquet => ParquetWriter::new(&mut disk).finish(frame).map(|_bytes| ()),
+            TableFormat::Csv => CsvWriter::new(&mut disk).finish(frame),
+            TableFormat::JsonLines => {
+                JsonWriter::new(&mut disk).with_json_format(JsonFormat::JsonLines).finish(frame)
+            }
+        };
+        written.map_err(|error| match &disk.error {
+            Some(error) => disk_failure(what, path, error),
+            None => Failure::new(what, error).at(path.display()),
+        })
+    })
+}
+
+/// Keeps what the disk answered: the writers of polars pass on the text only, and the advice hangs on the kind.
+struct Watched<'a, W: Write> {
+    out: &'a mut W,
+    error: Option<io::Error>,
+}
+
+impl<W: Write> Watched<'_, W> {
+    fn keep<T>(&mut self, answer: io::Result<T>) -> io::Result<T> {
+        if let Err(error) = &answer {
+            self.error = Some(match error.raw_os_error() {
+                Some(code) => io::Error::from_raw_os_error(code),
+                None => error.kind().into(),
+            });
+        }
+        answer
     }
-    .explain("cannot write the table")
+}
+
+impl<W: Write> Write for Watched<'_, W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let answer = self.out.write(bytes);
+        self.keep(answer)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let answer = self.out.flush();
+        self.keep(answer)
+    }
 }
 
 fn into_polars(column: ExportColumn) -> Column {

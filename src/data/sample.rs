@@ -97,9 +97,9 @@ pub fn generate(rows: usize, seed: u64, out: &Path, context: &JobContext) -> Res
     drop(impressions);
     context.check()?;
     let mut creatives = tables::creatives_frame()?;
-    write_atomically(&generated.creatives, |file| export::write_frame(file, &mut creatives, format))?;
-    write_atomically(&generated.users, |file| export::write_frame(file, &mut users, format))?;
-    write_atomically(&generated.log, |file| export::write_frame(file, &mut log, format))?;
+    export::write_frame(&generated.creatives, &mut creatives, format)?;
+    export::write_frame(&generated.users, &mut users, format)?;
+    export::write_frame(&generated.log, &mut log, format)?;
     write_atomically(&generated.world, |file| {
         let text = serde_json::to_string(&world.card).explain("cannot write the world's seed")?;
         writeln!(file, "{text}")

@@ -1,10 +1,11 @@
 //! `adloupe evaluate`: how good is a saved model on a log?
 
-use super::train::{column_role, extend, measures, table};
+use super::profile::parse_role;
+use super::train::{extend, measures, table};
 use super::{Answer, Terminal};
 use crate::base::{Failure, Result};
 use crate::data::importers::{self, ImportOptions};
-use crate::data::{Dataset, Role, Split};
+use crate::data::{Dataset, LogFrame, Role, Split};
 use crate::train::{TestNumbers, TrainedModel};
 use serde_json::json;
 use std::path::PathBuf;
@@ -20,7 +21,7 @@ pub struct Args {
     #[arg(long, value_parser = ["auto", "train", "validation", "test", "all"], default_value = "auto")]
     split: String,
     /// Corrects what a column is for, COLUMN=ROLE; may be given again.
-    #[arg(long = "role", value_name = "COLUMN=ROLE", value_parser = column_role)]
+    #[arg(long = "role", value_name = "COLUMN=ROLE", value_parser = parse_role)]
     roles: Vec<(String, Role)>,
 }
 
@@ -40,6 +41,7 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
             .at(args.file.display())
             .hint("give the click column the role label with --role, or use predict"));
     }
+    check_outcome(&log, &model.encoder.label, &args.roles)?;
     let (split, rows) = rows(&args.split, &model, &dataset);
     let predicted = model.predict(&dataset, &rows, &context)?;
     let numbers = TestNumbers::of(&dataset, &rows, &predicted);
@@ -52,6 +54,22 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
     extend(&mut json, measures(numbers));
     let head = format!("{} on {}, {} rows ({split})", model.kind, model.device(), rows.len());
     Ok(Answer { text: format!("{head}\n{}", table(numbers)), json })
+}
+
+/// A model of clicks must not be measured by, say, the conversions that a log without clicks is read by, unless
+/// the person named that column.
+pub(super) fn check_outcome(log: &LogFrame, trained_on: &str, roles: &[(String, Role)]) -> Result<()> {
+    let outcome = log.schema.with_role(Role::Label).or_else(|| log.schema.with_role(Role::Clicks));
+    let Some(found) = outcome.map(|column| column.name.as_str()).filter(|name| *name != trained_on) else {
+        return Ok(());
+    };
+    if roles.iter().any(|(_, role)| matches!(role, Role::Label | Role::Clicks)) {
+        return Ok(());
+    }
+    let why = format!("the model predicts '{trained_on}', but this log's outcome is '{found}'");
+    Err(Failure::new("cannot evaluate the model", why)
+        .at(log.source.path.display())
+        .hint(format!("--role {found}=label if both mean the same")))
 }
 
 /// The rows that a word asks for, and the word for what they are.

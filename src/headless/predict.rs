@@ -1,6 +1,7 @@
 //! `adloupe predict`: what does a saved model expect of each row?
 
-use super::train::column_role;
+use super::evaluate::check_outcome;
+use super::profile::parse_role;
 use super::{Answer, Terminal};
 use crate::base::Result;
 use crate::data::Role;
@@ -21,7 +22,7 @@ pub struct Args {
     #[arg(long)]
     out: PathBuf,
     /// Corrects what a column is for, COLUMN=ROLE; may be given again.
-    #[arg(long = "role", value_name = "COLUMN=ROLE", value_parser = column_role)]
+    #[arg(long = "role", value_name = "COLUMN=ROLE", value_parser = parse_role)]
     roles: Vec<(String, Role)>,
 }
 
@@ -44,7 +45,7 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
     let numbers = rows.iter().map(|row| i64::from(*row) + 1).collect();
     let mut columns =
         vec![column("row", ExportCells::Integer(numbers)), column("p_click", ExportCells::Real(scores))];
-    if !dataset.label.is_empty() {
+    if !dataset.label.is_empty() && check_outcome(&log, &model.encoder.label, &args.roles).is_ok() {
         let labels = dataset.label.iter().copied().map(f64::from).collect();
         columns.push(column("label", ExportCells::Real(labels)));
     }

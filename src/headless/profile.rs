@@ -22,12 +22,13 @@ pub struct Args {
 /// Reads `COL=ROLE`; the last `=` parts them, so a column's name may hold others.
 ///
 /// # Errors
-/// No `=`, or no such role.
+/// No `=`, no column before it, or no such role.
 pub fn parse_role(text: &str) -> Result<(String, Role)> {
-    let (column, role) = text
-        .rsplit_once('=')
-        .ok_or_else(|| Failure::new("cannot read the role", format!("'{text}' is not COL=ROLE")))?;
-    Ok((column.to_owned(), role.parse()?))
+    match text.rsplit_once('=') {
+        Some((column, role)) if !column.is_empty() => Ok((column.to_owned(), role.parse()?)),
+        _ => Err(Failure::new("cannot read the role", format!("'{text}' is not COLUMN=ROLE"))
+            .hint("clicked=label")),
+    }
 }
 
 /// Opens the log and describes it.

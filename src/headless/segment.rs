@@ -1,6 +1,6 @@
 //! `adloupe segment`: click rates of the groups of one or two columns.
 
-use super::train::column_role;
+use super::profile::parse_role;
 use super::{Answer, Terminal};
 use crate::base::{Failure, Result};
 use crate::data::Role;
@@ -26,7 +26,7 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 0.0)]
     min_impressions: f64,
     /// Corrects what a column is for, COLUMN=ROLE; may be given again.
-    #[arg(long = "role", value_name = "COLUMN=ROLE", value_parser = column_role)]
+    #[arg(long = "role", value_name = "COLUMN=ROLE", value_parser = parse_role)]
     roles: Vec<(String, Role)>,
 }
 

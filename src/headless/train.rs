@@ -1,7 +1,8 @@
 //! `adloupe train`: fits a model to a log and says how good it is on the latest part.
 
+use super::profile::parse_role;
 use super::{Answer, Terminal};
-use crate::base::{Failure, Result};
+use crate::base::{Failure, Result, files::check_writable};
 use crate::data::dataset::prepare;
 use crate::data::importers::{self, ImportOptions};
 use crate::data::options::EncodeOptions;
@@ -39,7 +40,7 @@ pub struct Args {
     #[arg(long)]
     out: Option<PathBuf>,
     /// Corrects what a column is for, COLUMN=ROLE; may be given again.
-    #[arg(long = "role", value_name = "COLUMN=ROLE", value_parser = column_role)]
+    #[arg(long = "role", value_name = "COLUMN=ROLE", value_parser = parse_role)]
     roles: Vec<(String, Role)>,
     /// Folder for a checkpoint, written when Ctrl-C stops the training.
     #[arg(long)]
@@ -57,6 +58,13 @@ pub struct Args {
 pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
     let context = terminal.context();
     let spec = spec(args)?;
+    // Told now and not after an hour of training.
+    if let Some(folder) = &args.out {
+        check_writable("cannot save the model", folder)?;
+    }
+    if let Some(folder) = &args.checkpoint {
+        check_writable("cannot save the checkpoint", folder)?;
+    }
     let dataset = open(&args.file, &args.roles, &context)?;
     let mut trainer = match &args.resume {
         Some(folder) => Trainer::resume(folder, &dataset)?,
@@ -88,14 +96,6 @@ fn name_value(text: &str) -> Result<(String, String)> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err(Failure::new("cannot read the setting", format!("'{text}' has no '='")).hint("name=value")),
-    }
-}
-
-/// Reads `COLUMN=ROLE`; the column may hold '=' itself.
-pub(super) fn column_role(text: &str) -> Result<(String, Role)> {
-    match text.rsplit_once('=') {
-        Some((column, role)) if !column.is_empty() => Ok((column.to_owned(), role.parse()?)),
-        _ => Err(Failure::new("cannot read the role", format!("'{text}' has no '='")).hint("column=role")),
     }
 }
 
@@ -247,8 +247,8 @@ mod tests {
     fn settings_and_roles_are_split_at_the_right_sign() {
         assert_eq!(name_value("l2=1e-4").unwrap(), ("l2".into(), "1e-4".into()));
         assert!(name_value("l2").is_err());
-        assert_eq!(column_role("rating>=4=label").unwrap(), ("rating>=4".into(), Role::Label));
-        assert!(column_role("clicks=lable").unwrap_err().hint.contains("label"));
+        assert_eq!(parse_role("rating>=4=label").unwrap(), ("rating>=4".into(), Role::Label));
+        assert!(parse_role("clicks=lable").unwrap_err().hint.contains("label"));
     }
 
     fn args(folder: &Path, more: &[&str]) -> Args {

@@ -1,8 +1,8 @@
 //! From an impression, or many, to the attention behind its prediction.
 
 use super::Output;
-use crate::base::Result;
-use crate::data::query;
+use crate::base::{Failure, Result};
+use crate::data::{Dataset, query};
 use crate::domain::Segment;
 use crate::insight::{AverageAttention, Explanation, Subject, attention};
 use crate::jobs::{Job, JobContext, Lane};
@@ -64,10 +64,7 @@ impl Job for Explain {
 
     fn run(self: Box<Self>, context: &JobContext) -> Result<Output> {
         let dataset = self.subject.fitting_dataset(context)?;
-        let ad = match &self.ad {
-            None => None,
-            Some(name) => dataset.ads.as_ref().and_then(|ads| ads.position(name)),
-        };
+        let ad = self.ad.as_ref().map(|name| known_ad(&dataset, name)).transpose()?;
         let explanation = attention::explain(&self.subject.model, &dataset, self.row, ad)?;
         let row = self.row as usize;
         let fields = dataset.encoder.categorical.iter().zip(&dataset.categorical);
@@ -78,6 +75,20 @@ impl Job for Explain {
             explanation,
         })))
     }
+}
+
+/// The number of an ad that the log names.
+fn known_ad(dataset: &Dataset, name: &str) -> Result<u32> {
+    let what = "cannot put another ad in the place of the one shown";
+    let Some(ads) = &dataset.ads else {
+        return Err(Failure::new(what, "the model does not see which ad a row shows")
+            .hint("give the ad column the role ad, and train again"));
+    };
+    ads.position(name).ok_or_else(|| {
+        let why = format!("'{name}' is not in the catalogue: none of the log's {} ads", ads.names.len());
+        let some = ads.names.iter().take(5).map(String::as_str).collect::<Vec<_>>().join(", ");
+        Failure::new(what, why).hint(format!("an ad of the log, such as {some}"))
+    })
 }
 
 impl Job for Average {
@@ -99,5 +110,23 @@ impl Job for Average {
         };
         let averages = attention::average(&self.subject.model, &dataset, &rows, context)?;
         Ok(Output::Averaged(Box::new(Averaged { model: self.subject.model, rows: words, averages })))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::AdCatalogue;
+
+    #[test]
+    fn an_ad_that_the_log_does_not_name_is_refused() {
+        let names = vec!["tea".to_owned(), "shoes".to_owned()];
+        let ads = AdCatalogue { names, ..AdCatalogue::default() };
+        let dataset = Dataset { ads: Some(Arc::new(ads)), ..Dataset::default() };
+        assert_eq!(known_ad(&dataset, "shoes"), Ok(1));
+        let failure = known_ad(&dataset, "cars").unwrap_err();
+        assert!(failure.why.contains("'cars' is not in the catalogue"), "{failure}");
+        assert!(failure.hint.contains("tea, shoes"), "{failure}");
+        assert!(known_ad(&Dataset::default(), "tea").is_err());
     }
 }

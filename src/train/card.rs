@@ -192,10 +192,11 @@ impl ModelCard {
         };
         let (text, weights) = (read(CARD)?, read(WEIGHTS)?);
         let at = |failure: Failure| failure.at(folder.display());
-        let file: CardFile<Self, Encoder> =
-            serde_json::from_slice(&text).explain(what).map_err(|failure| at(failure.at(CARD)))?;
-        let disagree =
-            |why: String| at(Failure::new(what, why).hint("save the model again, or train it anew"));
+        let remedy = "save the model again, or train it anew";
+        let disagree = |why: String| at(Failure::new(what, why).hint(remedy));
+        let file: CardFile<Self, Encoder> = serde_json::from_slice(&text)
+            .explain(what)
+            .map_err(|failure| at(failure.at(CARD).hint(remedy)))?;
         if file.format != FORMAT {
             return Err(disagree(format!(
                 "the folder has layout {} and this program reads layout {FORMAT}",
@@ -210,8 +211,8 @@ impl ModelCard {
         let card = file.card;
         let kind = models::kind(&card.kind).map_err(at)?;
         // Every weight is replaced below, so the seed does not matter; scoring takes the best device there is.
-        let mut network =
-            Network::new(kind, &file.encoder, &card.params, 0, device::choose("auto")?).map_err(at)?;
+        let mut network = Network::new(kind, &file.encoder, &card.params, 0, device::choose("auto")?)
+            .map_err(|failure| at(failure.hint(remedy)))?;
         network
             .set_bytes(&weights)
             .map_err(|failure| disagree(format!("{CARD} and {WEIGHTS} disagree: {}", failure.why)))?;

@@ -7,6 +7,7 @@
     reason = "helpers of tests fail by panicking"
 )]
 
+mod headless;
 mod ingest;
 mod inspect_panels;
 mod market;

@@ -1,0 +1,400 @@
+//! Does the program keep its promises to scripts? The real binary: answers, exit codes, messages, files kept.
+
+use serde_json::Value;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+fn adloupe(folder: &Path, line: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_adloupe"));
+    command.current_dir(folder).args(line.split_whitespace());
+    command
+}
+
+/// The object on the last line of standard output of a run that succeeds.
+fn answer(folder: &Path, line: &str) -> Value {
+    let output = adloupe(folder, line).arg("--json").output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{line}: {}", String::from_utf8_lossy(&output.stderr));
+    let value = last_line(&output);
+    assert!(value.is_object(), "{line}: {value}");
+    value
+}
+
+fn last_line(output: &Output) -> Value {
+    let text = std::str::from_utf8(&output.stdout).unwrap();
+    serde_json::from_str(text.lines().last().unwrap_or_default())
+        .unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+/// The message of a run that fails: exit code 1, and on standard error as in the JSON it tells `parts`.
+fn failure(mut command: Command, parts: &[&str]) {
+    let output = command.arg("--json").output().unwrap();
+    let message = String::from_utf8(output.stderr.clone()).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{command:?}: {message}");
+    let last = message.lines().last().unwrap_or_default();
+    assert!(last.starts_with("adloupe: cannot ") && last.contains("Try: "), "{command:?}: {message}");
+    for part in parts {
+        assert!(last.contains(part), "{command:?} does not tell '{part}': {message}");
+    }
+    let error = &last_line(&output)["error"];
+    assert!(!error["what"].as_str().unwrap().is_empty() && !error["why"].as_str().unwrap().is_empty());
+}
+
+fn has_keys(value: &Value, keys: &[&str]) {
+    for key in keys {
+        assert!(value.get(key).is_some(), "no '{key}' in {value}");
+    }
+}
+
+fn first<'a>(value: &'a Value, list: &str) -> &'a Value {
+    value[list].get(0).unwrap_or_else(|| panic!("'{list}' is no list with entries: {value}"))
+}
+
+/// A folder with a sample log as CSV.
+fn folder_with_log() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let made = answer(folder.path(), "generate --rows 3000 --seed 5 --out log.csv");
+    assert_eq!(made["rows"], 3000);
+    assert!(folder.path().join("log.csv").is_file());
+    folder
+}
+
+/// A folder with a sample log and a model of it in `model`.
+fn folder_with_model() -> TempDir {
+    let folder = folder_with_log();
+    answer(folder.path(), "train log.csv --model deep_fm --epochs 1 --device cpu --out model");
+    folder
+}
+
+/// Every file below a folder with its bytes.
+fn contents(folder: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut files: Vec<_> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .map(|path| (path.display().to_string(), std::fs::read(&path).unwrap()))
+        .collect();
+    files.sort();
+    files
+}
+
+/// The log again as `name` with each row's cells changed; `change` gets the header and a row.
+fn rewrite(folder: &Path, name: &str, change: impl Fn(&[&str], Vec<&str>) -> Vec<String>) {
+    let text = std::fs::read_to_string(folder.join("log.csv")).unwrap();
+    // Creative texts hold commas inside quotes; nothing else in the sample is quoted.
+    let mut quoted = false;
+    let marked: String = text
+        .chars()
+        .filter_map(|letter| {
+            quoted ^= letter == '"';
+            match letter {
+                '"' => None,
+                ',' if quoted => Some(';'),
+                letter => Some(letter),
+            }
+        })
+        .collect();
+    let header: Vec<&str> = marked.lines().next().unwrap().split(',').collect();
+    let rows: Vec<String> =
+        marked.lines().map(|line| change(&header, line.split(',').collect()).join(",")).collect();
+    std::fs::write(folder.join(name), rows.join("\n") + "\n").unwrap();
+}
+
+fn without(folder: &Path, name: &str, columns: &[&str]) {
+    rewrite(folder, name, |header, row| {
+        let kept = header.iter().zip(row).filter(|(column, _)| !columns.contains(column));
+        kept.map(|(_, cell)| cell.to_owned()).collect()
+    });
+}
+
+#[test]
+fn lists_answer_with_one_line_each() {
+    let folder = tempfile::tempdir().unwrap();
+    let models = answer(folder.path(), "models");
+    let ids: Vec<_> = models["models"].as_array().unwrap().iter().map(|model| &model["id"]).collect();
+    assert_eq!(ids, ["logistic", "deep_fm", "din"]);
+    has_keys(first(&models, "models"), &["id", "summary"]);
+    has_keys(first(&answer(folder.path(), "formats"), "formats"), &["id", "summary"]);
+    for list in ["models", "formats"] {
+        let text = adloupe(folder.path(), list).output().unwrap().stdout;
+        assert!(String::from_utf8(text).unwrap().lines().count() >= 3, "{list}");
+    }
+}
+
+#[test]
+fn a_log_is_profiled_and_parted() {
+    let folder = folder_with_log();
+    let profile = answer(folder.path(), "profile log.csv");
+    has_keys(&profile, &["format", "rows", "bad_rows", "columns", "label", "issues"]);
+    has_keys(first(&profile, "columns"), &["name", "type", "role", "missing", "distinct"]);
+    has_keys(&profile["label"], &["column", "positives", "rate", "low", "high"]);
+    assert_eq!((&profile["rows"], &profile["bad_rows"]), (&3000.into(), &0.into()));
+    assert_eq!(profile["label"]["column"], "click");
+    // A row of the wrong width is an issue with all four keys.
+    let mut text = std::fs::read_to_string(folder.path().join("log.csv")).unwrap();
+    text.push_str("only,three,cells\n");
+    std::fs::write(folder.path().join("bad.csv"), text).unwrap();
+    let profile = answer(folder.path(), "profile bad.csv --role city=ignored");
+    assert_eq!(profile["bad_rows"], 1);
+    profile["issues"].as_array().unwrap().iter().for_each(|issue| {
+        has_keys(issue, &["kind", "column", "count", "detail"]);
+    });
+    assert!(!profile["issues"].as_array().unwrap().is_empty());
+    let city = profile["columns"].as_array().unwrap().iter().find(|column| column["name"] == "city");
+    assert_eq!(city.unwrap()["role"], "ignored");
+
+    let parted =
+        answer(folder.path(), "segment log.csv --by city,hour --where device='ios' --min-impressions 5");
+    has_keys(first(&parted, "rows"), &["values", "impressions", "clicks", "rate", "low", "high", "lift"]);
+    assert_eq!(first(&parted, "rows")["values"].as_array().unwrap().len(), 2);
+    assert!(parted["rows"].as_array().unwrap().iter().all(|row| row["impressions"].as_i64() >= Some(5)));
+}
+
+#[test]
+fn a_model_is_trained_evaluated_used_and_shown() {
+    let folder = folder_with_log();
+    let line =
+        "train log.csv --model deep_fm --set hidden_units=8 --epochs 2 --seed 4 --device cpu --out model";
+    let trained = answer(folder.path(), line);
+    let measures = ["auc", "log_loss", "normalized_entropy", "ece", "predicted_over_actual"];
+    has_keys(&trained, &["model", "device", "seed", "epochs", "rows_train", "rows_validation", "rows_test"]);
+    has_keys(&trained, &measures);
+    has_keys(&trained, &["examples_per_second", "seconds", "out"]);
+    assert_eq!((&trained["seed"], &trained["out"]), (&4.into(), &"model".into()));
+
+    let evaluated = answer(folder.path(), "evaluate model log.csv");
+    has_keys(&evaluated, &measures);
+    assert_eq!(evaluated["split"], "test", "the log that it was trained on is recognised");
+    let gap = evaluated["auc"].as_f64().unwrap() - trained["auc"].as_f64().unwrap();
+    assert!(gap.abs() < 1e-6, "the saved model has the measured AUC: {gap}");
+
+    let predicted = answer(folder.path(), "predict model log.csv --out scores.parquet");
+    assert_eq!((&predicted["rows"], &predicted["out"]), (&3000.into(), &"scores.parquet".into()));
+    let scores = answer(folder.path(), "profile scores.parquet");
+    assert_eq!(scores["rows"], 3000);
+
+    let embedded = answer(folder.path(), "embed model --field ad_id --method pca --out ads.csv");
+    has_keys(&embedded, &["field", "method", "out"]);
+    let table = std::fs::read_to_string(folder.path().join("ads.csv")).unwrap();
+    assert!(table.starts_with("value,x,y\n") && table.contains("ad_0"), "{table}");
+}
+
+#[test]
+fn a_slot_is_simulated_from_a_spec_with_a_saved_model() {
+    let folder = folder_with_model();
+    let spec = r#"{"log": "log.csv", "model": {"folder": "model"}, "pool_rows": 200, "requests": 2000,
+        "what_if": {"shifts": [{"where": "device = 'ios'", "factor": 3.0}]}}"#;
+    std::fs::write(folder.path().join("spec.json"), spec).unwrap();
+    let simulated = answer(folder.path(), "simulate spec.json --requests 1500 --seed 2");
+    has_keys(&simulated, &["totals", "campaigns", "difference", "clicks_from"]);
+    assert_eq!((&simulated["requests"], &simulated["seed"]), (&1500.into(), &2.into()));
+    for measure in ["impressions_per_mille", "clicks_per_mille", "revenue_per_mille"] {
+        has_keys(&simulated["difference"][measure], &["value", "low", "high"]);
+    }
+    assert!(!simulated["campaigns"].as_array().unwrap().is_empty());
+}
+
+#[test]
+fn a_wrong_command_line_is_usage() {
+    let folder = tempfile::tempdir().unwrap();
+    for line in [
+        "profile",
+        "profile log.csv --role click",
+        "profile log.csv --role click=lable",
+        "train log.csv --model logistic --set l2",
+        "train log.csv --model logistic --device abacus",
+        "segment log.csv",
+        "predict model log.csv",
+        "no-such-command --flag",
+    ] {
+        let output = adloupe(folder.path(), line).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{line}");
+        assert!(output.stdout.is_empty() && !output.stderr.is_empty(), "{line}");
+    }
+}
+
+#[test]
+fn failures_tell_what_where_why_and_what_to_try() {
+    let folder = folder_with_model();
+    let at = folder.path();
+    for (line, parts) in [
+        ("profile none.csv", ["none.csv", "No such file"]),
+        ("train none.csv --model logistic", ["none.csv", "No such file"]),
+        ("train log.csv --model nope", ["'nope'", "deep_fm"]),
+        ("train log.csv --model logistic --set depth=2", ["depth", "l2"]),
+        ("train log.csv --model logistic --resume none", ["none", "--checkpoint"]),
+        ("evaluate none log.csv", ["none", "card.json"]),
+        ("segment log.csv --by planet", ["'planet'", "city"]),
+        ("embed model --field planet --out x.csv", ["'planet'", "city"]),
+        ("predict model log.csv --out x.xlsx", ["x.xlsx", ".parquet"]),
+        ("simulate none.json", ["none.json", "No such file"]),
+        ("generate --rows 1 --out x.csv", ["1 rows", "100000"]),
+    ] {
+        failure(adloupe(at, line), &parts);
+    }
+    assert!(!at.join("x.csv").exists() && !at.join("x.xlsx").exists());
+}
+
+#[test]
+fn logs_that_cannot_teach_or_be_scored_are_refused() {
+    let folder = folder_with_model();
+    let at = folder.path();
+    rewrite(at, "never.csv", |header, row| {
+        let cells = header.iter().zip(row);
+        let never = |(column, cell): (&&str, &str)| match (*column, cell) {
+            ("click" | "conversion", "1") => "0".to_owned(),
+            (_, cell) => cell.to_owned(),
+        };
+        cells.map(never).collect()
+    });
+    failure(adloupe(at, "train never.csv --model logistic"), &["never.csv", "no column", "role label"]);
+    failure(
+        adloupe(at, "train never.csv --model logistic --role click=label"),
+        &["never.csv", "outcome 0 in 'click'", "clicked"],
+    );
+    without(at, "unlabelled.csv", &["click", "conversion", "conversion_delay_hours"]);
+    failure(adloupe(at, "train unlabelled.csv --model logistic"), &["unlabelled.csv", "role label"]);
+    failure(adloupe(at, "evaluate model unlabelled.csv"), &["unlabelled.csv", "clicked"]);
+    assert_eq!(answer(at, "predict model unlabelled.csv --out scored.csv")["rows"], 3000);
+    // Conversions are no measure for a model of clicks, unless the person says so.
+    without(at, "converted.csv", &["click"]);
+    failure(adloupe(at, "evaluate model converted.csv"), &["predicts 'click'", "'conversion'", "--role"]);
+    answer(at, "evaluate model converted.csv --role conversion=label");
+    for (log, header) in [("log.csv", "row,p_click,label"), ("converted.csv", "row,p_click")] {
+        answer(at, &format!("predict model {log} --out scored.csv"));
+        let scored = std::fs::read_to_string(at.join("scored.csv")).unwrap();
+        assert_eq!(scored.lines().next(), Some(header), "conversions are no clicks");
+    }
+    // A field that the model reads is named.
+    without(at, "nowhere.csv", &["city", "page"]);
+    for line in ["evaluate model nowhere.csv", "predict model nowhere.csv --out x.csv"] {
+        failure(adloupe(at, line), &["nowhere.csv", "city", "page"]);
+    }
+    assert!(!at.join("x.csv").exists());
+}
+
+#[test]
+fn a_model_folder_whose_parts_disagree_is_refused() {
+    let folder = folder_with_model();
+    let at = folder.path();
+    answer(at, "train log.csv --model logistic --epochs 1 --out other");
+    std::fs::copy(at.join("other/weights.safetensors"), at.join("model/weights.safetensors")).unwrap();
+    for line in [
+        "evaluate model log.csv",
+        "predict model log.csv --out x.csv",
+        "embed model --field ad_id --out x.csv",
+    ] {
+        failure(adloupe(at, line), &["model", "do not belong together", "train it anew"]);
+    }
+    std::fs::write(at.join("model/card.json"), "{\"format\": 1").unwrap();
+    failure(adloupe(at, "evaluate model log.csv"), &["card.json", "line 1", "train it anew"]);
+    // Cards that were edited by hand: the hash is right, the weights have another shape or are of another kind.
+    answer(at, "train log.csv --model deep_fm --epochs 1 --out model");
+    for (model, from, to, told) in [
+        ("model", "\"hidden_units\": 64", "\"hidden_units\": 32", "disagree"),
+        ("other", "\"kind\": \"logistic\"", "\"kind\": \"deep_fm\"", "embedding_width"),
+    ] {
+        let path = at.join(model).join("card.json");
+        let card = std::fs::read_to_string(&path).unwrap();
+        assert!(card.contains(from));
+        std::fs::write(&path, card.replacen(from, to, 1)).unwrap();
+        failure(adloupe(at, &format!("evaluate {model} log.csv")), &[model, told, "train it anew"]);
+    }
+    assert!(!at.join("x.csv").exists());
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_is_told_before_training() {
+    let folder = folder_with_log();
+    let at = folder.path();
+    std::fs::write(at.join("taken"), "a file").unwrap();
+    for option in ["--out", "--checkpoint"] {
+        for place in ["taken", "taken/model"] {
+            let line = format!("train log.csv --model logistic --epochs 1 {option} {place}");
+            let output = adloupe(at, &line).output().unwrap();
+            let message = String::from_utf8(output.stderr).unwrap();
+            assert_eq!(output.status.code(), Some(1), "{line}: {message}");
+            assert!(message.contains("taken") && message.contains("choose another"), "{message}");
+            assert!(!message.contains("epoch 1"), "no training for nothing: {message}");
+        }
+    }
+    failure(adloupe(at, "generate --rows 3000 --out taken/log.csv"), &["taken"]);
+    assert_eq!(std::fs::read_to_string(at.join("taken")).unwrap(), "a file");
+}
+
+/// The program under a full disk: the temporary file beside `name` is a link to `/dev/full`, which answers every
+/// write with "no space left". Its name holds the process's id, which the shell knows beforehand because `exec`
+/// keeps it.
+#[cfg(target_os = "linux")]
+fn on_a_full_disk(folder: &Path, name: &str, line: &str) -> Command {
+    let binary = env!("CARGO_BIN_EXE_adloupe");
+    let mut command = Command::new("sh");
+    let script = format!("ln -s /dev/full {name}.$$.part && exec '{binary}' {line} \"$@\"");
+    command.current_dir(folder).args(["-c", &script, "sh"]);
+    command
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_keeps_what_was_there() {
+    let folder = folder_with_model();
+    let at = folder.path();
+    let before = contents(&at.join("model"));
+    for part in ["card.json", "weights.safetensors"] {
+        let line = "train log.csv --model logistic --epochs 1 --out model";
+        let told = [part, "No space left", "free some space"];
+        failure(on_a_full_disk(at, &format!("model/{part}"), line), &told);
+        assert!(contents(&at.join("model")) == before, "the old model is whole and alone in its folder");
+    }
+    for name in ["scores.csv", "scores.parquet", "scores.jsonl"] {
+        answer(at, &format!("predict model log.csv --out {name}"));
+        let before = std::fs::read(at.join(name)).unwrap();
+        let line = format!("predict model log.csv --out {name}");
+        failure(on_a_full_disk(at, name, &line), &[name, "No space left", "free some space"]);
+        assert!(std::fs::read(at.join(name)).unwrap() == before);
+    }
+    let log = std::fs::read(at.join("log.csv")).unwrap();
+    let line = "generate --rows 4000 --seed 6 --out log.csv";
+    failure(on_a_full_disk(at, "log.csv", line), &["log.csv", "No space left", "free some space"]);
+    assert!(std::fs::read(at.join("log.csv")).unwrap() == log);
+    let left = std::fs::read_dir(at).unwrap().map(|entry| entry.unwrap().file_name());
+    assert_eq!(left.filter(|name| name.to_string_lossy().ends_with(".part")).count(), 0);
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_stops_a_training_and_it_can_go_on() {
+    let folder = folder_with_model();
+    let at = folder.path();
+    let before = contents(&at.join("model"));
+    let line = "train log.csv --model din --set patience=0 --set batch_size=64 --epochs 1000 --device cpu \
+        --out model --checkpoint kept";
+    let mut child = adloupe(at, line).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut told = BufReader::new(child.stderr.take().unwrap()).lines();
+    let begun = told.by_ref().map(|line| line.unwrap()).find(|line| line.starts_with("epoch 1 of 1000"));
+    assert!(begun.is_some(), "the training never began");
+    let sent = Instant::now();
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    let message = told.map(|line| line.unwrap()).last().unwrap_or_default();
+    assert_eq!(child.wait().unwrap().code(), Some(1), "{message}");
+    assert!(sent.elapsed() < Duration::from_secs(5), "{:?}", sent.elapsed());
+    assert!(message.contains("training stopped") && message.contains("--resume kept"), "{message}");
+    assert!(contents(&at.join("model")) == before, "no model is written by a training that was stopped");
+    assert!(at.join("kept/checkpoint.safetensors").is_file());
+    // It goes on: told epochs begin after those that were done, and a second Ctrl-C stops it again.
+    let mut child = adloupe(at, "train log.csv --model din --resume kept --checkpoint kept")
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut told = BufReader::new(child.stderr.take().unwrap()).lines().map(|line| line.unwrap());
+    let resumed = told.by_ref().filter(|line| line.starts_with("epoch ")).nth(1);
+    assert!(resumed.is_some(), "the training did not go on");
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    let message = told.last().unwrap_or_default();
+    assert_eq!(child.wait().unwrap().code(), Some(1), "{message}");
+    // Other data are refused.
+    answer(at, "generate --rows 3000 --seed 6 --out other.csv");
+    failure(adloupe(at, "train other.csv --model din --resume kept"), &["kept", "not those"]);
+}
