@@ -31,7 +31,7 @@ if [ "${linux:-yes}" = yes ]; then
     library libxkbcommon.so.0 || want libxkbcommon0
     library libvulkan.so.1 || want libvulkan1
     # Without a graphics card (or on a server) the software driver draws.
-    ls /usr/share/vulkan/icd.d/*.json /etc/vulkan/icd.d/*.json >/dev/null 2>&1 || want mesa-vulkan-drivers
+    find /usr/share/vulkan/icd.d /etc/vulkan/icd.d -name '*.json' 2>/dev/null | grep -q . || want mesa-vulkan-drivers
     # The test of the real window needs an X server where there is no screen.
     if [ -z "${DISPLAY:-}${WAYLAND_DISPLAY:-}" ]; then
         have Xvfb || want xvfb
