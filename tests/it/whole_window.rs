@@ -38,7 +38,11 @@ fn each_panel(make: impl Fn() -> Session, check: impl Fn(&Harness<'_, AdloupeApp
             harness.run_steps(3);
             assert!(harness.query_all_by_label(title).count() >= 1, "{id}: no '{title}' in the navigation");
             // A window at rest must cost nothing: after a few frames nobody may ask for another one.
-            assert!(harness.try_run().is_ok(), "{id} never stops drawing: {:?}", harness.ctx.repaint_causes());
+            assert!(
+                harness.try_run().is_ok(),
+                "{id} never stops drawing: {:?}",
+                harness.ctx.repaint_causes()
+            );
             check(&harness, id);
         }
     }
