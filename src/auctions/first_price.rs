@@ -1,6 +1,6 @@
 //! What if the winner pays its own bid?
 //!
-//! Simple to explain, but nobody should bid the full worth: with `n` equal rivals on U[0,1] the equilibrium
+//! Simple to explain, but nobody should bid the full worth: with `n` equal rivals on U`[0, 1]` the equilibrium
 //! bid is `v (n-1)/n`, and the seller then earns the same mean as with the second price at less risk.
 
 use super::ranking::{self, Ranked};

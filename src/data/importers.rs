@@ -1,7 +1,7 @@
 //! Which reader understands this file? Decided by its content, never by its name.
 //!
 //! The head of the file is unpacked once; every importer says how sure it is and why; the surest reads it. The
-//! columns get their types from all cells, then [`infer`](super::infer) finds what each is for.
+//! columns get their types from all cells, then [`infer`] finds what each is for.
 
 mod arrow_ipc;
 mod build;

@@ -1,6 +1,6 @@
 //! What is each column for? Names and values together, and every answer with its evidence in words.
 //!
-//! [`facts`] looks at the columns; rules for single columns follow below; roles that only one column may have
+//! `facts` looks at the columns; rules for single columns follow below; roles that only one column may have
 //! go to the best candidate. A person can overrule everything through [`LogFrame::assign`].
 
 mod facts;

@@ -36,7 +36,7 @@ const CONVERSION_LOGIT: f64 = -2.0;
 const MEAN_DELAY_HOURS: f64 = 20.0;
 
 /// One row of the log. Numbers are positions in the lists of [`truth`](super::truth) and
-/// [`inventory`](super::inventory).
+/// [`inventory`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Impression {
     /// When, in milliseconds since 1970, UTC.
