@@ -174,6 +174,7 @@ fn answer(model: &TrainedModel, out: Option<&Path>) -> Answer {
     let numbers = test.unwrap_or_default();
     let mut json = json!({
         "model": model.kind,
+        "label": model.encoder.label,
         "device": training.device,
         "seed": training.seed,
         "epochs": training.epochs,
@@ -190,7 +191,7 @@ fn answer(model: &TrainedModel, out: Option<&Path>) -> Answer {
     });
     extend(&mut json, rest);
     let text = [
-        format!("{} on {}, seed {}", model.kind, training.device, training.seed),
+        format!("{} of '{}' on {}, seed {}", model.kind, model.encoder.label, training.device, training.seed),
         format!("kept epoch {} of {}, {} weights", training.best_epoch, training.epochs, training.weights),
         format!("{:.1} s, {:.0} examples/s", training.seconds, training.examples_per_second),
         format!("rows: {} trained on, {} to stop by, {} measured on", data.train, data.validation, data.test),
@@ -270,6 +271,7 @@ mod tests {
         let out = folder.path().join("model").display().to_string();
         let answer =
             run(&args(folder.path(), &["--out", &out, "--seed", "9"]), &Terminal::default()).unwrap();
+        assert_eq!(answer.json["label"], "click");
         for key in ["model", "device", "seed", "epochs", "rows_train", "rows_validation", "rows_test", "auc"]
         {
             assert!(!answer.json[key].is_null(), "{key}");
