@@ -11,9 +11,16 @@ mod delimited;
 mod dialect;
 mod guess;
 mod json_lines;
+mod libffm;
+mod libsvm;
+mod lines;
 mod normalise;
 mod parquet;
 mod records;
+mod slots;
+mod sparse;
+#[cfg(test)]
+mod test_support;
 mod times;
 
 pub use container::{Container, Encoding, Input};
@@ -29,8 +36,16 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// Every format that can be read.
-pub static IMPORTERS: [&dyn Importer; 5] =
-    [&criteo::Criteo, &parquet::Parquet, &arrow_ipc::ArrowIpc, &json_lines::JsonLines, &delimited::Delimited];
+pub static IMPORTERS: [&dyn Importer; 8] = [
+    &criteo::Criteo,
+    &libffm::LibFfm,
+    &libsvm::LibSvm,
+    &slots::Slots,
+    &parquet::Parquet,
+    &arrow_ipc::ArrowIpc,
+    &json_lines::JsonLines,
+    &delimited::Delimited,
+];
 
 /// A reader of one kind of file.
 pub trait Importer: Sync {

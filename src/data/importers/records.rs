@@ -35,6 +35,8 @@ pub struct Span {
 pub struct Block {
     text: String,
     spans: Vec<Span>,
+    /// Physical line of each record, from 1.
+    lines: Vec<u64>,
     width: usize,
 }
 
@@ -42,6 +44,11 @@ impl Block {
     /// Number of records.
     pub fn rows(&self) -> usize {
         self.spans.len().checked_div(self.width).unwrap_or_default()
+    }
+
+    /// The physical line where a record begins, from 1.
+    pub fn line(&self, row: usize) -> u64 {
+        self.lines.get(row).copied().unwrap_or_default()
     }
 
     /// One cell.
@@ -179,6 +186,7 @@ impl<'a> RecordReader<'a> {
         let bytes = std::mem::take(&mut self.buffer);
         let whole_is_text = std::str::from_utf8(&bytes).is_ok();
         let mut spans = Vec::new();
+        let mut lines = Vec::new();
         let mut kept_text = Vec::new();
         let mut at = 0;
         while at < bytes.len() {
@@ -188,6 +196,7 @@ impl<'a> RecordReader<'a> {
             };
             let record = &bytes[at..next];
             if self.keeps(record, &spans[before..], whole_is_text) {
+                lines.push(self.line);
                 if !whole_is_text {
                     let shift = kept_text.len() as i64 - at as i64;
                     for span in &mut spans[before..] {
@@ -209,7 +218,7 @@ impl<'a> RecordReader<'a> {
         };
         self.buffer = bytes;
         let width = self.width;
-        (Block { text, spans, width }, at)
+        (Block { text, spans, lines, width }, at)
     }
 
     /// True when a record belongs to the table; counts it as bad or skips it otherwise.

@@ -1,0 +1,75 @@
+//! How is a text read line by line? On all cores, in order, with the bad lines counted.
+
+use super::container::Input;
+use super::records::{BadRows, Cut, RecordReader, head_records};
+use crate::base::Result;
+use crate::jobs::JobContext;
+use rayon::prelude::{IntoParallelIterator, ParallelIterator};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A line is one cell, whatever it holds.
+const LINE: Cut = Cut { delimiter: None, quote: None };
+/// Lines that decide what a file is.
+const SAMPLE: usize = 200;
+
+/// The first whole lines of a text that hold more than spaces.
+pub(super) fn head_lines(input: &Input) -> Vec<String> {
+    let records = head_records(&input.head, input.head_is_all, LINE, SAMPLE);
+    records.into_iter().flatten().filter(|line| !line.trim().is_empty()).collect()
+}
+
+/// True when nearly all of the first lines pass a test.
+pub(super) fn nearly_all<T>(lines: &[T], test: impl Fn(&T) -> bool) -> bool {
+    let fits = lines.iter().filter(|line| test(line)).count();
+    fits > 0 && fits * 10 >= lines.len() * 9
+}
+
+/// Parses every line and hands the results over in the order of the file. A line that cannot be parsed is counted
+/// with the reason that `parse` gives.
+///
+/// # Errors
+/// The disk, broken compression, a line of more than 64 MiB, a cancel.
+pub(super) fn each_line<T: Send>(
+    input: &Input,
+    context: &JobContext,
+    parse: impl Fn(&str) -> std::result::Result<T, String> + Sync,
+    mut visit: impl FnMut(T),
+) -> Result<BadRows> {
+    let read_bytes = Arc::new(AtomicU64::new(0));
+    let mut reader = RecordReader::new(input, LINE, 1, 0, &read_bytes)?;
+    while let Some(block) = reader.next_block()? {
+        context.check()?;
+        let parsed: Vec<_> =
+            (0..block.rows()).into_par_iter().map(|row| parse(&block.cell(row, 0))).collect();
+        for (row, parsed) in parsed.into_iter().enumerate() {
+            match parsed {
+                Ok(value) => visit(value),
+                Err(why) => reader.bad.add(block.line(row), || why),
+            }
+        }
+        context.progress(read_bytes.load(Ordering::Relaxed), input.bytes);
+    }
+    Ok(reader.bad)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bad_lines_are_counted_where_they_stand() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        std::fs::write(&path, b"1\n\nx\n\xff\n2").unwrap();
+        let input = Input::open(&path).unwrap();
+        let mut seen = Vec::new();
+        let parse = |line: &str| line.parse::<u32>().map_err(|_| "is no number".to_owned());
+        let bad = each_line(&input, &JobContext::detached(), parse, |number| seen.push(number)).unwrap();
+        assert_eq!(seen, [1, 2]);
+        assert_eq!(bad.count, 2);
+        let mut lines: Vec<_> = bad.samples.iter().map(|row| row.line).collect();
+        lines.sort_unstable();
+        assert_eq!(lines, [3, 4]);
+    }
+}

@@ -1,0 +1,234 @@
+//! How do rows that name their own cells become columns? JSON objects, `slot:value` pairs and namespaces have no
+//! common header, and a name may come first in the last row.
+//!
+//! One pass learns names and types ([`read_rows`]), a second fills the columns ([`build_rows`]): the text is never
+//! held, and a cell that a row lacks is missing.
+
+use super::build::ColumnBuilder;
+use super::delimited::finish;
+use super::guess::{Guess, LIST_MARK, Plan};
+use super::records::BadRows;
+use crate::base::Result;
+use crate::jobs::JobContext;
+use polars::prelude::DataFrame;
+use std::collections::HashMap;
+
+/// Columns that are kept. More names than these are keys of a map, not columns of a table.
+const MAX_COLUMNS: usize = 4096;
+
+/// The text of a cell and what is known of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Cell {
+    text: String,
+    /// True when it is text whatever it looks like.
+    is_string: bool,
+}
+
+impl Cell {
+    /// A cell whose type its text shows: a number, a flag, a date.
+    pub fn plain(text: impl Into<String>) -> Self {
+        Self { text: text.into(), is_string: false }
+    }
+
+    /// A cell that is text even if it holds digits.
+    pub fn string(text: impl Into<String>) -> Self {
+        Self { text: text.into(), is_string: true }
+    }
+
+    /// A cell that holds a list; an empty list is not a missing one.
+    pub fn list<T: AsRef<str>>(items: impl IntoIterator<Item = T>) -> Self {
+        let mut text = String::new();
+        for item in items {
+            text.push(LIST_MARK);
+            text.push_str(item.as_ref());
+        }
+        if text.is_empty() {
+            text.push(LIST_MARK);
+        }
+        Self { text, is_string: true }
+    }
+
+    /// The text, with lists in the form that [`Plan::List`] reads.
+    pub fn into_text(self) -> String {
+        self.text
+    }
+}
+
+/// A row as names (or places of columns) with cells.
+pub(super) type Row<Key = String> = Vec<(Key, Cell)>;
+
+/// What reading rows gave.
+pub(super) struct Rows {
+    pub frame: DataFrame,
+    pub bad: BadRows,
+    pub notes: Vec<String>,
+}
+
+/// Reads rows from a source that can be gone through twice: `each` calls its argument once for every row.
+/// `known` tells the types that need no look at the cells.
+///
+/// # Errors
+/// What `each` answers.
+pub(super) fn read_rows(
+    context: &JobContext,
+    each: impl Fn(&mut dyn FnMut(Row)) -> Result<BadRows>,
+    known: impl Fn(&str) -> Option<Plan>,
+) -> Result<Rows> {
+    context.stage("looking at the columns");
+    let mut columns = Columns::default();
+    let bad = each(&mut |row| columns.see(row))?;
+    let mut notes = columns.notes();
+    let plans = columns.plans(known, &mut notes);
+    let place = |name: &String, expected: usize| columns.place(name, expected);
+    let frame = build_rows(context, each, &plans, columns.rows as usize, place, &mut notes)?;
+    Ok(Rows { frame, bad, notes })
+}
+
+/// Fills columns of known types. `place` tells the column of a key, given the one that would come next.
+///
+/// # Errors
+/// What `each` answers.
+pub(super) fn build_rows<Key>(
+    context: &JobContext,
+    each: impl Fn(&mut dyn FnMut(Row<Key>)) -> Result<BadRows>,
+    columns: &[(String, Plan)],
+    rows: usize,
+    place: impl Fn(&Key, usize) -> Option<usize>,
+    notes: &mut Vec<String>,
+) -> Result<DataFrame> {
+    context.stage("reading the rows");
+    let mut builders: Vec<_> =
+        columns.iter().map(|(name, plan)| ColumnBuilder::new(name, *plan, rows)).collect();
+    let mut cells = vec![String::new(); builders.len()];
+    each(&mut |row| {
+        cells.iter_mut().for_each(String::clear);
+        let mut expected = 0;
+        for (key, cell) in row {
+            if let Some(column) = place(&key, expected) {
+                expected = column + 1;
+                if let Some(slot) = cells.get_mut(column) {
+                    *slot = cell.text;
+                }
+            }
+        }
+        for (builder, cell) in builders.iter_mut().zip(&cells) {
+            builder.push(cell);
+        }
+    })?;
+    let names: Vec<_> = columns.iter().map(|(name, _)| name.clone()).collect();
+    finish(&names, builders, notes)
+}
+
+/// The columns that have shown up so far.
+#[derive(Default)]
+struct Columns {
+    names: Vec<String>,
+    places: HashMap<String, usize>,
+    guesses: Vec<Guess>,
+    rows: u64,
+    /// Cells of names beyond the limit.
+    left_out: u64,
+}
+
+impl Columns {
+    fn see(&mut self, row: Row) {
+        let mut expected = 0;
+        for (name, cell) in row {
+            let Some(column) = self.place(&name, expected).or_else(|| self.add(name)) else {
+                self.left_out += 1;
+                continue;
+            };
+            expected = column + 1;
+            let guess = &mut self.guesses[column];
+            guess.see_missing(self.rows.saturating_sub(guess.cells));
+            if cell.is_string {
+                guess.see_string(&cell.text);
+            } else {
+                guess.see(&cell.text);
+            }
+        }
+        self.rows += 1;
+    }
+
+    /// The column of a name. Rows mostly have the same names in the same order, so the expected one comes first.
+    fn place(&self, name: &str, expected: usize) -> Option<usize> {
+        match self.names.get(expected) {
+            Some(next) if next == name => Some(expected),
+            _ => self.places.get(name).copied(),
+        }
+    }
+
+    fn add(&mut self, name: String) -> Option<usize> {
+        if self.names.len() >= MAX_COLUMNS {
+            return None;
+        }
+        self.names.push(name.clone());
+        self.places.insert(name, self.guesses.len());
+        self.guesses.push(Guess::default());
+        Some(self.guesses.len() - 1)
+    }
+
+    fn notes(&self) -> Vec<String> {
+        let too_many = (self.left_out > 0).then(|| {
+            format!("{} cells with names beyond the first {MAX_COLUMNS} were left out", self.left_out)
+        });
+        too_many.into_iter().collect()
+    }
+
+    fn plans(
+        &mut self,
+        known: impl Fn(&str) -> Option<Plan>,
+        notes: &mut Vec<String>,
+    ) -> Vec<(String, Plan)> {
+        let columns = self.names.iter().zip(&mut self.guesses);
+        columns
+            .map(|(name, guess)| {
+                guess.see_missing(self.rows.saturating_sub(guess.cells));
+                let plan = known(name).unwrap_or_else(|| {
+                    let (plan, note) = guess.plan(name);
+                    notes.extend(note);
+                    plan
+                });
+                (name.clone(), plan)
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(rows: &[Row]) -> Rows {
+        let each = |visit: &mut dyn FnMut(Row)| {
+            rows.iter().for_each(|row| visit(row.clone()));
+            Ok(BadRows::default())
+        };
+        read_rows(&JobContext::detached(), each, |_| None).unwrap()
+    }
+
+    #[test]
+    fn late_names_leave_earlier_rows_missing() {
+        let rows = [
+            vec![("a".to_owned(), Cell::plain("1"))],
+            vec![("b".to_owned(), Cell::list(["x", "y"])), ("a".to_owned(), Cell::plain("2.5"))],
+            vec![("b".to_owned(), Cell::list::<&str>([])), ("c".to_owned(), Cell::string("7"))],
+        ];
+        let frame = read(&rows).frame;
+        let names: Vec<_> = frame.get_column_names().iter().map(|name| name.to_string()).collect();
+        assert_eq!(names, ["a", "b", "c"]);
+        let missing: Vec<_> = frame.columns().iter().map(|column| column.null_count()).collect();
+        assert_eq!(missing, [1, 1, 2]);
+        assert!(frame.columns()[0].dtype().is_float());
+        assert!(frame.columns()[1].dtype().is_list());
+        assert!(frame.columns()[2].dtype().is_string());
+    }
+
+    #[test]
+    fn keys_of_a_map_do_not_become_columns_without_end() {
+        let rows: Vec<Row> = (0..5000).map(|row| vec![(format!("key {row}"), Cell::plain("1"))]).collect();
+        let read = read(&rows);
+        assert_eq!((read.frame.width(), read.frame.height()), (MAX_COLUMNS, 5000));
+        assert!(read.notes[0].starts_with("904 cells"), "{:?}", read.notes);
+    }
+}
