@@ -14,6 +14,7 @@ pub mod predict;
 pub mod profile;
 pub mod segment;
 pub mod simulate;
+pub mod source;
 pub mod tour;
 pub mod train;
 

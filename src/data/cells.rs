@@ -152,7 +152,11 @@ fn series<'a>(log: &'a LogFrame, column: &str) -> Result<&'a Series> {
     Ok(column.as_materialized_series())
 }
 
-fn code_series(series: &Series) -> Result<Coded> {
+/// As [`coded`], for a column that is not in a log yet.
+///
+/// # Errors
+/// A column of lists.
+pub(in crate::data) fn code_series(series: &Series) -> Result<Coded> {
     let what = format!("cannot read the values of '{}'", series.name());
     let mut coded = Coded::default();
     coded.codes.reserve(series.len());

@@ -4,6 +4,7 @@ use super::schema::{Column, ColumnType, Role, Schema};
 use crate::base::Result;
 use polars::prelude::{DataFrame, DataType};
 use serde::{Deserialize, Serialize};
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -22,6 +23,70 @@ pub struct Source {
     pub bad_samples: Vec<BadRow>,
     /// What the reader did that a person should know: an index column dropped, a label mapped from -1/1.
     pub notes: Vec<String>,
+    /// What became of each file, where the log has several; empty for one.
+    #[serde(default)]
+    pub parts: Vec<PartNote>,
+    /// The side tables that were joined.
+    #[serde(default)]
+    pub joins: Vec<JoinNote>,
+}
+
+/// What became of one file of a log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartNote {
+    /// The file.
+    pub file: PathBuf,
+    /// Rows that were read.
+    pub rows: u64,
+    /// Rows that could not be read.
+    pub bad_rows: u64,
+    /// Why it was left out; `None` when it was read.
+    pub problem: Option<String>,
+}
+
+/// How well a side table fitted on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JoinNote {
+    /// The table, by the name of its file.
+    pub table: String,
+    /// The log's column.
+    pub key: String,
+    /// The table's column.
+    pub table_key: String,
+    /// Distinct values of the log's column that the table has.
+    pub values_matched: u64,
+    /// Distinct values of the log's column.
+    pub values: u64,
+    /// Rows of the log that found a partner; the others have missing cells.
+    pub rows_matched: u64,
+    /// Rows of the log.
+    pub rows: u64,
+    /// Rows of the table that repeat a key: the first of each was used.
+    pub duplicates: u64,
+    /// The columns that came from the table, by their names in the log.
+    pub columns: Vec<String>,
+}
+
+impl fmt::Display for JoinNote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let share = 100.0 * self.rows_matched as f64 / self.rows.max(1) as f64;
+        // Rounding must not hide a row that found nothing.
+        let share = if self.rows_matched < self.rows { share.min(99.99) } else { share };
+        write!(f, "{} on {}", self.table, self.key)?;
+        if self.key != self.table_key {
+            write!(f, " = {}", self.table_key)?;
+        }
+        let digits = if share.fract() == 0.0 { 0 } else { 2 };
+        write!(
+            f,
+            ": {} of {} values, {share:.digits$} % of {} rows",
+            self.values_matched, self.values, self.rows
+        )?;
+        if self.duplicates > 0 {
+            write!(f, "; {} rows of the table repeat a key, the first of each is used", self.duplicates)?;
+        }
+        Ok(())
+    }
 }
 
 /// A row that could not be read.

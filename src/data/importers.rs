@@ -10,29 +10,38 @@ mod criteo;
 mod delimited;
 mod dialect;
 mod guess;
+mod join;
 mod json_lines;
 mod libffm;
 mod libsvm;
 mod lines;
 mod normalise;
+mod options;
 mod parquet;
 mod records;
 mod slots;
 mod sparse;
 #[cfg(test)]
 mod test_support;
+mod sources;
 mod times;
+mod union;
 
 pub use container::{Container, Encoding, Input};
+pub use join::JoinSpec;
+pub use options::ImportOptions;
 pub use records::BadRows;
 
-use super::frame::{LogFrame, Source};
+use super::frame::{LogFrame, PartNote, Source};
 use super::infer;
 use super::schema::Role;
 use crate::base::{Failure, Result};
 use crate::jobs::JobContext;
+use guess::Plan;
 use polars::prelude::DataFrame;
-use std::path::Path;
+use sources::Sources;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Every format that can be read.
@@ -101,25 +110,32 @@ pub struct RoleHint {
     pub is_final: bool,
 }
 
-/// What the person has decided before the file is opened.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct ImportOptions {
-    /// Roles by column, which override what is inferred. `rating>=4` as a column with the role label makes a new
-    /// 0/1 column from a threshold.
-    pub roles: Vec<(String, Role)>,
-}
+/// How the name of a saved recipe ends.
+pub const RECIPE_ENDING: &str = ".recipe.json";
 
 /// Opens a log: finds its format, reads it, finds types and roles.
 ///
 /// # Errors
-/// A file that holds no table of rows, a role for a column that is not there, a cancel.
+/// As [`open_all`].
 pub fn open(path: &Path, options: &ImportOptions, context: &JobContext) -> Result<LogFrame> {
+    open_all(&[path.to_owned()], options, context)
+}
+
+/// Opens a log that may lie in several files or folders: finds the format of each, reads them, joins side tables,
+/// finds types and roles.
+///
+/// # Errors
+/// No file that holds a table of rows, a table that cannot be joined, a role for a column that is not there, a
+/// cancel.
+pub fn open_all(paths: &[PathBuf], options: &ImportOptions, context: &JobContext) -> Result<LogFrame> {
     context.stage("opening the file");
-    let input = Input::open(path)?;
-    let importer = choose(&input)?;
-    let raw = importer.read(&input, context)?;
-    if raw.frame.height() == 0 {
-        return Err(nothing_read(&input, &raw.bad));
+    let sources = sources::find(paths)?;
+    let Contents { mut raw, parts, bytes } = read(&sources, context)?;
+    let mut joins = Vec::new();
+    for spec in &options.joins {
+        let note = join::join(&mut raw.frame, spec, context)?;
+        raw.notes.push(format!("joined {note}"));
+        joins.push(note);
     }
     if raw.bad.count > 0 {
         let first = raw.bad.samples.first();
@@ -128,18 +144,50 @@ pub fn open(path: &Path, options: &ImportOptions, context: &JobContext) -> Resul
     }
     context.stage("finding what each column is for");
     let source = Source {
-        path: path.to_owned(),
+        path: sources.path.clone(),
         format: raw.format,
-        bytes: input.bytes,
+        bytes,
         bad_rows: raw.bad.count,
         bad_samples: raw.bad.samples,
         notes: raw.notes,
+        parts,
+        joins,
     };
     let mut log = infer::infer(raw.frame, Arc::new(source), &raw.hints, context)?;
     for (column, role) in &options.roles {
-        log.assign(column, *role).map_err(|failure| failure.at(path.display()))?;
+        log.assign(column, *role).map_err(|failure| failure.at(sources.path.display()))?;
     }
     Ok(log)
+}
+
+/// What the files of a log hold.
+struct Contents {
+    raw: RawLog,
+    /// What became of each file, where there are several.
+    parts: Vec<PartNote>,
+    /// Size on disk.
+    bytes: u64,
+}
+
+fn read(sources: &Sources, context: &JobContext) -> Result<Contents> {
+    if let Some(part) = sources.single() {
+        let (raw, bytes) = read_file(&part.path, &BTreeMap::new(), context)?;
+        return Ok(Contents { raw, parts: Vec::new(), bytes });
+    }
+    let union::Union { raw, parts, bytes } = union::read(sources, context)?;
+    Ok(Contents { raw, parts, bytes })
+}
+
+/// Reads one file; columns in `readings` are read so, whatever their cells look like. The second value is its size
+/// in bytes.
+fn read_file(path: &Path, readings: &BTreeMap<String, Plan>, context: &JobContext) -> Result<(RawLog, u64)> {
+    let mut input = Input::open(path)?;
+    input.readings.clone_from(readings);
+    let raw = choose(&input)?.read(&input, context)?;
+    if raw.frame.height() == 0 {
+        return Err(nothing_read(&input, &raw.bad));
+    }
+    Ok((raw, input.bytes))
 }
 
 /// The importer that is surest of the file.

@@ -1,10 +1,9 @@
 //! `adloupe evaluate`: how good is a saved model on a log?
 
-use super::profile::parse_role;
+use super::source::SourceArgs;
 use super::train::{extend, measures, table};
 use super::{Answer, Terminal};
 use crate::base::{Failure, Result};
-use crate::data::importers::{self, ImportOptions};
 use crate::data::{Dataset, LogFrame, Role, Split};
 use crate::train::{TestNumbers, TrainedModel};
 use serde_json::json;
@@ -15,14 +14,11 @@ use std::path::PathBuf;
 pub struct Args {
     /// The model's folder.
     model: PathBuf,
-    /// The campaign log, with its labels.
-    file: PathBuf,
+    #[command(flatten)]
+    source: SourceArgs,
     /// Rows to measure on. auto: the test part of the log that the model was trained on, all rows of any other.
     #[arg(long, value_parser = ["auto", "train", "validation", "test", "all"], default_value = "auto")]
     split: String,
-    /// Corrects what a column is for, COLUMN=ROLE; may be given again.
-    #[arg(long = "role", value_name = "COLUMN=ROLE", value_parser = parse_role)]
-    roles: Vec<(String, Role)>,
 }
 
 /// Scores the rows and measures the scores.
@@ -32,16 +28,15 @@ pub struct Args {
 pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
     let context = terminal.context();
     let model = TrainedModel::load(&args.model)?;
-    let options = ImportOptions { roles: args.roles.clone() };
-    let log = importers::open(&args.file, &options, &context)?;
+    let log = args.source.open(&context)?;
     let dataset = model.encoder.encode(&log, &context)?;
     if dataset.label.is_empty() {
         let what = "cannot evaluate the model";
         return Err(Failure::new(what, "the log does not say what was clicked")
-            .at(args.file.display())
+            .at(args.source.name())
             .hint("give the click column the role label with --role, or use predict"));
     }
-    check_outcome(&log, &model.encoder.label, &args.roles)?;
+    check_outcome(&log, &model.encoder.label, &args.source.roles)?;
     let (split, rows) = rows(&args.split, &model, &dataset);
     let predicted = model.predict(&dataset, &rows, &context)?;
     let numbers = TestNumbers::of(&dataset, &rows, &predicted);

@@ -1,12 +1,10 @@
 //! `adloupe predict`: what does a saved model expect of each row?
 
 use super::evaluate::check_outcome;
-use super::profile::parse_role;
+use super::source::SourceArgs;
 use super::{Answer, Terminal};
 use crate::base::Result;
-use crate::data::Role;
 use crate::data::export::{ExportCells, ExportColumn, write_table};
-use crate::data::importers::{self, ImportOptions};
 use crate::train::TrainedModel;
 use serde_json::json;
 use std::path::PathBuf;
@@ -16,14 +14,11 @@ use std::path::PathBuf;
 pub struct Args {
     /// The model's folder.
     model: PathBuf,
-    /// The rows to score: a log with the columns that the model was trained on; a label is not needed.
-    file: PathBuf,
+    #[command(flatten)]
+    source: SourceArgs,
     /// File for the scores: .parquet, .csv or .jsonl.
     #[arg(long)]
     out: PathBuf,
-    /// Corrects what a column is for, COLUMN=ROLE; may be given again.
-    #[arg(long = "role", value_name = "COLUMN=ROLE", value_parser = parse_role)]
-    roles: Vec<(String, Role)>,
 }
 
 /// Scores every row, in the order of the log.
@@ -33,8 +28,7 @@ pub struct Args {
 pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
     let context = terminal.context();
     let model = TrainedModel::load(&args.model)?;
-    let options = ImportOptions { roles: args.roles.clone() };
-    let log = importers::open(&args.file, &options, &context)?;
+    let log = args.source.open(&context)?;
     let dataset = model.encoder.encode(&log, &context)?;
     let rows: Vec<u32> = (0..dataset.rows as u32).collect();
     context.stage("Scoring");
@@ -45,7 +39,7 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
     let numbers = rows.iter().map(|row| i64::from(*row) + 1).collect();
     let mut columns =
         vec![column("row", ExportCells::Integer(numbers)), column("p_click", ExportCells::Real(scores))];
-    if !dataset.label.is_empty() && check_outcome(&log, &model.encoder.label, &args.roles).is_ok() {
+    if !dataset.label.is_empty() && check_outcome(&log, &model.encoder.label, &args.source.roles).is_ok() {
         let labels = dataset.label.iter().copied().map(f64::from).collect();
         columns.push(column("label", ExportCells::Real(labels)));
     }

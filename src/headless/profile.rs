@@ -1,34 +1,17 @@
 //! `adloupe profile FILE`: what is in this log?
 
+use super::source::SourceArgs;
 use super::{Answer, Terminal};
+use crate::base::Result;
 use crate::base::failure::Explain;
-use crate::base::{Failure, Result};
-use crate::data::importers::{self, ImportOptions};
 use crate::data::profile::{self, ColumnProfile, Profile};
-use crate::data::schema::Role;
 use std::fmt::Write;
-use std::path::PathBuf;
 
 /// Describes a log: columns, roles, click rate, quality.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The log; its format is found by content.
-    pub file: PathBuf,
-    /// Overrules an inferred role; may be repeated. `--role 'rating>=4=label'` makes a label from a threshold.
-    #[arg(long = "role", value_name = "COL=ROLE", value_parser = parse_role)]
-    pub roles: Vec<(String, Role)>,
-}
-
-/// Reads `COL=ROLE`; the last `=` parts them, so a column's name may hold others.
-///
-/// # Errors
-/// No `=`, no column before it, or no such role.
-pub fn parse_role(text: &str) -> Result<(String, Role)> {
-    match text.rsplit_once('=') {
-        Some((column, role)) if !column.is_empty() => Ok((column.to_owned(), role.parse()?)),
-        _ => Err(Failure::new("cannot read the role", format!("'{text}' is not COLUMN=ROLE"))
-            .hint("clicked=label")),
-    }
+    #[command(flatten)]
+    source: SourceArgs,
 }
 
 /// Opens the log and describes it.
@@ -37,8 +20,7 @@ pub fn parse_role(text: &str) -> Result<(String, Role)> {
 /// What opening or describing answers.
 pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
     let context = terminal.context();
-    let options = ImportOptions { roles: args.roles.clone() };
-    let log = importers::open(&args.file, &options, &context)?;
+    let log = args.source.open(&context)?;
     let profile = profile::profile(&log, &context)?;
     let json = serde_json::to_value(&profile).explain("cannot write the profile as JSON")?;
     let mut text = String::new();
@@ -94,17 +76,5 @@ fn values(column: &ColumnProfile) -> String {
             let shown = top.map(|top| top.value.chars().take(20).collect::<String>());
             shown.collect::<Vec<_>>().join(", ")
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn roles_are_parted_at_the_last_sign() {
-        assert_eq!(parse_role("rating>=4=label").unwrap(), ("rating>=4".to_owned(), Role::Label));
-        assert!(parse_role("rating").is_err());
-        assert!(parse_role("rating=stars").unwrap_err().hint.contains("label"));
     }
 }

@@ -1,21 +1,18 @@
 //! `adloupe segment`: click rates of the groups of one or two columns.
 
-use super::profile::parse_role;
+use super::source::SourceArgs;
 use super::{Answer, Terminal};
 use crate::base::{Failure, Result};
-use crate::data::Role;
-use crate::data::importers::{self, ImportOptions};
 use crate::data::query::{self, SegmentQuery, SegmentTable};
 use crate::domain::Segment;
 use serde_json::{Value, json};
-use std::path::PathBuf;
 
 /// Which log, parted by what.
 #[derive(Debug, clap::Args)]
 #[command(about = "Click rates with intervals for the groups of one or two columns")]
 pub struct Args {
-    /// The campaign log.
-    file: PathBuf,
+    #[command(flatten)]
+    source: SourceArgs,
     /// One column, or two with a comma between; hour and weekday come from the time.
     #[arg(long, value_name = "COLUMN[,COLUMN]", value_delimiter = ',', required = true)]
     by: Vec<String>,
@@ -25,9 +22,6 @@ pub struct Args {
     /// Leaves smaller groups out of the list.
     #[arg(long, value_name = "N", default_value_t = 0.0)]
     min_impressions: f64,
-    /// Corrects what a column is for, COLUMN=ROLE; may be given again.
-    #[arg(long = "role", value_name = "COLUMN=ROLE", value_parser = parse_role)]
-    roles: Vec<(String, Role)>,
 }
 
 /// Reads the log and counts.
@@ -40,8 +34,7 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
     if args.min_impressions.is_nan() || args.min_impressions < 0.0 {
         return Err(Failure::new("cannot hide small groups", "the least number of impressions is negative"));
     }
-    let options = ImportOptions { roles: args.roles.clone() };
-    let log = importers::open(&args.file, &options, &context)?;
+    let log = args.source.open(&context)?;
     let query = SegmentQuery { by: args.by.clone(), filter, min_impressions: args.min_impressions };
     let table = query::segments(&log, &query, &context)?;
     Ok(Answer { text: text(&table), json: json(&table) })
@@ -129,9 +122,10 @@ fn text(table: &SegmentTable) -> String {
 mod tests {
     use super::*;
 
-    fn args(file: PathBuf, by: &str, filter: &str) -> Args {
+    fn args(file: std::path::PathBuf, by: &str, filter: &str) -> Args {
         let by = by.split(',').map(str::to_owned).collect();
-        Args { file, by, filter: filter.to_owned(), min_impressions: 0.0, roles: Vec::new() }
+        let source = SourceArgs { files: vec![file], ..SourceArgs::default() };
+        Args { source, by, filter: filter.to_owned(), min_impressions: 0.0 }
     }
 
     #[test]

@@ -1,12 +1,11 @@
 //! `adloupe train`: fits a model to a log and says how good it is on the latest part.
 
-use super::profile::parse_role;
+use super::source::SourceArgs;
 use super::{Answer, Terminal};
 use crate::base::{Failure, Result, files::check_writable};
+use crate::data::Dataset;
 use crate::data::dataset::prepare;
-use crate::data::importers::{self, ImportOptions};
 use crate::data::options::EncodeOptions;
-use crate::data::{Dataset, Role};
 use crate::jobs::{JobContext, Latest};
 use crate::metrics::Estimate;
 use crate::nn::device::DEVICES;
@@ -19,8 +18,8 @@ use std::time::Duration;
 /// What to train on what.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The campaign log.
-    file: PathBuf,
+    #[command(flatten)]
+    source: SourceArgs,
     /// Kind of model: see 'adloupe models'.
     #[arg(long)]
     model: String,
@@ -39,9 +38,6 @@ pub struct Args {
     /// Folder for the model; nothing is saved without it.
     #[arg(long)]
     out: Option<PathBuf>,
-    /// Corrects what a column is for, COLUMN=ROLE; may be given again.
-    #[arg(long = "role", value_name = "COLUMN=ROLE", value_parser = parse_role)]
-    roles: Vec<(String, Role)>,
     /// Folder for a checkpoint, written when Ctrl-C stops the training.
     #[arg(long)]
     checkpoint: Option<PathBuf>,
@@ -65,7 +61,7 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
     if let Some(folder) = &args.checkpoint {
         check_writable("cannot save the checkpoint", folder)?;
     }
-    let dataset = open(&args.file, &args.roles, &context)?;
+    let dataset = open(&args.source, &context)?;
     let mut trainer = match &args.resume {
         Some(folder) => Trainer::resume(folder, &dataset)?,
         None => Trainer::new(&dataset, &spec)?,
@@ -86,8 +82,8 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
     Ok(answer(&model, args.out.as_deref()))
 }
 
-fn open(file: &Path, roles: &[(String, Role)], context: &JobContext) -> Result<Dataset> {
-    let log = importers::open(file, &ImportOptions { roles: roles.to_vec() }, context)?;
+fn open(source: &SourceArgs, context: &JobContext) -> Result<Dataset> {
+    let log = source.open(context)?;
     prepare(&log, &EncodeOptions::default(), context)
 }
 
@@ -101,7 +97,7 @@ fn name_value(text: &str) -> Result<(String, String)> {
 
 fn spec(args: &Args) -> Result<TrainSpec> {
     let mut spec = TrainSpec::new(&args.model)?;
-    spec.source = args.file.display().to_string();
+    spec.source = args.source.name();
     for (name, value) in &args.set {
         spec.set(name, value)?;
     }
@@ -245,11 +241,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn settings_and_roles_are_split_at_the_right_sign() {
+    fn settings_are_split_at_the_first_sign() {
         assert_eq!(name_value("l2=1e-4").unwrap(), ("l2".into(), "1e-4".into()));
         assert!(name_value("l2").is_err());
-        assert_eq!(parse_role("rating>=4=label").unwrap(), ("rating>=4".into(), Role::Label));
-        assert!(parse_role("clicks=lable").unwrap_err().hint.contains("label"));
     }
 
     fn args(folder: &Path, more: &[&str]) -> Args {
@@ -293,7 +287,7 @@ mod tests {
         crate::data::sample::generate(3000, 3, &log, &JobContext::detached()).unwrap();
         let kept = folder.path().join("kept").display().to_string();
         let args = args(folder.path(), &["--checkpoint", &kept]);
-        let dataset = open(&args.file, &[], &JobContext::detached()).unwrap();
+        let dataset = open(&args.source, &JobContext::detached()).unwrap();
         let mut trainer = Trainer::new(&dataset, &spec(&args).unwrap()).unwrap();
         let terminal = Terminal::default();
         terminal.cancel.store(true, Ordering::Relaxed);

@@ -43,7 +43,11 @@ impl Job for Import {
 
     fn run(self: Box<Self>, context: &JobContext) -> Result<Output> {
         context.stage("reading");
-        let log = importers::open(&self.path, &ImportOptions { roles: self.roles }, context)?;
+        let log = importers::open(
+            &self.path,
+            &ImportOptions { roles: self.roles, ..ImportOptions::default() },
+            context,
+        )?;
         context.stage("profiling");
         let profile = profile(&log, context)?;
         Ok(Output::Imported(Box::new(Imported { log, profile })))

@@ -25,7 +25,7 @@ fn file(name: &str, bytes: impl AsRef<[u8]>) -> File {
 
 fn open_path(path: &Path, roles: &[(&str, Role)]) -> Result<LogFrame> {
     let roles = roles.iter().map(|(column, role)| ((*column).to_owned(), *role)).collect();
-    importers::open(path, &ImportOptions { roles }, &JobContext::detached())
+    importers::open(path, &ImportOptions { roles, ..ImportOptions::default() }, &JobContext::detached())
 }
 
 fn open(bytes: impl AsRef<[u8]>) -> LogFrame {

@@ -2,8 +2,10 @@
 //!
 //! Everything is decided by content: a `.csv` may be gzip, UTF-16 or a picture.
 
+use super::guess::{Guess, Plan};
 use crate::base::files::disk_failure;
 use crate::base::{Failure, Result};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufReader, ErrorKind, Read};
 use std::path::{Path, PathBuf};
@@ -52,6 +54,8 @@ pub struct Input {
     pub head: Vec<u8>,
     /// True when `head` is the whole file.
     pub head_is_all: bool,
+    /// How some columns of a text are to be read, whatever their cells look like.
+    pub readings: BTreeMap<String, Plan>,
 }
 
 impl Input {
@@ -71,6 +75,7 @@ impl Input {
             encoding: Encoding::Utf8,
             head: Vec::new(),
             head_is_all: false,
+            readings: BTreeMap::new(),
         };
         let start = input.read_start(4)?;
         input.container = match start.as_slice() {
@@ -128,6 +133,11 @@ impl Input {
             Encoding::Utf16Le => Ok(Box::new(Transcoded::new(unpacked, encoding_rs::UTF_16LE))),
             Encoding::Utf16Be => Ok(Box::new(Transcoded::new(unpacked, encoding_rs::UTF_16BE))),
         }
+    }
+
+    /// How a column is read: as was asked for, or as its cells tell; and what a person should know about it.
+    pub fn plan(&self, name: &str, guess: &Guess) -> (Plan, Option<String>) {
+        self.readings.get(name).map_or_else(|| guess.plan(name), |plan| (*plan, None))
     }
 
     /// A failure of reading, told with what it means for this container.

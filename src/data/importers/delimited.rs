@@ -114,7 +114,7 @@ impl Table {
         let mut builders: Vec<ColumnBuilder> = columns
             .map(|((name, known), guess)| {
                 let plan = known.unwrap_or_else(|| {
-                    let (plan, note) = guess.plan(name);
+                    let (plan, note) = input.plan(name, guess);
                     notes.extend(note);
                     plan
                 });

@@ -36,7 +36,7 @@ impl Importer for JsonLines {
         let each = |visit: &mut dyn FnMut(Row)| {
             each_line(input, context, parse, |row: Option<Row>| row.into_iter().for_each(&mut *visit))
         };
-        let Rows { frame, bad, notes } = read_rows(context, each, |_| None)?;
+        let Rows { frame, bad, notes } = read_rows(context, each, |name| input.readings.get(name).copied())?;
         Ok(RawLog { frame, format: format!("jsonl{}", input.describe()), bad, notes, hints: Vec::new() })
     }
 }

@@ -1,0 +1,281 @@
+//! How do several files become one log? Columns meet by name, and their types widen until all parts fit.
+//!
+//! A part that cannot be read or is of another kind is told by name and never passed over in silence.
+
+use super::RawLog;
+use super::guess::{Guess, Plan};
+use super::sources::{Part, Sources};
+use crate::base::failure::Explain;
+use crate::base::{Failure, Result};
+use crate::data::frame::PartNote;
+use crate::jobs::JobContext;
+use polars::prelude::{Column, DataFrame, DataType};
+use std::collections::{BTreeMap, HashSet};
+use std::path::Path;
+
+/// Several files as one.
+pub(super) struct Union {
+    /// The rows of all parts, in the order of their names.
+    pub raw: RawLog,
+    /// What became of each part.
+    pub parts: Vec<PartNote>,
+    /// Size on disk of the parts that were read.
+    pub bytes: u64,
+}
+
+struct Opened<'a> {
+    part: &'a Part,
+    raw: RawLog,
+    bytes: u64,
+}
+
+/// Reads all parts and puts them under each other.
+///
+/// # Errors
+/// No part can be read (the first reason is told), or a cancel.
+pub(super) fn read(sources: &Sources, context: &JobContext) -> Result<Union> {
+    let mut opened = Vec::new();
+    let mut parts = Vec::new();
+    let mut first_failure = None;
+    for (done, part) in sources.parts.iter().enumerate() {
+        context.check()?;
+        context.stage(&format!("reading part {} of {}", done + 1, sources.parts.len()));
+        match super::read_file(&part.path, &BTreeMap::new(), context) {
+            Ok((raw, bytes)) => opened.push(Opened { part, raw, bytes }),
+            Err(failure) if failure.is_cancelled() => return Err(failure),
+            Err(failure) => {
+                parts.push(left_out(part, failure.why.clone(), context));
+                first_failure.get_or_insert(failure);
+            }
+        }
+    }
+    name_headless(&mut opened);
+    let Some(main) = main_names(&opened) else {
+        let nothing = || Failure::new("cannot read the log", "none of its files holds rows");
+        return Err(first_failure.unwrap_or_else(nothing));
+    };
+    let (fitting, others): (Vec<_>, Vec<_>) =
+        opened.into_iter().partition(|opened| fits(&main, &names(&opened.raw.frame)));
+    parts.extend(others.iter().map(|other| left_out(other.part, other_kind(&other.raw.frame), context)));
+    let fitting = settle_texts(fitting, context)?;
+    let mut notes = sources.notes.clone();
+    let raw = stack(&fitting, &mut notes)?;
+    parts.extend(fitting.iter().map(|part| PartNote {
+        file: part.part.path.clone(),
+        rows: part.raw.frame.height() as u64,
+        bad_rows: part.raw.bad.count,
+        problem: None,
+    }));
+    parts.sort_by(|one, other| one.file.cmp(&other.file));
+    let bytes = fitting.iter().map(|part| part.bytes).sum();
+    Ok(Union { raw, parts, bytes })
+}
+
+fn left_out(part: &Part, problem: String, context: &JobContext) -> PartNote {
+    context.warn(format!("{} is left out: {problem}", part.path.display()));
+    PartNote { file: part.path.clone(), rows: 0, bad_rows: 0, problem: Some(problem) }
+}
+
+fn other_kind(frame: &DataFrame) -> String {
+    let all = names(frame);
+    let shown: Vec<_> = all.iter().take(6).map(String::as_str).collect();
+    let more = if all.len() > shown.len() { " ..." } else { "" };
+    format!(
+        "its {} rows have other columns ({}{more}); a table of users, items or creatives is joined with --join",
+        frame.height(),
+        shown.join(", ")
+    )
+}
+
+fn names(frame: &DataFrame) -> Vec<String> {
+    frame.columns().iter().map(|column| column.name().to_string()).collect()
+}
+
+/// A text that was split keeps its header in the first part only: parts of the same width get its names.
+fn name_headless(opened: &mut [Opened<'_>]) {
+    let is_made_up =
+        |names: &[String]| names.iter().enumerate().all(|(at, name)| *name == format!("column_{}", at + 1));
+    let named = opened.iter().map(|part| names(&part.raw.frame)).find(|names| !is_made_up(names));
+    let Some(named) = named else { return };
+    for part in opened {
+        let present = names(&part.raw.frame);
+        if present.len() != named.len() || !is_made_up(&present) {
+            continue;
+        }
+        let columns = std::mem::take(&mut part.raw.frame).into_columns().into_iter().zip(&named);
+        let renamed = columns.map(|(mut column, name)| {
+            column.rename(name.as_str().into());
+            column
+        });
+        // The heights are those of one frame, so this cannot fail; an empty part would be told as such.
+        part.raw.frame = DataFrame::new_infer_height(renamed.collect()).unwrap_or_default();
+    }
+}
+
+/// The columns of the kind of file that holds most rows.
+fn main_names(opened: &[Opened<'_>]) -> Option<Vec<String>> {
+    let mut kinds: Vec<(HashSet<String>, Vec<String>, usize)> = Vec::new();
+    for part in opened {
+        let names = names(&part.raw.frame);
+        let set: HashSet<String> = names.iter().cloned().collect();
+        match kinds.iter_mut().find(|(known, ..)| *known == set) {
+            Some((.., rows)) => *rows += part.raw.frame.height(),
+            None => kinds.push((set, names, part.raw.frame.height())),
+        }
+    }
+    let largest = kinds.into_iter().reduce(|best, next| if next.2 > best.2 { next } else { best });
+    largest.map(|(_, names, _)| names)
+}
+
+/// True when at least half of the columns of both are the same: exports gain and lose columns over the years.
+fn fits(main: &[String], part: &[String]) -> bool {
+    let shared = part.iter().filter(|name| main.contains(name)).count();
+    2 * shared >= main.len().max(part.len())
+}
+
+/// Columns that are text in one part and something else in another are read as text everywhere, from the file
+/// itself: a number that was understood has lost its leading zeros.
+fn settle_texts<'a>(parts: Vec<Opened<'a>>, context: &JobContext) -> Result<Vec<Opened<'a>>> {
+    let mut texts: BTreeMap<String, Plan> = BTreeMap::new();
+    for name in all_names(&parts) {
+        let kinds: Vec<&DataType> = kinds(&parts, &name).collect();
+        if kinds.contains(&&DataType::String) && kinds.iter().any(|kind| **kind != DataType::String) {
+            texts.insert(name, Plan::Text);
+        }
+    }
+    let settle = |part: Opened<'a>| {
+        let is_other = |column: &Column| {
+            texts.contains_key(column.name().as_str()) && *column.dtype() != DataType::String
+        };
+        if !part.raw.frame.columns().iter().any(is_other) {
+            return Ok(part);
+        }
+        let (raw, bytes) = super::read_file(&part.part.path, &texts, context)?;
+        Ok(Opened { raw, bytes, ..part })
+    };
+    parts.into_iter().map(settle).collect()
+}
+
+/// Every column that some part has, in the order of first appearance.
+fn all_names(parts: &[Opened<'_>]) -> Vec<String> {
+    let mut seen = HashSet::new();
+    let names = parts.iter().flat_map(|part| names(&part.raw.frame));
+    names.filter(|name| seen.insert(name.clone())).collect()
+}
+
+/// The types that a column has in the parts where it holds anything.
+fn kinds<'a>(parts: &'a [Opened<'_>], name: &'a str) -> impl Iterator<Item = &'a DataType> {
+    let columns = parts.iter().filter_map(move |part| part.raw.frame.column(name).ok());
+    columns.filter(|column| column.null_count() < column.len()).map(Column::dtype)
+}
+
+/// The narrowest type that holds the values of both.
+fn wider(one: &DataType, other: &DataType) -> DataType {
+    match (one, other) {
+        (one, other) if one == other => one.clone(),
+        (one, other) if one.is_integer() && other.is_integer() => DataType::Int64,
+        (one, other) if one.is_primitive_numeric() && other.is_primitive_numeric() => DataType::Float64,
+        (DataType::Boolean, other) | (other, DataType::Boolean) if other.is_integer() => other.clone(),
+        (DataType::List(_), DataType::String) | (DataType::String, DataType::List(_)) => {
+            DataType::List(Box::new(DataType::String))
+        }
+        _ => DataType::String,
+    }
+}
+
+fn stack(parts: &[Opened<'_>], notes: &mut Vec<String>) -> Result<RawLog> {
+    let what = "cannot put the parts together";
+    let mut columns = Vec::new();
+    for name in all_names(parts) {
+        let found = kinds(parts, &name).cloned().reduce(|one, other| wider(&one, &other));
+        let kind = found.unwrap_or(DataType::String);
+        let lacking: Vec<_> = parts.iter().filter(|part| part.raw.frame.column(&name).is_err()).collect();
+        if let Some(first) = lacking.first() {
+            notes.push(format!(
+                "'{name}' is missing in {} of {} parts, the first {}: its cells are missing there",
+                lacking.len(),
+                parts.len(),
+                file_name(&first.part.path)
+            ));
+        }
+        let mut whole: Option<Column> = None;
+        for part in parts {
+            let height = part.raw.frame.height();
+            let cells = match part.raw.frame.column(&name) {
+                Ok(column) => column.cast(&kind).explain(what).map_err(|failure| failure.at(&name))?,
+                Err(_) => Column::full_null(name.as_str().into(), height, &kind),
+            };
+            match &mut whole {
+                Some(whole) => drop(whole.append_owned(cells).explain(what)?),
+                None => whole = Some(cells),
+            }
+        }
+        columns.extend(whole);
+    }
+    columns.extend(partition_columns(parts, &columns)?);
+    notes.extend(distinct(parts.iter().flat_map(|part| part.raw.notes.iter().cloned())));
+    let mut raw = RawLog {
+        frame: DataFrame::new_infer_height(columns).explain(what)?,
+        format: describe(parts),
+        bad: Default::default(),
+        notes: std::mem::take(notes),
+        hints: distinct(parts.iter().flat_map(|part| part.raw.hints.iter().cloned())),
+    };
+    for part in parts {
+        raw.bad.count += part.raw.bad.count;
+        let samples = part.raw.bad.samples.iter().map(|row| {
+            let mut row = row.clone();
+            row.why = format!("of {} {}", file_name(&part.part.path), row.why);
+            row
+        });
+        raw.bad.samples.extend(samples.take(20usize.saturating_sub(raw.bad.samples.len())));
+    }
+    Ok(raw)
+}
+
+/// What the names of the folders tell, typed as any column is; a column of the files goes first.
+fn partition_columns(parts: &[Opened<'_>], present: &[Column]) -> Result<Vec<Column>> {
+    let mut names: Vec<&String> = Vec::new();
+    for (name, _) in parts.iter().flat_map(|part| &part.part.partitions) {
+        let is_known = names.contains(&name) || present.iter().any(|column| column.name() == name.as_str());
+        if !is_known {
+            names.push(name);
+        }
+    }
+    let column = |name: &String| -> Result<Column> {
+        let values = || {
+            parts.iter().map(|part| {
+                let value = part.part.partitions.iter().find(|(column, _)| column == name);
+                value.map_or("", |(_, value)| value.as_str())
+            })
+        };
+        let mut guess = Guess::default();
+        values().for_each(|value| guess.see(value));
+        let rows = parts.iter().map(|part| part.raw.frame.height()).sum();
+        let mut builder = super::build::ColumnBuilder::new(name, guess.plan(name).0, rows);
+        for (part, value) in parts.iter().zip(values()) {
+            (0..part.raw.frame.height()).for_each(|_| builder.push(value));
+        }
+        Ok(builder.finish()?.into())
+    };
+    names.into_iter().map(column).collect()
+}
+
+fn describe(parts: &[Opened<'_>]) -> String {
+    let formats = distinct(parts.iter().map(|part| part.raw.format.clone()));
+    format!("{} parts: {}", parts.len(), formats.join("; "))
+}
+
+fn distinct<T: PartialEq>(items: impl Iterator<Item = T>) -> Vec<T> {
+    let mut kept = Vec::new();
+    for item in items {
+        if !kept.contains(&item) {
+            kept.push(item);
+        }
+    }
+    kept
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}

@@ -1,0 +1,68 @@
+//! Which log is meant, and what does the person know about it? The arguments that every subcommand shares.
+
+use crate::base::{Failure, Result};
+use crate::data::importers::{self, ImportOptions, JoinSpec};
+use crate::data::{LogFrame, Role};
+use crate::jobs::JobContext;
+use std::path::PathBuf;
+
+/// A log and how it is to be read.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct SourceArgs {
+    /// The log: a file, several files of one kind, a folder of them, or a pattern such as 'logs/*.csv'. The format
+    /// is found by content.
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Corrects what a column is for, COLUMN=ROLE; may be given again. 'rating>=4=label' makes a label from a
+    /// threshold.
+    #[arg(long = "role", value_name = "COLUMN=ROLE", value_parser = parse_role)]
+    pub roles: Vec<(String, Role)>,
+    /// Joins a side table (users, items, creatives) onto the log, FILE[:KEY[=KEY OF THE FILE]]; may be given again.
+    #[arg(long = "join", value_name = "FILE[:KEY[=KEY]]", value_parser = JoinSpec::parse)]
+    pub joins: Vec<JoinSpec>,
+}
+
+impl SourceArgs {
+    /// What these arguments ask of the importer.
+    pub fn options(&self) -> ImportOptions {
+        ImportOptions { roles: self.roles.clone(), joins: self.joins.clone() }
+    }
+
+    /// Opens the log.
+    ///
+    /// # Errors
+    /// As [`importers::open_all`].
+    pub fn open(&self, context: &JobContext) -> Result<LogFrame> {
+        importers::open_all(&self.files, &self.options(), context)
+    }
+
+    /// The files as the person wrote them.
+    pub fn name(&self) -> String {
+        let names: Vec<_> = self.files.iter().map(|file| file.display().to_string()).collect();
+        names.join(" ")
+    }
+}
+
+/// Reads `COLUMN=ROLE`; the last `=` parts them, so a column's name may hold others.
+///
+/// # Errors
+/// No `=`, no column before it, or no such role.
+pub fn parse_role(text: &str) -> Result<(String, Role)> {
+    match text.rsplit_once('=') {
+        Some((column, role)) if !column.is_empty() => Ok((column.to_owned(), role.parse()?)),
+        _ => Err(Failure::new("cannot read the role", format!("'{text}' is not COLUMN=ROLE"))
+            .hint("clicked=label")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn roles_are_parted_at_the_last_sign() {
+        assert_eq!(parse_role("rating>=4=label").unwrap(), ("rating>=4".to_owned(), Role::Label));
+        assert!(parse_role("rating").is_err());
+        assert!(parse_role("rating=stars").unwrap_err().hint.contains("label"));
+    }
+}
