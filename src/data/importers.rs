@@ -20,10 +20,10 @@ mod options;
 mod parquet;
 mod records;
 mod slots;
+mod sources;
 mod sparse;
 #[cfg(test)]
 mod test_support;
-mod sources;
 mod times;
 mod union;
 
