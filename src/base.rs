@@ -3,6 +3,7 @@
 pub mod calendar;
 pub mod failure;
 pub mod files;
+pub mod numbers;
 pub mod params;
 pub mod rng;
 

@@ -12,6 +12,7 @@ pub mod generate;
 pub mod models;
 pub mod predict;
 pub mod profile;
+pub mod reproduce;
 pub mod segment;
 pub mod simulate;
 pub mod source;
@@ -87,6 +88,7 @@ enum Subcommands {
     Models(models::Args),
     Predict(predict::Args),
     Profile(profile::Args),
+    Reproduce(reproduce::Args),
     Segment(segment::Args),
     Simulate(simulate::Args),
     Tour(tour::Args),
@@ -135,6 +137,7 @@ fn run(command: &Subcommands, terminal: &Terminal) -> Result<Answer> {
         Subcommands::Models(args) => models::run(args, terminal),
         Subcommands::Predict(args) => predict::run(args, terminal),
         Subcommands::Profile(args) => profile::run(args, terminal),
+        Subcommands::Reproduce(args) => reproduce::run(args, terminal),
         Subcommands::Segment(args) => segment::run(args, terminal),
         Subcommands::Simulate(args) => simulate::run(args, terminal),
         Subcommands::Tour(args) => tour::run(args, terminal),

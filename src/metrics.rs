@@ -3,6 +3,7 @@
 pub mod calibration;
 pub mod ranking;
 pub mod rates;
+pub mod significance;
 pub mod threshold;
 
 pub use rates::{Estimate, Rate};

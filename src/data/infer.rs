@@ -4,7 +4,12 @@
 //! go to the best candidate. A person can overrule everything through [`LogFrame::assign`].
 
 mod facts;
+mod lists;
 mod names;
+mod quantity;
+
+pub use quantity::Quantity;
+pub(in crate::data) use quantity::{CURRENCIES, Meaning, meaning};
 
 use super::frame::{LogFrame, Source};
 use super::importers::RoleHint;
@@ -15,6 +20,7 @@ use crate::jobs::JobContext;
 use facts::Facts;
 use names::Name;
 use polars::prelude::{DataFrame, DataType, Int64Chunked, IntoSeries, NewChunkedArray};
+use quantity::meaning_of;
 use std::sync::Arc;
 
 /// Finds roles for typed columns.
@@ -27,10 +33,16 @@ pub fn infer(
     hints: &[RoleHint],
     context: &JobContext,
 ) -> Result<LogFrame> {
+    let mut notes = Vec::new();
+    let frame = lists::split_lists(frame, &mut notes, context)?;
+    let source = with_notes(source, notes);
     let facts = Facts::of_all(&frame, context)?;
     let mut found: Vec<Found> = facts.iter().map(|facts| single(facts, hints)).collect();
+    count_beside_impressions(&facts, &mut found);
     keep_best(&facts, &mut found);
     settle_outcomes(&facts, &mut found);
+    ignore_measures(&facts, &mut found);
+    offer_other_labels(&facts, &mut found);
     let columns = facts.iter().zip(found);
     let schema = Schema {
         columns: columns
@@ -139,6 +151,21 @@ impl LogFrame {
     }
 }
 
+/// Scores of [`Meaning::Counts`] from here on belong to names that say nothing else.
+const PLAIN: u32 = 90;
+
+/// Evidence of a column that holds 0 and 1 and is not the label, but might have been.
+pub(in crate::data) const OTHER_LABEL: &str = "could be the label instead";
+
+fn with_notes(source: Arc<Source>, notes: Vec<String>) -> Arc<Source> {
+    if notes.is_empty() {
+        return source;
+    }
+    let mut source = Arc::unwrap_or_clone(source);
+    source.notes.extend(notes);
+    Arc::new(source)
+}
+
 /// A role with its evidence and how strong that is.
 #[derive(Debug, Clone, PartialEq)]
 struct Found {
@@ -209,11 +236,21 @@ fn by_name(facts: &Facts) -> Option<Found> {
         ));
     }
     if is_number && !facts.is_binary() {
-        if name.is_impressions() {
-            return Some(found(Role::Weight, 90, says("impressions: each row stands for many")));
-        }
-        if name.is_clicks() {
-            return Some(found(Role::Clicks, 90, says("clicks, counted per row")));
+        match meaning_of(name) {
+            Meaning::Counts(Quantity::Impressions, score) if score >= PLAIN => {
+                return Some(found(Role::Weight, score, says("impressions: each row stands for many")));
+            }
+            Meaning::Counts(Quantity::Clicks, score) if score >= PLAIN => {
+                return Some(found(Role::Clicks, score, says("clicks, counted per row")));
+            }
+            Meaning::Counts(Quantity::Conversions, _) => {
+                return Some(found(Role::Conversion, 80, says("a later outcome: measured, never a feature")));
+            }
+            Meaning::Counts(quantity, score) if quantity.is_money() && score >= PLAIN => {
+                let what = format!("money ({}): measured, never a feature", quantity.id());
+                return Some(found(Role::Price, 80, says(&what)));
+            }
+            _ => {}
         }
     }
     if name.is_conversion() && (is_number || facts.kind == ColumnType::Boolean) {
@@ -287,6 +324,81 @@ fn by_texts(facts: &Facts) -> Found {
         return found(Role::Text, 60, format!("{described}; the name says text"));
     }
     found(Role::Categorical, 50, described)
+}
+
+/// Beside impressions, a column of clicks is a count even where no row has more than one; and where nobody counts
+/// clicks, interactions stand in for them.
+fn count_beside_impressions(facts: &[Facts], found: &mut [Found]) {
+    let has_impressions = found
+        .iter()
+        .zip(facts)
+        .any(|(found, facts)| found.role == Role::Weight && facts.range.is_some_and(|(_, high)| high > 1.0));
+    if !has_impressions {
+        return;
+    }
+    for (facts, found) in facts.iter().zip(found.iter_mut()) {
+        if found.role == Role::Label
+            && facts.kind == ColumnType::Integer
+            && let Meaning::Counts(Quantity::Clicks, score) = meaning_of(&facts.name)
+        {
+            *found = self::found(
+                Role::Clicks,
+                score,
+                format!("the name '{}' says clicks, and impressions stand beside it", facts.name.text),
+            );
+        }
+    }
+    if found.iter().any(|found| found.role == Role::Clicks) {
+        return;
+    }
+    let is_number = |facts: &Facts| matches!(facts.kind, ColumnType::Integer | ColumnType::Real);
+    for (facts, found) in facts.iter().zip(found.iter_mut()) {
+        if is_number(facts) && facts.name.joined() == "interactions" {
+            let evidence = "no column counts clicks: interactions stand in for them";
+            *found = self::found(Role::Clicks, PLAIN, evidence);
+        }
+    }
+}
+
+/// In a log of counts, ratios of them (`CTR`, `Cost per results`) and other measured counts (reach, visitors) are
+/// outcomes too: no model may read them.
+fn ignore_measures(facts: &[Facts], found: &mut [Found]) {
+    if !found.iter().any(|found| found.role == Role::Clicks) {
+        return;
+    }
+    for (facts, found) in facts.iter().zip(found.iter_mut()) {
+        let is_number = matches!(facts.kind, ColumnType::Integer | ColumnType::Real);
+        if !is_number || !matches!(found.role, Role::Numeric | Role::Categorical | Role::Price) {
+            continue;
+        }
+        let name = &facts.name.text;
+        let evidence = match meaning_of(&facts.name) {
+            Meaning::Ratio => format!("'{name}' is a ratio of outcomes: it would give the answer away"),
+            Meaning::Counts(quantity, _) if !quantity.is_money() => {
+                format!("'{name}' counts {} beside the clicks: measured, never a feature", quantity.id())
+            }
+            _ => continue,
+        };
+        *found = self::found(Role::Ignored, 60, evidence);
+    }
+}
+
+/// Names the 0/1 columns that a person might want to predict instead (answers to earlier campaigns).
+fn offer_other_labels(facts: &[Facts], found: &mut [Found]) {
+    let Some(label) = found.iter().position(|found| found.role == Role::Label) else {
+        return;
+    };
+    let mut others = Vec::new();
+    for (place, facts) in facts.iter().enumerate() {
+        let is_outcome = matches!(found[place].role, Role::Conversion | Role::Categorical);
+        if place != label && is_outcome && facts.is_binary() && facts.name.may_be_label() {
+            others.push(facts.name.text.as_str());
+            found[place].evidence += &format!("; {OTHER_LABEL}");
+        }
+    }
+    if !others.is_empty() {
+        found[label].evidence += &format!("; others that could be: {}", others.join(", "));
+    }
 }
 
 /// Leaves each unique role to its best candidate; the others become plain features, outcomes or are ignored.

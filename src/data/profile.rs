@@ -1,11 +1,19 @@
 //! What is in this log, and can it be trusted? Columns, click rate, and what a careful person would object to.
 
 mod columns;
+mod experiment;
 mod issues;
 mod leaks;
+mod outliers;
+mod reading;
+mod totals;
+
+pub use experiment::{Arm, Experiment, Outcome};
+pub use totals::Total;
 
 use super::frame::{BadRow, LogFrame};
 use super::schema::{ColumnType, Role};
+use super::shape::{self, Shape};
 use crate::base::Result;
 use crate::jobs::JobContext;
 use crate::metrics::Rate;
@@ -14,6 +22,10 @@ use serde::{Deserialize, Serialize};
 /// A log, described.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Profile {
+    /// What the log is, in the one sentence that a person wants first.
+    pub reading: String,
+    /// What a row stands for.
+    pub shape: Shape,
     /// What the bytes were.
     pub format: String,
     /// Rows that were read.
@@ -28,6 +40,12 @@ pub struct Profile {
     pub label: Option<LabelProfile>,
     /// First and last moment, in milliseconds since 1970; `None` without a time column.
     pub time_range: Option<(i64, i64)>,
+    /// Sums to hold against figures from elsewhere.
+    pub totals: Vec<Total>,
+    /// The currency that money is in (ISO 4217), where the log says so and means one only.
+    pub currency: Option<String>,
+    /// Arms of a test with their outcomes; `None` when no column assigns arms.
+    pub experiment: Option<Experiment>,
     /// What a careful person would object to.
     pub issues: Vec<Issue>,
     /// What the reader did.
@@ -52,8 +70,14 @@ pub struct ColumnProfile {
     pub distinct: u64,
     /// The numbers from lowest to highest, for columns with an order. Times are milliseconds since 1970.
     pub quantiles: Option<Quantiles>,
-    /// The most frequent values, for columns without an order.
+    /// The most frequent values, for columns without an order. Ranges such as `18-24` stand in their own order.
     pub top: Vec<TopValue>,
+    /// Sum of the numbers; `None` where there are none.
+    pub sum: Option<f64>,
+    /// Lengths of the lists; `None` for other cells.
+    pub lengths: Option<Quantiles>,
+    /// True for texts that are ranges of numbers, which have an order of their own.
+    pub is_ordered: bool,
 }
 
 /// Order statistics of the cells that hold something (nearest rank).
@@ -97,6 +121,8 @@ pub struct LabelProfile {
     pub low: f64,
     /// Upper end of the interval.
     pub high: f64,
+    /// Other 0/1 columns that a person may want to predict instead.
+    pub alternatives: Vec<String>,
 }
 
 /// Something that a careful person would object to.
@@ -144,6 +170,22 @@ pub enum IssueKind {
     DuplicateRows,
     /// Days without a row.
     TimeGaps,
+    /// Money in more than one currency.
+    MixedCurrencies,
+    /// Almost every cell holds one value.
+    NearConstant,
+    /// A column that is filled in a part of the time only.
+    MissingOverTime,
+    /// Numbers far beyond all others.
+    Outliers,
+    /// Sums that are not those of the file's own total row.
+    TotalsDiffer,
+    /// Two sources that report the same events.
+    DoubleCounting,
+    /// Cells that name or reach a person.
+    PersonalData,
+    /// Texts that differ in little.
+    NearDuplicateTexts,
     /// Arms of a test that are not of the size they should have.
     SampleRatioMismatch,
 }
@@ -158,8 +200,28 @@ pub fn profile(log: &LogFrame, context: &JobContext) -> Result<Profile> {
     context.stage("looking for problems");
     let label = columns::label(log)?;
     let time_range = issues::time_range(log)?;
-    let issues = issues::find(log, &described, label.as_ref(), context)?;
+    let (currency, mixed) = totals::currency(log, &described);
+    let experiment = experiment::find(log, &described)?;
+    let mut issues = issues::find(log, &described, label.as_ref(), context)?;
+    issues.extend(mixed);
+    issues.extend(experiment.as_ref().and_then(Experiment::mismatch));
+    let totals = totals::totals(log, &described)?;
+    let shape = shape::detect(log, &described.columns)?;
+    let facts = reading::Facts {
+        log,
+        shape: &shape,
+        columns: &described.columns,
+        label: label.as_ref(),
+        totals: &totals,
+        currency: currency.as_deref(),
+        time_range,
+    };
     Ok(Profile {
+        reading: facts.sentence(),
+        shape: shape.shape,
+        totals,
+        currency,
+        experiment,
         format: log.source.format.clone(),
         rows: log.rows() as u64,
         bad_rows: log.source.bad_rows,
@@ -182,6 +244,7 @@ impl LabelProfile {
             rate: rate.rate,
             low: rate.low,
             high: rate.high,
+            alternatives: Vec::new(),
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use super::source::SourceArgs;
 use super::{Answer, Terminal};
-use crate::base::Result;
 use crate::base::failure::Explain;
+use crate::base::{Result, numbers};
 use crate::data::profile::{self, ColumnProfile, Profile};
 use std::fmt::Write;
 
@@ -29,6 +29,7 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
 }
 
 fn write_text(out: &mut String, profile: &Profile) -> std::fmt::Result {
+    writeln!(out, "{}", profile.reading)?;
     writeln!(out, "{}; {} rows, {} bad", profile.format, profile.rows, profile.bad_rows)?;
     if let Some(label) = &profile.label {
         writeln!(
@@ -42,6 +43,11 @@ fn write_text(out: &mut String, profile: &Profile) -> std::fmt::Result {
             100.0 * label.high
         )?;
     }
+    for total in &profile.totals {
+        let sum = numbers::grouped_sum(total.sum, ',');
+        writeln!(out, "{}: {sum} ('{}', {} cells)", total.quantity, total.column, total.n)?;
+    }
+    write_experiment(out, profile)?;
     let width = profile.columns.iter().map(|column| column.name.chars().count()).max().unwrap_or_default();
     writeln!(out)?;
     for column in &profile.columns {
@@ -65,6 +71,32 @@ fn write_text(out: &mut String, profile: &Profile) -> std::fmt::Result {
         writeln!(out, "! {kind}{place} ({}): {}", issue.count, issue.detail)?;
     }
     profile.notes.iter().try_for_each(|note| writeln!(out, "- {note}"))
+}
+
+fn write_experiment(out: &mut String, profile: &Profile) -> std::fmt::Result {
+    let Some(test) = &profile.experiment else {
+        return Ok(());
+    };
+    let arms: Vec<String> = test.arms.iter().map(|arm| format!("{} {}", arm.name, arm.rows)).collect();
+    write!(out, "test '{}': {}", test.column, arms.join(", "))?;
+    if let (Some(z), Some(p)) = (test.ratio_z, test.ratio_p) {
+        write!(out, "; sample ratio z = {z:.2}, p = {p:.2e}")?;
+    }
+    writeln!(out)?;
+    for outcome in &test.outcomes {
+        let rates: Vec<String> = outcome
+            .rates
+            .iter()
+            .map(|rate| {
+                format!("{:.2} % ({:.2} to {:.2})", 100.0 * rate.rate, 100.0 * rate.low, 100.0 * rate.high)
+            })
+            .collect();
+        write!(out, "  {}: {}", outcome.column, rates.join(" against "))?;
+        let z = outcome.z.map(|z| format!("; z = {z:.2}")).unwrap_or_default();
+        let p = outcome.p.map(|p| format!(", p = {p:.2e}")).unwrap_or_default();
+        writeln!(out, "{z}{p}")?;
+    }
+    Ok(())
 }
 
 fn values(column: &ColumnProfile) -> String {

@@ -25,15 +25,7 @@ pub fn main_button(ui: &mut Ui, theme: &Theme, text: &str) -> egui::Response {
 
 /// `12 345 678`: thin groups of three, for counts.
 pub fn grouped(count: f64) -> String {
-    let digits = format!("{:.0}", count.abs());
-    let mut text = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place) % 3 == 0 {
-            text.push('\u{2009}');
-        }
-        text.push(digit);
-    }
-    if count < -0.5 { format!("-{text}") } else { text }
+    crate::base::numbers::grouped(count, '\u{2009}')
 }
 
 /// A rate with its interval in percent: `4.21 % (4.05 to 4.37)`; `n/a` without trials.

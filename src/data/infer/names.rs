@@ -2,11 +2,29 @@
 
 /// A name and its words.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Name {
+pub(in crate::data) struct Name {
     /// As it stands in the file.
     pub text: String,
     words: Vec<String>,
     joined: String,
+}
+
+/// Adds a letter without its accent, so that `Montant dépensé` and `montant depense` are one name.
+fn push_folded(word: &mut String, letter: char) {
+    word.push(match letter {
+        'à' | 'á' | 'â' | 'ã' | 'ä' | 'å' => 'a',
+        'ç' => 'c',
+        'è' | 'é' | 'ê' | 'ë' => 'e',
+        'ì' | 'í' | 'î' | 'ï' => 'i',
+        'ñ' => 'n',
+        'ò' | 'ó' | 'ô' | 'õ' | 'ö' => 'o',
+        'ù' | 'ú' | 'û' | 'ü' => 'u',
+        'ß' => return word.push_str("ss"),
+        'œ' => return word.push_str("oe"),
+        // A combining accent after its letter.
+        '\u{300}'..='\u{36f}' => return,
+        other => other,
+    });
 }
 
 /// Whether a name speaks of a quantity or of a code.
@@ -29,13 +47,23 @@ impl Name {
             if letter.is_alphanumeric()
                 && let Some(word) = words.last_mut()
             {
-                word.extend(letter.to_lowercase());
+                letter.to_lowercase().for_each(|letter| push_folded(word, letter));
             }
             was_lower = letter.is_lowercase();
         }
         words.retain(|word| !word.is_empty());
         let joined = words.join("_");
         Self { text: text.to_owned(), words, joined }
+    }
+
+    /// Its words in lower case, accents folded.
+    pub fn words(&self) -> &[String] {
+        &self.words
+    }
+
+    /// Its words with `_` between them.
+    pub fn joined(&self) -> &str {
+        &self.joined
     }
 
     fn is(&self, names: &[&str]) -> bool {
@@ -46,12 +74,32 @@ impl Name {
         self.words.iter().any(|word| words.contains(&word.as_str()))
     }
 
+    /// For scripts that do not part words.
+    fn holds(&self, parts: &[&str]) -> bool {
+        parts.iter().any(|part| self.text.contains(part))
+    }
+
     pub fn label_score(&self) -> u32 {
         let starts_with_click = self.words.first().is_some_and(|word| word == "clicked");
         if self.is(&["label"]) {
             100
         } else if starts_with_click
-            || self.is(&["click", "clicks", "clk", "is_click", "is_clicked", "isclick", "click_flag"])
+            || self.is(&[
+                "click",
+                "clicks",
+                "clk",
+                "is_click",
+                "is_clicked",
+                "isclick",
+                "click_flag",
+                "点击",
+                "是否点击",
+                "geklickt",
+                "angeklickt",
+                "clique",
+                "geklikt",
+                "クリック",
+            ])
         {
             95
         } else if self.is(&["is_attributed", "attributed"]) {
@@ -64,11 +112,38 @@ impl Name {
             75
         } else if self.is(&["revenue", "subscribed", "churn", "churned"]) {
             70
-        } else if self.has(&["retention", "retained"]) {
+        } else if self.has(&["retention", "retained"]) || self.holds(&["是否转化", "是否购买"]) {
             60
         } else {
             0
         }
+    }
+
+    /// True where a 0/1 column could be the outcome as well: answers to other campaigns, other events.
+    pub fn may_be_label(&self) -> bool {
+        self.has(&[
+            "accepted",
+            "accept",
+            "responded",
+            "response",
+            "converted",
+            "conversion",
+            "purchase",
+            "purchased",
+            "bought",
+            "buy",
+            "install",
+            "installed",
+            "click",
+            "clicked",
+            "subscribed",
+            "retention",
+            "like",
+            "follow",
+            "share",
+            "winner",
+            "won",
+        ]) && !self.has(&["id", "time", "count", "num"])
     }
 
     /// The earliest moment of the row is wanted, not that of a later event.
@@ -78,7 +153,12 @@ impl Name {
             10
         } else if self.has(&["time", "timestamp", "datetime", "ts"]) {
             90
-        } else if self.has(&["date", "day", "hour"]) {
+        } else if self.has(&[
+            "date", "day", "hour", "datum", "tag", "jour", "fecha", "dia", "dag", "data", "giorno", "week",
+            "woche", "semaine", "semana", "month",
+        ]) || self.holds(&["日期", "时间", "日付", "日時"])
+            || self.is(&["日"])
+        {
             80
         } else {
             50
@@ -91,36 +171,6 @@ impl Name {
 
     pub fn is_propensity(&self) -> bool {
         self.has(&["propensity", "pscore"]) || self.is(&["action_prob", "action_probability"])
-    }
-
-    pub fn is_impressions(&self) -> bool {
-        self.is(&[
-            "impressions",
-            "impression",
-            "imps",
-            "imp",
-            "impr",
-            "shows",
-            "displays",
-            "views",
-            "impression_count",
-            "n_impressions",
-            "num_impressions",
-            "total_impressions",
-        ])
-    }
-
-    pub fn is_clicks(&self) -> bool {
-        self.is(&[
-            "clicks",
-            "click",
-            "clk",
-            "link_clicks",
-            "total_clicks",
-            "click_count",
-            "n_clicks",
-            "num_clicks",
-        ])
     }
 
     pub fn is_conversion(&self) -> bool {
@@ -162,7 +212,19 @@ impl Name {
     }
 
     pub fn user_score(&self) -> u32 {
-        if self.is(&["user_id", "userid", "user", "uid", "user_key", "user_hash", "ipinyouid"]) {
+        if self.is(&[
+            "user_id",
+            "userid",
+            "user",
+            "uid",
+            "user_key",
+            "user_hash",
+            "ipinyouid",
+            "用户id",
+            "用户_id",
+            "用户",
+            "ユーザーid",
+        ]) {
             100
         } else if self.is(&["visitor_id", "cookie_id", "cookie", "customer_id", "member_id", "person_id"]) {
             80
@@ -176,9 +238,36 @@ impl Name {
     }
 
     pub fn ad_score(&self) -> u32 {
-        if self.is(&["ad_id", "adid", "ad", "ad_key"]) {
+        if self.is(&["ad_id", "adid", "ad", "ad_key", "广告id", "广告_id", "创意id", "広告id"]) {
             100
-        } else if self.is(&["creative_id", "creative", "banner_id", "adgroup_id", "ad_group_id"]) {
+        } else if self.is(&[
+            "ad_name",
+            "anzeige",
+            "anzeigenname",
+            "name_der_anzeige",
+            "nom_de_la_publicite",
+            "annonce",
+            "nombre_del_anuncio",
+            "anuncio",
+            "advertentie",
+            "naam_advertentie",
+            "广告",
+            "广告名称",
+            "创意",
+            "创意名称",
+            "素材",
+            "広告",
+            "広告名",
+        ]) {
+            95
+        } else if self.is(&[
+            "creative_id",
+            "creative",
+            "banner_id",
+            "adgroup_id",
+            "ad_group_id",
+            "library_id",
+        ]) {
             90
         } else if self.is(&["item_id", "itemid", "item", "iid"]) {
             85
@@ -192,7 +281,27 @@ impl Name {
     }
 
     pub fn campaign_score(&self) -> u32 {
-        if self.has(&["campaign"]) { 90 } else { 0 }
+        let is_campaign = self.has(&["campaign", "kampagne", "campagne", "campana", "campagna", "campanha"])
+            || self.is(&["kampagnenname", "campagnenaam"])
+            || self.holds(&["广告系列", "推广计划", "广告计划", "キャンペーン"])
+            || self.is(&["系列", "计划"]);
+        let is_about = [
+            "status",
+            "state",
+            "type",
+            "delivery",
+            "budget",
+            "objective",
+            "start",
+            "starts",
+            "end",
+            "ends",
+            "bid",
+            "strategy",
+            "group",
+            "target",
+        ];
+        if is_campaign && !self.has(&is_about) { 90 } else { 0 }
     }
 
     pub fn slot_score(&self) -> u32 {
@@ -210,6 +319,14 @@ impl Name {
             "placement_id",
             "pid",
             "ad_slot",
+            "platzierung",
+            "emplacement",
+            "ubicacion",
+            "plaatsing",
+            "广告位",
+            "展示位置",
+            "版位",
+            "掲載位置",
         ];
         if self.is(&names) { 90 } else { 0 }
     }

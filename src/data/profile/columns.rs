@@ -1,16 +1,21 @@
 //! What does each column hold? Missing, distinct, quantiles or frequent values; and how often is clicked?
 
+use super::outliers::{self, Far};
 use super::{ColumnProfile, LabelProfile, Quantiles, TopValue};
 use crate::base::Result;
 use crate::base::failure::Explain;
 use crate::data::cells::{self, Coded, NO_CODE};
 use crate::data::frame::LogFrame;
+use crate::data::infer::OTHER_LABEL;
+use crate::data::ordinal;
 use crate::data::schema::{Column, ColumnType, Role};
 use crate::jobs::JobContext;
 use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
 
 /// Frequent values that are kept.
 const TOP: usize = 5;
+/// Ranges that are kept, all of them in their order.
+const TOP_RANGES: usize = 24;
 
 /// The columns, and one number per row that is equal where all cells are.
 pub(super) struct Described {
@@ -19,6 +24,10 @@ pub(super) struct Described {
     pub row_hashes: Vec<u64>,
     /// Per column: distinct values with their counts, where it is text.
     pub texts: Vec<Option<Coded>>,
+    /// Per column: how many cells hold its most frequent value.
+    pub commonest: Vec<u64>,
+    /// Per column: what lies far beyond all other numbers.
+    pub far: Vec<Option<Far>>,
 }
 
 /// Describes all columns, a few at a time so that memory stays small.
@@ -27,6 +36,8 @@ pub(super) fn describe(log: &LogFrame, context: &JobContext) -> Result<Described
         columns: Vec::with_capacity(log.schema.columns.len()),
         row_hashes: vec![0; log.rows()],
         texts: Vec::new(),
+        commonest: Vec::new(),
+        far: Vec::new(),
     };
     let total = log.schema.columns.len() as u64;
     for some in log.schema.columns.chunks(rayon::current_num_threads()) {
@@ -40,6 +51,8 @@ pub(super) fn describe(log: &LogFrame, context: &JobContext) -> Result<Described
             }
             described.columns.push(seen.profile);
             described.texts.push(seen.text);
+            described.commonest.push(seen.commonest);
+            described.far.push(seen.far);
         }
         context.progress(described.columns.len() as u64, total);
     }
@@ -58,7 +71,9 @@ pub(super) fn label(log: &LogFrame) -> Result<Option<LabelProfile>> {
             positives += value * weight;
             shown += weight;
         }
-        return Ok(Some(LabelProfile::of(&label.name, positives, shown)));
+        let others = log.schema.columns.iter().filter(|column| column.evidence.contains(OTHER_LABEL));
+        let alternatives = others.map(|column| column.name.clone()).collect();
+        return Ok(Some(LabelProfile { alternatives, ..LabelProfile::of(&label.name, positives, shown) }));
     }
     let (Some(weight), Some(clicks)) = (weight, clicks) else {
         return Ok(None);
@@ -77,10 +92,12 @@ struct Seen {
     cell_hashes: Vec<u64>,
     text: Option<Coded>,
     numbers_rows: bool,
+    commonest: u64,
+    far: Option<Far>,
 }
 
 fn see(log: &LogFrame, column: &Column) -> Result<Seen> {
-    let mut profile = ColumnProfile {
+    let profile = ColumnProfile {
         name: column.name.clone(),
         kind: column.kind,
         role: column.role,
@@ -89,69 +106,93 @@ fn see(log: &LogFrame, column: &Column) -> Result<Seen> {
         distinct: 0,
         quantiles: None,
         top: Vec::new(),
+        sum: None,
+        lengths: None,
+        is_ordered: false,
     };
-    let mut text = None;
-    let mut numbers_rows = false;
-    let cell_hashes = match column.kind {
-        ColumnType::List => see_lists(log, &mut profile)?,
-        ColumnType::Text | ColumnType::Boolean => {
-            let coded = cells::coded(log, &column.name)?;
-            let hashes = see_codes(&coded, &mut profile);
-            text = Some(coded);
-            hashes
-        }
-        ColumnType::Integer | ColumnType::Real | ColumnType::Time => {
-            let (hashes, is_counter) = see_numbers(log, &mut profile)?;
-            // An ad id may count from 1 and still tell rows apart.
-            numbers_rows = is_counter && column.role == Role::Ignored;
-            hashes
-        }
-    };
-    Ok(Seen { profile, cell_hashes, text, numbers_rows })
+    let mut seen =
+        Seen { profile, cell_hashes: Vec::new(), text: None, numbers_rows: false, commonest: 0, far: None };
+    match column.kind {
+        ColumnType::List => see_lists(log, &mut seen)?,
+        ColumnType::Text | ColumnType::Boolean => see_codes(cells::coded(log, &column.name)?, &mut seen),
+        ColumnType::Integer | ColumnType::Real | ColumnType::Time => see_numbers(log, &mut seen)?,
+    }
+    Ok(seen)
 }
 
-fn see_lists(log: &LogFrame, profile: &mut ColumnProfile) -> Result<Vec<u64>> {
+fn see_lists(log: &LogFrame, seen: &mut Seen) -> Result<()> {
+    let profile = &mut seen.profile;
     let lists = cells::coded_lists(log, &profile.name)?;
     let series = log.frame.column(&profile.name).explain("cannot read the lists")?;
     profile.missing = series.null_count() as u64;
     profile.distinct = lists.items.values.len() as u64;
     profile.top = top(&lists.items);
-    let rows = lists.offsets.windows(2);
-    Ok(rows
+    let rows = || lists.offsets.windows(2);
+    let mut lengths: Vec<f64> = rows().map(|ends| f64::from(ends[1] - ends[0])).collect();
+    lengths.sort_unstable_by(f64::total_cmp);
+    profile.lengths = quantiles(&lengths);
+    seen.cell_hashes = rows()
         .map(|ends| {
             let items = &lists.items.codes[ends[0] as usize..ends[1] as usize];
             items.iter().fold(1, |hash, item| mix(hash ^ u64::from(*item)))
         })
-        .collect())
+        .collect();
+    Ok(())
 }
 
-fn see_codes(coded: &Coded, profile: &mut ColumnProfile) -> Vec<u64> {
+fn see_codes(coded: Coded, seen: &mut Seen) {
+    let profile = &mut seen.profile;
     profile.missing = coded.codes.iter().filter(|code| **code == NO_CODE).count() as u64;
     profile.distinct = coded.values.len() as u64;
-    profile.top = top(coded);
-    coded.codes.iter().map(|code| u64::from(*code)).collect()
+    profile.top = top(&coded);
+    seen.commonest = profile.top.first().map_or(0, |top| top.count);
+    if profile.kind == ColumnType::Boolean {
+        let trues = coded.values.iter().position(|value| value == "true");
+        let trues = trues.map_or(0, |code| coded.codes.iter().filter(|one| **one == code as u32).count());
+        profile.sum = Some(trues as f64);
+    } else if let Some(order) = ordinal::order(&coded.values) {
+        profile.is_ordered = true;
+        let counts = counts(&coded);
+        let ranges = order.into_iter().take(TOP_RANGES);
+        profile.top = ranges
+            .map(|place| TopValue { value: coded.values[place].clone(), count: counts[place] })
+            .collect();
+    }
+    seen.cell_hashes = coded.codes.iter().map(|code| u64::from(*code)).collect();
+    seen.text = Some(coded);
 }
 
-fn see_numbers(log: &LogFrame, profile: &mut ColumnProfile) -> Result<(Vec<u64>, bool)> {
-    let numbers: Vec<f64> = if profile.kind == ColumnType::Time {
+fn see_numbers(log: &LogFrame, seen: &mut Seen) -> Result<()> {
+    let profile = &mut seen.profile;
+    let is_time = profile.kind == ColumnType::Time;
+    let numbers: Vec<f64> = if is_time {
         let times = cells::times(log, &profile.name)?.into_iter();
         times.map(|time| time.map_or(f64::NAN, |time| time as f64)).collect()
     } else {
         cells::numbers(log, &profile.name)?
     };
     // Adding 0.0 makes -0.0 and 0.0 one value.
-    let hashes: Vec<u64> = numbers.iter().map(|number| (number + 0.0).to_bits()).collect();
+    seen.cell_hashes = numbers.iter().map(|number| (number + 0.0).to_bits()).collect();
     let mut sorted: Vec<f64> = numbers.iter().copied().filter(|number| !number.is_nan()).collect();
     let is_growing = sorted.windows(2).all(|pair| pair[1] == pair[0] + 1.0);
     profile.missing = (numbers.len() - sorted.len()) as u64;
     let is_counter = is_growing && profile.missing == 0 && sorted.len() > 2;
+    // An ad id may count from 1 and still tell rows apart.
+    seen.numbers_rows = is_counter && profile.role == Role::Ignored;
+    if !is_time && !sorted.is_empty() {
+        profile.sum = Some(sorted.iter().sum());
+    }
     sorted.sort_unstable_by(f64::total_cmp);
     profile.quantiles = quantiles(&sorted);
-    profile.distinct = sorted.chunk_by(|one, next| one == next).count() as u64;
+    let runs = || sorted.chunk_by(|one, next| one == next);
+    profile.distinct = runs().count() as u64;
+    seen.commonest = runs().map(<[f64]>::len).max().unwrap_or_default() as u64;
     if matches!(profile.role, Role::Categorical | Role::User | Role::Ad | Role::Campaign | Role::Slot) {
         profile.top = top_numbers(&sorted);
+    } else if !is_time {
+        seen.far = outliers::far(&sorted);
     }
-    Ok((hashes, is_counter))
+    Ok(())
 }
 
 fn quantiles(sorted: &[f64]) -> Option<Quantiles> {
@@ -170,13 +211,18 @@ fn quantiles(sorted: &[f64]) -> Option<Quantiles> {
 }
 
 fn top(coded: &Coded) -> Vec<TopValue> {
+    most_frequent(coded.values.iter().cloned().zip(counts(coded)))
+}
+
+/// How often each value occurs.
+pub(super) fn counts(coded: &Coded) -> Vec<u64> {
     let mut counts = vec![0u64; coded.values.len()];
     for code in &coded.codes {
         if let Some(count) = counts.get_mut(*code as usize) {
             *count += 1;
         }
     }
-    most_frequent(coded.values.iter().cloned().zip(counts))
+    counts
 }
 
 fn top_numbers(sorted: &[f64]) -> Vec<TopValue> {

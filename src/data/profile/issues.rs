@@ -1,6 +1,6 @@
 //! What would a careful person object to? One rule after the other, each with its count and what it means.
 
-use super::columns::Described;
+use super::columns::{Described, counts};
 use super::leaks::Answers;
 use super::{ColumnProfile, Issue, IssueKind, LabelProfile};
 use crate::base::Result;
@@ -13,8 +13,8 @@ use crate::jobs::JobContext;
 const FEW_POSITIVES: u64 = 100;
 /// Click rates above this are no click rates.
 const IMPLAUSIBLE_RATE: f64 = 0.5;
-/// Two-sided 1 % quantile of the standard normal.
-const Z_99: f64 = 2.575_829_303_548_9;
+/// A column of which this share holds one value tells almost nothing.
+const NEAR_CONSTANT: f64 = 0.995;
 
 /// All objections, the gravest first.
 pub(super) fn find(
@@ -42,8 +42,11 @@ pub(super) fn find(
             }));
         }
     }
-    for (column, text) in described.columns.iter().zip(&described.texts) {
+    let facts = described.columns.iter().zip(&described.texts).zip(&described.commonest).zip(&described.far);
+    for (((column, text), commonest), far) in facts {
         issues.extend(about_column(column, text.as_ref(), log.rows() as u64));
+        issues.extend(near_constant(column, *commonest, log.rows() as u64));
+        issues.extend(far.map(|far| far.issue(&column.name)));
     }
     issues.extend(duplicates(&described.row_hashes, log));
     issues.extend(time_gaps(log)?);
@@ -64,7 +67,7 @@ fn calendar_times(log: &LogFrame) -> Result<Vec<i64>> {
     }
 }
 
-fn issue(kind: IssueKind, column: Option<&str>, count: u64, detail: String) -> Issue {
+pub(super) fn issue(kind: IssueKind, column: Option<&str>, count: u64, detail: String) -> Issue {
     Issue { kind, column: column.map(str::to_owned), count, detail }
 }
 
@@ -172,8 +175,24 @@ fn about_column(column: &ColumnProfile, text: Option<&Coded>, rows: u64) -> Vec<
         return issues;
     };
     issues.extend(mixed_types(&column.name, text));
-    issues.extend(sample_ratio(&column.name, text));
     issues
+}
+
+/// A feature that is one value in nearly every row; outcomes are rare by nature.
+fn near_constant(column: &ColumnProfile, commonest: u64, rows: u64) -> Option<Issue> {
+    const ENOUGH_ROWS: u64 = 200;
+    let is_feature = matches!(column.role, Role::Categorical | Role::Numeric | Role::Slot | Role::Campaign);
+    let present = rows - column.missing;
+    let is_near = column.distinct > 1 && commonest as f64 >= NEAR_CONSTANT * present as f64;
+    (is_feature && is_near && present >= ENOUGH_ROWS).then(|| {
+        let others = present - commonest;
+        let detail = format!(
+            "{} of {present} cells hold one value; {} other values share the remaining {others}",
+            commonest,
+            column.distinct - 1
+        );
+        issue(IssueKind::NearConstant, Some(&column.name), others, detail)
+    })
 }
 
 /// Mostly numbers, but not only: `1`, `0`, `Other`.
@@ -201,37 +220,6 @@ fn mixed_types(name: &str, text: &Coded) -> Option<Issue> {
         example.map(|value| value.chars().take(40).collect::<String>()).unwrap_or_default()
     );
     Some(issue(IssueKind::MixedTypes, Some(name), words, detail))
-}
-
-/// Two arms that should be of one size: `z = (n1 - n2) / sqrt(n1 + n2)` under even chances.
-fn sample_ratio(name: &str, text: &Coded) -> Option<Issue> {
-    let lower = name.to_lowercase();
-    let says = |words: &[&str]| words.iter().any(|word| lower.contains(word));
-    let is_test = says(&["variant", "treatment"])
-        || lower == "arm"
-        || (says(&["version", "group", "bucket"]) && says(&["test", "ab_", "exp", "control"]));
-    let counts = counts(text);
-    let [first, second] = counts[..] else {
-        return None;
-    };
-    let (first, second) = if text.values[0] <= text.values[1] { (first, second) } else { (second, first) };
-    let z = (first as f64 - second as f64) / ((first + second) as f64).sqrt();
-    (is_test && z.abs() > Z_99).then(|| {
-        let detail = format!(
-            "{first} against {second}: z = {z:.2} if chances were even; was the test assigned by chance?"
-        );
-        issue(IssueKind::SampleRatioMismatch, Some(name), first.abs_diff(second), detail)
-    })
-}
-
-fn counts(text: &Coded) -> Vec<u64> {
-    let mut counts = vec![0; text.values.len()];
-    for code in &text.codes {
-        if let Some(count) = counts.get_mut(*code as usize) {
-            *count += 1;
-        }
-    }
-    counts
 }
 
 fn duplicates(row_hashes: &[u64], log: &LogFrame) -> Option<Issue> {

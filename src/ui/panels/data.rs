@@ -143,6 +143,14 @@ fn words(kind: IssueKind) -> &'static str {
         IssueKind::DuplicateRows => "duplicate rows",
         IssueKind::TimeGaps => "gaps in time",
         IssueKind::SampleRatioMismatch => "uneven test",
+        IssueKind::MixedCurrencies => "several currencies",
+        IssueKind::NearConstant => "nearly constant",
+        IssueKind::MissingOverTime => "missing in time",
+        IssueKind::Outliers => "far outliers",
+        IssueKind::TotalsDiffer => "total row differs",
+        IssueKind::DoubleCounting => "counted twice",
+        IssueKind::PersonalData => "personal data",
+        IssueKind::NearDuplicateTexts => "similar texts",
     }
 }
 

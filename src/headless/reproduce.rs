@@ -1,0 +1,115 @@
+//! `adloupe reproduce NAME`: do our figures agree with those that somebody else published?
+//!
+//! Every answer has the same form, whatever was reproduced: one row a figure, with the published value, where it
+//! stands, ours, the interval that counts as agreement, and whether ours lies in it.
+
+mod import;
+
+use super::{Answer, Terminal};
+use crate::base::{Failure, Result, failure::Explain};
+use serde::Serialize;
+use serde_json::Value;
+use std::path::PathBuf;
+
+/// Compares our figures with published ones.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// What to reproduce: import.
+    pub name: String,
+    /// The folder with the published figures (expected.json) and the files they are about.
+    #[arg(long, value_name = "DIR")]
+    pub data: PathBuf,
+}
+
+/// One figure, held against ours.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Row {
+    /// File and figure.
+    pub quantity: String,
+    /// What was published.
+    pub published: Value,
+    /// Where it stands.
+    pub source: String,
+    /// What we find.
+    pub ours: Value,
+    /// Lowest value of ours that agrees; `None` for words.
+    pub low: Option<f64>,
+    /// Highest value of ours that agrees.
+    pub high: Option<f64>,
+    /// Whether ours agrees.
+    pub within: bool,
+}
+
+/// A figure that we have no answer to.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Unanswered {
+    /// File and figure.
+    pub quantity: String,
+    /// What was published.
+    pub published: Value,
+}
+
+/// All figures.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+pub struct Comparison {
+    /// Figures with an answer.
+    pub rows: Vec<Row>,
+    /// Figures without one.
+    pub not_answered: Vec<Unanswered>,
+}
+
+/// Compares and tells.
+///
+/// # Errors
+/// An unknown name, a folder without figures, Ctrl-C.
+pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
+    let comparison = match args.name.as_str() {
+        "import" => import::compare(&args.data, &terminal.context())?,
+        other => {
+            let why = format!("nothing is known by the name '{other}'");
+            return Err(Failure::new("cannot reproduce", why).hint("import"));
+        }
+    };
+    let json = serde_json::to_value(&comparison).explain("cannot write the comparison as JSON")?;
+    Ok(Answer { text: comparison.to_text(), json })
+}
+
+impl Comparison {
+    /// A table for people; the differences once more at the end.
+    pub fn to_text(&self) -> String {
+        let mut text = String::new();
+        let width = self.rows.iter().map(|row| row.quantity.chars().count()).max().unwrap_or_default();
+        let line = |row: &Row| {
+            let within = if row.within { "yes" } else { "NO" };
+            let (published, ours) = (words(&row.published), words(&row.ours));
+            format!("{:width$}  {published:>16}  {ours:>16}  {within}\n", row.quantity)
+        };
+        self.rows.iter().for_each(|row| text += &line(row));
+        if !self.not_answered.is_empty() {
+            text += "\nnot answered:\n";
+            for figure in &self.not_answered {
+                text += &format!("{}  {}\n", figure.quantity, words(&figure.published));
+            }
+        }
+        let outside: Vec<&Row> = self.rows.iter().filter(|row| !row.within).collect();
+        if !outside.is_empty() {
+            text += "\nnot within:\n";
+            outside.iter().for_each(|row| text += &line(row));
+        }
+        text += &format!(
+            "\n{} of {} figures within, {} not answered\n",
+            self.rows.len() - outside.len(),
+            self.rows.len(),
+            self.not_answered.len()
+        );
+        text
+    }
+}
+
+fn words(value: &Value) -> String {
+    let text = match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    if text.chars().count() <= 60 { text } else { text.chars().take(59).chain(['…']).collect() }
+}
