@@ -16,6 +16,7 @@ pub mod frame;
 pub mod history;
 pub mod importers;
 pub mod infer;
+pub mod layout;
 pub mod options;
 pub mod ordinal;
 pub mod outcome;

@@ -1,5 +1,6 @@
 //! What is an opened log? A polars frame whose columns have been understood, with where it came from.
 
+use super::layout::Layout;
 use super::schema::{Column, ColumnType, Role, Schema};
 use crate::base::Result;
 use polars::prelude::{DataFrame, DataType};
@@ -29,6 +30,9 @@ pub struct Source {
     /// The side tables that were joined.
     #[serde(default)]
     pub joins: Vec<JoinNote>,
+    /// How the bytes were read (of the first file, where there are several).
+    #[serde(default)]
+    pub layout: Layout,
 }
 
 /// What became of one file of a log.

@@ -16,28 +16,35 @@ mod libffm;
 mod libsvm;
 mod lines;
 mod normalise;
+mod numerals;
 mod options;
 mod parquet;
+mod plan;
+mod reading;
 mod records;
+mod scan;
 mod slots;
 mod sources;
 mod sparse;
 #[cfg(test)]
 mod test_support;
 mod times;
+mod tokens;
 mod union;
 
 pub use container::{Container, Encoding, Input};
 pub use join::JoinSpec;
 pub use options::ImportOptions;
+pub use plan::{Decimal, Numeral, Plan, TimeReading, Unit};
+pub use reading::Reading;
 pub use records::BadRows;
 
 use super::frame::{LogFrame, PartNote, Source};
 use super::infer;
+use super::layout::Layout;
 use super::schema::Role;
 use crate::base::{Failure, Result};
 use crate::jobs::JobContext;
-use guess::Plan;
 use polars::prelude::DataFrame;
 use sources::Sources;
 use std::collections::BTreeMap;
@@ -95,6 +102,8 @@ pub struct RawLog {
     pub notes: Vec<String>,
     /// Roles that the format itself tells.
     pub hints: Vec<RoleHint>,
+    /// How the bytes were read.
+    pub layout: Layout,
 }
 
 /// A role that the format itself tells.
@@ -152,6 +161,7 @@ pub fn open_all(paths: &[PathBuf], options: &ImportOptions, context: &JobContext
         notes: raw.notes,
         parts,
         joins,
+        layout: raw.layout,
     };
     let mut log = infer::infer(raw.frame, Arc::new(source), &raw.hints, context)?;
     for (column, role) in &options.roles {

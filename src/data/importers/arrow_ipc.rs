@@ -7,6 +7,7 @@ use super::{Importer, Match, RawLog};
 use crate::base::Result;
 use crate::base::failure::Explain;
 use crate::base::files::disk_failure;
+use crate::data::layout::Layout;
 use crate::jobs::JobContext;
 use polars::prelude::{IpcReader, SerReader};
 use std::fs::File;
@@ -49,6 +50,7 @@ impl Importer for ArrowIpc {
             bad: BadRows::default(),
             notes,
             hints: Vec::new(),
+            layout: Layout::default(),
         })
     }
 }

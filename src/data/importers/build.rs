@@ -2,12 +2,16 @@
 //! text copy of the log is ever held.
 
 use super::guess::{CellClass, LIST_MARK, Plan, TimeReading, classify};
+use super::numerals;
+use super::plan::{Numeral, Unit};
 use super::times::{self, DateOrder};
+use super::tokens;
 use crate::base::Result;
 use crate::base::failure::Explain;
 use polars::prelude::{
     BooleanChunkedBuilder, ChunkedBuilder, DataType, Float64Type, Int64Type, IntoSeries, ListBuilderTrait,
-    ListStringChunkedBuilder, PrimitiveChunkedBuilder, Series, StringChunkedBuilder, TimeUnit,
+    ListStringChunkedBuilder, PolarsNumericType, PrimitiveChunkedBuilder, Series, StringChunkedBuilder,
+    TimeUnit,
 };
 
 /// A column that is being filled.
@@ -20,6 +24,9 @@ pub struct ColumnBuilder {
 enum Cells {
     Integer(PrimitiveChunkedBuilder<Int64Type>),
     Real(PrimitiveChunkedBuilder<Float64Type>),
+    MarkedInteger(PrimitiveChunkedBuilder<Int64Type>, Numeral),
+    MarkedReal(PrimitiveChunkedBuilder<Float64Type>, Numeral),
+    Duration(PrimitiveChunkedBuilder<Float64Type>),
     Boolean(BooleanChunkedBuilder),
     Text(StringChunkedBuilder),
     Time(PrimitiveChunkedBuilder<Int64Type>, TimeReading),
@@ -33,6 +40,11 @@ impl ColumnBuilder {
         let cells = match plan {
             Plan::Integer => Cells::Integer(PrimitiveChunkedBuilder::new(name, rows)),
             Plan::Real => Cells::Real(PrimitiveChunkedBuilder::new(name, rows)),
+            Plan::Number(numeral) if numeral.is_whole => {
+                Cells::MarkedInteger(PrimitiveChunkedBuilder::new(name, rows), numeral)
+            }
+            Plan::Number(numeral) => Cells::MarkedReal(PrimitiveChunkedBuilder::new(name, rows), numeral),
+            Plan::Duration => Cells::Duration(PrimitiveChunkedBuilder::new(name, rows)),
             Plan::Boolean => Cells::Boolean(BooleanChunkedBuilder::new(name, rows)),
             Plan::Text => Cells::Text(StringChunkedBuilder::new(name, rows)),
             Plan::Time(reading) => Cells::Time(PrimitiveChunkedBuilder::new(name, rows), reading),
@@ -43,43 +55,29 @@ impl ColumnBuilder {
 
     /// Adds a cell; an empty one is missing.
     pub fn push(&mut self, cell: &str) {
-        let mut unreadable = false;
-        match &mut self.cells {
-            Cells::Text(text) => text.append_option((!cell.is_empty()).then_some(cell)),
-            Cells::Integer(numbers) => {
-                let number = match classify(cell) {
-                    CellClass::Integer(number) => Some(number),
-                    CellClass::Real(number) => Some(number as i64),
-                    other => {
-                        unreadable = other.holds_something();
-                        None
-                    }
-                };
-                numbers.append_option(number);
+        let is_read = match &mut self.cells {
+            Cells::Text(text) => {
+                let is_missing = cell.is_empty() || tokens::is_never_text(cell) || tokens::is_damage(cell);
+                text.append_option((!is_missing).then_some(cell));
+                true
             }
-            Cells::Real(numbers) => {
-                let number = match classify(cell) {
-                    CellClass::Integer(number) => Some(number as f64),
-                    CellClass::Real(number) => Some(number),
-                    other => {
-                        unreadable = other.holds_something();
-                        None
-                    }
-                };
-                numbers.append_option(number);
+            Cells::List(lists, separator) => {
+                push_list(lists, cell, *separator);
+                true
             }
-            Cells::Boolean(flags) => flags.append_option(match classify(cell) {
-                CellClass::Boolean(flag) => Some(flag),
-                _ => None,
-            }),
-            Cells::Time(millis, reading) => {
-                let time = time_millis(cell, *reading);
-                unreadable = time.is_none() && classify(cell).holds_something();
-                millis.append_option(time);
+            Cells::Integer(numbers) => append(numbers, whole(cell)),
+            Cells::Real(numbers) => append(numbers, real(cell)),
+            Cells::MarkedInteger(numbers, numeral) => append(numbers, marked_whole(cell, *numeral)),
+            Cells::MarkedReal(numbers, numeral) => append(numbers, marked_real(cell, *numeral)),
+            Cells::Duration(seconds) => append(seconds, times::duration(cell).map(|(seconds, _)| seconds)),
+            Cells::Time(millis, reading) => append(millis, time_millis(cell, *reading)),
+            Cells::Boolean(flags) => {
+                let flag = tokens::flag(cell).map(|(_, is_yes)| is_yes);
+                flags.append_option(flag);
+                flag.is_some()
             }
-            Cells::List(lists, separator) => push_list(lists, cell, *separator),
-        }
-        self.unreadable += u64::from(unreadable);
+        };
+        self.unreadable += u64::from(!is_read && classify(cell).holds_something());
     }
 
     /// The finished column.
@@ -88,8 +86,10 @@ impl ColumnBuilder {
     /// Only if polars refuses its own integers as times.
     pub fn finish(self) -> Result<Series> {
         Ok(match self.cells {
-            Cells::Integer(cells) => cells.finish().into_series(),
-            Cells::Real(cells) => cells.finish().into_series(),
+            Cells::Integer(cells) | Cells::MarkedInteger(cells, _) => cells.finish().into_series(),
+            Cells::Real(cells) | Cells::MarkedReal(cells, _) | Cells::Duration(cells) => {
+                cells.finish().into_series()
+            }
             Cells::Boolean(cells) => cells.finish().into_series(),
             Cells::Text(cells) => cells.finish().into_series(),
             Cells::Time(cells, _) => cells
@@ -104,7 +104,7 @@ impl ColumnBuilder {
 
 impl CellClass {
     fn holds_something(self) -> bool {
-        !matches!(self, Self::Empty | Self::MissingWord)
+        !matches!(self, Self::Empty | Self::MissingWord | Self::Damage)
     }
 }
 
@@ -119,18 +119,53 @@ fn push_list(lists: &mut ListStringChunkedBuilder, cell: &str, separator: char) 
     lists.append_values_iter(items.filter(|item| !item.is_empty()));
 }
 
-fn time_millis(cell: &str, reading: TimeReading) -> Option<i64> {
-    let whole = || match classify(cell) {
+/// Appends a cell; false when it could not be read.
+fn append<T: PolarsNumericType>(builder: &mut PrimitiveChunkedBuilder<T>, cell: Option<T::Native>) -> bool {
+    builder.append_option(cell);
+    cell.is_some()
+}
+
+fn whole(cell: &str) -> Option<i64> {
+    match classify(cell) {
         CellClass::Integer(number) => Some(number),
         CellClass::Real(number) => Some(number as i64),
         _ => None,
-    };
+    }
+}
+
+fn real(cell: &str) -> Option<f64> {
+    match classify(cell) {
+        CellClass::Integer(number) => Some(number as f64),
+        CellClass::Real(number) => Some(number),
+        _ => None,
+    }
+}
+
+fn marked_whole(cell: &str, numeral: Numeral) -> Option<i64> {
+    numerals::parse(cell)?.whole(numeral.decimal)
+}
+
+fn marked_real(cell: &str, numeral: Numeral) -> Option<f64> {
+    match numerals::parse(cell) {
+        Some(marked) => marked.value(numeral),
+        // A plain number with an exponent.
+        None => real(cell).map(|number| if numeral.unit == Unit::Percent { number / 100.0 } else { number }),
+    }
+}
+
+fn time_millis(cell: &str, reading: TimeReading) -> Option<i64> {
     match reading {
         TimeReading::Calendar(order) => calendar_millis(cell, order),
-        TimeReading::EpochSeconds => whole()?.checked_mul(1000),
-        TimeReading::EpochMillis => whole(),
-        TimeReading::CompactDate => times::compact(whole()?, false),
-        TimeReading::CompactHour => times::compact(whole()?, true),
+        // Fractions of a second count.
+        TimeReading::EpochSeconds => match classify(cell) {
+            CellClass::Real(seconds) => Some((seconds * 1000.0).round() as i64),
+            _ => whole(cell)?.checked_mul(1000),
+        },
+        TimeReading::EpochMillis => whole(cell),
+        TimeReading::EpochMicros => whole(cell).map(|micros| micros.div_euclid(1000)),
+        TimeReading::CompactDate => times::compact(whole(cell)?, false),
+        TimeReading::CompactHour => times::compact(whole(cell)?, true),
+        TimeReading::CompactStamp => times::compact_stamp(whole(cell)?),
     }
 }
 

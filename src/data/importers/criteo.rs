@@ -17,7 +17,7 @@ pub struct Criteo;
 
 const COUNTS: usize = 13;
 const CATEGORIES: usize = 26;
-const CUT: Cut = Cut { delimiter: Some(b'\t'), quote: None };
+const CUT: Cut = Cut::plain(b'\t');
 
 impl Importer for Criteo {
     fn id(&self) -> &'static str {
@@ -43,7 +43,8 @@ impl Importer for Criteo {
         let labelled = is_labelled(input).ok_or_else(|| super::not_understood(input))?;
         let names = names(labelled);
         let is_hash = |name: &String| name.starts_with('C').then_some(Plan::Text);
-        let table = Table { cut: CUT, skip: 0, plans: names.iter().map(is_hash).collect(), names };
+        let plans = names.iter().map(is_hash).collect();
+        let table = Table::of(CUT, 0, names, plans);
         let format = format!("criteo, tab, no header{}", input.describe());
         let mut raw = table.read(input, format, context)?;
         raw.hints = hints(&table.names);

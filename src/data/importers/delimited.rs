@@ -3,11 +3,12 @@
 use super::build::ColumnBuilder;
 use super::container::Input;
 use super::dialect::Dialect;
-use super::guess::{Guess, Plan};
+use super::guess::{Convention, Guess, Plan};
 use super::records::{BadRows, Block, Cut, RecordReader};
 use super::{Importer, Match, RawLog, RoleHint, criteo};
 use crate::base::Result;
 use crate::base::failure::Explain;
+use crate::data::layout::{ColumnReading, Layout};
 use crate::data::schema::Role;
 use crate::jobs::JobContext;
 use polars::prelude::{Column, DataFrame};
@@ -54,12 +55,8 @@ impl Importer for Delimited {
         let typed = TypedHeader::of(&dialect.names);
         let is_criteo = criteo::has_names(&dialect.names);
         let forced = |name: &String| (is_criteo && name.starts_with('C')).then_some(Plan::Text);
-        let mut table = Table {
-            cut: dialect.cut,
-            skip: dialect.skip,
-            plans: dialect.names.iter().map(forced).collect(),
-            names: dialect.names.clone(),
-        };
+        let plans = dialect.names.iter().map(forced).collect();
+        let mut table = Table::of(dialect.cut, dialect.skip, dialect.names.clone(), plans);
         let mut hints = Vec::new();
         let mut notes = Vec::new();
         if is_criteo {
@@ -97,6 +94,11 @@ pub(super) struct Table {
 }
 
 impl Table {
+    /// A table of rows of equal width.
+    pub(super) fn of(cut: Cut, skip: usize, names: Vec<String>, plans: Vec<Option<Plan>>) -> Self {
+        Self { cut, skip, names, plans }
+    }
+
     /// Reads the rows: one pass to learn the types, one to store the cells.
     pub(super) fn read(&self, input: &Input, format: String, context: &JobContext) -> Result<RawLog> {
         context.stage("looking at the columns");
@@ -110,17 +112,10 @@ impl Table {
         })?;
         let rows = guesses.first().map_or(0, |guess| guess.cells) as usize;
         let mut notes = Vec::new();
-        let columns = self.names.iter().zip(&self.plans).zip(&guesses);
-        let mut builders: Vec<ColumnBuilder> = columns
-            .map(|((name, known), guess)| {
-                let plan = known.unwrap_or_else(|| {
-                    let (plan, note) = input.plan(name, guess);
-                    notes.extend(note);
-                    plan
-                });
-                ColumnBuilder::new(name, plan, rows)
-            })
-            .collect();
+        let readings = self.settle(input, &guesses, &mut notes);
+        let columns = self.names.iter().zip(&readings);
+        let mut builders: Vec<ColumnBuilder> =
+            columns.map(|(name, (plan, _))| ColumnBuilder::new(name, *plan, rows)).collect();
         context.stage("reading the rows");
         self.each_block(input, context, |block| {
             builders.par_iter_mut().enumerate().for_each(|(column, builder)| {
@@ -130,7 +125,50 @@ impl Table {
             });
         })?;
         let frame = finish(&self.names, builders, &mut notes)?;
-        Ok(RawLog { frame, format, bad, notes, hints: Vec::new() })
+        let columns = readings.into_iter().map(|(_, reading)| reading).collect();
+        let layout = Layout {
+            delimiter: self.cut.delimiter_text(),
+            has_quotes: self.cut.quote.is_some(),
+            columns,
+            ..Layout::default()
+        };
+        Ok(RawLog { frame, format, bad, notes, hints: Vec::new(), layout })
+    }
+
+    /// Settles how each column is read, with the facts for the layout: as was asked for, as the format tells, or as
+    /// all cells of the file together tell.
+    fn settle(
+        &self,
+        input: &Input,
+        guesses: &[Guess],
+        notes: &mut Vec<String>,
+    ) -> Vec<(Plan, ColumnReading)> {
+        let convention = Convention::of(guesses.iter());
+        let columns = self.names.iter().zip(guesses).enumerate();
+        columns
+            .map(|(place, (name, guess))| {
+                let found = guess.settle(name, convention);
+                let asked = input.readings.get(name).copied();
+                let plan = match asked.or(self.plans.get(place).copied().flatten()) {
+                    Some(plan) => plan,
+                    None => {
+                        notes.extend(found.notes);
+                        found.plan
+                    }
+                };
+                let words = match plan {
+                    Plan::Number(numeral) => numeral.describe(&found.currency),
+                    plan => plan.describe(),
+                };
+                let reading = ColumnReading {
+                    column: name.clone(),
+                    plan: plan.to_string(),
+                    words,
+                    currency: found.currency,
+                };
+                (plan, reading)
+            })
+            .collect()
     }
 
     fn each_block(

@@ -1,6 +1,7 @@
 //! How is this delimited text laid out? Delimiter, quotes, preamble and header, from the first records.
 
 use super::guess::{CellClass, classify};
+use super::numerals;
 use super::records::{Cut, head_records};
 use super::times;
 use std::collections::HashSet;
@@ -33,9 +34,8 @@ impl Dialect {
     /// Finds the layout of a text that begins with `head`. `None` when it holds no records.
     pub fn find(head: &[u8], head_is_all: bool) -> Option<Self> {
         let candidates = |delimiters: &[u8]| -> Vec<Candidate> {
-            let cuts = delimiters.iter().flat_map(|&delimiter| {
-                [Some(b'"'), None].map(|quote| Cut { delimiter: Some(delimiter), quote })
-            });
+            let cuts =
+                delimiters.iter().flat_map(|&delimiter| [Cut::quoted(delimiter), Cut::plain(delimiter)]);
             cuts.filter_map(|cut| Candidate::of(head, head_is_all, cut))
                 .filter(|candidate| candidate.width > 1 && candidate.share >= 0.5)
                 .collect()
@@ -46,7 +46,7 @@ impl Dialect {
             best(strict.filter(|found| found.share > 0.99 && found.records.len() > 1).collect())
         });
         let one_column = || {
-            let cut = Cut { delimiter: None, quote: Some(b'"') };
+            let cut = Cut::lines();
             Candidate::of(head, head_is_all, cut)
         };
         best.or_else(one_column).map(Candidate::into_dialect)
@@ -168,8 +168,8 @@ fn is_value(cell: &str) -> bool {
     match classify(cell) {
         CellClass::Integer(_) | CellClass::Real(_) | CellClass::DigitName => true,
         CellClass::Boolean(_) => true,
-        CellClass::Empty | CellClass::MissingWord => false,
-        CellClass::Other => times::parts(cell.trim()).is_some(),
+        CellClass::Empty | CellClass::MissingWord | CellClass::Damage => false,
+        CellClass::Other => times::parts(cell.trim()).is_some() || numerals::parse(cell).is_some(),
     }
 }
 

@@ -1,41 +1,19 @@
 //! What type does a whole column have? Every cell has a say, so row 10,000 cannot overthrow the answer.
+//!
+//! Cells are counted by what they could be ([`Guess::see`]); then the columns of a file settle what they leave
+//! open together ([`Convention`]): one column with `12,5` tells how `1.234` is meant in the next.
 
-use super::times::{self, DateOrder, Parts};
+mod dates;
+mod marks;
 
-/// How the cells of a column will be read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Plan {
-    /// As whole numbers.
-    Integer,
-    /// As real numbers.
-    Real,
-    /// As true and false.
-    Boolean,
-    /// As they are.
-    Text,
-    /// As points in time.
-    Time(TimeReading),
-    /// As lists, split at a character.
-    List(char),
-}
+use super::numerals;
+use super::times;
+use super::tokens;
+use dates::{Dates, Durations, epoch};
+use marks::Marks;
 
-/// How a cell becomes a point in time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TimeReading {
-    /// A date as people write it.
-    Calendar(DateOrder),
-    /// Seconds since 1970.
-    EpochSeconds,
-    /// Milliseconds since 1970.
-    EpochMillis,
-    /// `20140407`.
-    CompactDate,
-    /// `14102100`.
-    CompactHour,
-}
-
-/// The separator that stands for a list that was one already (a JSON array).
-pub const LIST_MARK: char = '\u{1f}';
+pub use super::plan::{Decimal, LIST_MARK, Plan, TimeReading, Unit};
+pub use super::times::DateOrder;
 
 /// Characters that part the values of a cell; the first that fits is taken.
 const LIST_SEPARATORS: [char; 3] = [LIST_MARK, '|', '^'];
@@ -45,8 +23,10 @@ const LIST_SEPARATORS: [char; 3] = [LIST_MARK, '|', '^'];
 pub enum CellClass {
     /// Nothing in it.
     Empty,
-    /// A word for missing: `null`, `NA`, `\N`.
+    /// A word for missing: `null`, `NA`, `\N`, `--`.
     MissingWord,
+    /// What a spreadsheet writes in place of a value: `#####`, `#DIV/0!`.
+    Damage,
     /// A whole number of at most 18 digits.
     Integer(i64),
     /// A real number.
@@ -72,14 +52,11 @@ pub fn classify(cell: &str) -> CellClass {
     match bytes.len() {
         4 if trimmed.eq_ignore_ascii_case("true") => CellClass::Boolean(true),
         5 if trimmed.eq_ignore_ascii_case("false") => CellClass::Boolean(false),
-        2..=4 if MISSING_WORDS.iter().any(|word| trimmed.eq_ignore_ascii_case(word)) => {
-            CellClass::MissingWord
-        }
+        _ if *first == b'#' && tokens::is_damage(trimmed) => CellClass::Damage,
+        _ if tokens::is_missing(trimmed) => CellClass::MissingWord,
         _ => CellClass::Other,
     }
 }
-
-const MISSING_WORDS: [&str; 6] = ["null", "na", "n/a", "nan", "none", "\\n"];
 
 fn number_class(cell: &str) -> CellClass {
     let digits = cell.strip_prefix(['-', '+']).unwrap_or(cell);
@@ -103,7 +80,7 @@ fn number_class(cell: &str) -> CellClass {
         return CellClass::DigitName;
     }
     if !bytes.first().is_some_and(|byte| byte.is_ascii_digit() || *byte == b'.') {
-        return if cell == "-" { CellClass::MissingWord } else { CellClass::Other };
+        return if tokens::is_missing(cell) { CellClass::MissingWord } else { CellClass::Other };
     }
     match cell.parse::<f64>() {
         Ok(number) if number.is_finite() => CellClass::Real(number),
@@ -119,14 +96,24 @@ pub struct Guess {
     /// Cells with nothing in them.
     pub empty: u64,
     missing_words: u64,
+    never_text: u64,
+    missing_word: String,
+    damaged: u64,
+    damage: String,
+    undecodable: u64,
     integers: u64,
     whole_reals: u64,
     reals: u64,
+    stamps: u64,
     digit_names: u64,
     booleans: u64,
+    flags: Flags,
     numbers: Span,
+    marks: Marks,
     dates: Dates,
+    durations: Durations,
     lists: [u64; 3],
+    shape: Shape,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -135,23 +122,63 @@ struct Span {
     high: Option<f64>,
 }
 
+/// Cells that say yes or no in one pair of words.
 #[derive(Debug, Clone, Default)]
-struct Dates {
+struct Flags {
     count: u64,
-    year_last: u64,
-    first_max: i64,
-    second_max: i64,
-    with_points: u64,
+    yes: u64,
+    pair: usize,
+}
+
+/// Whether all cells are hexadecimal digits of one length.
+#[derive(Debug, Clone, Default)]
+struct Shape {
+    length: usize,
+    has_letters: bool,
+    is_broken: bool,
+}
+
+/// What the columns of a file tell each other.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Convention {
+    /// The decimal mark, where some columns prove one and none proves the other.
+    decimal: Option<Decimal>,
+    /// The order of dates, in the same way.
+    order: Option<DateOrder>,
+    /// The length of the hashes of the file.
+    hash_length: Option<usize>,
+}
+
+/// How a column is read, and what a person should know about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settled {
+    /// How its cells are read.
+    pub plan: Plan,
+    /// The currency at its cells or in its name; empty when there is none.
+    pub currency: String,
+    /// Sentences for the person.
+    pub notes: Vec<String>,
 }
 
 impl Guess {
     /// Looks at one more cell.
     pub fn see(&mut self, cell: &str) {
         self.cells += 1;
-        match classify(cell) {
+        let class = classify(cell);
+        if !self.shape.is_broken && !matches!(class, CellClass::Empty | CellClass::MissingWord) {
+            self.shape.see(cell.trim());
+        }
+        match class {
             CellClass::Empty => self.empty += 1,
-            CellClass::MissingWord => self.missing_words += 1,
+            CellClass::MissingWord => self.see_missing_word(cell),
+            CellClass::Damage => {
+                self.damaged += 1;
+                cell.trim().clone_into(&mut self.damage);
+            }
             CellClass::Integer(number) => {
+                if self.stamps == self.integers && times::compact_stamp(number).is_some() {
+                    self.stamps += 1;
+                }
                 self.integers += 1;
                 self.numbers.see(number as f64);
             }
@@ -159,20 +186,21 @@ impl Guess {
                 self.reals += 1;
                 self.whole_reals += u64::from(number.fract() == 0.0 && number.abs() < 9e15);
                 self.numbers.see(number);
+                self.marks.see_plain(cell.trim());
             }
             CellClass::DigitName => self.digit_names += 1,
             CellClass::Boolean(_) => self.booleans += 1,
-            CellClass::Other => self.see_text(cell),
+            CellClass::Other => self.see_text(cell, false),
         }
     }
 
     /// Looks at a cell that is known to be text, whatever it looks like (a string in JSON or Parquet).
     pub fn see_string(&mut self, cell: &str) {
         self.cells += 1;
-        if cell.is_empty() {
-            self.empty += 1;
-        } else {
-            self.see_text(cell);
+        match classify(cell) {
+            CellClass::Empty => self.empty += 1,
+            CellClass::MissingWord => self.see_missing_word(cell),
+            _ => self.see_text(cell, true),
         }
     }
 
@@ -182,36 +210,124 @@ impl Guess {
         self.empty += count;
     }
 
-    fn see_text(&mut self, cell: &str) {
-        // Once a column has cells that are no dates it stays text: don't look again.
-        let others = self.cells - self.empty - self.missing_words - 1;
+    /// Cells that hold something.
+    pub fn present(&self) -> u64 {
+        self.cells - self.empty - self.missing_words - self.damaged
+    }
+
+    /// True when every cell that holds something is a number, plain or marked.
+    pub fn is_numeric(&self) -> bool {
+        self.present() > 0 && self.integers + self.reals + self.marks.count == self.present()
+    }
+
+    fn see_missing_word(&mut self, cell: &str) {
+        self.missing_words += 1;
+        self.never_text += u64::from(tokens::is_never_text(cell));
+        if self.missing_word.is_empty() {
+            cell.trim().clone_into(&mut self.missing_word);
+        }
+    }
+
+    /// What is no plain number may be a marked one, a date, a span of time, a flag or a list. Once a column has
+    /// cells that are none of a kind, that kind is not tried again.
+    fn see_text(&mut self, cell: &str, is_string: bool) {
+        let others = self.present() - 1;
+        if self.integers + self.reals + self.marks.count == others
+            && let Some(marked) = numerals::parse(cell)
+            && !(is_string && marked.unit == Unit::Plain)
+        {
+            self.marks.see(&marked);
+            return;
+        }
         if self.dates.count == others
             && let Some(parts) = times::parts(cell.trim())
         {
-            self.dates.see(parts, cell);
+            self.dates.see(parts);
             return;
+        }
+        if self.durations.count == others
+            && let Some((seconds, parts)) = times::duration(cell)
+        {
+            self.durations.see(seconds, parts, cell.trim());
+            return;
+        }
+        if self.flags.count == others
+            && let Some((pair, is_yes)) = tokens::flag(cell)
+            && (others == 0 || pair == self.flags.pair)
+        {
+            self.flags.count += 1;
+            self.flags.yes += u64::from(is_yes);
+            self.flags.pair = pair;
         }
         for (count, separator) in self.lists.iter_mut().zip(LIST_SEPARATORS) {
             *count += u64::from(cell.contains(separator));
         }
+        self.undecodable += u64::from(!cell.is_ascii() && cell.contains('\u{fffd}'));
     }
 
-    /// The type that every cell agrees with, and what a person should know about it.
+    /// The type that every cell agrees with, and what a person should know about it, for a column alone.
     pub fn plan(&self, name: &str) -> (Plan, Option<String>) {
-        let present = self.cells - self.empty - self.missing_words;
+        let settled = self.settle(name, Convention::default());
+        (settled.plan, (!settled.notes.is_empty()).then(|| settled.notes.join("; ")))
+    }
+
+    /// The type that every cell agrees with, in a file with these conventions.
+    pub fn settle(&self, name: &str, convention: Convention) -> Settled {
+        let (plan, note) = self.choose(name, convention);
+        let mut notes: Vec<String> = note.into_iter().collect();
+        if self.damaged > 0 {
+            let (count, example) = (self.damaged, &self.damage);
+            notes.push(format!("'{name}': {count} cells show spreadsheet damage ({example}): missing"));
+        }
+        if self.undecodable > 0 {
+            let count = self.undecodable;
+            notes.push(format!("'{name}': {count} cells hold characters that could not be decoded"));
+        }
+        if plan == Plan::Text && self.never_text > 0 {
+            let (count, word) = (self.never_text, &self.missing_word);
+            notes.push(format!("'{name}': {count} cells such as '{word}' count as missing"));
+        }
+        let is_number = matches!(plan, Plan::Integer | Plan::Real | Plan::Number(_));
+        let in_name = || numerals::currency_in(name).filter(|_| is_number);
+        let at_cells = self.marks.currency().filter(|_| is_number);
+        let currency = at_cells.or_else(in_name).unwrap_or_default().to_owned();
+        Settled { plan, currency, notes }
+    }
+
+    fn choose(&self, name: &str, convention: Convention) -> (Plan, Option<String>) {
+        let present = self.present();
         if present == 0 {
             return (Plan::Text, None);
         }
         let numbers = self.integers + self.reals;
-        if numbers == present {
-            return self.number_plan(name);
+        if self.is_numeric() {
+            if let Some(length) = convention.hash_length.filter(|_| self.is_hash_like(name)) {
+                let note =
+                    format!("'{name}' holds digits of the length of the file's hashes ({length}): text");
+                return (Plan::Text, Some(note));
+            }
+            return if self.marks.count == 0 && !self.is_grouped_by_points(convention) {
+                self.number_plan(name)
+            } else {
+                self.marks.plan(name, convention.decimal, self.only_zeros())
+            };
         }
         if self.booleans == present {
             return (Plan::Boolean, None);
         }
-        if self.dates.count == present {
-            let (order, note) = self.dates.order(name);
+        if self.flags.count == present {
+            let is_proven = !tokens::is_letters(self.flags.pair)
+                || (self.flags.yes > 0 && self.flags.yes < self.flags.count);
+            let plan = if is_proven { Plan::Boolean } else { Plan::Text };
+            return (plan, None);
+        }
+        if self.dates.count == present
+            && let Some((order, note)) = self.dates.order(name, convention.order)
+        {
             return (Plan::Time(TimeReading::Calendar(order)), note);
+        }
+        if self.durations.count == present {
+            return self.durations.plan(name);
         }
         if self.digit_names > 0 && self.digit_names + numbers == present {
             let note =
@@ -228,18 +344,56 @@ impl Guess {
     }
 
     fn number_plan(&self, name: &str) -> (Plan, Option<String>) {
+        let (low, high) = (self.numbers.low.unwrap_or_default(), self.numbers.high.unwrap_or_default());
+        let are_stamps = self.stamps == self.integers && self.reals == 0;
+        if let Some((reading, words)) = epoch(name, low, high, are_stamps) {
+            let note = format!("'{name}' read as {words}");
+            return (Plan::Time(reading), Some(note));
+        }
         let is_whole = self.integers + self.whole_reals == self.integers + self.reals;
         if !is_whole {
             return (Plan::Real, None);
         }
-        let (low, high) = (self.numbers.low.unwrap_or_default(), self.numbers.high.unwrap_or_default());
-        if let Some((reading, words)) = epoch(name, low, high) {
-            let note = format!("'{name}' read as {words}");
-            return (Plan::Time(reading), Some(note));
-        }
         let note = (self.reals > 0)
             .then(|| format!("'{name}' holds whole numbers written with a decimal point: read as whole"));
         (Plan::Integer, note)
+    }
+
+    /// True when the file writes decimal commas and every point of this column may part thousands.
+    fn is_grouped_by_points(&self, convention: Convention) -> bool {
+        convention.decimal == Some(Decimal::Comma) && self.reals > 0 && !self.marks.comma_fails
+    }
+
+    fn only_zeros(&self) -> bool {
+        self.numbers.low.is_none_or(|low| low == 0.0) && self.numbers.high.is_none_or(|high| high == 0.0)
+    }
+
+    /// True when all cells are hexadecimal digits of one length, of at least 8, and no times.
+    fn is_hash_like(&self, name: &str) -> bool {
+        let is_time = || matches!(self.number_plan(name).0, Plan::Time(_));
+        !self.shape.is_broken && self.shape.length >= 8 && !is_time()
+    }
+}
+
+impl Convention {
+    /// What these columns tell each other.
+    pub fn of<'a>(columns: impl Iterator<Item = &'a Guess> + Clone) -> Self {
+        let proof = |wanted| {
+            let numeric = columns.clone().filter(|guess| guess.is_numeric());
+            numeric.clone().any(|guess| guess.marks.proves(guess.reals) == Some(wanted))
+        };
+        let decimal = match (proof(Decimal::Point), proof(Decimal::Comma)) {
+            (true, false) => Some(Decimal::Point),
+            (false, true) => Some(Decimal::Comma),
+            _ => None,
+        };
+        let dates = columns.clone().filter(|guess| guess.dates.count > 0);
+        let dates = dates.filter(|guess| guess.dates.count == guess.present());
+        let mut orders = dates.filter_map(|guess| guess.dates.proven());
+        let order = orders.next().filter(|first| orders.all(|next| next == *first));
+        let hashes = columns
+            .filter(|guess| !guess.shape.is_broken && guess.shape.has_letters && guess.shape.length >= 8);
+        Self { decimal, order, hash_length: hashes.map(|guess| guess.shape.length).next() }
     }
 }
 
@@ -250,37 +404,16 @@ impl Span {
     }
 }
 
-impl Dates {
-    fn see(&mut self, parts: Parts, cell: &str) {
-        self.count += 1;
-        if !parts.year_first {
-            self.year_last += 1;
-            self.first_max = self.first_max.max(parts.first);
-            self.second_max = self.second_max.max(parts.second);
-            self.with_points +=
-                u64::from(cell.trim().as_bytes().get(1..3).is_some_and(|near| near.contains(&b'.')));
+impl Shape {
+    fn see(&mut self, cell: &str) {
+        let is_hex = cell.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let is_first = self.length == 0;
+        if !is_hex || (!is_first && self.length != cell.len()) {
+            self.is_broken = true;
+            return;
         }
-    }
-
-    fn order(&self, name: &str) -> (DateOrder, Option<String>) {
-        if self.year_last == 0 {
-            return (DateOrder::DayFirst, None);
-        }
-        if self.first_max > 12 {
-            let note = format!("'{name}' is day/month/year: a first number is {}", self.first_max);
-            return (DateOrder::DayFirst, Some(note));
-        }
-        if self.second_max > 12 {
-            let note = format!("'{name}' is month/day/year: a second number is {}", self.second_max);
-            return (DateOrder::MonthFirst, Some(note));
-        }
-        let (order, words) = if self.with_points > 0 {
-            (DateOrder::DayFirst, "day.month.year")
-        } else {
-            (DateOrder::MonthFirst, "month/day/year")
-        };
-        let note = format!("'{name}' does not tell day from month; read as {words}");
-        (order, Some(note))
+        self.length = cell.len();
+        self.has_letters |= cell.bytes().any(|byte| byte.is_ascii_alphabetic());
     }
 }
 
@@ -288,40 +421,25 @@ fn list_note(name: &str, separator: char) -> Option<String> {
     (separator != LIST_MARK).then(|| format!("'{name}' holds lists parted by '{separator}'"))
 }
 
-/// A whole number is a time only where the name says so and every value fits.
-fn epoch(name: &str, low: f64, high: f64) -> Option<(TimeReading, &'static str)> {
-    let lower = name.to_lowercase();
-    let says = |words: &[&str]| words.iter().any(|word| lower.contains(word));
-    if !says(&["time", "date", "hour", "day", "ts", "_at", "clock"]) {
-        return None;
-    }
-    // 1990 to 2100.
-    let within = |unit: f64| low >= 631_152_000.0 * unit && high <= 4_102_444_800.0 * unit;
-    let fits =
-        |hours| times::compact(low as i64, hours).is_some() && times::compact(high as i64, hours).is_some();
-    if within(1.0) {
-        Some((TimeReading::EpochSeconds, "seconds since 1970"))
-    } else if within(1000.0) {
-        Some((TimeReading::EpochMillis, "milliseconds since 1970"))
-    } else if fits(false) {
-        Some((TimeReading::CompactDate, "year, month and day in one number"))
-    } else if (10_010_100.0..=99_123_123.0).contains(&low) && says(&["time", "date", "hour"]) && fits(true) {
-        Some((TimeReading::CompactHour, "year, month, day and hour in one number"))
-    } else {
-        None
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::plan::Numeral;
     use super::*;
 
-    fn plan(name: &str, cells: &[&str]) -> Plan {
+    fn guess(cells: &[&str]) -> Guess {
         let mut guess = Guess::default();
         for cell in cells {
             guess.see(cell);
         }
-        guess.plan(name).0
+        guess
+    }
+
+    fn plan(name: &str, cells: &[&str]) -> Plan {
+        guess(cells).plan(name).0
+    }
+
+    fn number(decimal: Decimal, unit: Unit, is_whole: bool) -> Plan {
+        Plan::Number(Numeral { decimal, unit, is_whole })
     }
 
     #[test]
@@ -330,6 +448,18 @@ mod tests {
         assert_eq!(plan("zip", &["02139", "94043"]), Plan::Text);
         assert_eq!(plan("id", &["12345678901234567890"]), Plan::Text);
         assert_eq!(plan("n", &["0", "-3", " 7 ", ""]), Plan::Integer);
+    }
+
+    #[test]
+    fn hashes_of_digits_are_known_by_their_neighbours() {
+        let columns =
+            [guess(&["68fd1e64", "05db9164"]), guess(&["12345678", "87654321"]), guess(&["5", "7"])];
+        let convention = Convention::of(columns.iter());
+        assert_eq!(columns[1].settle("C2", convention).plan, Plan::Text);
+        assert_eq!(columns[2].settle("I1", convention).plan, Plan::Integer);
+        assert_eq!(columns[1].settle("C2", Convention::default()).plan, Plan::Integer);
+        let hour = guess(&["14102100", "14102101"]);
+        assert_eq!(hour.settle("hour", convention).plan, Plan::Time(TimeReading::CompactHour));
     }
 
     #[test]
@@ -346,19 +476,109 @@ mod tests {
     }
 
     #[test]
+    fn marks_are_read_by_the_whole_column() {
+        let (point, comma) = (Decimal::Point, Decimal::Comma);
+        assert_eq!(plan("views", &["25,881", "950"]), number(point, Unit::Plain, true));
+        assert_eq!(plan("cost", &["1.234,56", "12"]), number(comma, Unit::Plain, false));
+        assert_eq!(plan("cost", &["1,234", "0,5"]), number(comma, Unit::Plain, false));
+        assert_eq!(plan("cost", &["1,234.5", "7"]), number(point, Unit::Plain, false));
+        assert_eq!(plan("x", &["1.234", "1.5"]), Plan::Real);
+        assert_eq!(plan("x", &["1.234,5", "1,234.5"]), Plan::Text);
+        assert_eq!(plan("views", &["1,23,456", "12,345"]), number(point, Unit::Plain, true));
+        assert_eq!(plan("views", &["1 234", "950"]), number(point, Unit::Plain, true));
+        assert_eq!(plan("pair", &["1,2", "3,4,5"]), Plan::Text);
+    }
+
+    #[test]
+    fn one_column_proves_the_mark_of_another() {
+        let columns = [guess(&["2.546", "950", "1.200"]), guess(&["99,88%", "3,5%"])];
+        let convention = Convention::of(columns.iter());
+        assert_eq!(columns[0].settle("sessions", convention).plan, number(Decimal::Comma, Unit::Plain, true));
+        assert_eq!(columns[0].plan("sessions").0, Plan::Real);
+    }
+
+    #[test]
+    fn percent_and_money() {
+        assert_eq!(plan("ctr", &["77.77%", "5%", "0"]), number(Decimal::Point, Unit::Percent, false));
+        assert_eq!(plan("ctr", &["77.77%", "5"]), Plan::Text);
+        assert_eq!(plan("cost", &["$58.06", "$1,200", " --"]), number(Decimal::Point, Unit::Money, false));
+        let two = guess(&["$58.06", "€12.50"]);
+        let (kept, note) = two.plan("cost");
+        assert_eq!(kept, Plan::Text);
+        assert!(note.unwrap().contains("$ and EUR"));
+        let rubles = guess(&["10,085.77 RUB", "7.00 RUB"]).settle("cost", Convention::default());
+        assert_eq!(
+            (rubles.plan, rubles.currency.as_str()),
+            (number(Decimal::Point, Unit::Money, false), "RUB")
+        );
+        assert_eq!(guess(&["1.5"]).settle("Amount spent (EUR)", Convention::default()).currency, "EUR");
+    }
+
+    #[test]
+    fn tokens_count_where_the_rest_is_of_another_kind() {
+        assert_eq!(plan("n", &["5", " --", "N/A", "#N/A", "-", "unknown"]), Plan::Integer);
+        assert_eq!(plan("name", &["None", "Paris"]), Plan::Text);
+        assert_eq!(
+            plan("end", &["2026-10-01", "Ongoing"]),
+            Plan::Time(TimeReading::Calendar(DateOrder::DayFirst))
+        );
+        let damaged = guess(&["1", "#####", "#DIV/0!"]);
+        let (plan, note) = damaged.plan("n");
+        assert_eq!(plan, Plan::Integer);
+        assert!(note.unwrap().contains("2 cells show spreadsheet damage"));
+    }
+
+    #[test]
+    fn flags_are_taken_only_as_far_as_safe() {
+        assert_eq!(plan("sent", &["Yes", "no", ""]), Plan::Boolean);
+        assert_eq!(plan("sent", &["Y", "N"]), Plan::Boolean);
+        assert_eq!(plan("grade", &["Y", "Y"]), Plan::Text);
+        assert_eq!(plan("sex", &["F", "M"]), Plan::Text);
+        assert_eq!(plan("x", &["yes", "n"]), Plan::Text);
+    }
+
+    #[test]
+    fn spans_of_time_are_told_from_clocks() {
+        assert_eq!(plan("Avg. Session Duration", &["0:02:35", "0:00:12"]), Plan::Duration);
+        assert_eq!(plan("watch", &["0:02:35", "26:00:00"]), Plan::Duration);
+        assert_eq!(plan("duration", &["00:12", "01:15"]), Plan::Duration);
+        assert_eq!(plan("start", &["14:30", "09:15"]), Plan::Text);
+        assert_eq!(plan("time", &["14:30:00", "09:15:00"]), Plan::Text);
+    }
+
+    #[test]
     fn times_are_found_and_ordered() {
         let order = |cells: &[&str]| plan("when", cells);
         let calendar = |order| Plan::Time(TimeReading::Calendar(order));
         assert_eq!(order(&["04/04/2016 1:39", "27/03/2016 0:53"]), calendar(DateOrder::DayFirst));
         assert_eq!(order(&["4/14/2016", "3/2/2016"]), calendar(DateOrder::MonthFirst));
         assert_eq!(order(&["04.05.2016"]), calendar(DateOrder::DayFirst));
-        assert_eq!(order(&["2016-05-04", "unknown"]), Plan::Text);
+        assert_eq!(order(&["2016-05-04", "soon"]), Plan::Text);
+        assert_eq!(order(&["24.12.24", "03.01.25"]), calendar(DateOrder::DayFirst));
+        assert_eq!(order(&["24-12-31", "25-01-13"]), calendar(DateOrder::YearFirst));
+        assert_eq!(order(&["25-07-01", "25-07-14", "25-07-22"]), calendar(DateOrder::YearFirst));
         assert_eq!(plan("timestamp", &["968035345"]), Plan::Time(TimeReading::EpochSeconds));
         assert_eq!(plan("time_ms", &["1650000000000"]), Plan::Time(TimeReading::EpochMillis));
+        assert_eq!(plan("ts", &["1650000000000000"]), Plan::Time(TimeReading::EpochMicros));
+        assert_eq!(plan("ts", &["1650000000.25"]), Plan::Time(TimeReading::EpochSeconds));
         assert_eq!(plan("hour", &["14102100", "14103023"]), Plan::Time(TimeReading::CompactHour));
         assert_eq!(plan("date", &["20220409"]), Plan::Time(TimeReading::CompactDate));
+        assert_eq!(plan("timestamp", &["20130606000104008"]), Plan::Time(TimeReading::CompactStamp));
+        assert_eq!(plan("dateHour", &["2014102100", "2014103023"]), Plan::Time(TimeReading::CompactStamp));
+        assert_eq!(plan("minute", &["201404071051"]), Plan::Integer);
         assert_eq!(plan("hour", &["0", "23"]), Plan::Integer);
         assert_eq!(plan("user_id", &["968035345"]), Plan::Integer);
+    }
+
+    #[test]
+    fn one_column_proves_the_order_of_another() {
+        let columns = [guess(&["27/03/2016"]), guess(&["03/04/2016"])];
+        let convention = Convention::of(columns.iter());
+        let day_first = Plan::Time(TimeReading::Calendar(DateOrder::DayFirst));
+        assert_eq!(columns[1].settle("end", convention).plan, day_first);
+        let alone = columns[1].plan("end");
+        assert_eq!(alone.0, Plan::Time(TimeReading::Calendar(DateOrder::MonthFirst)));
+        assert!(alone.1.unwrap().contains("does not tell day from month"));
     }
 
     #[test]

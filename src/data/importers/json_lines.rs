@@ -5,6 +5,7 @@ use super::lines::each_line;
 use super::sparse::{Cell, Row, Rows, read_rows};
 use super::{Importer, Match, RawLog};
 use crate::base::Result;
+use crate::data::layout::Layout;
 use crate::jobs::JobContext;
 use serde_json::{Map, Value};
 
@@ -37,7 +38,14 @@ impl Importer for JsonLines {
             each_line(input, context, parse, |row: Option<Row>| row.into_iter().for_each(&mut *visit))
         };
         let Rows { frame, bad, notes } = read_rows(context, each, |name| input.readings.get(name).copied())?;
-        Ok(RawLog { frame, format: format!("jsonl{}", input.describe()), bad, notes, hints: Vec::new() })
+        Ok(RawLog {
+            frame,
+            format: format!("jsonl{}", input.describe()),
+            bad,
+            notes,
+            hints: Vec::new(),
+            layout: Layout::default(),
+        })
     }
 }
 

@@ -8,6 +8,7 @@ use super::records::BadRows;
 use super::sparse::{Cell, Row, build_rows};
 use super::{Importer, Match, RawLog, RoleHint};
 use crate::base::Result;
+use crate::data::layout::Layout;
 use crate::data::schema::Role;
 use crate::jobs::JobContext;
 use std::collections::BTreeMap;
@@ -65,7 +66,14 @@ impl Importer for LibFfm {
         };
         let rows = facts.rows as usize;
         let frame = build_rows(context, each, &columns, rows, |place, _| Some(*place), &mut notes)?;
-        Ok(RawLog { frame, format: format!("libffm{}", input.describe()), bad, notes, hints })
+        Ok(RawLog {
+            frame,
+            format: format!("libffm{}", input.describe()),
+            bad,
+            notes,
+            hints,
+            layout: Layout::default(),
+        })
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A line is one cell, whatever it holds.
-const LINE: Cut = Cut { delimiter: None, quote: None };
+const LINE: Cut = Cut { quote: None, ..Cut::lines() };
 /// Lines that decide what a file is.
 const SAMPLE: usize = 200;
 

@@ -7,6 +7,7 @@ use super::{Importer, Match, RawLog};
 use crate::base::Result;
 use crate::base::failure::Explain;
 use crate::base::files::disk_failure;
+use crate::data::layout::Layout;
 use crate::jobs::JobContext;
 use polars::io::mmap::MmapBytesReader;
 use polars::prelude::{DataFrame, ParquetReader, SerReader};
@@ -53,6 +54,7 @@ impl Importer for Parquet {
             bad: BadRows::default(),
             notes,
             hints: Vec::new(),
+            layout: Layout::default(),
         })
     }
 }

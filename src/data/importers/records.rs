@@ -73,8 +73,33 @@ fn cell_text(text: &str, span: Span) -> Cow<'_, str> {
 pub struct Cut {
     /// The byte between cells; `None` when a line is one cell.
     pub delimiter: Option<u8>,
+    /// True when the delimiter stands twice: `::`.
+    pub is_doubled: bool,
     /// The quote, if quotes mean anything.
     pub quote: Option<u8>,
+}
+
+impl Cut {
+    /// Cells between single delimiters; quotes are characters like any other.
+    pub const fn plain(delimiter: u8) -> Self {
+        Self { delimiter: Some(delimiter), is_doubled: false, quote: None }
+    }
+
+    /// Cells between single delimiters, held together by double quotes.
+    pub const fn quoted(delimiter: u8) -> Self {
+        Self { delimiter: Some(delimiter), is_doubled: false, quote: Some(b'"') }
+    }
+
+    /// Lines of one cell.
+    pub const fn lines() -> Self {
+        Self { delimiter: None, is_doubled: false, quote: Some(b'"') }
+    }
+
+    /// What stands between cells, as text; empty when a line is one cell.
+    pub fn delimiter_text(self) -> String {
+        let delimiter = self.delimiter.map(|byte| char::from(byte).to_string()).unwrap_or_default();
+        delimiter.repeat(1 + usize::from(self.is_doubled))
+    }
 }
 
 /// Rows that were left out, counted and the first of them kept.
@@ -365,7 +390,7 @@ fn span(start: usize, end: usize, doubled: u8) -> Span {
 mod tests {
     use super::*;
 
-    const COMMA: Cut = Cut { delimiter: Some(b','), quote: Some(b'"') };
+    const COMMA: Cut = Cut::quoted(b',');
 
     fn records(text: &str) -> Vec<Vec<String>> {
         head_records(text.as_bytes(), true, COMMA, usize::MAX)

@@ -220,6 +220,7 @@ fn stack(parts: &[Opened<'_>], notes: &mut Vec<String>) -> Result<RawLog> {
         bad: Default::default(),
         notes: std::mem::take(notes),
         hints: distinct(parts.iter().flat_map(|part| part.raw.hints.iter().cloned())),
+        layout: parts.first().map(|part| part.raw.layout.clone()).unwrap_or_default(),
     };
     for part in parts {
         raw.bad.count += part.raw.bad.count;
