@@ -10,6 +10,7 @@ use super::records::BadRows;
 use super::sparse::{Cell, Row, build_rows};
 use super::{Importer, Match, RawLog, RoleHint};
 use crate::base::Result;
+use crate::data::layout::Layout;
 use crate::data::schema::Role;
 use crate::jobs::JobContext;
 use std::collections::{BTreeSet, HashMap};
@@ -72,7 +73,7 @@ impl Importer for LibSvm {
             is_final: true,
         });
         let format = format!("libsvm{}", input.describe());
-        Ok(RawLog { frame, format, bad, notes, hints: features.collect() })
+        Ok(RawLog { frame, format, bad, notes, hints: features.collect(), layout: Layout::default() })
     }
 }
 
