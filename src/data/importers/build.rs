@@ -198,7 +198,7 @@ mod tests {
 
     #[test]
     fn times_are_milliseconds_and_lists_are_lists() {
-        let reading = TimeReading::Calendar(DateOrder::DayFirst);
+        let reading = TimeReading::Calendar(DateOrder::Dmy);
         let (times, unreadable) = built(Plan::Time(reading), &["01/02/2016 1:00", "31/02/2016"]);
         assert_eq!(times[0], "2016-02-01 01:00:00");
         assert_eq!((times[1].as_str(), unreadable), ("null", 1));

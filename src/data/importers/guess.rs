@@ -520,7 +520,7 @@ mod tests {
         assert_eq!(plan("name", &["None", "Paris"]), Plan::Text);
         assert_eq!(
             plan("end", &["2026-10-01", "Ongoing"]),
-            Plan::Time(TimeReading::Calendar(DateOrder::DayFirst))
+            Plan::Time(TimeReading::Calendar(DateOrder::Dmy))
         );
         let damaged = guess(&["1", "#####", "#DIV/0!"]);
         let (plan, note) = damaged.plan("n");
@@ -550,13 +550,13 @@ mod tests {
     fn times_are_found_and_ordered() {
         let order = |cells: &[&str]| plan("when", cells);
         let calendar = |order| Plan::Time(TimeReading::Calendar(order));
-        assert_eq!(order(&["04/04/2016 1:39", "27/03/2016 0:53"]), calendar(DateOrder::DayFirst));
-        assert_eq!(order(&["4/14/2016", "3/2/2016"]), calendar(DateOrder::MonthFirst));
-        assert_eq!(order(&["04.05.2016"]), calendar(DateOrder::DayFirst));
+        assert_eq!(order(&["04/04/2016 1:39", "27/03/2016 0:53"]), calendar(DateOrder::Dmy));
+        assert_eq!(order(&["4/14/2016", "3/2/2016"]), calendar(DateOrder::Mdy));
+        assert_eq!(order(&["04.05.2016"]), calendar(DateOrder::Dmy));
         assert_eq!(order(&["2016-05-04", "soon"]), Plan::Text);
-        assert_eq!(order(&["24.12.24", "03.01.25"]), calendar(DateOrder::DayFirst));
-        assert_eq!(order(&["24-12-31", "25-01-13"]), calendar(DateOrder::YearFirst));
-        assert_eq!(order(&["25-07-01", "25-07-14", "25-07-22"]), calendar(DateOrder::YearFirst));
+        assert_eq!(order(&["24.12.24", "03.01.25"]), calendar(DateOrder::Dmy));
+        assert_eq!(order(&["24-12-31", "25-01-13"]), calendar(DateOrder::Ymd));
+        assert_eq!(order(&["25-07-01", "25-07-14", "25-07-22"]), calendar(DateOrder::Ymd));
         assert_eq!(plan("timestamp", &["968035345"]), Plan::Time(TimeReading::EpochSeconds));
         assert_eq!(plan("time_ms", &["1650000000000"]), Plan::Time(TimeReading::EpochMillis));
         assert_eq!(plan("ts", &["1650000000000000"]), Plan::Time(TimeReading::EpochMicros));
@@ -574,10 +574,10 @@ mod tests {
     fn one_column_proves_the_order_of_another() {
         let columns = [guess(&["27/03/2016"]), guess(&["03/04/2016"])];
         let convention = Convention::of(columns.iter());
-        let day_first = Plan::Time(TimeReading::Calendar(DateOrder::DayFirst));
+        let day_first = Plan::Time(TimeReading::Calendar(DateOrder::Dmy));
         assert_eq!(columns[1].settle("end", convention).plan, day_first);
         let alone = columns[1].plan("end");
-        assert_eq!(alone.0, Plan::Time(TimeReading::Calendar(DateOrder::MonthFirst)));
+        assert_eq!(alone.0, Plan::Time(TimeReading::Calendar(DateOrder::Mdy)));
         assert!(alone.1.unwrap().contains("does not tell day from month"));
     }
 

@@ -89,9 +89,9 @@ const WORDS: [(&str, Plan); 15] = [
     ("text", Plan::Text),
     ("duration", Plan::Duration),
     ("list json", Plan::List(LIST_MARK)),
-    ("time day-first", Plan::Time(TimeReading::Calendar(DateOrder::DayFirst))),
-    ("time month-first", Plan::Time(TimeReading::Calendar(DateOrder::MonthFirst))),
-    ("time year-first", Plan::Time(TimeReading::Calendar(DateOrder::YearFirst))),
+    ("time day-first", Plan::Time(TimeReading::Calendar(DateOrder::Dmy))),
+    ("time month-first", Plan::Time(TimeReading::Calendar(DateOrder::Mdy))),
+    ("time year-first", Plan::Time(TimeReading::Calendar(DateOrder::Ymd))),
     ("time epoch-s", Plan::Time(TimeReading::EpochSeconds)),
     ("time epoch-ms", Plan::Time(TimeReading::EpochMillis)),
     ("time epoch-us", Plan::Time(TimeReading::EpochMicros)),
@@ -124,9 +124,9 @@ impl Plan {
 impl TimeReading {
     fn describe(self) -> &'static str {
         match self {
-            Self::Calendar(DateOrder::DayFirst) => "date, day before month",
-            Self::Calendar(DateOrder::MonthFirst) => "date, month before day",
-            Self::Calendar(DateOrder::YearFirst) => "date, year first",
+            Self::Calendar(DateOrder::Dmy) => "date, day before month",
+            Self::Calendar(DateOrder::Mdy) => "date, month before day",
+            Self::Calendar(DateOrder::Ymd) => "date, year first",
             Self::EpochSeconds => "seconds since 1970",
             Self::EpochMillis => "milliseconds since 1970",
             Self::EpochMicros => "microseconds since 1970",

@@ -16,7 +16,7 @@ impl<'a> Scan<'a> {
         self.at >= self.text.len()
     }
 
-    pub fn to_end(&mut self) {
+    pub fn skip_rest(&mut self) {
         self.at = self.text.len();
     }
 

@@ -10,11 +10,11 @@ use crate::base::calendar::days_since_1970;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DateOrder {
     /// 27/03/2016.
-    DayFirst,
+    Dmy,
     /// 3/27/2016.
-    MonthFirst,
+    Mdy,
     /// 16-03-27.
-    YearFirst,
+    Ymd,
 }
 
 /// How much of the order a date tells itself.
@@ -50,10 +50,10 @@ impl Parts {
         let [a, b, c] = self.numbers;
         let (year, month, day) = match (self.form, order) {
             (Form::Certain, _) => (a, b, c),
-            (_, DateOrder::DayFirst) => (c, b, a),
-            (_, DateOrder::MonthFirst) => (c, a, b),
-            (Form::TwoDigits, DateOrder::YearFirst) => (a, b, c),
-            (Form::YearLast, DateOrder::YearFirst) => return None,
+            (_, DateOrder::Dmy) => (c, b, a),
+            (_, DateOrder::Mdy) => (c, a, b),
+            (Form::TwoDigits, DateOrder::Ymd) => (a, b, c),
+            (Form::YearLast, DateOrder::Ymd) => return None,
         };
         let year = if self.form == Form::TwoDigits { full_year(year) } else { year };
         Some(days_since_1970(year, month, day)? * DAY_MILLIS + self.millis)
@@ -83,8 +83,8 @@ pub fn parts(cell: &str) -> Option<Parts> {
     let Date { numbers, form, has_points, .. } = date;
     let parts = Parts { numbers, form, has_points, millis, zone };
     let orders: &[DateOrder] = match form {
-        Form::Certain | Form::YearLast => &[DateOrder::DayFirst, DateOrder::MonthFirst],
-        Form::TwoDigits => &[DateOrder::DayFirst, DateOrder::MonthFirst, DateOrder::YearFirst],
+        Form::Certain | Form::YearLast => &[DateOrder::Dmy, DateOrder::Mdy],
+        Form::TwoDigits => &[DateOrder::Dmy, DateOrder::Mdy, DateOrder::Ymd],
     };
     orders.iter().any(|order| parts.millis(*order).is_some()).then_some(parts)
 }
@@ -191,7 +191,7 @@ fn word_first(scan: &mut Scan<'_>) -> Option<Date> {
     let year: i64 = (year.len() == 4).then(|| year.parse().ok())??;
     let mut clock = Scan::of(rest);
     let known = clock_and_zone(&mut clock)?;
-    scan.to_end();
+    scan.skip_rest();
     Some(Date { millis: Some(known), ..Date::certain(year, month, day) })
 }
 
@@ -259,7 +259,7 @@ fn offset(scan: &mut Scan<'_>, spaced: bool) -> Option<(i64, Option<&'static str
         return Some((0, None));
     }
     if !is_utc && let Some((name, minutes)) = ZONES.iter().find(|(name, _)| scan.rest() == name.as_bytes()) {
-        scan.to_end();
+        scan.skip_rest();
         return spaced.then_some((i64::from(*minutes) * 60_000, Some(*name)));
     }
     let sign = match scan.next()? {
@@ -382,7 +382,7 @@ mod tests {
     #[test]
     fn reads_the_dates_of_real_logs() {
         // Values from `date -u -d ... +%s`.
-        let day_first = DateOrder::DayFirst;
+        let day_first = DateOrder::Dmy;
         for (cell, expected) in [
             ("2019-11-24 00:01:29.788335+00:00", 1_574_553_689_788),
             ("2017-11-08 06:30:54", 1_510_122_654_000),
@@ -394,7 +394,7 @@ mod tests {
         ] {
             assert_eq!(millis(cell, day_first), Some(expected), "{cell}");
         }
-        assert_eq!(millis("11/15/2019 10:22:32 PM", DateOrder::MonthFirst), Some(1_573_856_552_000));
+        assert_eq!(millis("11/15/2019 10:22:32 PM", DateOrder::Mdy), Some(1_573_856_552_000));
     }
 
     #[test]
@@ -417,7 +417,7 @@ mod tests {
             "8/7/25",
             "20250708T000000Z",
         ] {
-            assert_eq!(millis(cell, DateOrder::DayFirst), Some(1_751_932_800_000), "{cell}");
+            assert_eq!(millis(cell, DateOrder::Dmy), Some(1_751_932_800_000), "{cell}");
         }
         for cell in [
             "2025-07-08T10:15:00.000000Z",
@@ -436,11 +436,11 @@ mod tests {
             "2025-07-08 18:15 GMT+8",
             "2025-07-08 10:15 a.m.",
         ] {
-            assert_eq!(millis(cell, DateOrder::DayFirst), Some(1_751_969_700_000), "{cell}");
+            assert_eq!(millis(cell, DateOrder::Dmy), Some(1_751_969_700_000), "{cell}");
         }
-        assert_eq!(millis("25-07-08", DateOrder::YearFirst), Some(1_751_932_800_000));
+        assert_eq!(millis("25-07-08", DateOrder::Ymd), Some(1_751_932_800_000));
         assert_eq!(parts("2025-07-08 3:15 AM PDT").unwrap().zone, Some("PDT"));
-        assert_eq!(millis("1/2/2025 12:30 AM", DateOrder::MonthFirst), Some(1_735_777_800_000));
+        assert_eq!(millis("1/2/2025 12:30 AM", DateOrder::Mdy), Some(1_735_777_800_000));
     }
 
     #[test]
@@ -470,7 +470,7 @@ mod tests {
         ] {
             assert_eq!(parts(cell), None, "{cell}");
         }
-        assert_eq!(millis("2023-02-29", DateOrder::DayFirst), None);
+        assert_eq!(millis("2023-02-29", DateOrder::Dmy), None);
     }
 
     #[test]

@@ -44,14 +44,14 @@ impl Dates {
     /// Orders in which every cell is a day.
     fn possible(&self) -> Vec<DateOrder> {
         let Some([a, b, c]) = self.ranges else {
-            return vec![DateOrder::DayFirst];
+            return vec![DateOrder::Dmy];
         };
         let within = |range: (i64, i64), high: i64| range.0 >= 1 && range.1 <= high;
         let all_two_digits = self.two_digits == self.count;
         let orders = [
-            (DateOrder::DayFirst, within(a, 31) && within(b, 12)),
-            (DateOrder::MonthFirst, within(a, 12) && within(b, 31)),
-            (DateOrder::YearFirst, all_two_digits && within(b, 12) && within(c, 31)),
+            (DateOrder::Dmy, within(a, 31) && within(b, 12)),
+            (DateOrder::Mdy, within(a, 12) && within(b, 31)),
+            (DateOrder::Ymd, all_two_digits && within(b, 12) && within(c, 31)),
         ];
         orders.into_iter().filter(|(_, fits)| *fits).map(|(order, _)| order).collect()
     }
@@ -61,22 +61,22 @@ impl Dates {
         let zone = self.zone.map(|zone| format!("; clocks in {zone} are stored as UTC")).unwrap_or_default();
         let Some([a, b, c]) = self.ranges else {
             let note = self.zone.map(|zone| format!("'{name}': clocks in {zone} are stored as UTC"));
-            return Some((DateOrder::DayFirst, note));
+            return Some((DateOrder::Dmy, note));
         };
         let mut possible = self.possible();
         let spread = |range: (i64, i64)| range.1 - range.0;
-        if possible.len() > 1 && possible.contains(&DateOrder::YearFirst) {
+        if possible.len() > 1 && possible.contains(&DateOrder::Ymd) {
             // Years change least, days most.
             let is_year_first = spread(a) <= 1 && spread(c) > spread(a) + 1;
-            possible.retain(|order| (*order == DateOrder::YearFirst) == is_year_first);
+            possible.retain(|order| (*order == DateOrder::Ymd) == is_year_first);
         }
         let order = match *possible.as_slice() {
             [] => return None,
             [only] => {
                 let why = match only {
-                    DateOrder::DayFirst => format!("day/month/year: a first number is {}", a.1),
-                    DateOrder::MonthFirst => format!("month/day/year: a second number is {}", b.1),
-                    DateOrder::YearFirst => {
+                    DateOrder::Dmy => format!("day/month/year: a first number is {}", a.1),
+                    DateOrder::Mdy => format!("month/day/year: a second number is {}", b.1),
+                    DateOrder::Ymd => {
                         format!("year/month/day: the last numbers reach from {} to {}", c.0, c.1)
                     }
                 };
@@ -84,11 +84,11 @@ impl Dates {
             }
             _ => elsewhere.filter(|order| possible.contains(order)),
         };
-        let by_habit = if self.with_points > 0 { DateOrder::DayFirst } else { DateOrder::MonthFirst };
+        let by_habit = if self.with_points > 0 { DateOrder::Dmy } else { DateOrder::Mdy };
         let words = match order.unwrap_or(by_habit) {
-            DateOrder::DayFirst => "day before month",
-            DateOrder::MonthFirst => "month before day",
-            DateOrder::YearFirst => "year first",
+            DateOrder::Dmy => "day before month",
+            DateOrder::Mdy => "month before day",
+            DateOrder::Ymd => "year first",
         };
         let why = if order.is_some() { ", as other columns of the file" } else { "" };
         let note = format!("'{name}' does not tell day from month; read as {words}{why}{zone}");
