@@ -33,6 +33,9 @@ pub struct Source {
     /// How the bytes were read (of the first file, where there are several).
     #[serde(default)]
     pub layout: Layout,
+    /// The folder of the cache that holds a copy of this log as it was opened.
+    #[serde(skip)]
+    pub kept_in: Option<PathBuf>,
 }
 
 /// What became of one file of a log.

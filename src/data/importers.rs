@@ -5,10 +5,12 @@
 
 mod arrow_ipc;
 mod build;
+mod cache;
 mod container;
 mod criteo;
 mod delimited;
 mod dialect;
+mod fingerprint;
 mod guess;
 mod join;
 mod json_lines;
@@ -34,7 +36,7 @@ mod union;
 
 pub use container::{Container, Encoding, Input};
 pub use join::JoinSpec;
-pub use options::ImportOptions;
+pub use options::{CacheChoice, ImportOptions};
 pub use plan::{Decimal, Numeral, Plan, TimeReading, Unit};
 pub use reading::Reading;
 pub use records::BadRows;
@@ -45,6 +47,8 @@ use super::layout::Layout;
 use super::schema::Role;
 use crate::base::{Failure, Result};
 use crate::jobs::JobContext;
+use cache::Entry;
+use fingerprint::Stamp;
 use polars::prelude::DataFrame;
 use sources::Sources;
 use std::collections::BTreeMap;
@@ -139,7 +143,41 @@ pub fn open(path: &Path, options: &ImportOptions, context: &JobContext) -> Resul
 pub fn open_all(paths: &[PathBuf], options: &ImportOptions, context: &JobContext) -> Result<LogFrame> {
     context.stage("opening the file");
     let sources = sources::find(paths)?;
-    let Contents { mut raw, parts, bytes } = read(&sources, context)?;
+    let stamps = stamps(&sources)?;
+    let entry = Entry::of(&sources, &stamps, options)?;
+    let mut log = match entry.as_ref().and_then(|entry| entry.load(&sources.path, context)) {
+        Some(log) => log,
+        None => {
+            let mut log = read_log(&sources, options, context)?;
+            match entry {
+                _ if stamps != self::stamps(&sources)? => tell_change(&mut log, context),
+                Some(entry) => entry.keep(&mut log, context),
+                None => {}
+            }
+            log
+        }
+    };
+    for (column, role) in &options.roles {
+        log.assign(column, *role).map_err(|failure| failure.at(sources.path.display()))?;
+    }
+    Ok(log)
+}
+
+fn stamps(sources: &Sources) -> Result<Vec<Stamp>> {
+    sources.parts.iter().map(|part| Stamp::of(&part.path)).collect()
+}
+
+fn tell_change(log: &mut LogFrame, context: &JobContext) {
+    let note = "the file changed while it was read: rows that came meanwhile may be missing or cut off";
+    context.warn(note);
+    let mut source = (*log.source).clone();
+    source.notes.push(note.to_owned());
+    log.source = Arc::new(source);
+}
+
+/// Reads a log from its files: types, side tables, roles.
+fn read_log(sources: &Sources, options: &ImportOptions, context: &JobContext) -> Result<LogFrame> {
+    let Contents { mut raw, parts, bytes } = read(sources, context)?;
     let mut joins = Vec::new();
     for spec in &options.joins {
         let note = join::join(&mut raw.frame, spec, context)?;
@@ -162,12 +200,9 @@ pub fn open_all(paths: &[PathBuf], options: &ImportOptions, context: &JobContext
         parts,
         joins,
         layout: raw.layout,
+        kept_in: None,
     };
-    let mut log = infer::infer(raw.frame, Arc::new(source), &raw.hints, context)?;
-    for (column, role) in &options.roles {
-        log.assign(column, *role).map_err(|failure| failure.at(sources.path.display()))?;
-    }
-    Ok(log)
+    infer::infer(raw.frame, Arc::new(source), &raw.hints, context)
 }
 
 /// What the files of a log hold.

@@ -3,6 +3,7 @@
 mod columns;
 mod experiment;
 mod issues;
+mod kept;
 mod leaks;
 mod outliers;
 mod reading;
@@ -232,6 +233,22 @@ pub fn profile(log: &LogFrame, context: &JobContext) -> Result<Profile> {
         issues,
         notes: log.source.notes.clone(),
     })
+}
+
+/// As [`profile`] for a log whose rows are those that were opened, whatever the roles: the answer is kept with the
+/// log in the cache, and taken from there the next time.
+///
+/// # Errors
+/// As [`profile`].
+pub fn profile_opened(log: &LogFrame, context: &JobContext) -> Result<Profile> {
+    if let Some(known) = kept::load(log) {
+        return Ok(known);
+    }
+    let profile = profile(log, context)?;
+    if let Err(failure) = kept::keep(log, &profile) {
+        context.warn(failure.to_string());
+    }
+    Ok(profile)
 }
 
 impl LabelProfile {

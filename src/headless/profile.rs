@@ -21,7 +21,7 @@ pub struct Args {
 pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
     let context = terminal.context();
     let log = args.source.open(&context)?;
-    let profile = profile::profile(&log, &context)?;
+    let profile = profile::profile_opened(&log, &context)?;
     let json = serde_json::to_value(&profile).explain("cannot write the profile as JSON")?;
     let mut text = String::new();
     write_text(&mut text, &profile).explain("cannot print the profile")?;

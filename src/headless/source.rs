@@ -1,7 +1,7 @@
 //! Which log is meant, and what does the person know about it? The arguments that every subcommand shares.
 
 use crate::base::{Failure, Result};
-use crate::data::importers::{self, ImportOptions, JoinSpec};
+use crate::data::importers::{self, CacheChoice, ImportOptions, JoinSpec};
 use crate::data::{LogFrame, Role};
 use crate::jobs::JobContext;
 use std::path::PathBuf;
@@ -20,12 +20,20 @@ pub struct SourceArgs {
     /// Joins a side table (users, items, creatives) onto the log, FILE[:KEY[=KEY OF THE FILE]]; may be given again.
     #[arg(long = "join", value_name = "FILE[:KEY[=KEY]]", value_parser = JoinSpec::parse)]
     pub joins: Vec<JoinSpec>,
+    /// Where large logs are kept so that they open at once the next time; 'off' for nowhere [default: the cache
+    /// folder of the system].
+    #[arg(long, value_name = "DIR|off")]
+    pub cache: Option<CacheChoice>,
 }
 
 impl SourceArgs {
     /// What these arguments ask of the importer.
     pub fn options(&self) -> ImportOptions {
-        ImportOptions { roles: self.roles.clone(), joins: self.joins.clone() }
+        ImportOptions {
+            roles: self.roles.clone(),
+            joins: self.joins.clone(),
+            cache: self.cache.clone().unwrap_or_else(CacheChoice::usual),
+        }
     }
 
     /// Opens the log.

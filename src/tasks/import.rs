@@ -2,8 +2,8 @@
 
 use super::Output;
 use crate::base::Result;
-use crate::data::importers::{self, ImportOptions};
-use crate::data::profile::{Profile, profile};
+use crate::data::importers::{self, CacheChoice, ImportOptions};
+use crate::data::profile::{Profile, profile_opened};
 use crate::data::{LogFrame, Role};
 use crate::jobs::{Job, JobContext, Lane};
 use std::path::PathBuf;
@@ -45,11 +45,11 @@ impl Job for Import {
         context.stage("reading");
         let log = importers::open(
             &self.path,
-            &ImportOptions { roles: self.roles, ..ImportOptions::default() },
+            &ImportOptions { roles: self.roles, cache: CacheChoice::usual(), ..ImportOptions::default() },
             context,
         )?;
         context.stage("profiling");
-        let profile = profile(&log, context)?;
+        let profile = profile_opened(&log, context)?;
         Ok(Output::Imported(Box::new(Imported { log, profile })))
     }
 }
@@ -66,7 +66,7 @@ impl Job for Reprofile {
     }
 
     fn run(self: Box<Self>, context: &JobContext) -> Result<Output> {
-        let profile = profile(&self.log, context)?;
+        let profile = profile_opened(&self.log, context)?;
         Ok(Output::Imported(Box::new(Imported { log: self.log, profile })))
     }
 }

@@ -2,6 +2,10 @@
 
 use super::join::JoinSpec;
 use crate::data::schema::Role;
+use std::convert::Infallible;
+use std::env::var_os;
+use std::path::PathBuf;
+use std::str::FromStr;
 
 /// What the person has decided before the log is opened.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -11,4 +15,51 @@ pub struct ImportOptions {
     pub roles: Vec<(String, Role)>,
     /// Side tables that are joined onto the log, in this order.
     pub joins: Vec<JoinSpec>,
+    /// Where large logs are kept for the next opening.
+    pub cache: CacheChoice,
+}
+
+impl ImportOptions {
+    /// Everything that changes what is read, as text: logs that were read otherwise are others in the cache. Roles
+    /// are set after reading.
+    pub(super) fn words_for_cache(&self) -> String {
+        let keys: Vec<_> = self.joins.iter().map(|join| (join.file.file_stem(), &join.key)).collect();
+        format!("{keys:?}")
+    }
+}
+
+/// Where the typed columns of large logs are kept, so that they open at once the next time.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum CacheChoice {
+    /// Nowhere.
+    #[default]
+    Off,
+    /// In this folder.
+    Folder(PathBuf),
+}
+
+impl CacheChoice {
+    /// The folder that the system has for such files; off where it names none.
+    pub fn usual() -> Self {
+        let home = |below: &str| var_os("HOME").map(|home| PathBuf::from(home).join(below));
+        let base = if cfg!(target_os = "windows") {
+            var_os("LOCALAPPDATA").map(PathBuf::from)
+        } else if cfg!(target_os = "macos") {
+            home("Library/Caches")
+        } else {
+            var_os("XDG_CACHE_HOME")
+                .filter(|set| !set.is_empty())
+                .map(PathBuf::from)
+                .or_else(|| home(".cache"))
+        };
+        base.map_or(Self::Off, |base| Self::Folder(base.join("adloupe").join("logs")))
+    }
+}
+
+impl FromStr for CacheChoice {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(if text == "off" { Self::Off } else { Self::Folder(PathBuf::from(text)) })
+    }
 }
