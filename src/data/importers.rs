@@ -10,13 +10,20 @@ mod container;
 mod criteo;
 mod delimited;
 mod dialect;
+mod din;
 mod fingerprint;
 mod guess;
+mod ipinyou;
 mod join;
 mod json_lines;
+mod kdd_cup;
+mod known;
+mod known_sets;
 mod libffm;
 mod libsvm;
 mod lines;
+mod mind;
+mod movielens;
 mod normalise;
 mod numerals;
 mod options;
@@ -36,6 +43,8 @@ mod union;
 
 pub use container::{Container, Encoding, Input};
 pub use join::JoinSpec;
+pub use known::KnownSet;
+pub use known_sets::SETS;
 pub use options::{CacheChoice, ImportOptions};
 pub use plan::{Decimal, Numeral, Plan, TimeReading, Unit};
 pub use reading::Reading;
@@ -56,8 +65,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Every format that can be read.
-pub static IMPORTERS: [&dyn Importer; 8] = [
+pub static IMPORTERS: [&dyn Importer; 14] = [
     &criteo::Criteo,
+    &ipinyou::IPinYou,
+    &mind::Behaviors,
+    &mind::News,
+    &kdd_cup::KddCup,
+    &din::Din,
+    &movielens::MovieLens,
     &libffm::LibFfm,
     &libsvm::LibSvm,
     &slots::Slots,
@@ -184,6 +199,7 @@ fn read_log(sources: &Sources, options: &ImportOptions, context: &JobContext) ->
         raw.notes.push(format!("joined {note}"));
         joins.push(note);
     }
+    known::settle(&mut raw)?;
     if raw.bad.count > 0 {
         let first = raw.bad.samples.first();
         let first = first.map(|row| format!("; line {} {}", row.line, row.why));

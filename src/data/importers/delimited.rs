@@ -5,7 +5,7 @@ use super::container::Input;
 use super::dialect::Dialect;
 use super::guess::{Convention, Guess, Plan};
 use super::records::{BadRows, Block, Cut, RecordReader};
-use super::{Importer, Match, RawLog, RoleHint, criteo};
+use super::{Importer, Match, RawLog, RoleHint, known};
 use crate::base::Result;
 use crate::base::failure::Explain;
 use crate::data::layout::{ColumnReading, Layout};
@@ -53,16 +53,10 @@ impl Importer for Delimited {
         let dialect =
             Dialect::find(&input.head, input.head_is_all).ok_or_else(|| super::not_understood(input))?;
         let typed = TypedHeader::of(&dialect.names);
-        let is_criteo = criteo::has_names(&dialect.names);
-        let forced = |name: &String| (is_criteo && name.starts_with('C')).then_some(Plan::Text);
-        let plans = dialect.names.iter().map(forced).collect();
+        let plans = known::plans(&dialect.names);
         let mut table = Table::of(dialect.cut, dialect.skip, dialect.names.clone(), plans);
         let mut hints = Vec::new();
         let mut notes = Vec::new();
-        if is_criteo {
-            hints = criteo::hints(&dialect.names);
-            notes.push("columns are those of the Criteo logs: C1 to C26 stay text".to_owned());
-        }
         if let Some(typed) = typed {
             notes.push("the types after the names (user_id:token) were used and left out".to_owned());
             table.names = typed.names;

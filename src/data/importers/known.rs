@@ -4,12 +4,16 @@
 //! words that mean missing, columns that give the label away, units, and hashes that must stay text even where all
 //! of them happen to be digits. [`find`] compares names, so a set is known in every format.
 
+use super::container::Input;
+use super::delimited::Table;
 use super::guess::Plan;
 use super::known_sets::SETS;
+use super::records::{Cut, head_records};
 use super::{RawLog, RoleHint};
 use crate::base::Result;
 use crate::base::failure::Explain;
 use crate::data::schema::Role;
+use crate::jobs::JobContext;
 use polars::prelude::{
     Column, DataFrame, DataType, Float64Chunked, Int64Chunked, IntoSeries, ListChunked, Series, StringChunked,
 };
@@ -63,9 +67,9 @@ impl KnownColumn {
 
     fn fits(&self, name: &str) -> bool {
         match self.name.strip_suffix('#') {
-            Some(start) => name.strip_prefix(start).is_some_and(|number| {
-                !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
-            }),
+            Some(start) => name
+                .strip_prefix(start)
+                .is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())),
             None => self.name == name,
         }
     }
@@ -88,6 +92,25 @@ pub(super) fn find<'a>(names: impl Iterator<Item = &'a str> + Clone) -> Option<&
 pub(super) fn plans(names: &[String]) -> Vec<Option<Plan>> {
     let set = find(names.iter().map(String::as_str));
     names.iter().map(|name| set?.column(name)?.plan).collect()
+}
+
+/// Tabs part cells, and quotes are characters like any other: what public sets without a header look like.
+pub(super) const TABS: Cut = Cut::plain(b'\t');
+
+/// The first records of a text that is cut at tabs.
+pub(super) fn tabbed_head(input: &Input) -> Vec<Vec<String>> {
+    head_records(&input.head, input.head_is_all, TABS, 200)
+}
+
+/// Reads a table without a header whose columns the layout names.
+///
+/// # Errors
+/// The disk, broken compression, a cancel.
+pub(super) fn read_headless(id: &str, names: &[&str], input: &Input, context: &JobContext) -> Result<RawLog> {
+    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    let plans = plans(&names);
+    let table = Table::of(TABS, 0, names, plans);
+    table.read(input, format!("{id}, tab, no header{}", input.describe()), context)
 }
 
 /// Adds roles, missing words and notes to a log of a known set; leaves any other as it is.
@@ -154,7 +177,10 @@ fn without(series: &Series, words: &[&str]) -> polars::prelude::PolarsResult<Ser
         DataType::Int64 => {
             let words: Vec<i64> = words.iter().filter_map(|word| word.parse().ok()).collect();
             let cells = series.i64()?.iter();
-            cells.map(|cell| cell.filter(|cell| !words.contains(cell))).collect::<Int64Chunked>().into_series()
+            cells
+                .map(|cell| cell.filter(|cell| !words.contains(cell)))
+                .collect::<Int64Chunked>()
+                .into_series()
         }
         DataType::Float64 => {
             let words: Vec<f64> = words.iter().filter_map(|word| word.parse().ok()).collect();
@@ -166,7 +192,10 @@ fn without(series: &Series, words: &[&str]) -> polars::prelude::PolarsResult<Ser
         }
         DataType::String => {
             let cells = series.str()?.iter();
-            cells.map(|cell| cell.filter(|cell| !words.contains(cell))).collect::<StringChunked>().into_series()
+            cells
+                .map(|cell| cell.filter(|cell| !words.contains(cell)))
+                .collect::<StringChunked>()
+                .into_series()
         }
         DataType::List(_) => {
             let only_word = |list: &Series| {
@@ -189,6 +218,7 @@ fn without(series: &Series, words: &[&str]) -> polars::prelude::PolarsResult<Ser
 mod tests {
     use super::super::test_support::{cells, opened};
     use super::*;
+    use polars::prelude::NamedFrom;
 
     #[test]
     fn sets_have_distinct_ids_and_their_columns_are_told_apart() {

@@ -54,7 +54,9 @@ const CRITEO: KnownSet = KnownSet {
         column("I#").is(Role::Numeric, "a count"),
         column("C#").is(Role::Categorical, "a hashed category").read_as(Plan::Text),
     ],
-    notes: &["clicked and unclicked rows were sampled at different rates: the click rate is not the real one"],
+    notes: &[
+        "clicked and unclicked rows were sampled at different rates: the click rate is not the real one",
+    ],
 };
 
 const CRITEO_ATTRIBUTION: KnownSet = KnownSet {
@@ -132,7 +134,16 @@ const AVAZU: KnownSet = KnownSet {
 const IPINYOU: KnownSet = KnownSet {
     id: "ipinyou (names)",
     summary: "iPinYou real-time bidding logs: bids, impressions, clicks, conversions",
-    tables: &[&["bidid", "slotid", "slotwidth", "slotprice", "creative", "bidprice", "advertiser", "usertag"]],
+    tables: &[&[
+        "bidid",
+        "slotid",
+        "slotwidth",
+        "slotprice",
+        "creative",
+        "bidprice",
+        "advertiser",
+        "usertag",
+    ]],
     columns: &[
         column("click").is(Role::Label, "the click"),
         column("nclick").is(Role::Label, "the click"),
@@ -212,7 +223,8 @@ const KUAIRAND_LOG: KnownSet = KnownSet {
         after_click("comment_stay_time"),
         after_click("is_profile_enter"),
         column("duration_ms").is(Role::Numeric, "the length of the video"),
-        column("is_rand").is(Role::Ignored, "1 where the video was chosen at random: how, not what, was shown"),
+        column("is_rand")
+            .is(Role::Ignored, "1 where the video was chosen at random: how, not what, was shown"),
         column("tab").is(Role::Slot, "the tab of the app"),
     ],
     notes: &["'date' and 'hourmin' are China time, 'time_ms' is UTC"],
@@ -390,10 +402,7 @@ const MOVIELENS_RATINGS: KnownSet = KnownSet {
     id: "movielens",
     summary: "MovieLens ratings, also joined with users and films",
     tables: &[&["user_id", "movie_id", "rating", "timestamp"], &["userId", "movieId", "rating", "timestamp"]],
-    columns: &[
-        column("zip").read_as(Plan::Text),
-        column("genres").read_as(Plan::List('|')),
-    ],
+    columns: &[column("zip").read_as(Plan::Text), column("genres").read_as(Plan::List('|'))],
     notes: &["ratings are no clicks: a threshold such as 'rating>=4' makes a label"],
 };
 

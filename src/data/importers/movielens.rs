@@ -1,0 +1,171 @@
+//! The MovieLens files without a header: `1::1193::5::978300760`, and `u.data` with tabs.
+
+use super::container::Input;
+use super::guess::{Guess, Plan};
+use super::known::{plans, read_headless, tabbed_head};
+use super::lines::{each_line, head_lines, nearly_all};
+use super::records::BadRows;
+use super::sparse::{Cell, Row, build_rows};
+use super::{Importer, Match, RawLog};
+use crate::base::Result;
+use crate::data::layout::Layout;
+use crate::jobs::JobContext;
+
+/// The importer of the MovieLens layouts.
+pub struct MovieLens;
+
+const RATINGS: [&str; 4] = ["user_id", "movie_id", "rating", "timestamp"];
+const USERS: [&str; 5] = ["user_id", "gender", "age", "occupation", "zip"];
+const MOVIES: [&str; 3] = ["movie_id", "title", "genres"];
+
+impl Importer for MovieLens {
+    fn id(&self) -> &'static str {
+        "movielens-dat"
+    }
+
+    fn summary(&self) -> &'static str {
+        "MovieLens without a header: ratings, users and films parted by ::, or u.data with tabs"
+    }
+
+    fn sniff(&self, input: &Input) -> Option<Match> {
+        let found = |names: &[&str], words: &str| {
+            let evidence = format!("{words}, no header: {}", names.join(", "));
+            Some(Match { confidence: 93, evidence })
+        };
+        match layout(input)? {
+            Layout::Colons(names) => found(names, "double colons"),
+            Layout::Tabs => found(&RATINGS, "tabs"),
+        }
+    }
+
+    fn read(&self, input: &Input, context: &JobContext) -> Result<RawLog> {
+        match layout(input).ok_or_else(|| super::not_understood(input))? {
+            Layout::Tabs => read_headless("movielens-dat", &RATINGS, input, context),
+            Layout::Colons(names) => read_colons(names, input, context),
+        }
+    }
+}
+
+enum Layout {
+    Colons(&'static [&'static str]),
+    Tabs,
+}
+
+fn layout(input: &Input) -> Option<Layout> {
+    let lines = head_lines(input);
+    let records: Vec<Vec<&str>> = lines.iter().map(|line| line.split("::").collect()).collect();
+    let all = |fits: fn(&[&str]) -> bool| nearly_all(&records, |record| fits(record));
+    if all(is_rating) {
+        return Some(Layout::Colons(&RATINGS));
+    }
+    if all(|record| matches!(record, [user, "M" | "F", age, ..] if is_number(user) && is_number(age))) {
+        return (records.first()?.len() == USERS.len()).then_some(Layout::Colons(&USERS));
+    }
+    if all(|record| matches!(record, [movie, _, genres] if is_number(movie) && !genres.is_empty())) {
+        return Some(Layout::Colons(&MOVIES));
+    }
+    let tabbed = tabbed_head(input);
+    let is_tabbed = nearly_all(&tabbed, |record| {
+        let record: Vec<&str> = record.iter().map(String::as_str).collect();
+        is_rating(&record)
+    });
+    is_tabbed.then_some(Layout::Tabs)
+}
+
+fn is_number(cell: &str) -> bool {
+    !cell.is_empty() && cell.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// A user, a film, half a star to five, and seconds since 1970 of nine or ten digits.
+fn is_rating(record: &[&str]) -> bool {
+    match record {
+        [user, movie, rating, time] => {
+            let stars = rating.parse::<f64>().unwrap_or_default();
+            let is_time = (9..=10).contains(&time.len()) && is_number(time);
+            is_number(user) && is_number(movie) && (0.5..=5.0).contains(&stars) && is_time
+        }
+        _ => false,
+    }
+}
+
+fn read_colons(names: &[&str], input: &Input, context: &JobContext) -> Result<RawLog> {
+    context.stage("looking at the columns");
+    let parse = |line: &str| {
+        let cells: Vec<String> = line.split("::").map(str::to_owned).collect();
+        if line.trim().is_empty() {
+            return Ok(None);
+        }
+        if cells.len() == names.len() {
+            return Ok(Some(cells));
+        }
+        Err(format!("has {} fields where the table has {}", cells.len(), names.len()))
+    };
+    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    let mut guesses = vec![Guess::default(); names.len()];
+    let mut rows = 0;
+    let bad = each_line(input, context, parse, |cells| {
+        if let Some(cells) = cells {
+            rows += 1;
+            guesses.iter_mut().zip(&cells).for_each(|(guess, cell)| guess.see(cell));
+        }
+    })?;
+    let mut notes = Vec::new();
+    let columns = names.iter().zip(plans(&names)).zip(&guesses);
+    let columns: Vec<(String, Plan)> = columns
+        .map(|((name, known), guess)| {
+            let plan = known.unwrap_or_else(|| {
+                let (plan, note) = input.plan(name, guess);
+                notes.extend(note);
+                plan
+            });
+            (name.clone(), plan)
+        })
+        .collect();
+    let each = |visit: &mut dyn FnMut(Row<usize>)| -> Result<BadRows> {
+        each_line(input, context, parse, |cells: Option<Vec<String>>| {
+            if let Some(cells) = cells {
+                visit(cells.into_iter().map(Cell::plain).enumerate().collect());
+            }
+        })
+    };
+    let frame = build_rows(context, each, &columns, rows, |place, _| Some(*place), &mut notes)?;
+    let format = format!("movielens-dat, double colons, no header{}", input.describe());
+    Ok(RawLog { frame, format, bad, notes, hints: Vec::new(), layout: Layout::default() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::test_support::{cells, names, opened, refused_by};
+    use super::*;
+    use crate::data::schema::{ColumnType, Role};
+
+    #[test]
+    fn ratings_with_colons_and_tabs() {
+        let colons = "1::1193::5::978300760\n1::661::3.5::978302109\nbroken::line\n2::914::1::978301968\n";
+        let log = opened(colons);
+        assert!(log.source.format.starts_with("movielens-dat"), "{}", log.source.format);
+        assert_eq!(names(&log), RATINGS);
+        assert_eq!(cells(&log, "rating"), ["5", "3.5", "1"]);
+        assert_eq!(log.schema.column("timestamp").unwrap().kind, ColumnType::Time);
+        assert_eq!(log.schema.column("movie_id").unwrap().role, Role::Ad);
+        assert_eq!((log.source.bad_rows, log.source.bad_samples[0].line), (1, 3));
+        let log = opened("196\t242\t3\t881250949\n186\t302\t3\t891717742\n");
+        assert_eq!(cells(&log, "movie_id"), ["242", "302"]);
+    }
+
+    #[test]
+    fn users_and_films() {
+        let log = opened("1::F::1::10::48067\n2::M::56::16::02139-1234\n");
+        assert_eq!(names(&log), USERS);
+        let log = opened("1::Toy Story (1995)::Animation|Children's\n2::Jumanji: 2 (1995)::Adventure\n");
+        assert_eq!(names(&log), MOVIES);
+        assert_eq!(cells(&log, "genres"), ["Animation Children's", "Adventure"]);
+    }
+
+    #[test]
+    fn other_numbers_are_something_else() {
+        for text in ["1::2\n3::4\n", "1\t2\t3\t4\n5\t6\t7\t8\n", "a::b::c\n"] {
+            assert!(refused_by(&MovieLens, text), "{text}");
+        }
+    }
+}
