@@ -33,43 +33,43 @@ impl Importer for MovieLens {
             Some(Match { confidence: 93, evidence })
         };
         match layout(input)? {
-            Layout::Colons(names) => found(names, "double colons"),
-            Layout::Tabs => found(&RATINGS, "tabs"),
+            Shape::Colons(names) => found(names, "double colons"),
+            Shape::Tabs => found(&RATINGS, "tabs"),
         }
     }
 
     fn read(&self, input: &Input, context: &JobContext) -> Result<RawLog> {
         match layout(input).ok_or_else(|| super::not_understood(input))? {
-            Layout::Tabs => read_headless("movielens-dat", &RATINGS, input, context),
-            Layout::Colons(names) => read_colons(names, input, context),
+            Shape::Tabs => read_headless("movielens-dat", &RATINGS, input, context),
+            Shape::Colons(names) => read_colons(names, input, context),
         }
     }
 }
 
-enum Layout {
+enum Shape {
     Colons(&'static [&'static str]),
     Tabs,
 }
 
-fn layout(input: &Input) -> Option<Layout> {
+fn layout(input: &Input) -> Option<Shape> {
     let lines = head_lines(input);
     let records: Vec<Vec<&str>> = lines.iter().map(|line| line.split("::").collect()).collect();
     let all = |fits: fn(&[&str]) -> bool| nearly_all(&records, |record| fits(record));
     if all(is_rating) {
-        return Some(Layout::Colons(&RATINGS));
+        return Some(Shape::Colons(&RATINGS));
     }
     if all(|record| matches!(record, [user, "M" | "F", age, ..] if is_number(user) && is_number(age))) {
-        return (records.first()?.len() == USERS.len()).then_some(Layout::Colons(&USERS));
+        return (records.first()?.len() == USERS.len()).then_some(Shape::Colons(&USERS));
     }
     if all(|record| matches!(record, [movie, _, genres] if is_number(movie) && !genres.is_empty())) {
-        return Some(Layout::Colons(&MOVIES));
+        return Some(Shape::Colons(&MOVIES));
     }
     let tabbed = tabbed_head(input);
     let is_tabbed = nearly_all(&tabbed, |record| {
         let record: Vec<&str> = record.iter().map(String::as_str).collect();
         is_rating(&record)
     });
-    is_tabbed.then_some(Layout::Tabs)
+    is_tabbed.then_some(Shape::Tabs)
 }
 
 fn is_number(cell: &str) -> bool {
