@@ -3,6 +3,7 @@
 //! The head of the file is unpacked once; every importer says how sure it is and why; the surest reads it. The
 //! columns get their types from all cells, then [`infer`] finds what each is for.
 
+mod archive;
 mod arrow_ipc;
 mod build;
 mod cache;
@@ -11,6 +12,7 @@ mod criteo;
 mod delimited;
 mod dialect;
 mod din;
+mod encoding;
 mod fingerprint;
 mod guess;
 mod ipinyou;
@@ -40,8 +42,10 @@ mod test_support;
 mod times;
 mod tokens;
 mod union;
+mod unpack;
 
-pub use container::{Container, Encoding, Input};
+pub use container::{Container, Input};
+pub use encoding::Encoding;
 pub use join::JoinSpec;
 pub use known::KnownSet;
 pub use known_sets::SETS;

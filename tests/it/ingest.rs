@@ -77,6 +77,22 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
+fn bzip2(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn zip(files: &[(&str, &str)], method: zip::CompressionMethod) -> Vec<u8> {
+    let mut archive = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    let options = zip::write::SimpleFileOptions::default().compression_method(method);
+    for (name, text) in files {
+        archive.start_file(*name, options).unwrap();
+        archive.write_all(text.as_bytes()).unwrap();
+    }
+    archive.finish().unwrap().into_inner()
+}
+
 // --- What cannot be read says so, with what, where, why and what to try. ---
 
 #[test]
@@ -102,7 +118,8 @@ fn a_picture_by_another_name() {
     let failure = refused("clicks.csv", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\x01\0");
     assert!(failure.why.contains("PNG picture"), "{failure}");
     assert!(failure.place.contains("clicks.csv"), "{failure}");
-    assert!(refused("clicks.csv", b"PK\x03\x04 xl/workbook.xml").hint.contains("CSV"));
+    let failure = refused("clicks.csv", b"PK\x03\x04 xl/workbook.xml");
+    assert!(failure.why.contains("cut off or damaged"), "{failure}");
     let failure = refused("clicks.csv", b"\x01\x00\x02\x00\x03\x00,\x00\n");
     assert!(failure.why.contains("binary") && failure.hint.contains("parquet"), "{failure}");
 }
@@ -135,11 +152,11 @@ fn a_json_document_is_not_json_lines() {
 }
 
 #[test]
-fn text_in_another_encoding_names_the_remedy() {
+fn bytes_of_no_encoding_name_the_remedy() {
     let mut bytes = Vec::new();
     for row in 0..50 {
         bytes.extend_from_slice(format!("{row},").as_bytes());
-        bytes.extend_from_slice(b"\xb1\xb1\xbe\xa9,0\n");
+        bytes.extend_from_slice(b"\xff\xfe,0\n");
     }
     let failure = refused("log.csv", bytes);
     assert!(failure.why.contains("UTF-8") && failure.hint.contains("UTF-8"), "{failure}");
@@ -299,12 +316,21 @@ fn the_same_rows_in_every_container() {
     let utf16: Vec<u8> =
         [0xff, 0xfe].into_iter().chain(text.encode_utf16().flat_map(u16::to_le_bytes)).collect();
     let marked = format!("\u{feff}{}", text.replace('\n', "\r\n"));
-    let variants: [(&str, Vec<u8>); 6] = [
+    let bare_utf16: Vec<u8> = text.encode_utf16().flat_map(u16::to_be_bytes).collect();
+    let half = text.len() / 2;
+    let streams = [bzip2(&text.as_bytes()[..half]), bzip2(&text.as_bytes()[half..])].concat();
+    let beside = [("__MACOSX/._log.csv", "x"), ("data/log.csv", text.as_str()), ("README.md", "# log")];
+    let variants: [(&str, Vec<u8>); 11] = [
         ("plain", text.clone().into_bytes()),
         ("gzip without its ending", gzip(text.as_bytes())),
         ("zstd without its ending", zstd::encode_all(text.as_bytes(), 1).unwrap()),
         ("byte order mark, CRLF, no last line end", marked.trim_end().as_bytes().to_vec()),
         ("utf-16", utf16),
+        ("utf-16 without a mark", bare_utf16),
+        ("bzip2 in two streams", streams),
+        ("zip with other files beside the log", zip(&beside, zip::CompressionMethod::Deflated)),
+        ("zip that only stores", zip(&[("log", &text)], zip::CompressionMethod::Stored)),
+        ("carriage returns alone", text.replace('\n', "\r").into_bytes()),
         ("tabs", text.replace(',', "\t").into_bytes()),
     ];
     let reference = profiled(&open(&text));
@@ -314,6 +340,44 @@ fn the_same_rows_in_every_container() {
         assert_eq!(read.columns, reference.columns, "{name}");
         assert_eq!(read.label, reference.label, "{name}");
     }
+}
+
+#[test]
+fn archives_that_are_refused() {
+    let deflated = zip::CompressionMethod::Deflated;
+    let failure = refused("log.zip", zip(&[("a.csv", "x,y\n1,2\n"), ("b.csv", "x,y\n1,2\n")], deflated));
+    assert!(failure.why.contains("2 files: a.csv, b.csv"), "{failure}");
+    let failure = refused("log.zip", zip(&[("README.md", "no log")], deflated));
+    assert!(failure.why.contains("no file that may be a log"), "{failure}");
+    let bomb = "0,0,0\n".repeat(12 << 20);
+    let failure = refused("log.zip", zip(&[("log.csv", &bomb)], deflated));
+    assert!(failure.why.contains("300 times its size"), "{failure}");
+    let failure = refused("log.bz2", bzip2(bomb.as_bytes()));
+    assert!(failure.why.contains("300 times its size"), "{failure}");
+    let mut damaged = zip(&[("log.csv", &plain_log(2000))], deflated);
+    damaged[2000] ^= 0x55;
+    assert!(refused("log.zip", damaged).why.contains("cut off or damaged"));
+    assert!(refused("log", gzip(&gzip(b"a,b\n1,2\n"))).why.contains("another compressed file"));
+}
+
+#[test]
+fn older_encodings_far_into_the_file() {
+    // The head is plain ASCII; 40,000 rows later a city is not.
+    let mut text = String::from("city,views,click\n");
+    for row in 0..40_000 {
+        let _ = writeln!(text, "Rome,{},{}", row % 90, row % 2);
+    }
+    text.push_str("北京,7,1\n上海,8,0\n");
+    let (bytes, ..) = encoding_rs::GB18030.encode(&text);
+    let log = open(bytes);
+    assert_eq!((log.rows(), log.source.bad_rows), (40_002, 0));
+    assert_eq!(log.source.layout.encoding, "gb18030");
+    assert!(log.source.format.contains("gb18030"), "{}", log.source.format);
+    let column = &profiled(&log).columns[0];
+    assert_eq!(column.distinct, 3);
+    let (bytes, ..) = encoding_rs::WINDOWS_1252.encode("Stadt;Klicks\nZürich;7\nKöln;8\nGenève;9\n");
+    let log = open(bytes);
+    assert_eq!((log.rows(), log.source.layout.encoding.as_str()), (3, "windows-1252"));
 }
 
 #[test]

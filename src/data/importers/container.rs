@@ -2,16 +2,24 @@
 //!
 //! Everything is decided by content: a `.csv` may be gzip, UTF-16 or a picture.
 
+use super::archive::{self, Entry};
+use super::encoding::Encoding;
 use super::guess::{Guess, Plan};
+use super::reading::Reading;
+use super::unpack::{Bomb, Counted, Guarded, LineEnds, Transcoded};
 use crate::base::files::disk_failure;
 use crate::base::{Failure, Result};
+use crate::data::layout::Layout;
+use memchr::memchr;
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufReader, ErrorKind, Read};
+use std::io::{BufReader, ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 
+/// Bytes that tell the encoding by a mark or by their zeros.
+const START_BYTES: u64 = 4096;
 /// How many bytes of text importers look at before they choose.
 const HEAD_BYTES: u64 = 256 * 1024;
 
@@ -24,19 +32,10 @@ pub enum Container {
     Gzip,
     /// Zstandard.
     Zstd,
-}
-
-/// How characters are written, as far as a byte order mark tells it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Encoding {
-    /// UTF-8 (or ASCII) without a mark.
-    Utf8,
-    /// UTF-8 with a mark of three bytes, which is no part of the first name.
-    Utf8Marked,
-    /// UTF-16, low byte first.
-    Utf16Le,
-    /// UTF-16, high byte first.
-    Utf16Be,
+    /// bzip2, possibly in several streams.
+    Bzip2,
+    /// The only log in a zip archive.
+    Zip,
 }
 
 /// A file that can be read from its start as often as needed.
@@ -54,16 +53,31 @@ pub struct Input {
     pub head: Vec<u8>,
     /// True when `head` is the whole file.
     pub head_is_all: bool,
+    /// What a person has decided about the reading.
+    pub reading: Reading,
     /// How some columns of a text are to be read, whatever their cells look like.
     pub readings: BTreeMap<String, Plan>,
+    /// Where the log lies in a zip archive.
+    entry: Option<Entry>,
+    /// True when lines end with a carriage return alone, as on the first Macintosh.
+    has_returns: bool,
 }
 
 impl Input {
     /// Looks at a file: finds its container and encoding and unpacks its head.
     ///
     /// # Errors
-    /// No such file, a folder, an empty file, a picture or another kind that holds no log, broken compression.
+    /// No such file, a folder, an empty file, a picture or another kind that holds no log, broken compression, an
+    /// archive of several files.
     pub fn open(path: &Path) -> Result<Self> {
+        Self::open_as(path, &Reading::default())
+    }
+
+    /// Looks at a file, as [`Input::open`], where a person has decided some things about it.
+    ///
+    /// # Errors
+    /// As [`Input::open`]; an encoding that does not exist.
+    pub fn open_as(path: &Path, reading: &Reading) -> Result<Self> {
         let metadata = std::fs::metadata(path).map_err(|error| disk_failure(WHAT, path, &error))?;
         if metadata.is_dir() {
             return Err(Failure::new(WHAT, "it is a folder").at(path.display()).hint("choose a file in it"));
@@ -72,33 +86,95 @@ impl Input {
             path: path.to_owned(),
             bytes: metadata.len(),
             container: Container::Plain,
-            encoding: Encoding::Utf8,
+            encoding: Encoding::of_start(&[], &Reading::default())?,
             head: Vec::new(),
             head_is_all: false,
+            reading: reading.clone(),
             readings: BTreeMap::new(),
+            entry: None,
+            has_returns: false,
         };
-        let start = input.read_start(4)?;
-        input.container = match start.as_slice() {
-            [0x1f, 0x8b, ..] => Container::Gzip,
-            [0x28, 0xb5, 0x2f, 0xfd] => Container::Zstd,
-            _ => Container::Plain,
-        };
-        let start = input.read_start(16)?;
+        input.find_container()?;
+        let start = input.read_start(START_BYTES)?;
         if start.is_empty() {
             return Err(Failure::new(WHAT, "the file is empty").at(path.display()).hint("export it again"));
         }
-        input.encoding = match start.as_slice() {
-            [0xef, 0xbb, 0xbf, ..] => Encoding::Utf8Marked,
-            [0xff, 0xfe, ..] => Encoding::Utf16Le,
-            [0xfe, 0xff, ..] => Encoding::Utf16Be,
-            _ => Encoding::Utf8,
-        };
         input.refuse_other_kinds(&start)?;
-        let mut text = input.text(&Arc::default())?.take(HEAD_BYTES);
-        let read = text.read_to_end(&mut input.head);
-        read.map_err(|error| input.read_failure(&error))?;
-        input.head_is_all = (input.head.len() as u64) < HEAD_BYTES;
+        input.encoding = Encoding::of_start(&start, reading).map_err(|failure| failure.at(path.display()))?;
+        input.read_head()?;
+        if let Some(other) = input.other_encoding()? {
+            input.encoding = other;
+            input.read_head()?;
+        }
         Ok(input)
+    }
+
+    fn find_container(&mut self) -> Result<()> {
+        let start = self.read_start(4)?;
+        self.container = match start.as_slice() {
+            [0x1f, 0x8b, ..] => Container::Gzip,
+            [0x28, 0xb5, 0x2f, 0xfd] => Container::Zstd,
+            [b'B', b'Z', b'h', b'1'..=b'9'] => Container::Bzip2,
+            b"PK\x03\x04" | b"PK\x05\x06" => {
+                self.entry = archive::find_log(&self.path)?;
+                // A workbook is an archive, but its reader opens it itself.
+                if self.entry.is_some() { Container::Zip } else { Container::Plain }
+            }
+            _ => Container::Plain,
+        };
+        Ok(())
+    }
+
+    fn read_head(&mut self) -> Result<()> {
+        self.head.clear();
+        self.has_returns = false;
+        let mut text = self.text(&Arc::default())?.take(HEAD_BYTES);
+        let read = text.read_to_end(&mut self.head);
+        read.map_err(|error| self.read_failure(&error))?;
+        self.head_is_all = (self.head.len() as u64) < HEAD_BYTES;
+        if memchr(b'\r', &self.head).is_some() && memchr(b'\n', &self.head).is_none() {
+            self.has_returns = true;
+            self.head.iter_mut().filter(|byte| **byte == b'\r').for_each(|byte| *byte = b'\n');
+        }
+        Ok(())
+    }
+
+    /// Another encoding than UTF-8, where the head is no UTF-8 and all lines together say so.
+    fn other_encoding(&self) -> Result<Option<Encoding>> {
+        let is_text = !self.head.contains(&0);
+        match std::str::from_utf8(&self.head) {
+            // A character may be cut in two at the end of the head.
+            Err(error) if is_text && error.error_len().is_some() => self.encoding_of_all_lines(),
+            _ => Ok(None),
+        }
+    }
+
+    /// The encoding that all lines of the file tell, where it is not the one that was chosen. It reads the whole
+    /// file, so it is asked only where some line is no UTF-8.
+    ///
+    /// # Errors
+    /// What the disk answers.
+    fn encoding_of_all_lines(&self) -> Result<Option<Encoding>> {
+        if self.encoding.is_asked || !self.encoding.is_utf8() || self.encoding.mark_bytes > 0 {
+            return Ok(None);
+        }
+        let source = self.unpacked(&Arc::default())?;
+        let found = Encoding::of_lines(source).map_err(|error| self.read_failure(&error))?;
+        Ok((found != self.encoding).then_some(found))
+    }
+
+    /// The same file in the encoding that all its lines tell, after some turned out to be no UTF-8; `None` when it
+    /// stays UTF-8.
+    ///
+    /// # Errors
+    /// What the disk answers.
+    pub(super) fn in_other_encoding(&self) -> Result<Option<Self>> {
+        let Some(encoding) = self.encoding_of_all_lines()?.filter(|encoding| !encoding.is_utf8()) else {
+            return Ok(None);
+        };
+        let mut input = Self { encoding, ..self.clone() };
+        input.read_head()?;
+        Ok(Some(input))
     }
 
     /// The unpacked bytes as they are, for binary formats. `progress` counts bytes read from the disk.
@@ -106,15 +182,27 @@ impl Input {
     /// # Errors
     /// What the disk answers.
     pub fn unpacked(&self, progress: &Arc<AtomicU64>) -> Result<Box<dyn Read + Send>> {
-        let file = File::open(&self.path).map_err(|error| disk_failure(WHAT, &self.path, &error))?;
-        let counted = Counted { inner: BufReader::with_capacity(1 << 18, file), count: Arc::clone(progress) };
-        Ok(match self.container {
-            Container::Plain => Box::new(counted),
-            Container::Gzip => Box::new(flate2::read::MultiGzDecoder::new(counted)),
-            Container::Zstd => Box::new(
+        let mut file = File::open(&self.path).map_err(|error| disk_failure(WHAT, &self.path, &error))?;
+        if let Some(entry) = &self.entry {
+            let seek = file.seek(SeekFrom::Start(entry.start));
+            seek.map_err(|error| disk_failure(WHAT, &self.path, &error))?;
+        }
+        let packed = Arc::new(AtomicU64::new(0));
+        let counted = Counted {
+            inner: BufReader::with_capacity(1 << 18, file),
+            progress: Arc::clone(progress),
+            own: Arc::clone(&packed),
+        };
+        let inner: Box<dyn Read + Send> = match (self.container, &self.entry) {
+            (Container::Plain, _) => return Ok(Box::new(counted)),
+            (Container::Gzip, _) => Box::new(flate2::read::MultiGzDecoder::new(counted)),
+            (Container::Bzip2, _) => Box::new(bzip2::read::MultiBzDecoder::new(counted)),
+            (Container::Zip, Some(entry)) => entry.unpacked(counted),
+            (Container::Zip | Container::Zstd, _) => Box::new(
                 zstd::stream::read::Decoder::new(counted).map_err(|error| self.read_failure(&error))?,
             ),
-        })
+        };
+        Ok(Box::new(Guarded { inner, packed, unpacked: 0 }))
     }
 
     /// The unpacked text as UTF-8 without a byte order mark.
@@ -123,16 +211,14 @@ impl Input {
     /// What the disk answers.
     pub fn text(&self, progress: &Arc<AtomicU64>) -> Result<Box<dyn Read + Send>> {
         let mut unpacked = self.unpacked(progress)?;
-        match self.encoding {
-            Encoding::Utf8 => Ok(unpacked),
-            Encoding::Utf8Marked => {
-                let mut mark = [0; 3];
-                unpacked.read_exact(&mut mark).map_err(|error| self.read_failure(&error))?;
-                Ok(unpacked)
-            }
-            Encoding::Utf16Le => Ok(Box::new(Transcoded::new(unpacked, encoding_rs::UTF_16LE))),
-            Encoding::Utf16Be => Ok(Box::new(Transcoded::new(unpacked, encoding_rs::UTF_16BE))),
-        }
+        let mut mark = vec![0; self.encoding.mark_bytes];
+        unpacked.read_exact(&mut mark).map_err(|error| self.read_failure(&error))?;
+        let text: Box<dyn Read + Send> = if self.encoding.is_utf8() {
+            unpacked
+        } else {
+            Box::new(Transcoded::new(unpacked, self.encoding.charset))
+        };
+        Ok(if self.has_returns { Box::new(LineEnds(text)) } else { text })
     }
 
     /// How a column is read: as was asked for, or as its cells tell; and what a person should know about it.
@@ -142,6 +228,11 @@ impl Input {
 
     /// A failure of reading, told with what it means for this container.
     pub fn read_failure(&self, error: &std::io::Error) -> Failure {
+        if error.get_ref().is_some_and(|inner| inner.is::<Bomb>()) {
+            return Failure::new(WHAT, error)
+                .at(self.path.display())
+                .hint("unpack it by hand if you trust it");
+        }
         let broken = matches!(
             error.kind(),
             ErrorKind::UnexpectedEof | ErrorKind::InvalidInput | ErrorKind::InvalidData
@@ -160,13 +251,25 @@ impl Input {
             Container::Plain => "",
             Container::Gzip => ", gzip",
             Container::Zstd => ", zstd",
+            Container::Bzip2 => ", bzip2",
+            Container::Zip => ", zip",
         };
-        let encoding = match self.encoding {
-            Encoding::Utf8 => "",
-            Encoding::Utf8Marked => ", byte order mark",
-            Encoding::Utf16Le | Encoding::Utf16Be => ", utf-16",
+        let encoding = match (self.encoding.is_utf8(), self.encoding.mark_bytes) {
+            (true, 0) => String::new(),
+            (true, _) => ", byte order mark".to_owned(),
+            (false, _) => format!(", {}", self.encoding.name().to_lowercase()),
         };
         format!("{container}{encoding}")
+    }
+
+    /// What was found before the format, as facts.
+    pub(super) fn layout(&self) -> Layout {
+        Layout {
+            encoding: self.encoding.name().to_owned(),
+            encoding_evidence: self.encoding.evidence.clone(),
+            part: self.entry.as_ref().map(|entry| entry.name.clone()).unwrap_or_default(),
+            ..Layout::default()
+        }
     }
 
     fn read_start(&self, bytes: u64) -> Result<Vec<u8>> {
@@ -178,6 +281,13 @@ impl Input {
     }
 
     fn refuse_other_kinds(&self, start: &[u8]) -> Result<()> {
+        let is_packed_twice =
+            self.container != Container::Plain && PACKED.iter().any(|magic| start.starts_with(magic));
+        if is_packed_twice {
+            return Err(Failure::new(WHAT, "it holds another compressed file")
+                .at(self.path.display())
+                .hint("unpack it once"));
+        }
         let known = OTHER_KINDS.iter().find(|(magic, ..)| start.starts_with(magic));
         if let Some((_, kind, hint)) = known {
             return Err(Failure::new(WHAT, format!("it is {kind}, not a log"))
@@ -190,70 +300,17 @@ impl Input {
 
 const WHAT: &str = "cannot read the log";
 
+/// How compressed files begin.
+const PACKED: [&[u8]; 3] = [b"\x1f\x8b\x08", b"\x28\xb5\x2f\xfd", b"BZh"];
+
 /// Kinds of file that people drop by mistake, by their first bytes.
 const OTHER_KINDS: &[(&[u8], &str, &str)] = &[
     (b"\x89PNG", "a PNG picture", "choose the log itself"),
     (b"\xff\xd8\xff", "a JPEG picture", "choose the log itself"),
     (b"GIF8", "a GIF picture", "choose the log itself"),
     (b"%PDF", "a PDF document", "export the table as CSV"),
-    (b"PK\x03\x04", "a zip archive or an office workbook", "unpack it, or save the sheet as CSV"),
-    (b"BZh", "a bzip2 archive", "unpack it with bunzip2"),
     (b"\xfd7zXZ", "an xz archive", "unpack it with unxz"),
     (b"7z\xbc\xaf", "a 7z archive", "unpack it"),
     (b"SQLite format 3", "an SQLite database", "export the table as CSV"),
     (b"\x7fELF", "a program", "choose the log itself"),
 ];
-
-/// Counts the bytes that pass, for the progress bar.
-struct Counted<R> {
-    inner: R,
-    count: Arc<AtomicU64>,
-}
-
-impl<R: Read> Read for Counted<R> {
-    fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
-        let read = self.inner.read(out)?;
-        self.count.fetch_add(read as u64, Ordering::Relaxed);
-        Ok(read)
-    }
-}
-
-/// Another encoding as UTF-8, a piece at a time.
-struct Transcoded<R> {
-    inner: R,
-    decoder: encoding_rs::Decoder,
-    ready: Vec<u8>,
-    served: usize,
-    ended: bool,
-}
-
-impl<R: Read> Transcoded<R> {
-    fn new(inner: R, encoding: &'static encoding_rs::Encoding) -> Self {
-        Self {
-            inner,
-            decoder: encoding.new_decoder_with_bom_removal(),
-            ready: Vec::new(),
-            served: 0,
-            ended: false,
-        }
-    }
-}
-
-impl<R: Read> Read for Transcoded<R> {
-    fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
-        while self.served == self.ready.len() && !self.ended {
-            let mut piece = vec![0; 1 << 16];
-            let read = self.inner.read(&mut piece)?;
-            self.ended = read == 0;
-            let mut text =
-                String::with_capacity(self.decoder.max_utf8_buffer_length(read).unwrap_or(read * 3 + 16));
-            let _ = self.decoder.decode_to_string(&piece[..read], &mut text, self.ended);
-            self.ready = text.into_bytes();
-            self.served = 0;
-        }
-        let serve = out.len().min(self.ready.len() - self.served);
-        out[..serve].copy_from_slice(&self.ready[self.served..self.served + serve]);
-        self.served += serve;
-        Ok(serve)
-    }
-}

@@ -13,6 +13,7 @@ use crate::data::schema::Role;
 use crate::jobs::JobContext;
 use polars::prelude::{Column, DataFrame};
 use rayon::prelude::{IndexedParallelIterator, IntoParallelRefMutIterator, ParallelIterator};
+use std::fmt::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -94,16 +95,18 @@ impl Table {
     }
 
     /// Reads the rows: one pass to learn the types, one to store the cells.
-    pub(super) fn read(&self, input: &Input, format: String, context: &JobContext) -> Result<RawLog> {
+    pub(super) fn read(&self, input: &Input, mut format: String, context: &JobContext) -> Result<RawLog> {
         context.stage("looking at the columns");
-        let mut guesses = vec![Guess::default(); self.names.len()];
-        let bad = self.each_block(input, context, |block| {
-            guesses.par_iter_mut().enumerate().for_each(|(column, guess)| {
-                for row in 0..block.rows() {
-                    guess.see(&block.cell(row, column));
-                }
-            });
-        })?;
+        let (mut guesses, mut bad) = self.guess(input, context)?;
+        let other = if bad.undecodable > 0 { input.in_other_encoding()? } else { None };
+        let input = match &other {
+            Some(other) => {
+                (guesses, bad) = self.guess(other, context)?;
+                let _ = write!(format, ", {}", other.encoding.name().to_lowercase());
+                other
+            }
+            None => input,
+        };
         let rows = guesses.first().map_or(0, |guess| guess.cells) as usize;
         let mut notes = Vec::new();
         let readings = self.settle(input, &guesses, &mut notes);
@@ -124,9 +127,25 @@ impl Table {
             delimiter: self.cut.delimiter_text(),
             has_quotes: self.cut.quote.is_some(),
             columns,
-            ..Layout::default()
+            ..input.layout()
         };
+        if !input.encoding.is_utf8() {
+            notes.insert(0, format!("read as {}: {}", input.encoding.name(), input.encoding.evidence));
+        }
         Ok(RawLog { frame, format, bad, notes, hints: Vec::new(), layout })
+    }
+
+    /// Looks at all cells.
+    fn guess(&self, input: &Input, context: &JobContext) -> Result<(Vec<Guess>, BadRows)> {
+        let mut guesses = vec![Guess::default(); self.names.len()];
+        let bad = self.each_block(input, context, |block| {
+            guesses.par_iter_mut().enumerate().for_each(|(column, guess)| {
+                for row in 0..block.rows() {
+                    guess.see(&block.cell(row, column));
+                }
+            });
+        })?;
+        Ok((guesses, bad))
     }
 
     /// Settles how each column is read, with the facts for the layout: as was asked for, as the format tells, or as

@@ -109,6 +109,8 @@ pub struct BadRows {
     pub count: u64,
     /// The first of them.
     pub samples: Vec<BadRow>,
+    /// How many of them are no text in the encoding of the file.
+    pub undecodable: u64,
 }
 
 impl BadRows {
@@ -263,6 +265,7 @@ impl<'a> RecordReader<'a> {
         }
         if !is_text && let Err(error) = std::str::from_utf8(record) {
             let byte = error.valid_up_to() + 1;
+            self.bad.undecodable += 1;
             self.bad.add(line, || format!("byte {byte} of the line is not valid UTF-8"));
             return false;
         }
