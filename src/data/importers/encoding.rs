@@ -118,7 +118,7 @@ impl Encoding {
 /// UTF-16 without a mark: in most languages every second byte of a table is zero.
 fn by_zeros(start: &[u8]) -> Option<Encoding> {
     let pairs = start.len() / 2;
-    if pairs < 4 || start.len() % 2 != 0 && start.len() < 64 {
+    if pairs < 4 || (!start.len().is_multiple_of(2) && start.len() < 64) {
         return None;
     }
     let zeros = |offset: usize| start.iter().skip(offset).step_by(2).filter(|byte| **byte == 0).count();
