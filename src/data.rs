@@ -21,6 +21,7 @@ pub mod options;
 pub mod ordinal;
 pub mod outcome;
 pub mod profile;
+pub mod pseudonym;
 pub mod query;
 pub mod sample;
 pub mod scale;

@@ -7,6 +7,7 @@
 pub mod bench;
 pub mod embed;
 pub mod evaluate;
+pub mod export;
 pub mod formats;
 pub mod generate;
 pub mod models;
@@ -83,6 +84,7 @@ enum Subcommands {
     Bench(bench::Args),
     Embed(embed::Args),
     Evaluate(evaluate::Args),
+    Export(export::Args),
     Formats(formats::Args),
     Generate(generate::Args),
     Models(models::Args),
@@ -132,6 +134,7 @@ fn run(command: &Subcommands, terminal: &Terminal) -> Result<Answer> {
         Subcommands::Bench(args) => bench::run(args, terminal),
         Subcommands::Embed(args) => embed::run(args, terminal),
         Subcommands::Evaluate(args) => evaluate::run(args, terminal),
+        Subcommands::Export(args) => export::run(args, terminal),
         Subcommands::Formats(args) => formats::run(args, terminal),
         Subcommands::Generate(args) => generate::run(args, terminal),
         Subcommands::Models(args) => models::run(args, terminal),

@@ -8,6 +8,14 @@ use rand_distr::{Distribution, StandardNormal};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use serde::{Deserialize, Serialize};
 
+/// 32 bytes that nobody can guess or draw again (ChaCha12, seeded by the operating system): for keys, never for
+/// results.
+pub fn secret() -> [u8; 32] {
+    let mut bytes = [0; 32];
+    rand::rng().fill_bytes(&mut bytes);
+    bytes
+}
+
 /// A seeded stream (xoshiro256++). Serialisable, so a checkpoint resumes it to the bit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rng(Xoshiro256PlusPlus);

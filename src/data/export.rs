@@ -3,8 +3,11 @@
 use crate::base::failure::Explain;
 use crate::base::files::{disk_failure, write_atomically};
 use crate::base::{Failure, Result};
+use crate::data::frame::LogFrame;
+use crate::data::schema::ColumnType;
 use polars::prelude::{
-    Column, CsvWriter, DataFrame, JsonFormat, JsonWriter, NamedFrom, ParquetWriter, SerWriter, Series,
+    Column, CsvWriter, DataFrame, DataType, JsonFormat, JsonWriter, NamedFrom, ParquetWriter, SerWriter,
+    Series,
 };
 use std::io::{self, Write};
 use std::path::Path;
@@ -40,6 +43,39 @@ pub fn write_table(path: &Path, columns: Vec<ExportColumn>) -> Result<()> {
     let mut frame = DataFrame::new_infer_height(columns)
         .explain("cannot make the table")
         .map_err(|failure| failure.at(path.display()))?;
+    write_frame(path, &mut frame, format)
+}
+
+/// Writes a log as it was understood: typed, joined, turned and with pseudonyms. In CSV, which has no lists, their items
+/// stand in one cell with `|` between them.
+///
+/// # Errors
+/// An unknown ending, a list that CSV cannot hold, or what the disk answers.
+pub fn write_log(path: &Path, log: &LogFrame) -> Result<()> {
+    let format = TableFormat::of(path)?;
+    let mut frame = log.frame.clone();
+    if format == TableFormat::Csv {
+        for column in log.schema.columns.iter().filter(|column| column.kind == ColumnType::List) {
+            let what = format!("cannot write the lists of '{}'", column.name);
+            let lists = frame.column(&column.name).explain(&what)?.list().explain(&what)?.clone();
+            let mut cells: Vec<Option<String>> = Vec::with_capacity(lists.len());
+            for list in lists.amortized_iter() {
+                let Some(list) = list else {
+                    cells.push(None);
+                    continue;
+                };
+                let items = list.as_ref().cast(&DataType::String).explain(&what)?;
+                let items: Vec<&str> = items.str().explain(&what)?.iter().flatten().collect();
+                if items.iter().any(|item| item.contains('|')) {
+                    return Err(Failure::new(what, "an item holds '|', which would part it in a CSV file")
+                        .at(path.display())
+                        .hint("a name that ends in .parquet"));
+                }
+                cells.push(Some(items.join("|")));
+            }
+            frame.with_column(Column::new(column.name.as_str().into(), cells)).explain(&what)?;
+        }
+    }
     write_frame(path, &mut frame, format)
 }
 
@@ -157,6 +193,21 @@ mod tests {
         write_table(&parquet, table()).unwrap();
         let read = ParquetReader::new(std::fs::File::open(&parquet).unwrap()).finish().unwrap();
         assert_eq!(read.shape(), (2, 3));
+    }
+
+    #[test]
+    fn a_log_keeps_its_lists() {
+        let list = |items: &[&str]| Series::new("".into(), items);
+        let frame =
+            polars::prelude::df!("n" => [1i64, 2], "seen" => [list(&["a", "b"]), list(&["c"])]).unwrap();
+        let log = LogFrame::from_frame(frame, &[]).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let csv = folder.path().join("t.csv");
+        write_log(&csv, &log).unwrap();
+        assert_eq!(std::fs::read_to_string(&csv).unwrap(), "n,seen\n1,a|b\n2,c\n");
+        let frame = polars::prelude::df!("seen" => [list(&["a|b"])]).unwrap();
+        let log = LogFrame::from_frame(frame, &[]).unwrap();
+        assert!(write_log(&csv, &log).unwrap_err().hint.contains(".parquet"));
     }
 
     #[test]

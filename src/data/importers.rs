@@ -164,7 +164,7 @@ pub fn open_all(paths: &[PathBuf], options: &ImportOptions, context: &JobContext
     let sources = sources::find(paths)?;
     let stamps = stamps(&sources)?;
     let entry = Entry::of(&sources, &stamps, options)?;
-    let mut log = match entry.as_ref().and_then(|entry| entry.load(&sources.path, context)) {
+    let log = match entry.as_ref().and_then(|entry| entry.load(&sources.path, context)) {
         Some(log) => log,
         None => {
             let mut log = read_log(&sources, options, context)?;
@@ -176,10 +176,7 @@ pub fn open_all(paths: &[PathBuf], options: &ImportOptions, context: &JobContext
             log
         }
     };
-    for (column, role) in &options.roles {
-        log.assign(column, *role).map_err(|failure| failure.at(sources.path.display()))?;
-    }
-    Ok(log)
+    options.apply(log, context)
 }
 
 fn stamps(sources: &Sources) -> Result<Vec<Stamp>> {

@@ -5,7 +5,11 @@ mod experiment;
 mod issues;
 mod kept;
 mod leaks;
+mod mirrors;
+mod missing;
+mod near_texts;
 mod outliers;
+mod personal;
 mod reading;
 mod totals;
 

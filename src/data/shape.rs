@@ -64,7 +64,7 @@ pub struct Detected {
 }
 
 /// How a log is turned into one row per impression.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reshape {
     /// One column per ad -> one row per ad and round.
@@ -90,8 +90,11 @@ impl FromStr for Reshape {
             None if text == "impressions" => Ok(Self::Impressions(EventJoin::default())),
             Some(("impressions", hours)) => {
                 let hours: f64 = hours.trim().parse().map_err(|_| refuse())?;
-                let join = EventJoin { click_hours: hours, ..EventJoin::default() };
-                if hours.is_finite() && hours > 0.0 { Ok(Self::Impressions(join)) } else { Err(refuse()) }
+                let minutes = (hours * 60.0).round();
+                if !(1.0..=5.0e6).contains(&minutes) {
+                    return Err(refuse());
+                }
+                Ok(Self::Impressions(EventJoin { click_minutes: minutes as u32, ..EventJoin::default() }))
             }
             _ => Err(refuse()),
         }

@@ -2,6 +2,8 @@
 
 use crate::base::{Failure, Result};
 use crate::data::importers::{self, CacheChoice, ImportOptions, JoinSpec};
+use crate::data::pseudonym::{self, Salt};
+use crate::data::shape::Reshape;
 use crate::data::{LogFrame, Role};
 use crate::jobs::JobContext;
 use std::path::PathBuf;
@@ -20,6 +22,17 @@ pub struct SourceArgs {
     /// Joins a side table (users, items, creatives) onto the log, FILE[:KEY[=KEY OF THE FILE]]; may be given again.
     #[arg(long = "join", value_name = "FILE[:KEY[=KEY]]", value_parser = JoinSpec::parse)]
     pub joins: Vec<JoinSpec>,
+    /// Turns the log into one row per impression: 'long' for one column per ad, 'impressions' for an event stream,
+    /// 'impressions:24' with the hours from a view to its click.
+    #[arg(long, value_name = "SHAPE")]
+    pub shape: Option<Reshape>,
+    /// Replaces the values of a column by pseudonyms (keyed BLAKE3 hashes); may be given again.
+    #[arg(long = "pseudonymise", value_name = "COLUMN")]
+    pub pseudonymise: Vec<String>,
+    /// The secret of the pseudonyms: the same secret gives the same pseudonyms. Without it a new one is drawn and
+    /// forgotten.
+    #[arg(long, value_name = "TEXT", requires = "pseudonymise")]
+    pub salt: Option<String>,
     /// Where large logs are kept so that they open at once the next time; 'off' for nowhere [default: the cache
     /// folder of the system].
     #[arg(long, value_name = "DIR|off")]
@@ -32,6 +45,7 @@ impl SourceArgs {
         ImportOptions {
             roles: self.roles.clone(),
             joins: self.joins.clone(),
+            shape: self.shape,
             cache: self.cache.clone().unwrap_or_else(CacheChoice::usual),
         }
     }
@@ -39,9 +53,17 @@ impl SourceArgs {
     /// Opens the log.
     ///
     /// # Errors
-    /// As [`importers::open_all`].
+    /// As [`importers::open_all`]; a column for pseudonyms that is not there, a salt that is too short.
     pub fn open(&self, context: &JobContext) -> Result<LogFrame> {
-        importers::open_all(&self.files, &self.options(), context)
+        let log = importers::open_all(&self.files, &self.options(), context)?;
+        if self.pseudonymise.is_empty() {
+            return Ok(log);
+        }
+        let salt = match &self.salt {
+            Some(text) => Salt::of_text(text)?,
+            None => Salt::drawn(),
+        };
+        pseudonym::pseudonymise(&log, &self.pseudonymise, &salt, context)
     }
 
     /// The files as the person wrote them.

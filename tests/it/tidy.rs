@@ -34,6 +34,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("crossbeam", &["jobs"]),
     ("clap", &["headless"]),
     ("ctrlc", &["headless"]),
+    ("blake3", &["data"]),
     ("rand", &["base"]),
     ("rand_xoshiro", &["base"]),
 ];

@@ -1,7 +1,11 @@
 //! What may a person decide before a log is opened?
 
 use super::join::JoinSpec;
+use crate::base::{Failure, Result};
+use crate::data::frame::LogFrame;
 use crate::data::schema::Role;
+use crate::data::shape::{self, Reshape};
+use crate::jobs::JobContext;
 use std::convert::Infallible;
 use std::env::var_os;
 use std::path::PathBuf;
@@ -15,6 +19,8 @@ pub struct ImportOptions {
     pub roles: Vec<(String, Role)>,
     /// Side tables that are joined onto the log, in this order.
     pub joins: Vec<JoinSpec>,
+    /// How the log is turned into one row per impression, where it has another shape.
+    pub shape: Option<Reshape>,
     /// Where large logs are kept for the next opening.
     pub cache: CacheChoice,
 }
@@ -25,6 +31,30 @@ impl ImportOptions {
     pub(super) fn words_for_cache(&self) -> String {
         let keys: Vec<_> = self.joins.iter().map(|join| (join.file.file_stem(), &join.key)).collect();
         format!("{keys:?}")
+    }
+
+    /// Gives the roles, and turns the log into another shape between those of its own columns and those of the new
+    /// ones.
+    ///
+    /// # Errors
+    /// A role that cannot be given, a log that cannot be turned.
+    pub(super) fn apply(&self, mut log: LogFrame, context: &JobContext) -> Result<LogFrame> {
+        let path = log.source.path.display().to_string();
+        let at = |failure: Failure| failure.at(&path);
+        let before = log.schema.clone();
+        if let Some(how) = self.shape {
+            for (column, role) in self.roles.iter().filter(|(column, _)| before.column(column).is_ok()) {
+                log.assign(column, *role).map_err(at)?;
+            }
+            log = shape::reshape(&log, how, context).map_err(at)?;
+        }
+        // A column that the new shape has no place for (the event, a wide log's ads) took its role before.
+        let is_gone = |column: &str| before.column(column).is_ok() && log.schema.column(column).is_err();
+        let left: Vec<_> = self.roles.iter().filter(|(column, _)| !is_gone(column)).collect();
+        for (column, role) in left {
+            log.assign(column, *role).map_err(at)?;
+        }
+        Ok(log)
     }
 }
 

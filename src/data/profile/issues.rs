@@ -3,6 +3,7 @@
 use super::columns::{Described, counts};
 use super::leaks::Answers;
 use super::{ColumnProfile, Issue, IssueKind, LabelProfile};
+use super::{mirrors, missing, near_texts, personal};
 use crate::base::Result;
 use crate::data::cells::{self, Coded};
 use crate::data::frame::LogFrame;
@@ -42,12 +43,23 @@ pub(super) fn find(
             }));
         }
     }
+    issues.extend(mirrors::find(log, &described.columns)?);
+    let rows = log.rows() as u64;
     let facts = described.columns.iter().zip(&described.texts).zip(&described.commonest).zip(&described.far);
     for (((column, text), commonest), far) in facts {
-        issues.extend(about_column(column, text.as_ref(), log.rows() as u64));
-        issues.extend(near_constant(column, *commonest, log.rows() as u64));
+        context.check()?;
+        issues.extend(about_column(column, text.as_ref(), rows));
+        issues.extend(near_constant(column, *commonest, rows));
         issues.extend(far.map(|far| far.issue(&column.name)));
+        let counted = text.as_ref().map(|text| (text, counts(text)));
+        issues.extend(personal::suspect(
+            column,
+            counted.as_ref().map(|(text, counts)| (*text, &counts[..])),
+            rows,
+        ));
+        issues.extend(text.as_ref().and_then(|text| near_texts::find(column, &text.values, rows)));
     }
+    issues.extend(missing::over_time(log, context)?);
     issues.extend(duplicates(&described.row_hashes, log));
     issues.extend(time_gaps(log)?);
     Ok(issues)

@@ -20,17 +20,29 @@ use std::sync::Arc;
 const HOUR_MILLIS: f64 = 3_600_000.0;
 
 /// Windows of attribution.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct EventJoin {
-    /// Longest time from a view to its click, in hours.
-    pub click_hours: f64,
-    /// Longest time from a click (or a view, where nobody counts clicks) to its conversion, in hours.
-    pub conversion_hours: f64,
+    /// Longest time from a view to its click, in minutes.
+    pub click_minutes: u32,
+    /// Longest time from a click (or a view, where nobody counts clicks) to its conversion, in minutes.
+    pub conversion_minutes: u32,
 }
 
 impl Default for EventJoin {
+    /// A day and thirty days.
     fn default() -> Self {
-        Self { click_hours: 24.0, conversion_hours: 30.0 * 24.0 }
+        Self { click_minutes: 24 * 60, conversion_minutes: 30 * 24 * 60 }
+    }
+}
+
+impl EventJoin {
+    fn click_hours(self) -> f64 {
+        f64::from(self.click_minutes) / 60.0
+    }
+
+    fn conversion_hours(self) -> f64 {
+        f64::from(self.conversion_minutes) / 60.0
     }
 }
 
@@ -262,7 +274,7 @@ fn attribute(
             let of_group = views.get_mut(begin..).unwrap_or_default();
             match kind {
                 Kind::View => views.push(View { row, at, clicked_at: None, converted_at: None }),
-                Kind::Click => match latest(of_group, |view| Some(view.at), at, join.click_hours) {
+                Kind::Click => match latest(of_group, |view| Some(view.at), at, join.click_hours()) {
                     None => tally.unmatched_clicks += 1,
                     Some(view) if view.clicked_at.is_some() => tally.repeated += 1,
                     Some(view) => {
@@ -272,7 +284,7 @@ fn attribute(
                 },
                 Kind::Conversion => {
                     let since = |view: &View| if has_clicks { view.clicked_at } else { Some(view.at) };
-                    match latest(of_group, since, at, join.conversion_hours) {
+                    match latest(of_group, since, at, join.conversion_hours()) {
                         None => tally.unmatched_conversions += 1,
                         Some(view) => {
                             view.converted_at = view.converted_at.or(Some(at));
@@ -308,11 +320,11 @@ impl Tally {
              events left out",
             self.views,
             self.clicks,
-            join.click_hours,
+            join.click_hours(),
             self.repeated,
             self.unmatched_clicks,
             self.conversions,
-            join.conversion_hours,
+            join.conversion_hours(),
             self.unmatched_conversions,
             self.without_key,
             self.others
@@ -362,6 +374,7 @@ fn joined(
         add("conversion_delay_hours", delays, Role::Ignored, "known only after the conversion")?;
     }
     let mut source = (*log.source).clone();
+    source.kept_in = None;
     source.notes.push(tally.note(join));
     let read = infer::infer(frame, Arc::new(source), &hints, context)?;
     Ok(LogFrame { revision: log.revision + 1, ..read })

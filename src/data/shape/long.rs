@@ -113,6 +113,7 @@ pub(super) fn long(log: &LogFrame, context: &JobContext) -> Result<LogFrame> {
     columns.extend(beside.into_columns());
     let frame = DataFrame::new_infer_height(columns).explain(what)?;
     let mut source = (*log.source).clone();
+    source.kept_in = None;
     let mut note = format!("{} rounds of {} ads became {} rows", log.rows(), ads.len(), frame.height());
     if empty > 0 {
         note += &format!("; {empty} empty cells are no impressions");
