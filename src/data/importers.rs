@@ -49,6 +49,7 @@ pub use encoding::Encoding;
 pub use join::JoinSpec;
 pub use known::KnownSet;
 pub use known_sets::SETS;
+pub(in crate::data) use numerals::{CODES as CURRENCIES, currency_in, number_in};
 pub use options::{CacheChoice, ImportOptions};
 pub use plan::{Decimal, Numeral, Plan, TimeReading, Unit};
 pub use reading::Reading;

@@ -17,6 +17,7 @@ pub use experiment::{Arm, Experiment, Outcome};
 pub use totals::Total;
 
 use super::frame::{BadRow, LogFrame};
+use super::layout::Layout;
 use super::schema::{ColumnType, Role};
 use super::shape::{self, Shape};
 use crate::base::Result;
@@ -55,6 +56,8 @@ pub struct Profile {
     pub issues: Vec<Issue>,
     /// What the reader did.
     pub notes: Vec<String>,
+    /// How the bytes were read.
+    pub layout: Layout,
 }
 
 /// A column, described.
@@ -209,6 +212,7 @@ pub fn profile(log: &LogFrame, context: &JobContext) -> Result<Profile> {
     let experiment = experiment::find(log, &described)?;
     let mut issues = issues::find(log, &described, label.as_ref(), context)?;
     issues.extend(mixed);
+    issues.extend(totals::against_total_rows(log, &described));
     issues.extend(experiment.as_ref().and_then(Experiment::mismatch));
     let totals = totals::totals(log, &described)?;
     let shape = shape::detect(log, &described.columns)?;
@@ -236,6 +240,7 @@ pub fn profile(log: &LogFrame, context: &JobContext) -> Result<Profile> {
         time_range,
         issues,
         notes: log.source.notes.clone(),
+        layout: log.source.layout.clone(),
     })
 }
 

@@ -3,7 +3,7 @@
 //!
 //! `1,234` is a thousand or one and a bit: a cell says which readings it allows, and the whole column decides.
 
-use super::plan::{Decimal, Numeral, Unit};
+use super::plan::{Decimal, Numeral, Plan, Unit};
 
 /// A number as it is written, taken apart.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -224,8 +224,18 @@ impl Around<'_> {
     }
 }
 
+/// The number in a cell of a total row, read like the column above it.
+pub(in crate::data) fn number_in(cell: &str, plan: &str) -> Option<f64> {
+    let marked = parse(cell)?;
+    let decimal = match plan.parse() {
+        Ok(Plan::Number(numeral)) => numeral.decimal,
+        _ => Decimal::Point,
+    };
+    marked.value(Numeral { decimal, unit: marked.unit, is_whole: false })
+}
+
 /// The currency that a name or a text speaks of: `Amount spent (EUR)`, `Cost, USD`.
-pub(super) fn currency_in(name: &str) -> Option<&'static str> {
+pub(in crate::data) fn currency_in(name: &str) -> Option<&'static str> {
     let words = || name.split(|letter: char| !letter.is_alphanumeric());
     let code = CODES.iter().find(|code| words().any(|word| word == **code));
     let symbol = || SYMBOLS.iter().find(|(symbol, _)| !symbol.is_ascii() && name.contains(symbol));
@@ -273,7 +283,7 @@ const SYMBOLS: [(&str, &str); 36] = [
 ];
 
 /// Codes of ISO 4217 that advertising accounts use, and RMB, which people write for CNY.
-const CODES: [&str; 53] = [
+pub(in crate::data) const CODES: [&str; 53] = [
     "USD", "EUR", "GBP", "JPY", "CNY", "RMB", "INR", "RUB", "BRL", "AUD", "CAD", "CHF", "SEK", "NOK", "DKK",
     "PLN", "CZK", "HUF", "RON", "BGN", "TRY", "MXN", "ARS", "CLP", "COP", "PEN", "ZAR", "NGN", "KES", "EGP",
     "MAD", "AED", "SAR", "QAR", "KWD", "ILS", "KRW", "TWD", "HKD", "SGD", "MYR", "THB", "IDR", "PHP", "VND",

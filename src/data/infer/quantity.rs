@@ -4,6 +4,7 @@
 //! ratios of it beside it (`CTR`, `Cost per results`), which are no counts and would give the outcome away.
 
 use super::names::Name;
+use crate::data::importers::CURRENCIES;
 use serde::{Deserialize, Serialize};
 
 /// What a column of counts or money adds up.
@@ -154,14 +155,6 @@ fn cjk_score(name: &Name, term: &str) -> Option<u32> {
 pub(in crate::data) fn is_currency(word: &str) -> bool {
     CURRENCIES.contains(&word.to_ascii_uppercase().as_str())
 }
-
-/// Codes of ISO 4217 that ad accounts are kept in.
-pub(in crate::data) const CURRENCIES: [&str; 48] = [
-    "EUR", "USD", "GBP", "CHF", "JPY", "CNY", "RMB", "INR", "BRL", "RUB", "KRW", "AUD", "CAD", "NZD", "MXN",
-    "SEK", "NOK", "DKK", "PLN", "CZK", "HUF", "RON", "BGN", "TRY", "ILS", "ZAR", "SGD", "HKD", "TWD", "THB",
-    "IDR", "MYR", "PHP", "VND", "AED", "SAR", "EGP", "NGN", "KES", "ARS", "CLP", "COP", "PEN", "UAH", "PKR",
-    "BDT", "KZT", "ISK",
-];
 
 /// Words that make a name something else than a count, whatever stands beside them.
 const NOT_COUNTED: &[&str] = &[

@@ -5,7 +5,8 @@ use super::{Issue, IssueKind, issues};
 use crate::base::Result;
 use crate::data::cells;
 use crate::data::frame::LogFrame;
-use crate::data::infer::{CURRENCIES, Meaning, Quantity, meaning};
+use crate::data::importers::{self, CURRENCIES};
+use crate::data::infer::{Meaning, Quantity, meaning};
 use crate::data::schema::{ColumnType, Role};
 use serde::{Deserialize, Serialize};
 
@@ -83,20 +84,33 @@ fn unseen_clicks(log: &LogFrame) -> Result<Option<Total>> {
 
 /// The one currency of the log, or the objection that there are several.
 pub(super) fn currency(log: &LogFrame, described: &Described) -> (Option<String>, Option<Issue>) {
+    let layout = &log.source.layout.columns;
     let mut found: Vec<(String, &str)> = Vec::new();
     for (column, text) in described.columns.iter().zip(&described.texts) {
-        let in_header = currency_in(&column.name);
+        let is_number = matches!(column.kind, ColumnType::Integer | ColumnType::Real);
+        let read =
+            layout.iter().find(|reading| reading.column == column.name && !reading.currency.is_empty());
+        let in_header = || currency_of(&column.name).filter(|_| is_number).map(str::to_owned);
+        let at_cells = read.map(|reading| reading.currency.clone()).or_else(in_header);
         let is_code = |value: &String| CURRENCIES.contains(&value.trim());
-        let values = text.as_ref().map(|text| &text.values).filter(|values| {
+        let codes = text.as_ref().map(|text| &text.values).filter(|values| {
             !values.is_empty() && values.iter().all(is_code) && column.kind == ColumnType::Text
         });
-        let in_cells = values.into_iter().flatten().map(|value| value.trim().to_owned());
-        for code in in_header.map(str::to_owned).into_iter().chain(in_cells) {
+        let codes = codes.into_iter().flatten().map(|value| value.trim().to_owned());
+        for code in at_cells.into_iter().chain(codes) {
             if !found.iter().any(|(known, _)| *known == code) {
                 found.push((code, &column.name));
             }
         }
     }
+    // A bare sign of dollars or yen fits any of their codes.
+    let fits = |sign: &str, code: &str| match sign {
+        "$" => code.ends_with('D') || code == "MXN",
+        "¥" => matches!(code, "JPY" | "CNY" | "RMB"),
+        _ => false,
+    };
+    let codes: Vec<String> = found.iter().map(|(code, _)| code.clone()).collect();
+    found.retain(|(sign, _)| !codes.iter().any(|code| fits(sign, code)));
     match found.as_slice() {
         [] => (None, None),
         [(code, _)] => (Some(code.clone()), None),
@@ -113,20 +127,47 @@ pub(super) fn currency(log: &LogFrame, described: &Described) -> (Option<String>
 }
 
 /// `Amount spent (EUR)`, `cost_usd`, `花费（元）`: the code.
-fn currency_in(name: &str) -> Option<&'static str> {
-    const SIGNS: [(&str, &str); 6] =
-        [("€", "EUR"), ("$", "USD"), ("£", "GBP"), ("₹", "INR"), ("元", "CNY"), ("円", "JPY")];
-    let says_money = matches!(meaning(name), Meaning::Counts(quantity, _) if quantity.is_money())
-        || matches!(meaning(name), Meaning::Ratio);
-    let inner = name.rsplit_once('(').and_then(|(_, rest)| rest.split(')').next());
-    let last = name.rsplit(['_', ' ', '.']).next();
-    let code = |text: &str| CURRENCIES.iter().find(|code| code.eq_ignore_ascii_case(text.trim())).copied();
-    let bracketed = inner.and_then(code);
-    if bracketed.is_some() || !says_money {
-        return bracketed;
+fn currency_of(name: &str) -> Option<&'static str> {
+    let says_money = match meaning(name) {
+        Meaning::Counts(quantity, _) => quantity.is_money(),
+        Meaning::Ratio => true,
+        Meaning::Other => false,
+    };
+    let last = name.rsplit(['_', ' ', '.']).next().filter(|_| says_money);
+    let of_last =
+        last.and_then(|last| CURRENCIES.iter().find(|code| code.eq_ignore_ascii_case(last)).copied());
+    importers::currency_in(name).or(of_last)
+}
+
+/// The log's own total rows against the sums of its columns. Differences that rounding explains are no objection.
+pub(super) fn against_total_rows(log: &LogFrame, described: &Described) -> Vec<Issue> {
+    let mut issues = Vec::new();
+    let layout = &log.source.layout;
+    for column in &described.columns {
+        let is_summed = matches!(meaning(&column.name), Meaning::Counts(..));
+        let Some(sum) = column.sum.filter(|_| is_summed) else { continue };
+        let plan = layout.columns.iter().find(|reading| reading.column == column.name);
+        let plan = plan.map_or("", |reading| reading.plan.as_str());
+        let stated = layout.totals.iter().filter_map(|row| {
+            let (_, cell) = row.cells.iter().find(|(name, _)| *name == column.name)?;
+            Some((row, importers::number_in(cell, plan)?))
+        });
+        // Several total rows split the sum in several ways: the one that is nearest is about all rows.
+        let apart = |stated: f64| (stated - sum).abs();
+        let nearest = stated.min_by(|one, next| apart(one.1).total_cmp(&apart(next.1)));
+        let Some((row, stated)) = nearest else { continue };
+        // Every row may be off by half a unit of the last digit that is shown.
+        let unit = if column.kind == ColumnType::Integer { 0.0 } else { 0.01 };
+        let rounding = 0.5 * unit * (log.rows() as f64 + 1.0);
+        if apart(stated) > rounding + 1e-9 * sum.abs() {
+            let detail = format!(
+                "'{}' in line {} says {stated}, the rows add up to {sum}: more than rounding explains ({rounding:.2})",
+                row.label, row.line
+            );
+            issues.push(issues::issue(IssueKind::TotalsDiffer, Some(&column.name), 1, detail));
+        }
     }
-    let sign = || SIGNS.iter().find(|(sign, _)| name.contains(sign)).map(|(_, code)| *code);
-    last.and_then(code).or_else(sign)
+    issues
 }
 
 #[cfg(test)]
@@ -135,11 +176,12 @@ mod tests {
 
     #[test]
     fn currencies_stand_in_headers() {
-        assert_eq!(currency_in("Amount spent (EUR)"), Some("EUR"));
-        assert_eq!(currency_in("CPM (cost per 1,000 impressions) (GBP)"), Some("GBP"));
-        assert_eq!(currency_in("cost_usd"), Some("USD"));
-        assert_eq!(currency_in("花费（元）"), Some("CNY"));
-        assert_eq!(currency_in("Reach (all)"), None);
-        assert_eq!(currency_in("try"), None);
+        assert_eq!(currency_of("Amount spent (EUR)"), Some("EUR"));
+        assert_eq!(currency_of("CPM (cost per 1,000 impressions) (GBP)"), Some("GBP"));
+        assert_eq!(currency_of("cost_usd"), Some("USD"));
+        assert_eq!(currency_of("花费（元）"), Some("CNY"));
+        assert_eq!(currency_of("Cost"), None);
+        assert_eq!(currency_of("Reach (all)"), None);
+        assert_eq!(currency_of("try"), None);
     }
 }

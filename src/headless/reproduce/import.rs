@@ -181,8 +181,30 @@ fn answer(profile: &Profile, path: &Path, name: &str, published: &Value) -> Opti
         "clicks_without_impressions" => number(total(profile, name).unwrap_or_default()),
         "rows_clicks_gt_impr" => number(issue_count(profile, IssueKind::ClicksBeyondImpressions)),
         "second_label" => second_label(profile, published.as_str()?),
+        "encoding" if published.as_str() != Some("legacy") => word(&profile.layout.encoding),
+        "true_encoding" => word(&profile.layout.encoding),
+        "delimiter" => word(&profile.layout.delimiter.replace('\t', "\\t")),
+        "header" if !profile.layout.encoding.is_empty() => {
+            Some(Ours::Words(profile.layout.has_header.to_string()))
+        }
+        "preamble_lines" => number(profile.layout.preamble.len() as f64),
+        "total_rows" => number(profile.layout.totals.len() as f64),
+        "shape" => shape(profile, published.as_str()?),
         _ => named(profile, name),
     }
+}
+
+/// `None` for a format that has no such thing.
+fn word(text: &str) -> Option<Ours> {
+    (!text.is_empty()).then(|| Ours::Words(text.to_owned()))
+}
+
+/// `wide: one 0/1 column per ad` begins with the word for the shape.
+fn shape(profile: &Profile, published: &str) -> Option<Ours> {
+    let ours = serde_json::to_value(profile.shape).ok()?;
+    let ours = ours.as_str()?;
+    let agrees = published.split(':').next() == Some(ours);
+    Some(Ours::Words(if agrees { published.to_owned() } else { ours.to_owned() }))
 }
 
 /// The label, or the column of a file to be scored.
