@@ -16,6 +16,8 @@ pub fn edited_rows(log: &LogFrame, rows: &[u32], edits: &[(String, String)]) -> 
     for (column, value) in edits {
         log.schema.column(column)?;
         let kind = frame.column(column).explain("cannot edit the log")?.dtype().clone();
+        // Columns are stored in the fewest bytes; the new value may need more.
+        let kind = if kind.is_integer() { DataType::Int64 } else { kind };
         let refuse = |why: String| Failure::new(format!("cannot set '{column}'"), why);
         if matches!(kind, DataType::List(_) | DataType::Date | DataType::Datetime(_, _)) {
             return Err(refuse("lists and times cannot be edited".to_owned())

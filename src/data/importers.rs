@@ -13,6 +13,7 @@ mod delimited;
 mod dialect;
 mod din;
 mod encoding;
+mod fill;
 mod fingerprint;
 mod guess;
 mod ipinyou;
@@ -246,10 +247,11 @@ fn read(sources: &Sources, context: &JobContext) -> Result<Contents> {
 fn read_file(path: &Path, readings: &BTreeMap<String, Plan>, context: &JobContext) -> Result<(RawLog, u64)> {
     let mut input = Input::open(path)?;
     input.readings.clone_from(readings);
-    let raw = choose(&input)?.read(&input, context)?;
+    let mut raw = choose(&input)?.read(&input, context)?;
     if raw.frame.height() == 0 {
         return Err(nothing_read(&input, &raw.bad));
     }
+    raw.frame = fill::narrowed_frame(raw.frame)?;
     Ok((raw, input.bytes))
 }
 

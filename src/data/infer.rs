@@ -508,7 +508,8 @@ fn map_signed_label(log: &mut LogFrame) -> Result<()> {
     if !Facts::of(series, log.frame.height())?.is_signed() {
         return Ok(());
     }
-    let cells = series.i64().explain(what)?.iter();
+    let cells = series.cast(&DataType::Int64).explain(what)?;
+    let cells = cells.i64().explain(what)?.iter();
     let flags = cells.map(|cell| cell.map(|cell| i64::from(cell > 0)));
     let flags = Int64Chunked::from_iter_options(label.as_str().into(), flags);
     log.frame.with_column(flags.into_series().into()).explain(what)?;

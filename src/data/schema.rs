@@ -9,7 +9,7 @@ use std::str::FromStr;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ColumnType {
-    /// Whole numbers (`i64`).
+    /// Whole numbers, in as many bytes as the largest needs.
     Integer,
     /// Real numbers (`f64`).
     Real,

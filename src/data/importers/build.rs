@@ -55,6 +55,11 @@ impl ColumnBuilder {
 
     /// Adds a cell; an empty one is missing.
     pub fn push(&mut self, cell: &str) {
+        self.push_as(cell, classify(cell));
+    }
+
+    /// As [`push`](Self::push), for a cell that was classified already.
+    pub fn push_as(&mut self, cell: &str, class: CellClass) {
         let is_read = match &mut self.cells {
             Cells::Text(text) => {
                 let is_missing = cell.is_empty() || tokens::is_never_text(cell) || tokens::is_damage(cell);
@@ -65,19 +70,19 @@ impl ColumnBuilder {
                 push_list(lists, cell, *separator);
                 true
             }
-            Cells::Integer(numbers) => append(numbers, whole(cell)),
-            Cells::Real(numbers) => append(numbers, real(cell)),
+            Cells::Integer(numbers) => append(numbers, whole(class)),
+            Cells::Real(numbers) => append(numbers, real(class)),
             Cells::MarkedInteger(numbers, numeral) => append(numbers, marked_whole(cell, *numeral)),
-            Cells::MarkedReal(numbers, numeral) => append(numbers, marked_real(cell, *numeral)),
+            Cells::MarkedReal(numbers, numeral) => append(numbers, marked_real(cell, class, *numeral)),
             Cells::Duration(seconds) => append(seconds, times::duration(cell).map(|(seconds, _)| seconds)),
-            Cells::Time(millis, reading) => append(millis, time_millis(cell, *reading)),
+            Cells::Time(millis, reading) => append(millis, time_millis(cell, class, *reading)),
             Cells::Boolean(flags) => {
                 let flag = tokens::flag(cell).map(|(_, is_yes)| is_yes);
                 flags.append_option(flag);
                 flag.is_some()
             }
         };
-        self.unreadable += u64::from(!is_read && classify(cell).holds_something());
+        self.unreadable += u64::from(!is_read && class.holds_something());
     }
 
     /// The finished column.
@@ -125,16 +130,16 @@ fn append<T: PolarsNumericType>(builder: &mut PrimitiveChunkedBuilder<T>, cell: 
     cell.is_some()
 }
 
-fn whole(cell: &str) -> Option<i64> {
-    match classify(cell) {
+fn whole(class: CellClass) -> Option<i64> {
+    match class {
         CellClass::Integer(number) => Some(number),
         CellClass::Real(number) => Some(number as i64),
         _ => None,
     }
 }
 
-fn real(cell: &str) -> Option<f64> {
-    match classify(cell) {
+fn real(class: CellClass) -> Option<f64> {
+    match class {
         CellClass::Integer(number) => Some(number as f64),
         CellClass::Real(number) => Some(number),
         _ => None,
@@ -145,27 +150,27 @@ fn marked_whole(cell: &str, numeral: Numeral) -> Option<i64> {
     numerals::parse(cell)?.whole(numeral.decimal)
 }
 
-fn marked_real(cell: &str, numeral: Numeral) -> Option<f64> {
+fn marked_real(cell: &str, class: CellClass, numeral: Numeral) -> Option<f64> {
     match numerals::parse(cell) {
         Some(marked) => marked.value(numeral),
         // A plain number with an exponent.
-        None => real(cell).map(|number| if numeral.unit == Unit::Percent { number / 100.0 } else { number }),
+        None => real(class).map(|number| if numeral.unit == Unit::Percent { number / 100.0 } else { number }),
     }
 }
 
-fn time_millis(cell: &str, reading: TimeReading) -> Option<i64> {
+fn time_millis(cell: &str, class: CellClass, reading: TimeReading) -> Option<i64> {
     match reading {
         TimeReading::Calendar(order) => calendar_millis(cell, order),
         // Fractions of a second count.
-        TimeReading::EpochSeconds => match classify(cell) {
+        TimeReading::EpochSeconds => match class {
             CellClass::Real(seconds) => Some((seconds * 1000.0).round() as i64),
-            _ => whole(cell)?.checked_mul(1000),
+            _ => whole(class)?.checked_mul(1000),
         },
-        TimeReading::EpochMillis => whole(cell),
-        TimeReading::EpochMicros => whole(cell).map(|micros| micros.div_euclid(1000)),
-        TimeReading::CompactDate => times::compact(whole(cell)?, false),
-        TimeReading::CompactHour => times::compact(whole(cell)?, true),
-        TimeReading::CompactStamp => times::compact_stamp(whole(cell)?),
+        TimeReading::EpochMillis => whole(class),
+        TimeReading::EpochMicros => whole(class).map(|micros| micros.div_euclid(1000)),
+        TimeReading::CompactDate => times::compact(whole(class)?, false),
+        TimeReading::CompactHour => times::compact(whole(class)?, true),
+        TimeReading::CompactStamp => times::compact_stamp(whole(class)?),
     }
 }
 

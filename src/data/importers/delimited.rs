@@ -3,6 +3,7 @@
 use super::build::ColumnBuilder;
 use super::container::Input;
 use super::dialect::Dialect;
+use super::fill::Fill;
 use super::guess::{Convention, Guess, Plan};
 use super::records::{BadRows, Block, Cut, RecordReader};
 use super::{Importer, Match, RawLog, RoleHint, known};
@@ -12,7 +13,6 @@ use crate::data::layout::{ColumnReading, Layout};
 use crate::data::schema::Role;
 use crate::jobs::JobContext;
 use polars::prelude::{Column, DataFrame};
-use rayon::prelude::{IndexedParallelIterator, IntoParallelRefMutIterator, ParallelIterator};
 use std::fmt::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -94,34 +94,27 @@ impl Table {
         Self { cut, skip, names, plans }
     }
 
-    /// Reads the rows: one pass to learn the types, one to store the cells.
+    /// Reads the rows in one pass, and columns again whose cells together tell another type than the first.
     pub(super) fn read(&self, input: &Input, mut format: String, context: &JobContext) -> Result<RawLog> {
-        context.stage("looking at the columns");
-        let (mut guesses, mut bad) = self.guess(input, context)?;
+        context.stage("reading the rows");
+        let (mut fill, mut bad) = self.fill(input, context)?;
         let other = if bad.undecodable > 0 { input.in_other_encoding()? } else { None };
         let input = match &other {
             Some(other) => {
-                (guesses, bad) = self.guess(other, context)?;
+                (fill, bad) = self.fill(other, context)?;
                 let _ = write!(format, ", {}", other.encoding.name().to_lowercase());
                 other
             }
             None => input,
         };
-        let rows = guesses.first().map_or(0, |guess| guess.cells) as usize;
         let mut notes = Vec::new();
-        let readings = self.settle(input, &guesses, &mut notes);
-        let columns = self.names.iter().zip(&readings);
-        let mut builders: Vec<ColumnBuilder> =
-            columns.map(|(name, (plan, _))| ColumnBuilder::new(name, *plan, rows)).collect();
-        context.stage("reading the rows");
-        self.each_block(input, context, |block| {
-            builders.par_iter_mut().enumerate().for_each(|(column, builder)| {
-                for row in 0..block.rows() {
-                    builder.push(&block.cell(row, column));
-                }
-            });
-        })?;
-        let frame = finish(&self.names, builders, &mut notes)?;
+        let readings = self.settle(input, &fill.guesses(), &mut notes);
+        let plans: Vec<Plan> = readings.iter().map(|(plan, _)| *plan).collect();
+        if fill.settle(&plans) {
+            context.stage("reading columns again that turned out otherwise");
+            self.each_block(input, context, |block| fill.store(block))?;
+        }
+        let frame = filled(fill, &mut notes)?;
         let columns = readings.into_iter().map(|(_, reading)| reading).collect();
         let layout = Layout {
             delimiter: self.cut.delimiter_text(),
@@ -135,17 +128,21 @@ impl Table {
         Ok(RawLog { frame, format, bad, notes, hints: Vec::new(), layout })
     }
 
-    /// Looks at all cells.
-    fn guess(&self, input: &Input, context: &JobContext) -> Result<(Vec<Guess>, BadRows)> {
-        let mut guesses = vec![Guess::default(); self.names.len()];
+    /// Looks at all cells and stores them as the first block suggests.
+    fn fill(&self, input: &Input, context: &JobContext) -> Result<(Fill, BadRows)> {
+        let mut fill = Fill::new(&self.names);
+        let mut is_first = true;
         let bad = self.each_block(input, context, |block| {
-            guesses.par_iter_mut().enumerate().for_each(|(column, guess)| {
-                for row in 0..block.rows() {
-                    guess.see(&block.cell(row, column));
-                }
-            });
+            if std::mem::take(&mut is_first) {
+                fill.look(block);
+                let suggested = self.settle(input, &fill.guesses(), &mut Vec::new());
+                fill.begin(suggested.into_iter().map(|(plan, _)| plan));
+                fill.store(block);
+            } else {
+                fill.look_and_store(block);
+            }
         })?;
-        Ok((guesses, bad))
+        Ok((fill, bad))
     }
 
     /// Settles how each column is read, with the facts for the layout: as was asked for, as the format tells, or as
@@ -188,16 +185,35 @@ impl Table {
         &self,
         input: &Input,
         context: &JobContext,
-        mut visit: impl FnMut(&Block),
+        mut visit: impl FnMut(&Block) + Send,
     ) -> Result<BadRows> {
         let read_bytes = Arc::new(AtomicU64::new(0));
         let mut reader = RecordReader::new(input, self.cut, self.names.len(), self.skip, &read_bytes)?;
-        while let Some(block) = reader.next_block()? {
+        let mut next = reader.next_block()?;
+        while let Some(block) = next {
             context.check()?;
-            visit(&block);
+            // The next block is cut while this one is looked at.
+            let (following, ()) = rayon::join(|| reader.next_block(), || visit(&block));
             context.progress(read_bytes.load(Ordering::Relaxed), input.bytes);
+            next = following?;
         }
         Ok(reader.bad)
+    }
+}
+
+/// Puts filled columns into a frame and notes cells that could not be read.
+fn filled(fill: Fill, notes: &mut Vec<String>) -> Result<DataFrame> {
+    let mut columns: Vec<Column> = Vec::new();
+    for (series, unreadable) in fill.finish()? {
+        note_unreadable(series.name(), unreadable, notes);
+        columns.push(series.into());
+    }
+    DataFrame::new_infer_height(columns).explain("cannot store the log")
+}
+
+fn note_unreadable(name: &str, unreadable: u64, notes: &mut Vec<String>) {
+    if unreadable > 0 {
+        notes.push(format!("'{name}': {unreadable} cells do not fit its type and count as missing"));
     }
 }
 
@@ -209,12 +225,7 @@ pub(super) fn finish(
 ) -> Result<DataFrame> {
     let mut columns: Vec<Column> = Vec::with_capacity(builders.len());
     for (name, builder) in names.iter().zip(builders) {
-        if builder.unreadable > 0 {
-            notes.push(format!(
-                "'{name}': {} cells do not fit its type and count as missing",
-                builder.unreadable
-            ));
-        }
+        note_unreadable(name, builder.unreadable, notes);
         columns.push(builder.finish()?.into());
     }
     DataFrame::new_infer_height(columns).explain("cannot store the log")

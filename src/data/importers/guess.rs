@@ -61,6 +61,9 @@ pub fn classify(cell: &str) -> CellClass {
 fn number_class(cell: &str) -> CellClass {
     let digits = cell.strip_prefix(['-', '+']).unwrap_or(cell);
     let bytes = digits.as_bytes();
+    if let Some(number) = short_whole(bytes) {
+        return CellClass::Integer(if cell.as_bytes().first() == Some(&b'-') { -number } else { number });
+    }
     if !bytes.is_empty() && bytes.iter().all(u8::is_ascii_digit) {
         let is_name = (bytes.len() > 1 && bytes[0] == b'0') || bytes.len() > 18;
         return match cell.parse() {
@@ -86,6 +89,20 @@ fn number_class(cell: &str) -> CellClass {
         Ok(number) if number.is_finite() => CellClass::Real(number),
         _ => CellClass::Other,
     }
+}
+
+/// A number of at most 18 digits and nothing else, the usual case: without a leading zero, unless it is zero.
+fn short_whole(digits: &[u8]) -> Option<i64> {
+    let is_short = matches!(digits.len(), 1..=18) && (digits[0] != b'0' || digits.len() == 1);
+    let mut number = 0;
+    for byte in digits.iter().filter(|_| is_short) {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        number = number * 10 + i64::from(digit);
+    }
+    is_short.then_some(number)
 }
 
 /// Counts over the cells of one column.
@@ -163,8 +180,12 @@ pub struct Settled {
 impl Guess {
     /// Looks at one more cell.
     pub fn see(&mut self, cell: &str) {
+        self.see_as(cell, classify(cell));
+    }
+
+    /// As [`see`](Self::see), for a cell that was classified already.
+    pub fn see_as(&mut self, cell: &str, class: CellClass) {
         self.cells += 1;
-        let class = classify(cell);
         if !self.shape.is_broken && !matches!(class, CellClass::Empty | CellClass::MissingWord) {
             self.shape.see(cell.trim());
         }
@@ -259,8 +280,10 @@ impl Guess {
             self.flags.yes += u64::from(is_yes);
             self.flags.pair = pair;
         }
-        for (count, separator) in self.lists.iter_mut().zip(LIST_SEPARATORS) {
-            *count += u64::from(cell.contains(separator));
+        if memchr::memchr3(LIST_MARK as u8, b'|', b'^', cell.as_bytes()).is_some() {
+            for (count, separator) in self.lists.iter_mut().zip(LIST_SEPARATORS) {
+                *count += u64::from(cell.contains(separator));
+            }
         }
         self.undecodable += u64::from(!cell.is_ascii() && cell.contains('\u{fffd}'));
     }

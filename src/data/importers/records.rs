@@ -6,14 +6,14 @@
 use super::container::Input;
 use crate::base::{Failure, Result};
 use crate::data::frame::BadRow;
-use memchr::{memchr, memchr_iter, memchr2};
+use memchr::{Memchr2, memchr, memchr_iter, memchr2, memchr2_iter};
 use std::borrow::Cow;
 use std::io::Read;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 /// Bytes cut at once. Large enough to share a block's columns among threads.
-const BLOCK_BYTES: usize = 4 << 20;
+const BLOCK_BYTES: usize = 1 << 20;
 /// A quote that stays open for longer is taken as a literal character.
 const QUOTED_BYTES: usize = 1 << 20;
 /// A record longer than this means that the file is no table.
@@ -176,7 +176,6 @@ impl<'a> RecordReader<'a> {
             }
             let (block, used) = self.cut_block();
             if used > 0 {
-                self.buffer.drain(..used);
                 if block.rows() > 0 {
                     return Ok(Some(block));
                 }
@@ -198,6 +197,7 @@ impl<'a> RecordReader<'a> {
             return Ok(());
         }
         let missing = (wanted - self.buffer.len()) as u64;
+        self.buffer.reserve(missing as usize);
         let read = self
             .source
             .by_ref()
@@ -211,14 +211,23 @@ impl<'a> RecordReader<'a> {
     /// Cuts the whole records of the buffer; the second value is how many bytes they took.
     fn cut_block(&mut self) -> (Block, usize) {
         let bytes = std::mem::take(&mut self.buffer);
-        let whole_is_text = std::str::from_utf8(&bytes).is_ok();
+        let whole_is_text = match std::str::from_utf8(&bytes) {
+            Ok(_) => true,
+            // A character that the end of the buffer parts belongs to the next block.
+            Err(error) => error.error_len().is_none() && !self.ended,
+        };
+        let mut stops = unquoted_stops(&bytes, self.cut);
         let mut spans = Vec::new();
         let mut lines = Vec::new();
         let mut kept_text = Vec::new();
         let mut at = 0;
         while at < bytes.len() {
             let before = spans.len();
-            let Some(next) = cut_record(&bytes, at, self.cut, self.ended, &mut spans) else {
+            let cut = match &mut stops {
+                Some(stops) => cut_plain_record(&bytes, at, stops, self.ended, &mut spans),
+                None => cut_record(&bytes, at, self.cut, self.ended, &mut spans),
+            };
+            let Some(next) = cut else {
                 break;
             };
             let record = &bytes[at..next];
@@ -238,12 +247,13 @@ impl<'a> RecordReader<'a> {
             self.line += memchr_iter(b'\n', record).count() as u64;
             at = next;
         }
-        let text = if whole_is_text {
-            String::from_utf8_lossy(&bytes[..at]).into_owned()
-        } else {
-            String::from_utf8_lossy(&kept_text).into_owned()
-        };
-        self.buffer = bytes;
+        drop(stops);
+        self.buffer.extend_from_slice(&bytes[at..]);
+        let mut text = bytes;
+        text.truncate(at);
+        let text = if whole_is_text { text } else { kept_text };
+        let text = String::from_utf8(text)
+            .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
         let width = self.width;
         (Block { text, spans, lines, width }, at)
     }
@@ -300,6 +310,44 @@ pub fn head_records(head: &[u8], is_all: bool, cut: Cut, limit: usize) -> Vec<Ve
 
 fn is_blank(record: &[u8]) -> bool {
     record.iter().all(|byte| matches!(byte, b'\r' | b'\n'))
+}
+
+/// Where cells and lines may end in bytes that hold no quote, found many at a time; `None` where quotes or doubled
+/// delimiters need a closer look.
+fn unquoted_stops(bytes: &[u8], cut: Cut) -> Option<Memchr2<'_>> {
+    let has_quotes = cut.quote.is_some_and(|quote| memchr(quote, bytes).is_some());
+    let is_plain = !has_quotes && !cut.is_doubled;
+    is_plain.then(|| memchr2_iter(cut.delimiter.unwrap_or(b'\n'), b'\n', bytes))
+}
+
+/// As [`cut_record`], where every delimiter and line break stands for itself.
+fn cut_plain_record(
+    bytes: &[u8],
+    at: usize,
+    stops: &mut Memchr2<'_>,
+    is_end: bool,
+    spans: &mut Vec<Span>,
+) -> Option<usize> {
+    let begin = spans.len();
+    let mut from = at;
+    loop {
+        let (end, next) = match stops.next() {
+            Some(stop) if bytes[stop] != b'\n' => {
+                spans.push(span(from, stop, 0));
+                from = stop + 1;
+                continue;
+            }
+            Some(stop) => (stop, stop + 1),
+            None if is_end => (bytes.len(), bytes.len()),
+            None => {
+                spans.truncate(begin);
+                return None;
+            }
+        };
+        let carriage = end > from && bytes[end - 1] == b'\r';
+        spans.push(span(from, end - usize::from(carriage), 0));
+        return Some(next);
+    }
 }
 
 /// Cuts the record that begins at `at` into spans; the start of the next record, or `None` when its end lies

@@ -36,7 +36,12 @@ const FLAGS: [[&str; 2]; 7] =
 
 /// True for a word that means missing where the column is no text. `cell` has no spaces at its ends.
 pub(super) fn is_missing(cell: &str) -> bool {
-    cell.len() <= 13 && MISSING.iter().any(|word| cell.eq_ignore_ascii_case(word))
+    // Most texts are refused by their first letter.
+    let may_be = matches!(
+        cell.as_bytes().first().map(u8::to_ascii_lowercase),
+        Some(b'n' | b'\\' | b'-' | 0xe2 | b'#' | b'(' | b'u' | b'o')
+    );
+    may_be && cell.len() <= 13 && MISSING.iter().any(|word| cell.eq_ignore_ascii_case(word))
 }
 
 /// True for a word that means missing in texts too.
@@ -75,6 +80,7 @@ mod tests {
 
     #[test]
     fn words_that_are_no_text() {
+        assert!(MISSING.iter().all(|word| is_missing(word)), "each passes the look at its first letter");
         assert!(is_missing("N/A") && is_missing("--") && is_missing("None") && !is_missing("Nonesuch"));
         assert!(
             is_never_text(" --") && is_never_text("\\N") && !is_never_text("None") && !is_never_text("NA")

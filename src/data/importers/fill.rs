@@ -1,0 +1,228 @@
+//! How is a text read once and not twice? Its columns are filled while they are looked at.
+//!
+//! The first block suggests a type for each column, and cells are stored as that from then on. The last cell still
+//! has its say: a column for which all cells together tell another type is filled anew in a second pass. Numbers
+//! are stored in the fewest bytes that hold them all.
+
+use super::build::ColumnBuilder;
+use super::guess::{Guess, Plan, classify};
+use super::records::Block;
+use crate::base::Result;
+use crate::base::failure::Explain;
+use polars::prelude::{ChunkAgg, Column, DataFrame, DataType, Series};
+use rayon::prelude::{IndexedParallelIterator, IntoParallelRefMutIterator, ParallelIterator};
+
+/// Rows of one piece of a column. Pieces cost no room to spare, as one array that grows would.
+const PIECE: usize = 1 << 20;
+
+/// The columns of a table that is being read.
+pub(super) struct Fill {
+    columns: Vec<Filling>,
+}
+
+struct Filling {
+    name: String,
+    guess: Guess,
+    plan: Option<Plan>,
+    pieces: Vec<Series>,
+    builder: Option<ColumnBuilder>,
+    rows: usize,
+    unreadable: u64,
+    failure: Option<crate::base::Failure>,
+}
+
+impl Fill {
+    /// Empty columns.
+    pub fn new(names: &[String]) -> Self {
+        let columns = names.iter().map(|name| Filling {
+            name: name.clone(),
+            guess: Guess::default(),
+            plan: None,
+            pieces: Vec::new(),
+            builder: None,
+            rows: 0,
+            unreadable: 0,
+            failure: None,
+        });
+        Self { columns: columns.collect() }
+    }
+
+    /// What the cells so far tell.
+    pub fn guesses(&self) -> Vec<Guess> {
+        self.columns.iter().map(|column| column.guess.clone()).collect()
+    }
+
+    /// Looks at a block without storing it.
+    pub fn look(&mut self, block: &Block) {
+        self.columns.par_iter_mut().enumerate().for_each(|(place, column)| {
+            (0..block.rows()).for_each(|row| column.guess.see(&block.cell(row, place)));
+        });
+    }
+
+    /// Stores cells as these types from now on.
+    pub fn begin(&mut self, plans: impl IntoIterator<Item = Plan>) {
+        for (column, plan) in self.columns.iter_mut().zip(plans) {
+            column.plan = Some(plan);
+            column.rows = 0;
+            column.unreadable = 0;
+            column.pieces.clear();
+            column.builder = Some(ColumnBuilder::new(&column.name, plan, 0));
+        }
+    }
+
+    /// Stores a block that was looked at already.
+    pub fn store(&mut self, block: &Block) {
+        self.columns.par_iter_mut().enumerate().for_each(|(place, column)| {
+            if column.builder.is_some() {
+                (0..block.rows()).for_each(|row| column.push(&block.cell(row, place)));
+            }
+        });
+    }
+
+    /// Looks at a block and stores it.
+    pub fn look_and_store(&mut self, block: &Block) {
+        self.columns.par_iter_mut().enumerate().for_each(|(place, column)| {
+            for row in 0..block.rows() {
+                let cell = block.cell(row, place);
+                let class = classify(&cell);
+                column.guess.see_as(&cell, class);
+                if let Some(builder) = &mut column.builder {
+                    builder.push_as(&cell, class);
+                    column.rows += 1;
+                    column.end_of_piece();
+                }
+            }
+        });
+    }
+
+    /// Empties the columns that are not of these types, to be stored anew; true when there are any.
+    pub fn settle(&mut self, plans: &[Plan]) -> bool {
+        let mut is_any = false;
+        for (column, plan) in self.columns.iter_mut().zip(plans) {
+            let is_settled = column.plan == Some(*plan);
+            // What is stored already must not be stored again.
+            column.end_piece();
+            column.builder = (!is_settled).then(|| ColumnBuilder::new(&column.name, *plan, 0));
+            if !is_settled {
+                column.plan = Some(*plan);
+                column.pieces.clear();
+                column.rows = 0;
+                column.unreadable = 0;
+                is_any = true;
+            }
+        }
+        is_any
+    }
+
+    /// The finished columns, each with the number of cells that its type could not hold.
+    ///
+    /// # Errors
+    /// A column that polars cannot put together.
+    pub fn finish(self) -> Result<Vec<(Series, u64)>> {
+        self.columns.into_iter().map(Filling::finish).collect()
+    }
+}
+
+impl Filling {
+    fn push(&mut self, cell: &str) {
+        if let Some(builder) = &mut self.builder {
+            builder.push(cell);
+            self.rows += 1;
+            self.end_of_piece();
+        }
+    }
+
+    fn end_of_piece(&mut self) {
+        if self.rows.is_multiple_of(PIECE)
+            && let Some(plan) = self.plan
+        {
+            self.end_piece();
+            self.builder = Some(ColumnBuilder::new(&self.name, plan, PIECE));
+        }
+    }
+
+    fn end_piece(&mut self) {
+        let Some(builder) = self.builder.take() else {
+            return;
+        };
+        self.unreadable += builder.unreadable;
+        match builder.finish().and_then(|piece| narrowed(piece).explain("cannot store the log")) {
+            Ok(piece) => self.pieces.push(piece),
+            Err(failure) => drop(self.failure.get_or_insert(failure)),
+        }
+    }
+
+    fn finish(mut self) -> Result<(Series, u64)> {
+        self.end_piece();
+        if let Some(failure) = self.failure {
+            return Err(failure.at(format!("column '{}'", self.name)));
+        }
+        let what = "cannot store the log";
+        let widest = self.pieces.iter().map(|piece| piece.dtype()).max_by_key(|kind| bytes_of(kind)).cloned();
+        let kind = widest.unwrap_or(DataType::String);
+        let mut whole = Series::new_empty(self.name.as_str().into(), &kind);
+        for piece in self.pieces {
+            let piece = if *piece.dtype() == kind { piece } else { piece.cast(&kind).explain(what)? };
+            whole.append(&piece).explain(what)?;
+        }
+        Ok((whole.rechunk(), self.unreadable))
+    }
+}
+
+fn bytes_of(kind: &DataType) -> u8 {
+    match kind {
+        DataType::Int8 => 1,
+        DataType::Int16 => 2,
+        DataType::Int32 => 4,
+        _ => 8,
+    }
+}
+
+/// Whole numbers in the fewest bytes that hold all of them.
+pub(super) fn narrowed(series: Series) -> polars::prelude::PolarsResult<Series> {
+    if *series.dtype() != DataType::Int64 {
+        return Ok(series);
+    }
+    let cells = series.i64()?;
+    let (low, high) = (cells.min().unwrap_or_default(), cells.max().unwrap_or_default());
+    let fits = |least: i64, most: i64| low >= least && high <= most;
+    let kind = if fits(i8::MIN.into(), i8::MAX.into()) {
+        DataType::Int8
+    } else if fits(i16::MIN.into(), i16::MAX.into()) {
+        DataType::Int16
+    } else if fits(i32::MIN.into(), i32::MAX.into()) {
+        DataType::Int32
+    } else {
+        return Ok(series);
+    };
+    series.cast(&kind)
+}
+
+/// A frame whose whole numbers take the fewest bytes.
+///
+/// # Errors
+/// A column that polars cannot turn.
+pub(super) fn narrowed_frame(frame: DataFrame) -> Result<DataFrame> {
+    let what = "cannot store the log";
+    let narrow = |column: Column| match column.dtype() {
+        DataType::Int64 => narrowed(column.take_materialized_series()).map(Column::from).explain(what),
+        _ => Ok(column),
+    };
+    let columns: Vec<Column> = frame.into_columns().into_iter().map(narrow).collect::<Result<_>>()?;
+    DataFrame::new_infer_height(columns).explain(what)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use polars::prelude::NamedFrom;
+
+    #[test]
+    fn numbers_take_the_fewest_bytes() {
+        let kind = |cells: &[i64]| narrowed(Series::new("n".into(), cells)).unwrap().dtype().clone();
+        assert_eq!(kind(&[-128, 127]), DataType::Int8);
+        assert_eq!(kind(&[0, 128]), DataType::Int16);
+        assert_eq!(kind(&[0, 70_000]), DataType::Int32);
+        assert_eq!(kind(&[0, 3_000_000_000]), DataType::Int64);
+    }
+}
