@@ -247,7 +247,6 @@ impl<'a> RecordReader<'a> {
             self.line += memchr_iter(b'\n', record).count() as u64;
             at = next;
         }
-        drop(stops);
         self.buffer.extend_from_slice(&bytes[at..]);
         let mut text = bytes;
         text.truncate(at);
