@@ -23,6 +23,7 @@ pub mod outcome;
 pub mod profile;
 pub mod pseudonym;
 pub mod query;
+pub mod recipe;
 pub mod sample;
 pub mod scale;
 pub mod schema;

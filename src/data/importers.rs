@@ -51,7 +51,7 @@ pub use join::JoinSpec;
 pub use known::KnownSet;
 pub use known_sets::SETS;
 pub(in crate::data) use numerals::{CODES as CURRENCIES, currency_in, number_in};
-pub use options::{CacheChoice, ImportOptions};
+pub use options::{CacheChoice, ImportOptions, RecipeChoice};
 pub use plan::{Decimal, Numeral, Plan, TimeReading, Unit};
 pub use reading::Reading;
 pub use records::BadRows;
@@ -59,6 +59,7 @@ pub use records::BadRows;
 use super::frame::{LogFrame, PartNote, Source};
 use super::infer;
 use super::layout::Layout;
+use super::recipe::Recipe;
 use super::schema::Role;
 use crate::base::{Failure, Result};
 use crate::jobs::JobContext;
@@ -66,7 +67,6 @@ use cache::Entry;
 use fingerprint::Stamp;
 use polars::prelude::DataFrame;
 use sources::Sources;
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -164,21 +164,59 @@ pub fn open(path: &Path, options: &ImportOptions, context: &JobContext) -> Resul
 pub fn open_all(paths: &[PathBuf], options: &ImportOptions, context: &JobContext) -> Result<LogFrame> {
     context.stage("opening the file");
     let sources = sources::find(paths)?;
-    let stamps = stamps(&sources)?;
-    let entry = Entry::of(&sources, &stamps, options)?;
-    let log = match entry.as_ref().and_then(|entry| entry.load(&sources.path, context)) {
-        Some(log) => log,
-        None => {
-            let mut log = read_log(&sources, options, context)?;
-            match entry {
-                _ if stamps != self::stamps(&sources)? => tell_change(&mut log, context),
-                Some(entry) => entry.keep(&mut log, context),
-                None => {}
-            }
-            log
+    let beside = Recipe::place_of(&sources.path);
+    match &options.recipe {
+        RecipeChoice::File(path) => open_by(&Recipe::load(path)?, &sources, options, context),
+        RecipeChoice::Beside if beside.is_file() => {
+            let opened =
+                Recipe::load(&beside).and_then(|recipe| open_by(&recipe, &sources, options, context));
+            opened.or_else(|failure| {
+                if failure.is_cancelled() {
+                    return Err(failure);
+                }
+                context.warn(format!("read without the recipe beside it: {failure}"));
+                options.apply(opened_log(&sources, &Reading::default(), options, context)?, context)
+            })
         }
-    };
+        _ => options.apply(opened_log(&sources, &Reading::default(), options, context)?, context),
+    }
+}
+
+/// Opens a log as another one of its kind was.
+fn open_by(
+    recipe: &Recipe,
+    sources: &Sources,
+    options: &ImportOptions,
+    context: &JobContext,
+) -> Result<LogFrame> {
+    let options = recipe.merged(options);
+    let mut log = opened_log(sources, &recipe.reading, &options, context)?;
+    let differs = recipe.check(&log).map_err(|failure| failure.at(sources.path.display()))?;
+    differs.iter().for_each(|text| context.warn(text.clone()));
+    Arc::make_mut(&mut log.source).notes.extend(differs);
+    recipe.give_roles(&mut log);
     options.apply(log, context)
+}
+
+/// A log as it was kept, or read from its files and kept for the next time.
+fn opened_log(
+    sources: &Sources,
+    reading: &Reading,
+    options: &ImportOptions,
+    context: &JobContext,
+) -> Result<LogFrame> {
+    let stamps = stamps(sources)?;
+    let entry = Entry::of(sources, &stamps, reading, options)?;
+    if let Some(log) = entry.as_ref().and_then(|entry| entry.load(&sources.path, context)) {
+        return Ok(log);
+    }
+    let mut log = read_log(sources, reading, options, context)?;
+    match entry {
+        _ if stamps != self::stamps(sources)? => tell_change(&mut log, context),
+        Some(entry) => entry.keep(&mut log, context),
+        None => {}
+    }
+    Ok(log)
 }
 
 fn stamps(sources: &Sources) -> Result<Vec<Stamp>> {
@@ -194,8 +232,13 @@ fn tell_change(log: &mut LogFrame, context: &JobContext) {
 }
 
 /// Reads a log from its files: types, side tables, roles.
-fn read_log(sources: &Sources, options: &ImportOptions, context: &JobContext) -> Result<LogFrame> {
-    let Contents { mut raw, parts, bytes } = read(sources, context)?;
+fn read_log(
+    sources: &Sources,
+    reading: &Reading,
+    options: &ImportOptions,
+    context: &JobContext,
+) -> Result<LogFrame> {
+    let Contents { mut raw, parts, bytes } = read(sources, reading, context)?;
     let mut joins = Vec::new();
     for spec in &options.joins {
         let note = join::join(&mut raw.frame, spec, context)?;
@@ -233,20 +276,19 @@ struct Contents {
     bytes: u64,
 }
 
-fn read(sources: &Sources, context: &JobContext) -> Result<Contents> {
+fn read(sources: &Sources, reading: &Reading, context: &JobContext) -> Result<Contents> {
     if let Some(part) = sources.single() {
-        let (raw, bytes) = read_file(&part.path, &BTreeMap::new(), context)?;
+        let (raw, bytes) = read_file(&part.path, reading, context)?;
         return Ok(Contents { raw, parts: Vec::new(), bytes });
     }
-    let union::Union { raw, parts, bytes } = union::read(sources, context)?;
+    let union::Union { raw, parts, bytes } = union::read(sources, reading, context)?;
     Ok(Contents { raw, parts, bytes })
 }
 
-/// Reads one file; columns in `readings` are read so, whatever their cells look like. The second value is its size
-/// in bytes.
-fn read_file(path: &Path, readings: &BTreeMap<String, Plan>, context: &JobContext) -> Result<(RawLog, u64)> {
-    let mut input = Input::open(path)?;
-    input.readings.clone_from(readings);
+/// Reads one file, in the way that was decided beforehand as far as anything was. The second value is its size in
+/// bytes.
+fn read_file(path: &Path, reading: &Reading, context: &JobContext) -> Result<(RawLog, u64)> {
+    let input = Input::open_as(path, reading)?;
     let mut raw = choose(&input)?.read(&input, context)?;
     if raw.frame.height() == 0 {
         return Err(nothing_read(&input, &raw.bad));

@@ -5,13 +5,18 @@ use super::{Answer, Terminal};
 use crate::base::failure::Explain;
 use crate::base::{Result, numbers};
 use crate::data::profile::{self, ColumnProfile, Profile};
+use crate::data::recipe::Recipe;
 use std::fmt::Write;
+use std::path::PathBuf;
 
 /// Describes a log: columns, roles, click rate, quality.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
     source: SourceArgs,
+    /// Writes down how the log was read, for the next one of its kind; beside the log where no FILE is given.
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
+    save_recipe: Option<Option<PathBuf>>,
 }
 
 /// Opens the log and describes it.
@@ -21,6 +26,11 @@ pub struct Args {
 pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
     let context = terminal.context();
     let log = args.source.open(&context)?;
+    if let Some(wanted) = &args.save_recipe {
+        let path = wanted.clone().unwrap_or_else(|| Recipe::place_of(&log.source.path));
+        Recipe::of(&log, &args.source.options()?).save(&path)?;
+        Terminal::note(&format!("the recipe is in {}", path.display()));
+    }
     let profile = profile::profile_opened(&log, &context)?;
     let json = serde_json::to_value(&profile).explain("cannot write the profile as JSON")?;
     let mut text = String::new();

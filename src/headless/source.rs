@@ -1,8 +1,8 @@
 //! Which log is meant, and what does the person know about it? The arguments that every subcommand shares.
 
 use crate::base::{Failure, Result};
-use crate::data::importers::{self, CacheChoice, ImportOptions, JoinSpec};
-use crate::data::pseudonym::{self, Salt};
+use crate::data::importers::{self, CacheChoice, ImportOptions, JoinSpec, RecipeChoice};
+use crate::data::pseudonym::Salt;
 use crate::data::shape::Reshape;
 use crate::data::{LogFrame, Role};
 use crate::jobs::JobContext;
@@ -33,6 +33,10 @@ pub struct SourceArgs {
     /// forgotten.
     #[arg(long, value_name = "TEXT", requires = "pseudonymise")]
     pub salt: Option<String>,
+    /// Reads the log as another one of its kind was: FILE of --save-recipe; 'off' for nobody's choices [default: the
+    /// recipe beside the log, if there is one].
+    #[arg(long, value_name = "FILE|off")]
+    pub recipe: Option<PathBuf>,
     /// Where large logs are kept so that they open at once the next time; 'off' for nowhere [default: the cache
     /// folder of the system].
     #[arg(long, value_name = "DIR|off")]
@@ -41,29 +45,36 @@ pub struct SourceArgs {
 
 impl SourceArgs {
     /// What these arguments ask of the importer.
-    pub fn options(&self) -> ImportOptions {
-        ImportOptions {
+    ///
+    /// # Errors
+    /// A salt that is too short.
+    pub fn options(&self) -> Result<ImportOptions> {
+        Ok(ImportOptions {
             roles: self.roles.clone(),
             joins: self.joins.clone(),
             shape: self.shape,
-            cache: self.cache.clone().unwrap_or_else(CacheChoice::usual),
-        }
+            pseudonyms: self.pseudonymise.clone(),
+            salt: self.salt.as_deref().map(Salt::of_text).transpose()?,
+            recipe: match &self.recipe {
+                Some(path) if path.as_os_str() == "off" => RecipeChoice::Off,
+                Some(path) => RecipeChoice::File(path.clone()),
+                None => RecipeChoice::Beside,
+            },
+            // Whoever hides names wants no copy of them.
+            cache: match &self.cache {
+                Some(cache) => cache.clone(),
+                None if self.pseudonymise.is_empty() => CacheChoice::usual(),
+                None => CacheChoice::Off,
+            },
+        })
     }
 
     /// Opens the log.
     ///
     /// # Errors
-    /// As [`importers::open_all`]; a column for pseudonyms that is not there, a salt that is too short.
+    /// As [`importers::open_all`]; a salt that is too short.
     pub fn open(&self, context: &JobContext) -> Result<LogFrame> {
-        let log = importers::open_all(&self.files, &self.options(), context)?;
-        if self.pseudonymise.is_empty() {
-            return Ok(log);
-        }
-        let salt = match &self.salt {
-            Some(text) => Salt::of_text(text)?,
-            None => Salt::drawn(),
-        };
-        pseudonym::pseudonymise(&log, &self.pseudonymise, &salt, context)
+        importers::open_all(&self.files, &self.options()?, context)
     }
 
     /// The files as the person wrote them.

@@ -6,6 +6,7 @@
 
 use super::fingerprint::{self, Stamp};
 use super::options::{CacheChoice, ImportOptions};
+use super::reading::Reading;
 use super::sources::Sources;
 use crate::base::failure::Explain;
 use crate::base::files::disk_failure;
@@ -58,7 +59,12 @@ impl Entry {
     ///
     /// # Errors
     /// What the disk answers.
-    pub fn of(sources: &Sources, stamps: &[Stamp], options: &ImportOptions) -> Result<Option<Self>> {
+    pub fn of(
+        sources: &Sources,
+        stamps: &[Stamp],
+        reading: &Reading,
+        options: &ImportOptions,
+    ) -> Result<Option<Self>> {
         let CacheChoice::Folder(folder) = &options.cache else {
             return Ok(None);
         };
@@ -69,6 +75,7 @@ impl Entry {
         let mut hash = Xxh3::new();
         hash.update(this_program().as_bytes());
         hash.update(options.words_for_cache().as_bytes());
+        hash.update(&serde_json::to_vec(reading).explain(WHAT)?);
         for (part, stamp) in sources.parts.iter().zip(stamps) {
             for (column, value) in &part.partitions {
                 hash.update(format!("{column}={value}\n").as_bytes());

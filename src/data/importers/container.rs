@@ -11,7 +11,6 @@ use crate::base::files::disk_failure;
 use crate::base::{Failure, Result};
 use crate::data::layout::Layout;
 use memchr::memchr;
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufReader, ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -55,8 +54,6 @@ pub struct Input {
     pub head_is_all: bool,
     /// What a person has decided about the reading.
     pub reading: Reading,
-    /// How some columns of a text are to be read, whatever their cells look like.
-    pub readings: BTreeMap<String, Plan>,
     /// Where the log lies in a zip archive.
     entry: Option<Entry>,
     /// True when lines end with a carriage return alone, as on the first Macintosh.
@@ -90,7 +87,6 @@ impl Input {
             head: Vec::new(),
             head_is_all: false,
             reading: reading.clone(),
-            readings: BTreeMap::new(),
             entry: None,
             has_returns: false,
         };
@@ -223,7 +219,7 @@ impl Input {
 
     /// How a column is read: as was asked for, or as its cells tell; and what a person should know about it.
     pub fn plan(&self, name: &str, guess: &Guess) -> (Plan, Option<String>) {
-        self.readings.get(name).map_or_else(|| guess.plan(name), |plan| (*plan, None))
+        self.reading.columns.get(name).map_or_else(|| guess.plan(name), |plan| (*plan, None))
     }
 
     /// A failure of reading, told with what it means for this container.

@@ -158,7 +158,7 @@ impl Table {
         columns
             .map(|(place, (name, guess))| {
                 let found = guess.settle(name, convention);
-                let asked = input.readings.get(name).copied();
+                let asked = input.reading.columns.get(name).copied();
                 let plan = match asked.or(self.plans.get(place).copied().flatten()) {
                     Some(plan) => plan,
                     None => {

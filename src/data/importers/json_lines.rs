@@ -37,7 +37,8 @@ impl Importer for JsonLines {
         let each = |visit: &mut dyn FnMut(Row)| {
             each_line(input, context, parse, |row: Option<Row>| row.into_iter().for_each(&mut *visit))
         };
-        let Rows { frame, bad, notes } = read_rows(context, each, |name| input.readings.get(name).copied())?;
+        let Rows { frame, bad, notes } =
+            read_rows(context, each, |name| input.reading.columns.get(name).copied())?;
         Ok(RawLog {
             frame,
             format: format!("jsonl{}", input.describe()),

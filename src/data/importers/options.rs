@@ -3,6 +3,7 @@
 use super::join::JoinSpec;
 use crate::base::{Failure, Result};
 use crate::data::frame::LogFrame;
+use crate::data::pseudonym::{self, Salt};
 use crate::data::schema::Role;
 use crate::data::shape::{self, Reshape};
 use crate::jobs::JobContext;
@@ -10,6 +11,7 @@ use std::convert::Infallible;
 use std::env::var_os;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 
 /// What the person has decided before the log is opened.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -21,6 +23,12 @@ pub struct ImportOptions {
     pub joins: Vec<JoinSpec>,
     /// How the log is turned into one row per impression, where it has another shape.
     pub shape: Option<Reshape>,
+    /// Columns whose values are replaced by pseudonyms, after everything else.
+    pub pseudonyms: Vec<String>,
+    /// The secret of the pseudonyms; without it a new one is drawn and forgotten.
+    pub salt: Option<Salt>,
+    /// Whose choices are used again.
+    pub recipe: RecipeChoice,
     /// Where large logs are kept for the next opening.
     pub cache: CacheChoice,
 }
@@ -47,6 +55,8 @@ impl ImportOptions {
                 log.assign(column, *role).map_err(at)?;
             }
             log = shape::reshape(&log, how, context).map_err(at)?;
+            // The rows are no longer those that the cache holds.
+            Arc::make_mut(&mut log.source).kept_in = None;
         }
         // A column that the new shape has no place for (the event, a wide log's ads) took its role before.
         let is_gone = |column: &str| before.column(column).is_ok() && log.schema.column(column).is_err();
@@ -54,8 +64,26 @@ impl ImportOptions {
         for (column, role) in left {
             log.assign(column, *role).map_err(at)?;
         }
+        if self.pseudonyms.is_empty() {
+            return Ok(log);
+        }
+        let salt = self.salt.clone().unwrap_or_else(Salt::drawn);
+        let mut log = pseudonym::pseudonymise(&log, &self.pseudonyms, &salt, context).map_err(at)?;
+        Arc::make_mut(&mut log.source).kept_in = None;
         Ok(log)
     }
+}
+
+/// Whose choices about a file are used again.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum RecipeChoice {
+    /// Those of the recipe that stands beside the file, if there is one.
+    #[default]
+    Beside,
+    /// Those of this recipe.
+    File(PathBuf),
+    /// Nobody's.
+    Off,
 }
 
 /// Where the typed columns of large logs are kept, so that they open at once the next time.

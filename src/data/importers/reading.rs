@@ -1,6 +1,8 @@
 //! What has a person, or a recipe of the last file of the kind, decided about the reading of a file?
 
+use super::plan::Plan;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Choices that overrule what the content says. What is `None` is found by content.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -18,4 +20,6 @@ pub struct Reading {
     pub preamble: Option<usize>,
     /// The sheet of a workbook.
     pub part: Option<String>,
+    /// How the cells of a column are read, by its name, whatever they look like.
+    pub columns: BTreeMap<String, Plan>,
 }

@@ -4,13 +4,14 @@
 
 use super::RawLog;
 use super::guess::{Guess, Plan};
+use super::reading::Reading;
 use super::sources::{Part, Sources};
 use crate::base::failure::Explain;
 use crate::base::{Failure, Result};
 use crate::data::frame::PartNote;
 use crate::jobs::JobContext;
 use polars::prelude::{Column, DataFrame, DataType};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::path::Path;
 
 /// Several files as one.
@@ -33,14 +34,14 @@ struct Opened<'a> {
 ///
 /// # Errors
 /// No part can be read (the first reason is told), or a cancel.
-pub(super) fn read(sources: &Sources, context: &JobContext) -> Result<Union> {
+pub(super) fn read(sources: &Sources, reading: &Reading, context: &JobContext) -> Result<Union> {
     let mut opened = Vec::new();
     let mut parts = Vec::new();
     let mut first_failure = None;
     for (done, part) in sources.parts.iter().enumerate() {
         context.check()?;
         context.stage(&format!("reading part {} of {}", done + 1, sources.parts.len()));
-        match super::read_file(&part.path, &BTreeMap::new(), context) {
+        match super::read_file(&part.path, reading, context) {
             Ok((raw, bytes)) => opened.push(Opened { part, raw, bytes }),
             Err(failure) if failure.is_cancelled() => return Err(failure),
             Err(failure) => {
@@ -57,7 +58,7 @@ pub(super) fn read(sources: &Sources, context: &JobContext) -> Result<Union> {
     let (fitting, others): (Vec<_>, Vec<_>) =
         opened.into_iter().partition(|opened| fits(&main, &names(&opened.raw.frame)));
     parts.extend(others.iter().map(|other| left_out(other.part, other_kind(&other.raw.frame), context)));
-    let fitting = settle_texts(fitting, context)?;
+    let fitting = settle_texts(fitting, reading, context)?;
     let mut notes = sources.notes.clone();
     let raw = stack(&fitting, &mut notes)?;
     parts.extend(fitting.iter().map(|part| PartNote {
@@ -135,22 +136,27 @@ fn fits(main: &[String], part: &[String]) -> bool {
 
 /// Columns that are text in one part and something else in another are read as text everywhere, from the file
 /// itself: a number that was understood has lost its leading zeros.
-fn settle_texts<'a>(parts: Vec<Opened<'a>>, context: &JobContext) -> Result<Vec<Opened<'a>>> {
-    let mut texts: BTreeMap<String, Plan> = BTreeMap::new();
+fn settle_texts<'a>(
+    parts: Vec<Opened<'a>>,
+    reading: &Reading,
+    context: &JobContext,
+) -> Result<Vec<Opened<'a>>> {
+    let mut texts = HashSet::new();
     for name in all_names(&parts) {
         let kinds: Vec<&DataType> = kinds(&parts, &name).collect();
         if kinds.contains(&&DataType::String) && kinds.iter().any(|kind| **kind != DataType::String) {
-            texts.insert(name, Plan::Text);
+            texts.insert(name);
         }
     }
+    let mut as_text = reading.clone();
+    as_text.columns.extend(texts.iter().map(|name| (name.clone(), Plan::Text)));
     let settle = |part: Opened<'a>| {
-        let is_other = |column: &Column| {
-            texts.contains_key(column.name().as_str()) && *column.dtype() != DataType::String
-        };
+        let is_other =
+            |column: &Column| texts.contains(column.name().as_str()) && *column.dtype() != DataType::String;
         if !part.raw.frame.columns().iter().any(is_other) {
             return Ok(part);
         }
-        let (raw, bytes) = super::read_file(&part.part.path, &texts, context)?;
+        let (raw, bytes) = super::read_file(&part.part.path, &as_text, context)?;
         Ok(Opened { raw, bytes, ..part })
     };
     parts.into_iter().map(settle).collect()
