@@ -6,9 +6,11 @@
 pub use super::calendar::{WEEKDAYS, date_of, hour_of, moment, weekday_of};
 use super::frame::LogFrame;
 use crate::base::failure::Explain;
-use crate::base::{Failure, Result};
+use crate::base::{Failure, Result, rng};
 use polars::prelude::{ChunkExplode, DataType, ExplodeOptions, Series, TimeUnit};
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// Code of a missing cell in [`Coded`].
 pub const NO_CODE: u32 = u32::MAX;
@@ -45,7 +47,7 @@ impl Coded {
 
     fn push<K: std::hash::Hash + Eq>(
         &mut self,
-        seen: &mut HashMap<K, u32>,
+        seen: &mut HashMap<K, u32, Quick>,
         key: Option<K>,
         text: impl FnOnce() -> String,
     ) {
@@ -165,14 +167,14 @@ pub(in crate::data) fn code_series(series: &Series) -> Result<Coded> {
             return Err(Failure::new(what, "its cells are lists").hint("give it the role sequence"));
         }
         DataType::Boolean => {
-            let mut seen = HashMap::new();
+            let mut seen = HashMap::default();
             for cell in series.bool().explain(&what)?.iter() {
                 coded.push(&mut seen, cell, || cell.unwrap_or_default().to_string());
             }
         }
         DataType::Float32 | DataType::Float64 => {
             let cast = series.cast(&DataType::Float64).explain(&what)?;
-            let mut seen = HashMap::new();
+            let mut seen = HashMap::default();
             for cell in cast.f64().explain(&what)?.iter() {
                 // Adding 0.0 makes -0.0 and 0.0 one value.
                 let cell = cell.filter(|cell| !cell.is_nan()).map(|cell| cell + 0.0);
@@ -181,14 +183,14 @@ pub(in crate::data) fn code_series(series: &Series) -> Result<Coded> {
         }
         kind if kind.is_integer() => {
             let cast = series.cast(&DataType::Int64).explain(&what)?;
-            let mut seen = HashMap::new();
+            let mut seen = HashMap::default();
             for cell in cast.i64().explain(&what)?.iter() {
                 coded.push(&mut seen, cell, || cell.unwrap_or_default().to_string());
             }
         }
         _ => {
             let cast = series.cast(&DataType::String).explain(&what)?;
-            let mut seen = HashMap::new();
+            let mut seen = HashMap::default();
             for cell in cast.str().explain(&what)?.iter() {
                 let cell = cell.filter(|cell| !cell.is_empty());
                 coded.push(&mut seen, cell, || cell.unwrap_or_default().to_owned());
@@ -196,6 +198,32 @@ pub(in crate::data) fn code_series(series: &Series) -> Result<Coded> {
         }
     }
     Ok(coded)
+}
+
+/// Hashes cells for their codes. Logs are no attackers, and this takes a third of the time of the usual hasher.
+type Quick = BuildHasherDefault<QuickHasher>;
+
+#[derive(Default)]
+struct QuickHasher(u64);
+
+impl Hasher for QuickHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = xxh3_64_with_seed(bytes, self.0);
+    }
+
+    fn write_u8(&mut self, _end_of_text: u8) {}
+
+    fn write_u64(&mut self, number: u64) {
+        self.0 = rng::mix(self.0 ^ number);
+    }
+
+    fn write_i64(&mut self, number: i64) {
+        self.write_u64(number.cast_unsigned());
+    }
 }
 
 #[cfg(test)]

@@ -6,6 +6,8 @@ use crate::base::failure::Explain;
 use crate::data::schema::ColumnType;
 use crate::jobs::JobContext;
 use polars::prelude::{ChunkAgg, Column, DataFrame, DataType, PolarsResult};
+use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Rows that are looked at where all of them would take long; ranges always come from all rows.
 const SAMPLE: usize = 200_000;
@@ -34,15 +36,13 @@ pub(super) struct Facts {
 impl Facts {
     /// The facts of all columns.
     pub fn of_all(frame: &DataFrame, context: &JobContext) -> Result<Vec<Self>> {
-        let total = frame.width() as u64;
-        let columns = frame.columns().iter().enumerate();
-        columns
-            .map(|(done, column)| {
-                context.check()?;
-                context.progress(done as u64, total);
-                Self::of(column, frame.height())
-            })
-            .collect()
+        let (total, done) = (frame.width() as u64, AtomicU64::new(0));
+        let look = |column: &Column| {
+            context.check()?;
+            context.progress(done.fetch_add(1, Ordering::Relaxed), total);
+            Self::of(column, frame.height())
+        };
+        frame.columns().par_iter().map(look).collect()
     }
 
     /// The facts of one column.

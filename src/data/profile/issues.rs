@@ -9,6 +9,7 @@ use crate::data::cells::{self, Coded};
 use crate::data::frame::LogFrame;
 use crate::data::schema::{ColumnType, Role};
 use crate::jobs::JobContext;
+use rayon::slice::ParallelSliceMut;
 
 /// Below this many clicks an interval is wider than a fifth of the rate to either side.
 const FEW_POSITIVES: u64 = 100;
@@ -31,7 +32,7 @@ pub(super) fn find(
     if let Some(answers) = Answers::of(log)? {
         for column in &log.schema.columns {
             context.check()?;
-            let leak = answers.leak(log, column)?;
+            let leak = answers.leak(column)?;
             issues.extend(leak.map(|leak| Issue {
                 kind: IssueKind::LabelLeak,
                 column: Some(leak.column),
@@ -236,7 +237,7 @@ fn mixed_types(name: &str, text: &Coded) -> Option<Issue> {
 
 fn duplicates(row_hashes: &[u64], log: &LogFrame) -> Option<Issue> {
     let mut sorted = row_hashes.to_vec();
-    sorted.sort_unstable();
+    sorted.par_sort_unstable();
     let distinct = sorted.chunk_by(|one, next| one == next).count();
     let repeated = (sorted.len() - distinct) as u64;
     let identified = [Role::User, Role::Time].iter().any(|role| log.schema.with_role(*role).is_some());

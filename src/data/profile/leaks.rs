@@ -2,6 +2,7 @@
 
 use crate::base::Result;
 use crate::data::cells::{self, NO_CODE};
+use crate::data::edit::edited_rows;
 use crate::data::frame::LogFrame;
 use crate::data::schema::{Column, ColumnType, Role};
 use crate::metrics::ranking::auc;
@@ -24,6 +25,9 @@ pub(super) struct Leak {
 
 /// The answers of a sample of rows.
 pub(super) struct Answers {
+    /// The rows of the sample alone.
+    sample: LogFrame,
+    /// Where they stand in the log.
     rows: Vec<u32>,
     labels: Vec<f32>,
 }
@@ -40,20 +44,23 @@ impl Answers {
         let rows: Vec<u32> = known.map(|row| row as u32).collect();
         let labels: Vec<f32> = rows.iter().map(|row| values[*row as usize] as f32).collect();
         let clicks = labels.iter().filter(|label| **label > 0.5).count();
-        let enough = clicks >= MIN_OF_EACH && labels.len() - clicks >= MIN_OF_EACH;
-        Ok(enough.then_some(Self { rows, labels }))
+        if clicks < MIN_OF_EACH || labels.len() - clicks < MIN_OF_EACH {
+            return Ok(None);
+        }
+        let sample = edited_rows(log, &rows, &[])?;
+        Ok(Some(Self { sample, rows, labels }))
     }
 
     /// Asks one column. `None` when it is no suspect or no feature.
-    pub fn leak(&self, log: &LogFrame, column: &Column) -> Result<Option<Leak>> {
+    pub fn leak(&self, column: &Column) -> Result<Option<Leak>> {
         let auc = match (column.role, column.kind) {
             (Role::Numeric, ColumnType::Integer | ColumnType::Real | ColumnType::Boolean) => {
-                self.numeric_auc(&cells::numbers(log, &column.name)?)
+                self.numeric_auc(&cells::numbers(&self.sample, &column.name)?)
             }
             (
                 Role::Categorical | Role::Slot | Role::Campaign | Role::Ad | Role::Text,
                 ColumnType::Text | ColumnType::Integer | ColumnType::Boolean,
-            ) => self.categorical_auc(&cells::coded(log, &column.name)?),
+            ) => self.categorical_auc(&cells::coded(&self.sample, &column.name)?),
             _ => None,
         };
         let suspect = auc.filter(|auc| *auc >= SUSPECT_AUC);
@@ -63,11 +70,11 @@ impl Answers {
     /// AUC of the number itself, whichever way it points; a missing cell counts as the lowest, so that a column
     /// that is filled only after a click shows.
     fn numeric_auc(&self, numbers: &[f64]) -> Option<f64> {
-        let score = |row: &u32| {
-            let number = numbers[*row as usize];
+        let score = |number: &f64| {
+            let number = *number;
             if number.is_nan() { f32::MIN } else { number as f32 }
         };
-        let scores: Vec<f32> = self.rows.iter().map(score).collect();
+        let scores: Vec<f32> = numbers.iter().map(score).collect();
         let found = auc(&scores, &self.labels, &[])?;
         Some(found.max(1.0 - found))
     }
@@ -80,22 +87,19 @@ impl Answers {
         if missing * MIN_ROWS_PER_VALUE > self.rows.len() {
             return None;
         }
-        let place = |row: u32| match coded.codes[row as usize] {
-            NO_CODE => missing,
-            code => code as usize,
-        };
+        let place = |code: u32| if code == NO_CODE { missing } else { code as usize };
+        let cells = || self.rows.iter().zip(&coded.codes).zip(&self.labels);
         let mut clicks = vec![0.0f32; missing + 1];
         let mut shown = vec![0.0f32; missing + 1];
-        let learned = self.rows.iter().zip(&self.labels).filter(|(row, _)| is_learned(**row));
-        for (row, label) in learned {
-            clicks[place(*row)] += label;
-            shown[place(*row)] += 1.0;
+        for ((_, code), label) in cells().filter(|((row, _), _)| is_learned(**row)) {
+            clicks[place(*code)] += label;
+            shown[place(*code)] += 1.0;
         }
         let base = clicks.iter().sum::<f32>() / shown.iter().sum::<f32>().max(1.0);
-        let tried = || self.rows.iter().zip(&self.labels).filter(|(row, _)| !is_learned(**row));
+        let tried = || cells().filter(|((row, _), _)| !is_learned(**row));
         let scores: Vec<f32> = tried()
-            .map(|(row, _)| {
-                let place = place(*row);
+            .map(|((_, code), _)| {
+                let place = place(*code);
                 (clicks[place] + base) / (shown[place] + 1.0)
             })
             .collect();

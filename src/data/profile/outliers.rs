@@ -43,9 +43,10 @@ pub(super) fn far(sorted: &[f64]) -> Option<Far> {
     }
     let at = |share: f64| sorted.get((share * sorted.len() as f64) as usize).copied();
     let bulk = Bulk { p25: at(0.25)?, median: at(0.5)?, p75: at(0.75)? };
-    let high = above(sorted, bulk);
-    let mirrored: Vec<f64> = sorted.iter().rev().map(|number| -number).collect();
-    let low = above(&mirrored, Bulk { p25: -bulk.p75, median: -bulk.median, p75: -bulk.p25 });
+    let count = sorted.len();
+    let high = above(&|place| sorted.get(place).copied(), count, bulk);
+    let mirrored = |place: usize| Some(-sorted.get((count - 1).checked_sub(place)?)?);
+    let low = above(&mirrored, count, Bulk { p25: -bulk.p75, median: -bulk.median, p75: -bulk.p25 });
     let low = low.map(|far| Far { value: -far.value, last: -far.last, ..far });
     let width = |far: &Far| (far.value - far.last).abs();
     match (high, low) {
@@ -62,22 +63,22 @@ struct Bulk {
 }
 
 /// The values beyond the widest gap among the topmost ones.
-fn above(sorted: &[f64], bulk: Bulk) -> Option<Far> {
+fn above(sorted: &dyn Fn(usize) -> Option<f64>, count: usize, bulk: Bulk) -> Option<Far> {
     let spread = bulk.p75 - bulk.p25;
     if spread <= 0.0 {
         return None;
     }
     let is_even = (bulk.p25 + bulk.p75 - 2.0 * bulk.median).abs() <= 0.25 * spread;
-    let few = (sorted.len() / 500).clamp(3, 20);
-    let first = *sorted.first()?;
-    let starts = (sorted.len().saturating_sub(few)..sorted.len()).rev();
+    let few = (count / 500).clamp(3, 20);
+    let first = sorted(0)?;
+    let starts = (count.saturating_sub(few)..count).rev();
     let (start, gap) = starts
-        .filter_map(|start| Some((start, sorted.get(start)? - sorted.get(start.checked_sub(1)?)?)))
+        .filter_map(|start| Some((start, sorted(start)? - sorted(start.checked_sub(1)?)?)))
         .max_by(|one, next| one.1.total_cmp(&next.1))?;
-    let last = *sorted.get(start - 1)?;
+    let last = sorted(start - 1)?;
     let wide = if is_even { WIDE_IF_EVEN } else { WIDE };
-    let is_far = *sorted.get(start)? > bulk.p75 + FAR_OUT * spread && gap >= wide * (last - first);
-    is_far.then_some(Far { count: (sorted.len() - start) as u64, value: *sorted.last()?, last })
+    let is_far = sorted(start)? > bulk.p75 + FAR_OUT * spread && gap >= wide * (last - first);
+    is_far.then_some(Far { count: (count - start) as u64, value: sorted(count - 1)?, last })
 }
 
 #[cfg(test)]
