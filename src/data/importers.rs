@@ -12,6 +12,7 @@ mod criteo;
 mod delimited;
 mod dialect;
 mod din;
+mod dsjson;
 mod encoding;
 mod fill;
 mod fingerprint;
@@ -19,6 +20,7 @@ mod guess;
 mod ipinyou;
 mod join;
 mod json_lines;
+mod json_values;
 mod kdd_cup;
 mod known;
 mod known_sets;
@@ -29,6 +31,7 @@ mod mind;
 mod movielens;
 mod normalise;
 mod numerals;
+mod openrtb;
 mod options;
 mod parquet;
 mod plan;
@@ -44,6 +47,7 @@ mod times;
 mod tokens;
 mod union;
 mod unpack;
+mod vw;
 
 pub use container::{Container, Input};
 pub use encoding::Encoding;
@@ -71,7 +75,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Every format that can be read.
-pub static IMPORTERS: [&dyn Importer; 14] = [
+pub static IMPORTERS: [&dyn Importer; 17] = [
     &criteo::Criteo,
     &ipinyou::IPinYou,
     &mind::Behaviors,
@@ -82,6 +86,9 @@ pub static IMPORTERS: [&dyn Importer; 14] = [
     &libffm::LibFfm,
     &libsvm::LibSvm,
     &slots::Slots,
+    &dsjson::DsJson,
+    &openrtb::OpenRtb,
+    &vw::VowpalWabbit,
     &parquet::Parquet,
     &arrow_ipc::ArrowIpc,
     &json_lines::JsonLines,
