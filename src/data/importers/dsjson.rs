@@ -5,6 +5,7 @@
 
 use super::container::Input;
 use super::json_lines::{first_object, flatten, object};
+use super::known::is_binary;
 use super::lines::each_line;
 use super::sparse::{Cell, Row, Rows, read_rows};
 use super::{Importer, Match, RawLog, RoleHint};
@@ -41,7 +42,7 @@ impl Importer for DsJson {
         let each = |visit: &mut dyn FnMut(Row)| {
             each_line(input, context, parse, |row: Option<Row>| row.into_iter().for_each(&mut *visit))
         };
-        let known = |name: &str| input.readings.get(name).copied();
+        let known = |name: &str| input.reading.columns.get(name).copied();
         let Rows { frame, bad, mut notes } = read_rows(context, each, known)?;
         notes.push("one row a decision; features of actions that were not taken are left out".to_owned());
         notes.push("reward = -_label_cost, propensity = _label_probability".to_owned());
@@ -127,11 +128,7 @@ fn merge(value: Value, into: &mut Map<String, Value>) {
 }
 
 fn hints(frame: &DataFrame) -> Vec<RoleHint> {
-    let rewards = frame.column("reward").ok().map(|column| column.as_materialized_series());
-    let is_binary = rewards
-        .and_then(|rewards| rewards.i64().ok())
-        .is_some_and(|rewards| rewards.iter().flatten().all(|reward| reward == 0 || reward == 1));
-    let reward = match is_binary {
+    let reward = match is_binary(frame, "reward") {
         true => (Role::Label, "0 or 1: the cost with the other sign"),
         false => (Role::Conversion, "the cost with the other sign: measured, never a feature"),
     };

@@ -69,7 +69,7 @@ impl Importer for OpenRtb {
                 rows.into_iter().flatten().for_each(&mut *visit);
             })
         };
-        let known = |name: &str| input.readings.get(name).copied();
+        let known = |name: &str| input.reading.columns.get(name).copied();
         let Rows { frame, bad, mut notes } = read_rows(context, each, known)?;
         notes.push(format!("{} slots from {} requests: one row each", frame.height(), requests.get()));
         let present = ROLES.iter().filter(|(name, ..)| frame.column(name).is_ok());
