@@ -7,6 +7,7 @@
 pub mod context;
 pub mod handle;
 pub mod latest;
+pub mod priority;
 pub mod runner;
 
 pub use context::JobContext;

@@ -1,6 +1,7 @@
 //! Reads the arguments, then opens the window or answers on the terminal.
 
 use adloupe::headless::{self, Invocation};
+use adloupe::jobs::priority;
 use std::process::ExitCode;
 
 /// glibc returns big blocks to the kernel and page-faults them in again at every training step; mimalloc
@@ -11,6 +12,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let invocation = Invocation::from_arguments();
     limit_threads(invocation.opens_window());
+    if invocation.opens_window() {
+        priority::shared_pool_steps_back();
+    }
     headless::main(invocation)
 }
 

@@ -175,6 +175,7 @@ fn answer(model: &TrainedModel, out: Option<&Path>) -> Answer {
         "seed": training.seed,
         "epochs": training.epochs,
         "best_epoch": training.best_epoch,
+        "log_odds_shift": training.log_odds_shift,
         "rows_train": data.train,
         "rows_validation": data.validation,
         "rows_test": data.test,

@@ -6,6 +6,7 @@
 
 use super::context::JobContext;
 use super::handle::{JobHandle, JobId, Progress};
+use super::priority;
 use crate::base::{Failure, Result};
 use crossbeam::channel::{Receiver, Sender, bounded, unbounded};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -187,6 +188,7 @@ struct Worker<O> {
 
 impl<O: Send + 'static> Worker<O> {
     fn serve(self) {
+        priority::step_back();
         while let Ok(ticket) = self.tickets.recv() {
             if self.stop.load(Ordering::Relaxed) {
                 return;

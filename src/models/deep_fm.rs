@@ -3,66 +3,25 @@
 //! Guo et al., IJCAI 2017 (arXiv 1703.04247): score = linear + pairwise products of embeddings + MLP. A behaviour
 //! sequence takes part as one more field, the mean of its embeddings.
 
-use super::features::{FieldRows, LinearPart, need_features, side_by_side};
+use super::features::{
+    DROPOUT, EMBEDDING_START, EMBEDDING_WIDTH, FieldRows, HIDDEN_LAYERS, HIDDEN_UNITS, LinearPart, NORMALISE,
+    deep_shape, need_features, side_by_side,
+};
 use super::{Inputs, Model, ModelKind, Output};
 use crate::base::Result;
 use crate::base::params::{ParamSpec, Params};
 use crate::data::{Batch, Encoder};
-use crate::nn::mlp::{Mlp, MlpShape};
+use crate::nn::mlp::Mlp;
 use crate::nn::tables::Lookup;
 use crate::nn::weights::{Builder, Init};
 use crate::nn::{Computed, Pass, interact};
 use candle_core::Tensor;
 
-/// Deviation of fresh embeddings: small, so that training starts at the linear part.
-pub(super) const EMBEDDING_START: f64 = 0.02;
-
 /// Linear + factorisation machine + deep network.
 #[derive(Debug)]
 pub struct DeepFm;
 
-const PARAMS: &[ParamSpec] = &[
-    ParamSpec::integer(
-        "embedding_width",
-        "Embedding width",
-        (2, 8, 128),
-        "Numbers that stand for one value. Wider tells more values apart and overfits sooner.",
-    ),
-    ParamSpec::integer(
-        "hidden_units",
-        "Hidden units",
-        (4, 64, 2048),
-        "Units in each hidden layer of the deep part.",
-    ),
-    ParamSpec::integer(
-        "hidden_layers",
-        "Hidden layers",
-        (1, 2, 6),
-        "Layers of the deep part. More layers combine more fields at once.",
-    ),
-    ParamSpec::real(
-        "dropout",
-        "Dropout",
-        (0.0, 0.2, 0.8),
-        "Share of hidden units left out at each step. Turn up when validation loss rises early.",
-    ),
-    ParamSpec::choice(
-        "normalise",
-        "Normalise layers",
-        &["off", "layer"],
-        "Layer normalisation between hidden layers: steadier with many layers, a little slower.",
-    ),
-];
-
-/// The deep part's shape as set by `hidden_units`, `hidden_layers`, `dropout` and `normalise`.
-pub(super) fn deep_shape(params: &Params) -> Result<MlpShape> {
-    Ok(MlpShape {
-        units: params.count("hidden_units")?,
-        layers: params.count("hidden_layers")?,
-        dropout: params.real("dropout")?,
-        normalise: params.choice("normalise")? == "layer",
-    })
-}
+const PARAMS: &[ParamSpec] = &[EMBEDDING_WIDTH, HIDDEN_UNITS, HIDDEN_LAYERS, DROPOUT, NORMALISE];
 
 impl ModelKind for DeepFm {
     fn id(&self) -> &'static str {

@@ -3,8 +3,10 @@
 //! Zhou et al., KDD 2018 (arXiv 1706.06978). Each past behaviour is weighed against what is shown now; the pooled
 //! interest joins all other fields in a deep network. A linear part beside it (Cheng et al. 2016) learns plain rates.
 
-use super::deep_fm::{EMBEDDING_START, deep_shape};
-use super::features::{FieldRows, LinearPart, need_features, side_by_side};
+use super::features::{
+    DROPOUT, EMBEDDING_START, EMBEDDING_WIDTH, FieldRows, HIDDEN_LAYERS, HIDDEN_UNITS, LinearPart, NORMALISE,
+    deep_shape, need_features, side_by_side,
+};
 use super::{Inputs, Model, ModelKind, Output};
 use crate::base::params::{ParamSpec, Params};
 use crate::base::{Failure, Result};
@@ -20,12 +22,7 @@ use crate::nn::{Computed, Pass};
 pub struct Din;
 
 const PARAMS: &[ParamSpec] = &[
-    ParamSpec::integer(
-        "embedding_width",
-        "Embedding width",
-        (2, 8, 128),
-        "Numbers that stand for one value. Wider tells more values apart and overfits sooner.",
-    ),
+    EMBEDDING_WIDTH,
     ParamSpec::integer(
         "attention_units",
         "Attention units",
@@ -38,30 +35,10 @@ const PARAMS: &[ParamSpec] = &[
         &["softmax", "sigmoid"],
         "softmax: a row's weights add up to 1. sigmoid: each counts on its own, so much interest weighs more.",
     ),
-    ParamSpec::integer(
-        "hidden_units",
-        "Hidden units",
-        (4, 64, 2048),
-        "Units in each hidden layer of the deep part.",
-    ),
-    ParamSpec::integer(
-        "hidden_layers",
-        "Hidden layers",
-        (1, 2, 6),
-        "Layers of the deep part. More layers combine more fields at once.",
-    ),
-    ParamSpec::real(
-        "dropout",
-        "Dropout",
-        (0.0, 0.2, 0.8),
-        "Share of hidden units left out at each step. Turn up when validation loss rises early.",
-    ),
-    ParamSpec::choice(
-        "normalise",
-        "Normalise layers",
-        &["off", "layer"],
-        "Layer normalisation between hidden layers: steadier with many layers, a little slower.",
-    ),
+    HIDDEN_UNITS,
+    HIDDEN_LAYERS,
+    DROPOUT,
+    NORMALISE,
 ];
 
 impl ModelKind for Din {

@@ -1,13 +1,71 @@
-//! Which table rows does a batch need? The lookups and inputs that several kinds share.
+//! What do several kinds share? Knobs of the deep part, the table rows that a batch needs, the linear part.
 
+use crate::base::params::{ParamSpec, Params};
 use crate::base::{Failure, Result};
 use crate::data::batch::SequenceBatch;
 use crate::data::{Batch, Encoder};
 use crate::nn::Computed;
 use crate::nn::linear::Linear;
+use crate::nn::mlp::MlpShape;
 use crate::nn::tables::{Lookup, Read};
 use crate::nn::weights::{Builder, Init};
 use candle_core::Tensor;
+
+/// Width of the embeddings, for every kind that has them.
+pub const EMBEDDING_WIDTH: ParamSpec = ParamSpec::integer(
+    "embedding_width",
+    "Embedding width",
+    (2, 8, 128),
+    "Numbers that stand for one value. Wider tells more values apart and overfits sooner.",
+);
+
+/// Units of the deep part's hidden layers.
+pub const HIDDEN_UNITS: ParamSpec = ParamSpec::integer(
+    "hidden_units",
+    "Hidden units",
+    (4, 64, 2048),
+    "Units in each hidden layer of the deep part.",
+);
+
+/// Hidden layers of the deep part.
+pub const HIDDEN_LAYERS: ParamSpec = ParamSpec::integer(
+    "hidden_layers",
+    "Hidden layers",
+    (1, 2, 6),
+    "Layers of the deep part. More layers combine more fields at once.",
+);
+
+/// Dropout in the deep part.
+pub const DROPOUT: ParamSpec = ParamSpec::real(
+    "dropout",
+    "Dropout",
+    (0.0, 0.2, 0.8),
+    "Share of hidden units left out at each step. Turn up when validation loss rises early.",
+);
+
+/// Normalisation between hidden layers of the deep part.
+pub const NORMALISE: ParamSpec = ParamSpec::choice(
+    "normalise",
+    "Normalise layers",
+    &["off", "layer"],
+    "Layer normalisation between hidden layers: steadier with many layers, a little slower.",
+);
+
+/// Deviation of fresh embeddings: small, so that training starts at the linear part.
+pub const EMBEDDING_START: f64 = 0.02;
+
+/// The deep part's shape as set by [`HIDDEN_UNITS`], [`HIDDEN_LAYERS`], [`DROPOUT`] and [`NORMALISE`].
+///
+/// # Errors
+/// A knob is missing.
+pub fn deep_shape(params: &Params) -> Result<MlpShape> {
+    Ok(MlpShape {
+        units: params.count("hidden_units")?,
+        layers: params.count("hidden_layers")?,
+        dropout: params.real("dropout")?,
+        normalise: params.choice("normalise")? == "layer",
+    })
+}
 
 /// Where a table's fields start, kept by a model to turn ids of fields into rows of the table.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -149,11 +149,22 @@ impl Network {
     /// The device does not answer.
     pub fn start_at_rate(&mut self, rate: f64) -> Result<()> {
         let log_odds = (rate / (1.0 - rate)).ln();
-        for parameter in &mut self.parameters {
-            if parameter.name == "bias" && log_odds.is_finite() {
-                parameter.values.fill(log_odds as f32);
-                parameter.upload()?;
-            }
+        if log_odds.is_finite() { self.each_bias(|_| log_odds as f32) } else { Ok(()) }
+    }
+
+    /// Adds a number to the log odds of every score.
+    ///
+    /// # Errors
+    /// The device does not answer.
+    pub fn shift_log_odds(&mut self, shift: f64) -> Result<()> {
+        self.each_bias(|bias| bias + shift as f32)
+    }
+
+    /// Changes the bias of the score itself, which every kind has.
+    fn each_bias(&mut self, change: impl Fn(f32) -> f32) -> Result<()> {
+        for parameter in self.parameters.iter_mut().filter(|parameter| parameter.name == "bias") {
+            parameter.values.iter_mut().for_each(|bias| *bias = change(*bias));
+            parameter.upload()?;
         }
         Ok(())
     }

@@ -73,6 +73,9 @@ pub struct TrainingCard {
     pub best_epoch: u32,
     /// Numbers trained.
     pub weights: usize,
+    /// Added to all log odds after training, so that the average fits the validation rows; `None` when nothing was.
+    #[serde(default)]
+    pub log_odds_shift: Option<f64>,
     /// Time taken, validation included.
     pub seconds: f64,
     /// Training examples per second.

@@ -52,6 +52,12 @@ pub const TRAIN_PARAMS: &[ParamSpec] = &[
         (0.0, 7e-4, 1.0),
         "Pulls weights towards zero; in tables only those that a batch uses. Turn up against overfitting.",
     ),
+    ParamSpec::choice(
+        "calibrate",
+        "Calibrate",
+        &["intercept", "off"],
+        "Afterwards, moves the average prediction to the click rate of the validation rows, as far as their number allows.",
+    ),
     ParamSpec::integer(
         "seed",
         "Seed",

@@ -135,6 +135,8 @@ pub fn run_window(file: Option<PathBuf>, screenshot: Option<PathBuf>) -> Result<
             .with_drag_and_drop(true),
         // `fonts` installs a provider that prefers Chinese forms.
         system_font_fallback: false,
+        // Flat colours have no bands to hide, and on a software adapter the noise costs time at every pixel.
+        dithering: false,
         ..Default::default()
     };
     let made = eframe::run_native(

@@ -1,20 +1,16 @@
 //! Do the curves, embeddings and attention panels show what was found out: empty, loaded, failed?
 
-use adloupe::data::{Split, sample};
-use adloupe::jobs::JobContext;
-use adloupe::session::commands::{DataCommand, InspectCommand, TrainCommand};
-use adloupe::session::{Command, Session, Workspace};
-use adloupe::train::TrainSpec;
+use crate::support::{LIMIT, draw, session, trained};
+use adloupe::data::Split;
+use adloupe::session::commands::InspectCommand;
+use adloupe::session::{Command, Session};
 use adloupe::ui::panels::Panel;
 use adloupe::ui::panels::attention::AttentionPanel;
 use adloupe::ui::panels::curves::CurvesPanel;
 use adloupe::ui::panels::embeddings::EmbeddingsPanel;
-use adloupe::ui::{PanelContext, Theme, fonts, gpu_view};
+use adloupe::ui::{Theme, fonts, gpu_view};
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
-use std::time::Duration;
-
-const LIMIT: Duration = Duration::from_secs(120);
 
 type Parts = (Session, Box<dyn Panel>);
 
@@ -27,11 +23,7 @@ struct OnePanel {
 impl eframe::App for OnePanel {
     fn ui(&mut self, ui: &mut egui::Ui, _frame: &mut eframe::Frame) {
         let (session, panel) = &mut self.parts;
-        let (mut commands, mut questions) = (Vec::new(), Vec::new());
-        panel.ui(ui, &mut PanelContext::new(session, &self.theme, &mut commands, &mut questions));
-        for command in commands {
-            session.apply(command);
-        }
+        draw(ui, session, panel.as_mut(), &self.theme);
     }
 }
 
@@ -47,21 +39,6 @@ fn harness<'a>(session: Session, panel: Box<dyn Panel>, dark: bool) -> Harness<'
     })
 }
 
-/// A session with a small sample log and a trained model of a kind.
-fn trained(folder: &tempfile::TempDir, kind: &str) -> Session {
-    let log = folder.path().join("sample.parquet");
-    sample::generate(3000, 5, &log, &JobContext::detached()).unwrap();
-    let mut session = Session::new(Workspace::default(), || {}).unwrap();
-    session.apply(Command::Data(DataCommand::Open(log)));
-    assert!(session.settle(LIMIT), "{:?}", session.notices.all());
-    let mut spec = TrainSpec::new(kind).unwrap();
-    spec.set("device", "cpu").unwrap();
-    spec.set("epochs", "1").unwrap();
-    session.apply(Command::Train(TrainCommand::Start(spec)));
-    assert!(session.settle(LIMIT) && session.store.training.model().is_some(), "{:?}", session.notices.all());
-    session
-}
-
 fn ask(session: &mut Session, command: InspectCommand) {
     session.apply(Command::Inspect(command));
     assert!(session.settle(LIMIT), "{:?}", session.notices.all());
@@ -72,8 +49,7 @@ fn without_a_model_every_panel_says_so_and_leads_to_training() {
     let panels: [Box<dyn Panel>; 3] =
         [Box::new(CurvesPanel), Box::<EmbeddingsPanel>::default(), Box::<AttentionPanel>::default()];
     for panel in panels {
-        let session = Session::new(Workspace::default(), || {}).unwrap();
-        let mut harness = harness(session, panel, true);
+        let mut harness = harness(session(), panel, true);
         harness.run();
         harness.get_by_label("Train a model").click();
         harness.run();

@@ -14,6 +14,7 @@ mod market;
 mod models;
 mod segments_panel;
 mod slots_panel;
+mod support;
 mod tidy;
 mod training_panel;
 mod whole_window;

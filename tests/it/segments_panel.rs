@@ -1,49 +1,15 @@
 //! Does the segments panel show what it should: empty, loaded, filtered, failed, saved?
 
-use adloupe::data::sample;
-use adloupe::jobs::JobContext;
-use adloupe::session::commands::DataCommand;
-use adloupe::session::{Command, Session, Workspace};
-use adloupe::ui::panels::Panel;
+use crate::support::{self, LIMIT, opened, session};
+use adloupe::session::Session;
 use adloupe::ui::panels::segments::SegmentsPanel;
-use adloupe::ui::{PanelContext, Theme, fonts};
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
-use std::time::Duration;
 
-const LIMIT: Duration = Duration::from_secs(60);
+type Parts = support::Parts<SegmentsPanel>;
 
-type Parts = (Session, SegmentsPanel);
-
-/// The panel alone over a session; commands that it sends are applied after the frame, as the app does.
 fn harness<'a>(session: Session, dark: bool) -> Harness<'a, Parts> {
-    let theme = Theme::load(dark).unwrap();
-    let mut dressed = false;
-    Harness::builder().with_size(egui::vec2(1400.0, 900.0)).build_ui_state(
-        move |ui, (session, panel): &mut Parts| {
-            if !dressed {
-                fonts::install(ui.ctx());
-                theme.apply(ui.ctx());
-                dressed = true;
-            }
-            let (mut commands, mut questions) = (Vec::new(), Vec::new());
-            panel.ui(ui, &mut PanelContext::new(session, &theme, &mut commands, &mut questions));
-            for command in commands {
-                session.apply(command);
-            }
-        },
-        (session, SegmentsPanel::default()),
-    )
-}
-
-/// A session with a small sample log open.
-fn loaded(folder: &tempfile::TempDir) -> Session {
-    let log = folder.path().join("sample.parquet");
-    sample::generate(5000, 5, &log, &JobContext::detached()).unwrap();
-    let mut session = Session::new(Workspace::default(), || {}).unwrap();
-    session.apply(Command::Data(DataCommand::Open(log)));
-    assert!(session.settle(LIMIT) && session.store.log.is_some(), "{:?}", session.notices.all());
-    session
+    support::harness(session, dark)
 }
 
 /// Runs frames until what they asked for is counted and drawn.
@@ -63,8 +29,7 @@ fn write(harness: &mut Harness<'_, Parts>, field: &str, text: &str) {
 #[test]
 fn an_empty_session_says_why_and_offers_the_sample() {
     for dark in [true, false] {
-        let session = Session::new(Workspace::default(), || {}).unwrap();
-        let harness = harness(session, dark);
+        let harness = harness(session(), dark);
         harness.get_by_label_contains("No log is open");
         harness.get_by_label("Open the sample");
     }
@@ -74,7 +39,7 @@ fn an_empty_session_says_why_and_offers_the_sample() {
 fn a_log_is_counted_and_drawn_in_both_themes() {
     let folder = tempfile::tempdir().unwrap();
     for dark in [true, false] {
-        let mut harness = harness(loaded(&folder), dark);
+        let mut harness = harness(opened(&folder, 5000), dark);
         settle(&mut harness);
         let answer = harness.state().0.store.segments.clone().unwrap();
         assert_eq!(answer.query.by, ["age_band"]);
@@ -92,7 +57,7 @@ fn a_log_is_counted_and_drawn_in_both_themes() {
 #[test]
 fn a_filter_narrows_and_its_mistakes_are_told_in_place() {
     let folder = tempfile::tempdir().unwrap();
-    let mut harness = harness(loaded(&folder), true);
+    let mut harness = harness(opened(&folder, 5000), true);
     settle(&mut harness);
     write(&mut harness, "Only where", "city = '上海'");
     let answer = harness.state().0.store.segments.clone().unwrap();
@@ -106,7 +71,7 @@ fn a_filter_narrows_and_its_mistakes_are_told_in_place() {
 #[test]
 fn a_question_that_no_row_answers_is_told_and_leaves_the_panel_usable() {
     let folder = tempfile::tempdir().unwrap();
-    let mut harness = harness(loaded(&folder), false);
+    let mut harness = harness(opened(&folder, 5000), false);
     settle(&mut harness);
     write(&mut harness, "Only where", "city = 'Atlantis'");
     harness.get_by_label_contains("no row passes the filter");
@@ -117,7 +82,7 @@ fn a_question_that_no_row_answers_is_told_and_leaves_the_panel_usable() {
 #[test]
 fn a_group_is_kept_as_an_audience_by_name() {
     let folder = tempfile::tempdir().unwrap();
-    let mut harness = harness(loaded(&folder), true);
+    let mut harness = harness(opened(&folder, 5000), true);
     settle(&mut harness);
     write(&mut harness, "Only where", "device = 'ios'");
     write(&mut harness, "Name", "苹果用户");
@@ -131,7 +96,7 @@ fn a_group_is_kept_as_an_audience_by_name() {
 #[test]
 fn two_columns_are_crossed_and_chinese_values_are_drawn() {
     let folder = tempfile::tempdir().unwrap();
-    let mut harness = harness(loaded(&folder), true);
+    let mut harness = harness(opened(&folder, 5000), true);
     settle(&mut harness);
     harness.state_mut().1.look_at("city", "device");
     settle(&mut harness);

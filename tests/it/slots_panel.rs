@@ -1,58 +1,18 @@
 //! Does the Slots panel show what it should: empty, without a model, ready, run, changed, failed, exported?
 
-use adloupe::data::sample;
-use adloupe::jobs::JobContext;
+use crate::support::{self, LIMIT, opened, session, trained};
 use adloupe::market::MarketSpec;
-use adloupe::session::commands::{DataCommand, MarketCommand, TrainCommand};
-use adloupe::session::{Command, Session, Workspace};
-use adloupe::train::TrainSpec;
-use adloupe::ui::panels::Panel;
+use adloupe::session::commands::MarketCommand;
+use adloupe::session::{Command, Session};
 use adloupe::ui::panels::slots::SlotsPanel;
-use adloupe::ui::{PanelContext, Theme, fonts};
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
 use std::time::{Duration, Instant};
 
-const LIMIT: Duration = Duration::from_secs(60);
+type Parts = support::Parts<SlotsPanel>;
 
-type Parts = (Session, SlotsPanel);
-
-/// The panel alone over a session; commands that it sends are applied after the frame, as the app does.
 fn harness<'a>(session: Session, dark: bool) -> Harness<'a, Parts> {
-    let theme = Theme::load(dark).unwrap();
-    let harness = Harness::builder().with_size(egui::vec2(1400.0, 1000.0)).build_ui_state(
-        move |ui, (session, panel): &mut Parts| {
-            let (mut commands, mut questions) = (Vec::new(), Vec::new());
-            panel.ui(ui, &mut PanelContext::new(session, &theme, &mut commands, &mut questions));
-            for command in commands {
-                session.apply(command);
-            }
-        },
-        (session, SlotsPanel::default()),
-    );
-    fonts::install(&harness.ctx);
-    harness
-}
-
-/// A session with a small sample log open and encoded.
-fn opened(folder: &tempfile::TempDir) -> Session {
-    let log = folder.path().join("sample.parquet");
-    sample::generate(3000, 5, &log, &JobContext::detached()).unwrap();
-    let mut session = Session::new(Workspace::default(), || {}).unwrap();
-    session.apply(Command::Data(DataCommand::Open(log)));
-    assert!(session.settle(LIMIT) && session.store.dataset.is_some(), "{:?}", session.notices.all());
-    session
-}
-
-/// The same with a model.
-fn trained(folder: &tempfile::TempDir) -> Session {
-    let mut session = opened(folder);
-    let mut spec = TrainSpec::new("logistic").unwrap();
-    spec.set("device", "cpu").unwrap();
-    spec.set("epochs", "1").unwrap();
-    session.apply(Command::Train(TrainCommand::Start(spec)));
-    assert!(session.settle(LIMIT) && session.store.training.model().is_some(), "{:?}", session.notices.all());
-    session
+    support::harness(session, dark)
 }
 
 /// Steps the window until the background is quiet.
@@ -71,13 +31,12 @@ fn settle(harness: &mut Harness<'_, Parts>) {
 #[test]
 fn without_a_log_or_a_model_it_says_why() {
     for dark in [true, false] {
-        let session = Session::new(Workspace::default(), || {}).unwrap();
-        let harness = harness(session, dark);
+        let harness = harness(session(), dark);
         harness.get_by_label_contains("No log is open");
         harness.get_by_label("Open a log");
     }
     let folder = tempfile::tempdir().unwrap();
-    let mut window = harness(opened(&folder), true);
+    let mut window = harness(opened(&folder, 3000), true);
     window.get_by_label_contains("No model is trained");
     window.get_by_label("Train a model").click();
     window.step();
@@ -87,7 +46,7 @@ fn without_a_log_or_a_model_it_says_why() {
 #[test]
 fn one_button_runs_the_market_and_the_page_fills() {
     let folder = tempfile::tempdir().unwrap();
-    let mut window = harness(trained(&folder), true);
+    let mut window = harness(trained(&folder, "logistic"), true);
     window.get_by_label("Run the market").click();
     window.step();
     settle(&mut window);
@@ -108,7 +67,7 @@ fn one_button_runs_the_market_and_the_page_fills() {
 #[test]
 fn a_what_if_runs_again_on_the_same_scores() {
     let folder = tempfile::tempdir().unwrap();
-    let mut window = harness(trained(&folder), false);
+    let mut window = harness(trained(&folder, "logistic"), false);
     window.get_by_label("Run the market").click();
     window.step();
     settle(&mut window);
@@ -127,7 +86,7 @@ fn a_what_if_runs_again_on_the_same_scores() {
 #[test]
 fn a_run_that_fails_says_so_and_can_be_tried_again() {
     let folder = tempfile::tempdir().unwrap();
-    let mut session = trained(&folder);
+    let mut session = trained(&folder, "logistic");
     let log = session.store.log.as_ref().unwrap().frame.source.path.clone();
     let mut spec = MarketSpec::new(log, adloupe::market::spec::ModelSource::Folder("unused".into()));
     spec.audience = "device = 'fax'".to_owned();
@@ -141,7 +100,7 @@ fn a_run_that_fails_says_so_and_can_be_tried_again() {
 #[test]
 fn an_exported_spec_runs_on_its_own() {
     let folder = tempfile::tempdir().unwrap();
-    let mut session = trained(&folder);
+    let mut session = trained(&folder, "logistic");
     let path = folder.path().join("simulation.json");
     session.apply(Command::Market(MarketCommand::Export(path.clone())));
     assert!(!path.exists(), "nothing was simulated yet");

@@ -32,6 +32,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("rfd", &["ui"]),
     ("wgpu", &["gpu", "ui/gpu_view"]),
     ("crossbeam", &["jobs"]),
+    ("thread_priority", &["jobs"]),
     ("clap", &["headless"]),
     ("ctrlc", &["headless"]),
     ("blake3", &["data"]),

@@ -1,60 +1,24 @@
 //! Does the training panel show what it should: empty, loaded, stopped, trained, failed?
 
-use adloupe::data::sample;
-use adloupe::jobs::JobContext;
-use adloupe::session::commands::{DataCommand, TrainCommand};
-use adloupe::session::{Command, Purpose, Session, Workspace};
-use adloupe::train::TrainSpec;
-use adloupe::ui::panels::Panel;
+use crate::support::{self, LIMIT, opened, session, spec};
+use adloupe::session::commands::TrainCommand;
+use adloupe::session::{Command, Purpose, Session};
 use adloupe::ui::panels::training::TrainingPanel;
-use adloupe::ui::{PanelContext, Theme};
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-const LIMIT: Duration = Duration::from_secs(60);
+type Parts = support::Parts<TrainingPanel>;
 
-type Parts = (Session, TrainingPanel);
-
-/// The panel alone over a session; commands that it sends are applied after the frame, as the app does.
 fn harness<'a>(session: Session, dark: bool) -> Harness<'a, Parts> {
-    let theme = Theme::load(dark).unwrap();
-    Harness::builder().with_size(egui::vec2(1400.0, 1000.0)).build_ui_state(
-        move |ui, (session, panel): &mut Parts| {
-            let (mut commands, mut questions) = (Vec::new(), Vec::new());
-            panel.ui(ui, &mut PanelContext::new(session, &theme, &mut commands, &mut questions));
-            for command in commands {
-                session.apply(command);
-            }
-        },
-        (session, TrainingPanel::default()),
-    )
-}
-
-/// A session with a small sample log open and encoded.
-fn loaded(folder: &tempfile::TempDir) -> Session {
-    let log = folder.path().join("sample.parquet");
-    sample::generate(3000, 5, &log, &JobContext::detached()).unwrap();
-    let mut session = Session::new(Workspace::default(), || {}).unwrap();
-    session.apply(Command::Data(DataCommand::Open(log)));
-    assert!(session.settle(LIMIT) && session.store.dataset.is_some(), "{:?}", session.notices.all());
-    session
-}
-
-fn spec(kind: &str, epochs: &str) -> TrainSpec {
-    let mut spec = TrainSpec::new(kind).unwrap();
-    spec.set("device", "cpu").unwrap();
-    spec.set("epochs", epochs).unwrap();
-    spec.set("patience", "0").unwrap();
-    spec
+    support::harness(session, dark)
 }
 
 #[test]
 fn an_empty_session_says_why_and_offers_the_sample() {
     for dark in [true, false] {
-        let session = Session::new(Workspace::default(), || {}).unwrap();
-        let harness = harness(session, dark);
+        let harness = harness(session(), dark);
         harness.get_by_label_contains("none is open");
         harness.get_by_label("Open the sample log");
     }
@@ -64,7 +28,7 @@ fn an_empty_session_says_why_and_offers_the_sample() {
 fn a_click_trains_and_the_model_with_its_curves_appears() {
     let folder = tempfile::tempdir().unwrap();
     for dark in [true, false] {
-        let mut harness = harness(loaded(&folder), dark);
+        let mut harness = harness(opened(&folder, 3000), dark);
         harness.get_by_label("Train Logistic regression").click();
         harness.run();
         assert!(harness.state_mut().0.settle(LIMIT));
@@ -79,7 +43,7 @@ fn a_click_trains_and_the_model_with_its_curves_appears() {
 #[test]
 fn a_stopped_training_goes_on_or_is_kept_as_it_is() {
     let folder = tempfile::tempdir().unwrap();
-    let mut session = loaded(&folder);
+    let mut session = opened(&folder, 3000);
     session.apply(Command::Train(TrainCommand::Start(spec("deep_fm", "1000"))));
     let deadline = Instant::now() + LIMIT;
     while session.store.training.live.version() == 0 {
@@ -107,7 +71,7 @@ fn a_stopped_training_goes_on_or_is_kept_as_it_is() {
 #[test]
 fn a_model_is_saved_opened_and_a_failure_keeps_the_list() {
     let folder = tempfile::tempdir().unwrap();
-    let mut session = loaded(&folder);
+    let mut session = opened(&folder, 3000);
     session.apply(Command::Train(TrainCommand::Start(spec("logistic", "1"))));
     assert!(session.settle(LIMIT));
     let place = folder.path().join("model");

@@ -1,21 +1,13 @@
 //! Does the whole window hold together: every panel, empty, loaded and after a failure, dark and light?
 
-use adloupe::data::sample;
-use adloupe::jobs::JobContext;
+use crate::support::{LIMIT, opened, session};
 use adloupe::session::commands::{DataCommand, ViewCommand};
-use adloupe::session::{Command, Session, Workspace};
+use adloupe::session::{Command, Session};
 use adloupe::ui::panels;
 use adloupe::ui::{AdloupeApp, Theme, widgets};
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
 use std::path::PathBuf;
-use std::time::Duration;
-
-const LIMIT: Duration = Duration::from_secs(120);
-
-fn session() -> Session {
-    Session::new(Workspace::default(), || {}).unwrap()
-}
 
 fn harness<'a>(session: Session, dark: bool) -> Harness<'a, AdloupeApp> {
     let theme = Theme::load(dark).unwrap();
@@ -58,19 +50,14 @@ fn with_nothing_open_every_panel_says_why() {
 #[test]
 fn with_a_log_open_no_panel_fails() {
     let folder = tempfile::tempdir().unwrap();
-    let log = folder.path().join("log.parquet");
-    sample::generate(3000, 3, &log, &JobContext::detached()).unwrap();
-    let open = || {
-        let mut session = session();
-        session.apply(Command::Data(DataCommand::Open(log.clone())));
-        assert!(session.settle(LIMIT) && session.store.dataset.is_some(), "{:?}", session.notices.all());
-        session
-    };
-    each_panel(open, |harness, id| {
-        let session = &harness.state().session;
-        assert!(session.store.log.is_some(), "{id} lost the log");
-        assert!(session.notices.all().is_empty(), "{id}: {:?}", session.notices.all());
-    });
+    each_panel(
+        || opened(&folder, 3000),
+        |harness, id| {
+            let session = &harness.state().session;
+            assert!(session.store.log.is_some(), "{id} lost the log");
+            assert!(session.notices.all().is_empty(), "{id}: {:?}", session.notices.all());
+        },
+    );
 }
 
 #[test]

@@ -1,0 +1,56 @@
+//! Who gets a core when both want it? The window: threads that work behind it step back.
+//!
+//! On a software adapter drawing needs the cores that training would fill. A thread that has stepped back still
+//! gets every cycle that the window leaves, so training alone is as fast as before.
+
+use std::sync::Once;
+use thread_priority::{ThreadPriority, ThreadPriorityValue, set_current_thread_priority};
+
+/// Of 99: niceness 10 on Linux (a tenth of the weight of a thread at rest), "lowest" on Windows.
+const BEHIND_THE_WINDOW: u8 = 24;
+
+/// Puts the calling thread, and on Linux those that it starts later, behind the threads that draw.
+///
+/// A system that refuses leaves the thread as it is: the work is right either way, only less smooth.
+pub fn step_back() {
+    if let Ok(value) = ThreadPriorityValue::try_from(BEHIND_THE_WINDOW) {
+        // Nobody is helped by a message: the window works either way.
+        let _ = set_current_thread_priority(ThreadPriority::Crossplatform(value));
+    }
+}
+
+/// Starts rayon's shared pool with threads that have stepped back. Later calls change nothing.
+pub fn shared_pool_steps_back() {
+    static STARTED: Once = Once::new();
+    STARTED.call_once(|| {
+        let pool = rayon::ThreadPoolBuilder::new()
+            .thread_name(|place| format!("adloupe-pool-{place}"))
+            .start_handler(|_| step_back());
+        // It fails only where the pool runs already, which then does the same work at another priority.
+        let _ = pool.build_global();
+    });
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    /// The nice value of the calling thread: field 19 of its stat file (proc(5)).
+    fn niceness() -> i32 {
+        let stat = std::fs::read_to_string("/proc/thread-self/stat").unwrap();
+        let after_name = stat.rsplit_once(") ").unwrap().1;
+        after_name.split(' ').nth(16).unwrap().parse().unwrap()
+    }
+
+    #[test]
+    fn only_the_thread_that_steps_back_is_nicer() {
+        let before = niceness();
+        let inside = std::thread::spawn(|| {
+            step_back();
+            niceness()
+        });
+        let inside = inside.join().unwrap();
+        assert!(inside > before.min(5), "{before} -> {inside}");
+        assert_eq!(niceness(), before);
+    }
+}
