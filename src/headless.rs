@@ -103,9 +103,13 @@ impl Invocation {
         Self::parse()
     }
 
-    /// True when no subcommand was given.
-    pub fn opens_window(&self) -> bool {
-        self.command.is_none()
+    /// True when a window is drawn while work runs behind it, on a screen or for a measurement.
+    pub fn draws_window(&self) -> bool {
+        match &self.command {
+            None => true,
+            Some(Subcommands::Bench(args)) => args.name == bench::WINDOW,
+            Some(_) => false,
+        }
     }
 }
 

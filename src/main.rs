@@ -11,8 +11,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let invocation = Invocation::from_arguments();
-    limit_threads(invocation.opens_window());
-    if invocation.opens_window() {
+    let beside_window = invocation.draws_window();
+    limit_threads(beside_window);
+    if beside_window {
         priority::shared_pool_steps_back();
     }
     headless::main(invocation)

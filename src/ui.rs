@@ -7,6 +7,7 @@ pub mod charts;
 pub mod dialogs;
 pub mod fonts;
 pub mod form;
+pub mod frame_cost;
 pub mod gpu_view;
 pub mod panels;
 pub mod screenshot;

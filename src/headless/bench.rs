@@ -17,14 +17,18 @@ use crate::market::bidder::Bidder;
 use crate::market::{Arm, Market, Scores, Simulation};
 use crate::models::MODELS;
 use crate::train::{TrainSpec, Trainer};
+use crate::ui::frame_cost;
 use serde::Serialize;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+/// The group that draws: it wants the threads of a window.
+pub(super) const WINDOW: &str = "window";
+
 /// Measures a named group of workloads.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The group: spine.
+    /// The group: spine, or window (what a frame costs at rest and while a model trains).
     pub name: String,
     /// Rows of the sample log that encoding and training are measured on.
     #[arg(long, default_value_t = 20_000)]
@@ -59,8 +63,10 @@ pub struct BenchRow {
 pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
     let rows = match args.name.as_str() {
         "spine" => spine(args.rows, &terminal.context())?,
+        WINDOW => window(&terminal.context())?,
         other => {
-            return Err(Failure::new("cannot measure", format!("there is no group '{other}'")).hint("spine"));
+            let known = format!("spine, {WINDOW}");
+            return Err(Failure::new("cannot measure", format!("there is no group '{other}'")).hint(known));
         }
     };
     let text = rows.iter().map(line).collect();
@@ -92,6 +98,27 @@ pub fn spine(rows: usize, context: &JobContext) -> Result<Vec<BenchRow>> {
     figures.push(auctions(context)?);
     figures.push(points(context)?);
     Ok(figures)
+}
+
+/// Frames of the window at rest and beside a training, drawn off screen at 1280 x 800.
+///
+/// # Errors
+/// No graphics adapter or no sample log; a cancel.
+pub fn window(context: &JobContext) -> Result<Vec<BenchRow>> {
+    let cost = frame_cost::measure(context)?;
+    let per_second = |frames: &[Duration]| 1.0 / frame_cost::median(frames).as_secs_f64().max(1e-9);
+    let (at_rest, training) = (per_second(&cost.at_rest), per_second(&cost.training));
+    let ratio = training / at_rest;
+    Ok(vec![
+        ours(&format!("frames at rest, {}", cost.adapter), at_rest, "frames/s", None),
+        BenchRow {
+            rival: Some("the same window at rest".to_owned()),
+            rival_value: Some(at_rest),
+            ratio: Some(ratio),
+            ..ours("frames while deep_fm trains", training, "frames/s", Some(0.8 * at_rest))
+        },
+        ours("deep_fm behind those frames", cost.examples_per_second, "examples/s", None),
+    ])
 }
 
 /// A sample log of so many rows, made anew.
@@ -246,6 +273,6 @@ mod tests {
     #[test]
     fn an_unknown_group_is_refused() {
         let args = Args { name: "speed".into(), rows: 100 };
-        assert_eq!(run(&args, &Terminal::default()).unwrap_err().hint, "spine");
+        assert_eq!(run(&args, &Terminal::default()).unwrap_err().hint, "spine, window");
     }
 }

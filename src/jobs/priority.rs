@@ -31,11 +31,10 @@ pub fn shared_pool_steps_back() {
     });
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
 mod tests {
-    use super::*;
-
     /// The nice value of the calling thread: field 19 of its stat file (proc(5)).
+    #[cfg(target_os = "linux")]
     fn niceness() -> i32 {
         let stat = std::fs::read_to_string("/proc/thread-self/stat").unwrap();
         let after_name = stat.rsplit_once(") ").unwrap().1;
@@ -43,13 +42,15 @@ mod tests {
     }
 
     #[test]
+    #[cfg(target_os = "linux")]
     fn only_the_thread_that_steps_back_is_nicer() {
         let before = niceness();
-        let inside = std::thread::spawn(|| {
-            step_back();
+        let thread = std::thread::Builder::new().name("test".to_owned());
+        let inside = thread.spawn(|| {
+            super::step_back();
             niceness()
         });
-        let inside = inside.join().unwrap();
+        let inside = inside.unwrap().join().unwrap();
         assert!(inside > before.min(5), "{before} -> {inside}");
         assert_eq!(niceness(), before);
     }

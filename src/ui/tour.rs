@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// The size that the design is made for.
-const WINDOW: [f32; 2] = [1280.0, 800.0];
+pub(super) const WINDOW: [f32; 2] = [1280.0, 800.0];
 /// The longest that one background job of the tour may take.
 const JOB_LIMIT: Duration = Duration::from_secs(600);
 /// Frames drawn before a picture, so that layouts settle and panels ask for what they need.
@@ -38,12 +38,16 @@ pub struct Tour {
 /// No graphics adapter, a job that fails, or a folder that can't be written.
 pub fn tour(folder: &Path, context: &JobContext) -> Result<Tour> {
     std::fs::create_dir_all(folder).explain("cannot make the folder of the tour")?;
-    // The off-screen renderer panics where it finds no adapter.
-    let walked = catch_unwind(AssertUnwindSafe(|| walk(folder, context)));
-    walked.unwrap_or_else(|payload| {
+    caught("the tour broke off", || walk(folder, context))
+}
+
+/// Does off-screen work; the renderer panics where it finds no adapter, which becomes a failure called `what`.
+pub(super) fn caught<T>(what: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    let done = catch_unwind(AssertUnwindSafe(work));
+    done.unwrap_or_else(|payload| {
         let why =
             payload.downcast_ref::<String>().cloned().unwrap_or_else(|| "no graphics adapter".to_owned());
-        Err(Failure::new("the tour broke off", why)
+        Err(Failure::new(what, why)
             .hint("install a software graphics driver: `sh assets/setup.sh` (Debian: mesa-vulkan-drivers)"))
     })
 }
@@ -145,7 +149,7 @@ fn ask_what_if(harness: &mut Harness<'_, AdloupeApp>) -> Result<()> {
     Ok(())
 }
 
-fn apply(harness: &mut Harness<'_, AdloupeApp>, command: Command) -> Result<()> {
+pub(super) fn apply(harness: &mut Harness<'_, AdloupeApp>, command: Command) -> Result<()> {
     harness.state_mut().session.apply(command);
     settle(harness)
 }

@@ -2,6 +2,8 @@
 
 use crate::support::{LIMIT, draw, session, trained};
 use adloupe::data::Split;
+use adloupe::data::batch::FIRST_VALUE_ID;
+use adloupe::gpu::{Camera, Cloud};
 use adloupe::session::commands::InspectCommand;
 use adloupe::session::{Command, Session};
 use adloupe::ui::panels::Panel;
@@ -96,6 +98,66 @@ fn the_map_is_drawn_in_both_themes_and_its_points_can_be_asked() {
         harness.run();
         harness.get_by_label_contains("drawn as density by the processor");
     }
+}
+
+/// Where a projected point lies on the screen while the map shows all points.
+fn place_of(harness: &Harness<'_, OnePanel>, point: usize) -> egui::Pos2 {
+    let projection = &harness.state().parts.0.store.inspect.projected.as_ref().unwrap().projection;
+    let cloud = Cloud { xy: projection.xy.clone(), codes: Vec::new() };
+    let rect = harness.get_by_label_contains("Embedding map").rect();
+    let size = [rect.width(), rect.height()];
+    let [x, y] = Camera::fit(cloud.bounds().unwrap(), size).screen_from_world(projection.xy[point], size);
+    rect.min + egui::vec2(x, y)
+}
+
+#[test]
+fn a_point_tells_of_itself_its_neighbours_and_becomes_an_audience() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut session = trained(&folder, "deep_fm");
+    ask(&mut session, InspectCommand::Project("city".to_owned()));
+    let projection = session.store.inspect.projected.as_ref().unwrap().projection.clone();
+    let point = projection.ids.iter().position(|id| *id >= FIRST_VALUE_ID).unwrap();
+    let name = projection.name(point).to_owned();
+    let near = projection.neighbours(point, 2)[1];
+    let mut harness = harness(session, Box::<EmbeddingsPanel>::default(), true);
+    harness.run_ok();
+    let at = place_of(&harness, point);
+    harness.hover_at(at);
+    harness.run_steps(4);
+    harness.get_by_label_contains("impressions");
+    harness.drag_at(at);
+    harness.drop_at(at);
+    harness.run_steps(4);
+    harness.get_by_label(&format!("{:.3}", near.cosine));
+    // A neighbour is a way on: its own neighbours are listed then.
+    harness.get_by_role_and_label(egui::accesskit::Role::Link, projection.name(near.point)).click();
+    harness.run_steps(4);
+    let beyond = projection.neighbours(near.point, 1)[0];
+    harness.get_by_label(&format!("{:.3}", beyond.cosine));
+    // Fence the point in and keep it.
+    harness.get_by_label("Lasso").click();
+    harness.run_steps(2);
+    let corners = [(-12.0, -12.0), (12.0, -12.0), (12.0, 12.0), (-12.0, 12.0)];
+    harness.drag_at(at + egui::vec2(corners[3].0, corners[3].1));
+    harness.step();
+    for (x, y) in corners {
+        harness.hover_at(at + egui::vec2(x, y));
+        harness.step();
+    }
+    harness.drop_at(at + egui::vec2(corners[3].0, corners[3].1));
+    harness.run_steps(4);
+    harness.get_by_label("Audience name").focus();
+    harness.run_steps(2);
+    harness.get_by_label("Audience name").type_text("near one");
+    harness.run_steps(2);
+    harness.get_by_label("Save as audience").click();
+    harness.run_steps(2);
+    let audiences = &harness.state().parts.0.workspace.audiences;
+    assert_eq!(audiences.len(), 1);
+    assert!(
+        audiences[0].segment.starts_with("city in (") && audiences[0].segment.contains(&name),
+        "{audiences:?}"
+    );
 }
 
 #[test]

@@ -54,3 +54,34 @@ impl Importer for ArrowIpc {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::data::importers::{ImportOptions, open};
+    use crate::data::{ColumnType, Role};
+    use crate::jobs::JobContext;
+    use polars::prelude::{IpcWriter, SerWriter, df};
+    use std::fs::{self, File};
+
+    #[test]
+    fn a_feather_file_is_read_by_content_and_a_cut_one_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("日志 1.csv");
+        let mut frame = df!(
+            "user_id" => [7i64, 8, 7],
+            "city" => [Some("上海"), None, Some("北京")],
+            "click" => [1i32, 0, 0],
+        )
+        .unwrap();
+        IpcWriter::new(File::create(&path).unwrap()).finish(&mut frame).unwrap();
+        let context = JobContext::detached();
+        let log = open(&path, &ImportOptions::default(), &context).unwrap();
+        assert_eq!((log.rows(), log.source.format.as_str()), (3, "arrow"));
+        assert_eq!(log.schema.with_role(Role::Label).unwrap().name, "click");
+        assert_eq!(log.schema.column("city").unwrap().kind, ColumnType::Text);
+        let bytes = fs::read(&path).unwrap();
+        fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+        let failure = open(&path, &ImportOptions::default(), &context).unwrap_err();
+        assert!(failure.to_string().contains("cut off"), "{failure}");
+    }
+}
