@@ -31,6 +31,14 @@ pub trait Job: Send + 'static {
     /// # Errors
     /// Whatever went wrong, told for a person.
     fn run(self: Box<Self>, context: &JobContext) -> Result<Self::Output>;
+
+    /// What it answers when it was cancelled before it began; a job that holds something precious hands it back.
+    ///
+    /// # Errors
+    /// [`Failure::cancelled`], unless there is something to hand back.
+    fn never_began(self: Box<Self>) -> Result<Self::Output> {
+        Err(Failure::cancelled())
+    }
 }
 
 /// A thread of the runner.
@@ -202,15 +210,13 @@ impl<O: Send + 'static> Worker<O> {
         self.send(JobEvent::Started(id));
         let begun = Instant::now();
         let name = job.name();
-        let end = if cancel.load(Ordering::Relaxed) {
-            JobEnd::Failed(Failure::cancelled())
-        } else {
-            let context = self.context(id, progress, cancel);
-            match catch_unwind(AssertUnwindSafe(|| job.run(&context))) {
-                Ok(Ok(output)) => JobEnd::Done(output),
-                Ok(Err(failure)) => JobEnd::Failed(failure),
-                Err(payload) => JobEnd::Failed(panic_failure(&name, payload.as_ref())),
-            }
+        let was_cancelled = cancel.load(Ordering::Relaxed);
+        let context = self.context(id, progress, cancel);
+        let work = || if was_cancelled { job.never_began() } else { job.run(&context) };
+        let end = match catch_unwind(AssertUnwindSafe(work)) {
+            Ok(Ok(output)) => JobEnd::Done(output),
+            Ok(Err(failure)) => JobEnd::Failed(failure),
+            Err(payload) => JobEnd::Failed(panic_failure(&name, payload.as_ref())),
         };
         self.send(JobEvent::Ended(id, end, begun.elapsed()));
     }
@@ -281,6 +287,38 @@ mod tests {
         }
         let good = runner.submit(Answer(Box::new(|_| Ok(42)))).unwrap();
         assert!(matches!(end_of(&runner, good.id), JobEnd::Done(42)));
+    }
+
+    #[test]
+    fn a_job_that_never_began_may_hand_something_back() {
+        struct Precious(Arc<AtomicBool>);
+        impl Job for Precious {
+            type Output = u32;
+            fn name(&self) -> String {
+                "precious".into()
+            }
+            fn lane(&self) -> Lane {
+                Lane::Cpu
+            }
+            fn run(self: Box<Self>, _context: &JobContext) -> Result<u32> {
+                // Holds the lane until the test lets go.
+                while !self.0.load(Ordering::Relaxed) {
+                    thread::sleep(Duration::from_millis(1));
+                }
+                Ok(1)
+            }
+            fn never_began(self: Box<Self>) -> Result<u32> {
+                Ok(7)
+            }
+        }
+        let (held, free) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(true)));
+        let mut runner = Runner::new(|| {}).unwrap();
+        let _first = runner.submit(Precious(Arc::clone(&held))).unwrap();
+        let second = runner.submit(Precious(free)).unwrap();
+        let id = second.id;
+        drop(second);
+        held.store(true, Ordering::Relaxed);
+        assert!(matches!(end_of(&runner, id), JobEnd::Done(7)));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! How is a model trained, saved and opened beside the window?
 
 use super::Output;
-use crate::base::Result;
+use crate::base::{Failure, Result};
 use crate::data::Dataset;
 use crate::jobs::{Job, JobContext, Lane, Latest};
 use crate::train::{TrainSnapshot, TrainSpec, TrainedModel, Trainer};
@@ -69,6 +69,16 @@ impl Job for Train {
         }
         let model = trainer.finish(context)?;
         Ok(Output::Trained(Box::new(Trained::Model(Arc::new(model), revision))))
+    }
+
+    /// What an earlier run learnt is not lost because its successor was stopped while it waited.
+    fn never_began(self: Box<Self>) -> Result<Output> {
+        match self.start {
+            Start::Fresh(..) => Err(Failure::cancelled()),
+            Start::Resume(trainer) | Start::Finish(trainer) => {
+                Ok(Output::Trained(Box::new(Trained::Stopped(trainer, self.revision))))
+            }
+        }
     }
 }
 

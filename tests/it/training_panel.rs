@@ -69,6 +69,25 @@ fn a_stopped_training_goes_on_or_is_kept_as_it_is() {
 }
 
 #[test]
+fn a_training_stopped_while_it_waits_keeps_what_it_had_learnt() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut session = opened(&folder, 3000);
+    session.apply(Command::Train(TrainCommand::Start(spec("logistic", "1000"))));
+    let deadline = Instant::now() + LIMIT;
+    while session.store.training.live.version() == 0 {
+        assert!(Instant::now() < deadline, "no batch in time");
+        std::thread::yield_now();
+    }
+    session.apply(Command::Train(TrainCommand::Stop));
+    assert!(session.settle(LIMIT));
+    // Stopped before the thread can have taken it, or while it runs: either way it can go on.
+    session.apply(Command::Train(TrainCommand::Resume));
+    session.apply(Command::Train(TrainCommand::Stop));
+    assert!(session.settle(LIMIT));
+    assert!(session.store.training.stopped.is_some());
+}
+
+#[test]
 fn a_model_is_saved_opened_and_a_failure_keeps_the_list() {
     let folder = tempfile::tempdir().unwrap();
     let mut session = opened(&folder, 3000);
