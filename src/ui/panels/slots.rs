@@ -70,10 +70,11 @@ impl Panel for SlotsPanel {
         if let Some(spec) = draft.take_change() {
             cx.send(Command::Market(MarketCommand::Simulate(Box::new(spec))));
         }
-        ScrollArea::vertical()
-            .id_salt("slots results")
-            .auto_shrink(false)
-            .show(ui, |ui| self.results(ui, cx));
+        let apart = egui::Margin { left: 12, ..Default::default() };
+        egui::Frame::new().inner_margin(apart).show(ui, |ui| {
+            let area = ScrollArea::vertical().id_salt("slots results").auto_shrink(false);
+            area.show(ui, |ui| self.results(ui, cx));
+        });
     }
 }
 
