@@ -3,9 +3,11 @@
 use super::commands::inspect::InspectState;
 use super::commands::market::MarketState;
 use super::commands::train::TrainingState;
+use crate::data::importers::ImportOptions;
 use crate::data::profile::Profile;
 use crate::data::{Dataset, LogFrame};
 use crate::tasks::segment::SegmentAnswer;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Everything loaded or computed. One field an area; each is filled by the commands of that area.
@@ -42,6 +44,10 @@ pub struct OpenLog {
     pub frame: LogFrame,
     /// What a person wants to know first.
     pub profile: Arc<Profile>,
+    /// Its files or folders.
+    pub paths: Vec<PathBuf>,
+    /// What was decided before it was read, and the roles that were set since.
+    pub options: ImportOptions,
 }
 
 impl OpenLog {

@@ -5,6 +5,8 @@ use super::panels::{self, Panel};
 use super::screenshot::Screenshot;
 use super::{PanelContext, Theme, fonts, gpu_view, shell};
 use crate::base::{Failure, Result};
+use crate::session::commands::DataCommand;
+use crate::session::commands::data::usual_options;
 use crate::session::{Command, Session, Workspace};
 use std::path::PathBuf;
 
@@ -64,8 +66,12 @@ impl AdloupeApp {
             self.session.apply(command);
         }
         let dropped = context.input(|input| input.raw.dropped_files.clone());
-        for path in dropped.into_iter().map(|file| file.path().to_path_buf()) {
-            self.session.apply(shell::open_command(path));
+        let mut paths: Vec<_> = dropped.into_iter().map(|file| file.path().to_path_buf()).collect();
+        match paths.len() {
+            0 => {}
+            1 => self.session.apply(shell::open_command(paths.remove(0))),
+            // Files dropped together are the parts of one log.
+            _ => self.session.apply(Command::Data(DataCommand::OpenAs(paths, Box::new(usual_options())))),
         }
     }
 

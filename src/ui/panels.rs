@@ -33,7 +33,7 @@ pub trait Panel {
 pub fn all() -> Vec<Box<dyn Panel>> {
     vec![
         Box::new(welcome::WelcomePanel::default()),
-        Box::new(data::DataPanel),
+        Box::<data::DataPanel>::default(),
         Box::new(segments::SegmentsPanel::default()),
         Box::new(training::TrainingPanel::default()),
         Box::new(curves::CurvesPanel),

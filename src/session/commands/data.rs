@@ -1,7 +1,8 @@
 //! How does a log get in, and how are its columns understood?
 
 use crate::base::{Failure, Result};
-use crate::data::{LogFrame, Role};
+use crate::data::Role;
+use crate::data::importers::{CacheChoice, ImportOptions};
 use crate::session::sample::sample_log_path;
 use crate::session::store::OpenLog;
 use crate::session::{Purpose, Session};
@@ -15,6 +16,8 @@ use std::sync::Arc;
 pub enum DataCommand {
     /// Reads a log; what is open stays until the new one is there.
     Open(PathBuf),
+    /// Reads a log from its files or folders with choices that overrule what their content says.
+    OpenAs(Vec<PathBuf>, Box<ImportOptions>),
     /// Reads the log that ships with the program.
     OpenSample,
     /// Gives a column another role.
@@ -25,21 +28,30 @@ pub enum DataCommand {
 
 pub(super) fn apply(session: &mut Session, command: DataCommand) -> Result<()> {
     match command {
-        DataCommand::Open(path) => open(session, path),
-        DataCommand::OpenSample => open(session, sample_log_path()?),
+        DataCommand::Open(path) => open(session, vec![path], usual_options()),
+        DataCommand::OpenAs(paths, options) => open(session, paths, *options),
+        DataCommand::OpenSample => open(session, vec![sample_log_path()?], usual_options()),
         DataCommand::SetRole(column, role) => set_role(session, &column, role),
         DataCommand::Encode => encode(session),
     }
 }
 
-fn open(session: &mut Session, path: PathBuf) -> Result<()> {
-    session.jobs.start(Purpose::Import, Import { path, roles: Vec::new() })
+/// Nothing is decided, and large logs are kept for the next opening.
+pub fn usual_options() -> ImportOptions {
+    ImportOptions { cache: CacheChoice::usual(), ..ImportOptions::default() }
+}
+
+fn open(session: &mut Session, paths: Vec<PathBuf>, options: ImportOptions) -> Result<()> {
+    session.jobs.start(Purpose::Import, Import { paths, options })
 }
 
 fn set_role(session: &mut Session, column: &str, role: Role) -> Result<()> {
-    let mut log: LogFrame = open_log(session)?.frame.clone();
+    let OpenLog { frame: mut log, paths, mut options, .. } = open_log(session)?.clone();
     log.assign(column, role)?;
-    session.jobs.start(Purpose::Import, Reprofile { log })
+    // What was decided for this column before no longer holds.
+    options.roles.retain(|(decided, _)| decided != column);
+    options.roles.push((column.to_owned(), role));
+    session.jobs.start(Purpose::Import, Reprofile { log, paths, options })
 }
 
 fn encode(session: &mut Session) -> Result<()> {
@@ -58,7 +70,7 @@ pub fn open_log(session: &Session) -> Result<&OpenLog> {
 
 /// Takes in a log that was read: what was computed from the former one no longer holds.
 pub(super) fn imported(session: &mut Session, imported: Imported) -> Result<()> {
-    let Imported { log, profile } = imported;
+    let Imported { log, profile, paths, options } = imported;
     let same_file = session.store.log.as_ref().is_some_and(|open| open.frame.source.path == log.source.path);
     session.store.forget_results();
     if !same_file {
@@ -68,7 +80,7 @@ pub(super) fn imported(session: &mut Session, imported: Imported) -> Result<()> 
         }
     }
     let has_label = profile.label.is_some();
-    session.store.log = Some(OpenLog { frame: log, profile: Arc::new(profile) });
+    session.store.log = Some(OpenLog { frame: log, profile: Arc::new(profile), paths, options });
     // Models need arrays: make them while the person looks at the profile.
     if has_label { encode(session) } else { Ok(()) }
 }
