@@ -182,10 +182,10 @@ pub fn open_all(paths: &[PathBuf], options: &ImportOptions, context: &JobContext
                     return Err(failure);
                 }
                 context.warn(format!("read without the recipe beside it: {failure}"));
-                options.apply(opened_log(&sources, &Reading::default(), options, context)?, context)
+                options.apply(opened_log(&sources, &options.reading, options, context)?, context)
             })
         }
-        _ => options.apply(opened_log(&sources, &Reading::default(), options, context)?, context),
+        _ => options.apply(opened_log(&sources, &options.reading, options, context)?, context),
     }
 }
 
@@ -197,7 +197,7 @@ fn open_by(
     context: &JobContext,
 ) -> Result<LogFrame> {
     let options = recipe.merged(options);
-    let mut log = opened_log(sources, &recipe.reading, &options, context)?;
+    let mut log = opened_log(sources, &options.reading.or(&recipe.reading), &options, context)?;
     let differs = recipe.check(&log).map_err(|failure| failure.at(sources.path.display()))?;
     differs.iter().for_each(|text| context.warn(text.clone()));
     Arc::make_mut(&mut log.source).notes.extend(differs);

@@ -66,6 +66,7 @@ impl SourceArgs {
                 None if self.pseudonymise.is_empty() => CacheChoice::usual(),
                 None => CacheChoice::Off,
             },
+            ..ImportOptions::default()
         })
     }
 

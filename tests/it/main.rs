@@ -7,6 +7,7 @@
     reason = "helpers of tests fail by panicking"
 )]
 
+mod data_panel;
 mod headless;
 mod ingest;
 mod inspect_panels;

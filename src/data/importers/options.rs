@@ -1,6 +1,7 @@
 //! What may a person decide before a log is opened?
 
 use super::join::JoinSpec;
+use super::reading::Reading;
 use crate::base::{Failure, Result};
 use crate::data::frame::LogFrame;
 use crate::data::pseudonym::{self, Salt};
@@ -21,6 +22,9 @@ pub struct ImportOptions {
     pub roles: Vec<(String, Role)>,
     /// Side tables that are joined onto the log, in this order.
     pub joins: Vec<JoinSpec>,
+    /// How the file is taken apart and its cells are read, where its content would be understood otherwise; goes before
+    /// the choices of a recipe.
+    pub reading: Reading,
     /// How the log is turned into one row per impression, where it has another shape.
     pub shape: Option<Reshape>,
     /// Columns whose values are replaced by pseudonyms, after everything else.

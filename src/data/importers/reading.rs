@@ -23,3 +23,45 @@ pub struct Reading {
     /// How the cells of a column are read, by its name, whatever they look like.
     pub columns: BTreeMap<String, Plan>,
 }
+
+impl Reading {
+    /// These choices, and where nothing was chosen those of another.
+    pub(super) fn or(&self, other: &Self) -> Self {
+        let text = |mine: &Option<String>, other: &Option<String>| mine.clone().or_else(|| other.clone());
+        let mut columns = other.columns.clone();
+        columns.extend(self.columns.iter().map(|(name, plan)| (name.clone(), *plan)));
+        Self {
+            encoding: text(&self.encoding, &other.encoding),
+            delimiter: text(&self.delimiter, &other.delimiter),
+            has_quotes: self.has_quotes.or(other.has_quotes),
+            has_header: self.has_header.or(other.has_header),
+            preamble: self.preamble.or(other.preamble),
+            part: text(&self.part, &other.part),
+            columns,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ones_own_choices_go_before_those_of_a_recipe() {
+        let named = |name: &str, plan| (name.to_owned(), plan);
+        let mine = Reading {
+            has_header: Some(false),
+            columns: [named("when", Plan::Text)].into(),
+            ..Reading::default()
+        };
+        let recipe = Reading {
+            encoding: Some("gb18030".to_owned()),
+            has_header: Some(true),
+            columns: [named("when", Plan::Integer), named("n", Plan::Real)].into(),
+            ..Reading::default()
+        };
+        let both = mine.or(&recipe);
+        assert_eq!((both.encoding.as_deref(), both.has_header), (Some("gb18030"), Some(false)));
+        assert_eq!(both.columns, [named("n", Plan::Real), named("when", Plan::Text)].into());
+    }
+}

@@ -3,6 +3,7 @@
 use crate::base::{Failure, Result};
 use crate::data::Role;
 use crate::data::importers::{CacheChoice, ImportOptions};
+use crate::data::recipe::Recipe;
 use crate::session::sample::sample_log_path;
 use crate::session::store::OpenLog;
 use crate::session::{Purpose, Session};
@@ -24,6 +25,8 @@ pub enum DataCommand {
     SetRole(String, Role),
     /// Encodes the open log for models again.
     Encode,
+    /// Writes every choice beside the data, for the next file of the kind.
+    SaveRecipe,
 }
 
 pub(super) fn apply(session: &mut Session, command: DataCommand) -> Result<()> {
@@ -33,6 +36,7 @@ pub(super) fn apply(session: &mut Session, command: DataCommand) -> Result<()> {
         DataCommand::OpenSample => open(session, vec![sample_log_path()?], usual_options()),
         DataCommand::SetRole(column, role) => set_role(session, &column, role),
         DataCommand::Encode => encode(session),
+        DataCommand::SaveRecipe => save_recipe(session),
     }
 }
 
@@ -57,6 +61,15 @@ fn set_role(session: &mut Session, column: &str, role: Role) -> Result<()> {
 fn encode(session: &mut Session) -> Result<()> {
     let log = open_log(session)?.frame.clone();
     session.jobs.start(Purpose::Encode, Encode { log })
+}
+
+fn save_recipe(session: &mut Session) -> Result<()> {
+    let OpenLog { frame, options, .. } = open_log(session)?;
+    let place = Recipe::place_of(&frame.source.path);
+    // A page of text: no work for the background.
+    Recipe::of(frame, options).save(&place)?;
+    session.notices.done(format!("recipe saved in {}", place.display()));
+    Ok(())
 }
 
 /// The open log.

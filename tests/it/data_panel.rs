@@ -1,0 +1,114 @@
+//! Does the data panel show what it should: empty, loaded, failed, read again, an A/B test?
+
+use crate::support::{self, LIMIT, opened, session};
+use adloupe::data::Role;
+use adloupe::session::commands::DataCommand;
+use adloupe::session::{Command, Session};
+use adloupe::ui::panels::data::DataPanel;
+use egui_kittest::Harness;
+use egui_kittest::kittest::Queryable;
+use std::fmt::Write;
+use std::path::PathBuf;
+
+type Parts = support::Parts<DataPanel>;
+
+fn harness<'a>(session: Session, dark: bool) -> Harness<'a, Parts> {
+    support::harness(session, dark)
+}
+
+/// A session with a file of this content open.
+fn with_file(folder: &tempfile::TempDir, content: &str) -> Session {
+    let path = folder.path().join("log.csv");
+    std::fs::write(&path, content).unwrap();
+    let mut session = session();
+    session.apply(Command::Data(DataCommand::Open(path)));
+    assert!(session.settle(LIMIT) && session.store.log.is_some(), "{:?}", session.notices.all());
+    session
+}
+
+#[test]
+fn an_empty_session_says_why_and_offers_the_sample() {
+    for dark in [true, false] {
+        let harness = harness(session(), dark);
+        harness.get_by_label_contains("No log is open");
+        harness.get_by_label("Open the sample");
+    }
+}
+
+#[test]
+fn a_log_shows_its_sentence_its_columns_and_a_role_can_be_put_right() {
+    let folder = tempfile::tempdir().unwrap();
+    for dark in [true, false] {
+        let mut harness = harness(opened(&folder, 3000), dark);
+        harness.run_ok();
+        harness.get_by_label("Rate of click");
+        harness.get_by_label_contains("Columns (");
+        harness.get_by_label("age_band");
+    }
+    let mut harness = harness(opened(&folder, 3000), true);
+    harness.state_mut().0.apply(Command::Data(DataCommand::SetRole("city".to_owned(), Role::Ignored)));
+    assert!(harness.state_mut().0.settle(LIMIT));
+    let log = harness.state().0.store.log.as_ref().unwrap();
+    assert_eq!(log.options.roles, [("city".to_owned(), Role::Ignored)]);
+    assert_eq!(log.frame.schema.column("city").unwrap().role, Role::Ignored);
+}
+
+#[test]
+fn a_wrong_reading_is_put_right_and_the_roles_stay() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut text = "when,user_id,click\n".to_owned();
+    for row in 0..40 {
+        writeln!(text, "0{}/0{}/2026,u{},{}", 1 + row % 9, 1 + row % 7, row % 5, u8::from(row % 4 == 0))
+            .unwrap();
+    }
+    let mut session = with_file(&folder, &text);
+    session.apply(Command::Data(DataCommand::SetRole("user_id".to_owned(), Role::Categorical)));
+    assert!(session.settle(LIMIT));
+    let before = session.store.log.as_ref().unwrap().profile.time_range;
+    let mut harness = harness(session, true);
+    harness.run_ok();
+    harness.get_by_label("How it was read").click();
+    harness.run_ok();
+    harness.get_by_label("when").click();
+    harness.run_ok();
+    harness.get_by_label("date, day before month").click();
+    harness.run_ok();
+    harness.get_by_label("not applied yet");
+    harness.get_by_label("Read again with these choices").click();
+    harness.run_ok();
+    assert!(harness.state_mut().0.settle(LIMIT), "{:?}", harness.state().0.notices.all());
+    let log = harness.state().0.store.log.as_ref().unwrap();
+    assert_ne!(log.profile.time_range, before, "01/02 is another day now");
+    assert_eq!(log.frame.schema.column("user_id").unwrap().role, Role::Categorical);
+}
+
+#[test]
+fn health_and_the_test_of_two_versions_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut text = "userid,version,retention_7\n".to_owned();
+    for row in 0..4000 {
+        let arm = if row % 40 < 22 { "gate_30" } else { "gate_40" };
+        writeln!(text, "{row},{arm},{}", if row % 5 == 0 { "True" } else { "False" }).unwrap();
+    }
+    let mut harness = harness(with_file(&folder, &text), false);
+    harness.run_ok();
+    harness.get_by_label_contains("Health (").click();
+    harness.run_ok();
+    assert!(harness.query_all_by_label("uneven test").count() >= 1);
+    harness.get_by_label("A/B test").click();
+    harness.run_ok();
+    harness.get_by_label_contains("'version' assigns the arms");
+    harness.get_by_label("retention_7");
+}
+
+#[test]
+fn a_file_that_cannot_be_read_leaves_the_open_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut session = opened(&folder, 3000);
+    session.apply(Command::Data(DataCommand::Open(PathBuf::from("no-such-log.csv"))));
+    assert!(session.settle(LIMIT));
+    assert!(session.notices.all().iter().any(|notice| notice.text.contains("no-such-log.csv")));
+    let mut harness = harness(session, true);
+    harness.run_ok();
+    harness.get_by_label("Rate of click");
+}
