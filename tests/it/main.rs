@@ -11,6 +11,7 @@ mod data_panel;
 mod headless;
 mod ingest;
 mod inspect_panels;
+mod layouts;
 mod market;
 mod models;
 mod segments_panel;

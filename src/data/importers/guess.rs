@@ -5,12 +5,14 @@
 
 mod dates;
 mod marks;
+mod spaced;
 
 use super::numerals;
 use super::times;
 use super::tokens;
 use dates::{Dates, Durations, epoch};
 use marks::Marks;
+use spaced::Spaced;
 
 pub use super::plan::{Decimal, LIST_MARK, Plan, TimeReading, Unit};
 pub use super::times::DateOrder;
@@ -130,6 +132,7 @@ pub struct Guess {
     dates: Dates,
     durations: Durations,
     lists: [u64; 3],
+    spaced: Spaced,
     shape: Shape,
 }
 
@@ -252,6 +255,7 @@ impl Guess {
     /// What is no plain number may be a marked one, a date, a span of time, a flag or a list. Once a column has
     /// cells that are none of a kind, that kind is not tried again.
     fn see_text(&mut self, cell: &str, is_string: bool) {
+        self.spaced.see(cell);
         let others = self.present() - 1;
         if self.integers + self.reals + self.marks.count == others
             && let Some(marked) = numerals::parse(cell)
@@ -323,6 +327,10 @@ impl Guess {
             return (Plan::Text, None);
         }
         let numbers = self.integers + self.reals;
+        let singles = self.integers + self.digit_names;
+        if self.spaced.count + singles == present && self.spaced.are_lists(singles) {
+            return (Plan::List(' '), list_note(name, ' '));
+        }
         if self.is_numeric() {
             if let Some(length) = convention.hash_length.filter(|_| self.is_hash_like(name)) {
                 let note =
@@ -602,6 +610,14 @@ mod tests {
         let alone = columns[1].plan("end");
         assert_eq!(alone.0, Plan::Time(TimeReading::Calendar(DateOrder::Mdy)));
         assert!(alone.1.unwrap().contains("does not tell day from month"));
+    }
+
+    #[test]
+    fn numbers_with_spaces_are_lists_unless_they_part_thousands() {
+        assert_eq!(plan("history", &["3737 19450", "281 463 558", "7", ""]), Plan::List(' '));
+        assert_ne!(plan("reach", &["1 234", "12 000 000", "7"]), Plan::List(' '));
+        assert_eq!(plan("code", &["12 4711", "13 4712"]), Plan::Text);
+        assert_eq!(plan("title", &["3737 19450", "two words", "7"]), Plan::Text);
     }
 
     #[test]

@@ -20,6 +20,8 @@ use crate::data::schema::Role;
 use crate::jobs::JobContext;
 use columns::{Namespaces, Places};
 use line::{Label, Line};
+use std::collections::HashMap;
+use std::path::Path;
 
 /// The importer of Vowpal Wabbit text.
 pub struct VowpalWabbit;
@@ -45,14 +47,18 @@ impl Importer for VowpalWabbit {
         let bad = each_example(input, context, &mut |example| facts.see(&example))?;
         let heads = facts.heads();
         let mut columns = facts.head_columns();
-        let context_places = facts.context.places(columns.len());
+        let names = names_beside(&input.path);
+        let context_places = facts.context.places(columns.len(), &names);
         columns.extend(context_places.columns.iter().cloned());
-        let action_places = facts.action.places(columns.len()).prefixed("action.");
+        let action_places = facts.action.places(columns.len(), &names).prefixed("action.");
         columns.extend(action_places.columns.iter().cloned());
         let mut hints = facts.hints();
         hints.extend(context_places.hints.iter().chain(&action_places.hints).cloned());
         let mut notes = facts.context.notes();
         notes.extend(facts.notes());
+        if !names.is_empty() {
+            notes.push(format!("names of namespaces come from {NAMESPACE_MAP} beside the file"));
+        }
         let each = |visit: &mut dyn FnMut(Row<usize>)| -> Result<BadRows> {
             each_example(input, context, &mut |example| {
                 visit(example.into_row(&heads, &context_places, &action_places))
@@ -63,6 +69,20 @@ impl Importer for VowpalWabbit {
         let format = format!("vw{}", input.describe());
         Ok(RawLog { frame, format, bad, notes, hints, layout: Layout::default() })
     }
+}
+
+/// The file beside the examples in which fwumious_wabbit keeps the names of namespaces: `A,advertiser`.
+const NAMESPACE_MAP: &str = "vw_namespace_map.csv";
+
+/// The names of namespaces, where a map lies beside the file; without one they keep their letters.
+fn names_beside(path: &Path) -> HashMap<String, String> {
+    let map = std::fs::read_to_string(path.with_file_name(NAMESPACE_MAP)).unwrap_or_default();
+    let lines = map.lines().filter_map(|line| {
+        let mut cells = line.trim().split(',');
+        let (namespace, name) = (cells.next()?, cells.next()?);
+        (!name.is_empty()).then(|| (namespace.to_owned(), name.to_owned()))
+    });
+    lines.collect()
 }
 
 /// A row to be: one line, or all lines of a decision.
@@ -337,6 +357,17 @@ mod tests {
         assert_eq!(cells(&log, "action.a"), ["blue", "red"]);
         assert_eq!(cells(&log, "reward"), ["1", "-0.5"]);
         assert_eq!(log.schema.column("reward").unwrap().role, Role::Conversion);
+    }
+
+    #[test]
+    fn names_come_from_the_map_beside_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("train.vw");
+        std::fs::write(&path, "-1 |A Ax |B By\n1 |A Az |B By\n").unwrap();
+        std::fs::write(folder.path().join(NAMESPACE_MAP), "A,advertiser\nZ,unused\nB,brand:2,f32\n").unwrap();
+        let context = JobContext::detached();
+        let log = super::super::open(&path, &super::super::ImportOptions::default(), &context).unwrap();
+        assert_eq!(names(&log), ["label", "advertiser", "brand:2"]);
     }
 
     #[test]

@@ -92,11 +92,11 @@ impl Namespaces {
         notes
     }
 
-    /// The columns, the first of which is column `first` of the table.
-    pub fn places(&self, first: usize) -> Places {
+    /// The columns, the first of which is column `first` of the table; `names` tells longer names of namespaces.
+    pub fn places(&self, first: usize, names: &HashMap<String, String>) -> Places {
         let mut places = Places { first, strips: self.repeats_names(), ..Places::default() };
         for namespace in &self.seen {
-            places.add_namespace(namespace);
+            places.add_namespace(namespace, names.get(&namespace.name));
         }
         places
     }
@@ -147,8 +147,8 @@ struct Place {
 }
 
 impl Places {
-    fn add_namespace(&mut self, namespace: &Namespace) {
-        let name = match namespace.name.as_str() {
+    fn add_namespace(&mut self, namespace: &Namespace, longer: Option<&String>) {
+        let name = match longer.unwrap_or(&namespace.name).as_str() {
             "" => "features".to_owned(),
             name if TAKEN.contains(&name) => format!("namespace_{name}"),
             name => name.to_owned(),
