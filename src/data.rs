@@ -24,6 +24,7 @@ pub mod profile;
 pub mod pseudonym;
 pub mod query;
 pub mod recipe;
+pub mod rival;
 pub mod sample;
 pub mod scale;
 pub mod schema;

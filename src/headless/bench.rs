@@ -3,6 +3,8 @@
 //! The workloads live here once; `benches/` runs the same ones through `cargo bench`. Every figure is the best
 //! of several rounds, so that other load on the machine disturbs it least.
 
+pub mod import;
+
 use super::{Answer, Terminal};
 use crate::auctions;
 use crate::base::rng::{Rng, keyed_uniform};
@@ -28,11 +30,12 @@ pub(super) const WINDOW: &str = "window";
 /// Measures a named group of workloads.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The group: spine, or window (what a frame costs at rest and while a model trains).
+    /// The group: spine, import (logs against polars and pandas), or window (what a frame costs at rest and while a
+    /// model trains).
     pub name: String,
-    /// Rows of the sample log that encoding and training are measured on.
-    #[arg(long, default_value_t = 20_000)]
-    pub rows: usize,
+    /// Rows of the log that is measured on [default: 20,000 for the spine, 1,000,000 for import].
+    #[arg(long)]
+    pub rows: Option<usize>,
 }
 
 /// One figure.
@@ -62,10 +65,11 @@ pub struct BenchRow {
 /// An unknown name, a full disk (the sample log is written to the temporary folder), Ctrl-C.
 pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
     let rows = match args.name.as_str() {
-        "spine" => spine(args.rows, &terminal.context())?,
+        "spine" => spine(args.rows.unwrap_or(20_000), &terminal.context())?,
+        "import" => import::import(args.rows.unwrap_or(1_000_000), &terminal.context())?,
         WINDOW => window(&terminal.context())?,
         other => {
-            let known = format!("spine, {WINDOW}");
+            let known = format!("spine, import, {WINDOW}");
             return Err(Failure::new("cannot measure", format!("there is no group '{other}'")).hint(known));
         }
     };
@@ -76,12 +80,22 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
 
 /// One figure as a line of text.
 pub fn line(row: &BenchRow) -> String {
-    let reach = match (row.reach, row.met) {
-        (Some(reach), Some(true)) => format!("  reaches {reach:.0}"),
-        (Some(reach), _) => format!("  MISSES {reach:.0}"),
+    // Seconds and gigabytes are small numbers, rows per second large ones.
+    let digits = if row.ours < 100.0 { 2 } else { 0 };
+    let rival = match (&row.rival, row.rival_value) {
+        (Some(rival), Some(value)) => {
+            let ratio = row.ratio.unwrap_or(f64::NAN);
+            format!("  {ratio:.2} x {rival} ({value:.digits$})")
+        }
+        (Some(rival), None) => format!("  {rival}"),
         (None, _) => String::new(),
     };
-    format!("{:<46} {:>14.0} {}{reach}\n", row.work, row.ours, row.unit)
+    let reach = match (row.reach, row.met) {
+        (Some(reach), Some(true)) => format!("  reaches {reach:.digits$}"),
+        (Some(reach), _) => format!("  MISSES {reach:.digits$}"),
+        (None, _) => String::new(),
+    };
+    format!("{:<46} {:>14.digits$} {}{rival}{reach}\n", row.work, row.ours, row.unit)
 }
 
 /// Every workload of the spine.
@@ -272,7 +286,7 @@ mod tests {
 
     #[test]
     fn an_unknown_group_is_refused() {
-        let args = Args { name: "speed".into(), rows: 100 };
-        assert_eq!(run(&args, &Terminal::default()).unwrap_err().hint, "spine, window");
+        let args = Args { name: "speed".into(), rows: Some(100) };
+        assert_eq!(run(&args, &Terminal::default()).unwrap_err().hint, "spine, import, window");
     }
 }
