@@ -19,6 +19,7 @@ mod fingerprint;
 mod guess;
 mod ipinyou;
 mod join;
+mod json;
 mod json_lines;
 mod json_values;
 mod kdd_cup;
@@ -75,7 +76,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Every format that can be read.
-pub static IMPORTERS: [&dyn Importer; 17] = [
+pub static IMPORTERS: [&dyn Importer; 18] = [
     &criteo::Criteo,
     &ipinyou::IPinYou,
     &mind::Behaviors,
@@ -92,6 +93,7 @@ pub static IMPORTERS: [&dyn Importer; 17] = [
     &parquet::Parquet,
     &arrow_ipc::ArrowIpc,
     &json_lines::JsonLines,
+    &json::Json,
     &delimited::Delimited,
 ];
 
@@ -321,7 +323,7 @@ pub fn choose(input: &Input) -> Result<&'static dyn Importer> {
 fn not_understood(input: &Input) -> Failure {
     let known: Vec<_> = IMPORTERS.iter().map(|importer| importer.id()).collect();
     let why = match input.head.trim_ascii_start().first() {
-        Some(b'{' | b'[') => "it is a JSON document, not one JSON object per line",
+        Some(b'{' | b'[') => "it is JSON that holds no objects that could be rows",
         None => "it holds nothing but spaces",
         _ if input.head.contains(&0) => "its content is binary data of an unknown kind",
         _ => "its content fits no known format",

@@ -50,6 +50,10 @@ fn samples() -> Vec<(&'static str, String)> {
             "jsonl",
             rows(|row| format!("{{\"user\":{{\"id\":{row}}},\"seen\":[1,2],\"click\":{}}}\n", row % 2)),
         ),
+        (
+            "json",
+            format!("[{}]", rows(|row| format!("{{\"a\":{row},\n\"b\":[1]}},\n")).trim_end_matches(",\n")),
+        ),
         ("csv", format!("user_id,ad,click\n{}", rows(|row| format!("{row},\"a, {row}\",{}\n", row % 2)))),
         ("criteo", (0..12).map(criteo_line).collect()),
     ]

@@ -27,6 +27,36 @@ pub(super) fn first_value(head: &[u8]) -> Option<Map<String, Value>> {
     }
 }
 
+/// Where the objects stand that are rows.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) enum Place {
+    /// One after the other, or in one array.
+    #[default]
+    Top,
+    /// In the array that is a member of the one object of the document: `{"data": [{…}, {…}]}`.
+    Under(String),
+    /// In any such array.
+    UnderAny,
+}
+
+/// The member of the document's one object that holds the most objects, and how many are seen of them; `None` when
+/// no member is an array of objects.
+pub(super) fn largest_array(head: &[u8]) -> Option<(String, usize)> {
+    let mut cutter = Cutter { place: Place::UnderAny, ..Cutter::default() };
+    let mut counts: Vec<(String, usize)> = Vec::new();
+    for byte in head {
+        if cutter.step(*byte).is_some() {
+            let key = String::from_utf8_lossy(&cutter.key).into_owned();
+            match counts.iter_mut().find(|(known, _)| *known == key) {
+                Some((_, count)) => *count += 1,
+                None => counts.push((key, 1)),
+            }
+        }
+        cutter.at += 1;
+    }
+    counts.into_iter().max_by_key(|(_, count)| *count)
+}
+
 /// Parses every object of a text and hands the results over in its order. An object that `parse` refuses is counted
 /// with the line where it begins.
 ///
@@ -35,13 +65,14 @@ pub(super) fn first_value(head: &[u8]) -> Option<Map<String, Value>> {
 pub(super) fn each_value<T: Send>(
     input: &Input,
     context: &JobContext,
+    place: &Place,
     parse: impl Fn(&str) -> std::result::Result<T, String> + Sync,
     mut visit: impl FnMut(T),
 ) -> Result<BadRows> {
     let read_bytes = Arc::new(AtomicU64::new(0));
     let mut source = input.text(&read_bytes)?;
     let mut bad = BadRows::default();
-    let mut cutter = Cutter::default();
+    let mut cutter = Cutter { place: place.clone(), ..Cutter::default() };
     let mut text = Vec::new();
     loop {
         let read = source.by_ref().take(BLOCK_BYTES as u64).read_to_end(&mut text);
@@ -81,18 +112,25 @@ pub(super) fn each_value<T: Send>(
 /// Finds where objects begin and end.
 #[derive(Debug, Default)]
 struct Cutter {
+    place: Place,
     /// The next byte to look at.
     at: usize,
-    depth: usize,
-    /// The depth at which rows stand: 1 within an array.
-    base: usize,
+    /// The brackets that are open.
+    open: Vec<u8>,
     is_string: bool,
     is_escaped: bool,
-    /// Where the object begins that has not ended yet.
+    /// The last text at depth 1, and the key that a colon made of it.
+    text: Vec<u8>,
+    key: Vec<u8>,
+    /// Where the object begins that has not ended yet, and its depth.
     start: Option<usize>,
+    start_depth: usize,
     start_line: u64,
     lines: u64,
 }
+
+/// The longest key that is told from others.
+const KEY_BYTES: usize = 256;
 
 impl Cutter {
     /// The whole objects in the bytes that were not looked at yet, with the lines where they begin.
@@ -113,37 +151,45 @@ impl Cutter {
         if self.is_string {
             self.is_string = self.is_escaped || byte != b'"';
             self.is_escaped = byte == b'\\' && !self.is_escaped;
+            if self.open.len() == 1 && self.is_string && self.text.len() < KEY_BYTES {
+                self.text.push(byte);
+            }
             return None;
         }
         match byte {
-            b'"' => self.is_string = true,
-            b'{' => {
-                if self.depth == self.base && self.start.is_none() {
+            b'"' => {
+                self.is_string = true;
+                if self.open.len() == 1 {
+                    self.text.clear();
+                }
+            }
+            b':' if self.open.len() == 1 => self.key = std::mem::take(&mut self.text),
+            b'{' | b'[' => {
+                if byte == b'{' && self.start.is_none() && self.is_row() {
                     self.start = Some(self.at);
+                    self.start_depth = self.open.len();
                     self.start_line = self.lines + 1;
                 }
-                self.depth += 1;
-            }
-            b'[' => {
-                if self.depth == 0 {
-                    self.base = 1;
-                }
-                self.depth += 1;
+                self.open.push(byte);
             }
             b'}' | b']' => {
-                self.depth = self.depth.saturating_sub(1);
-                if self.depth == self.base
-                    && let Some(start) = self.start.take()
-                {
-                    return Some(start);
-                }
-                if self.depth == 0 {
-                    self.base = 0;
+                self.open.pop();
+                if self.open.len() <= self.start_depth {
+                    return self.start.take();
                 }
             }
             _ => {}
         }
         None
+    }
+
+    /// True when an object that begins here is a row.
+    fn is_row(&self) -> bool {
+        match (&self.place, self.open.as_slice()) {
+            (Place::Top, [] | [b'[']) | (Place::UnderAny, [b'{', b'[']) => true,
+            (Place::Under(key), [b'{', b'[']) => *key.as_bytes() == *self.key,
+            _ => false,
+        }
     }
 
     /// Bytes that no object needs any more.
@@ -163,13 +209,18 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> (Vec<u64>, BadRows) {
+        read_at(text, &Place::Top)
+    }
+
+    fn read_at(text: &str, place: &Place) -> (Vec<u64>, BadRows) {
         let (_folder, input) = file(text.as_bytes());
         let parse = |object: &str| {
             let object: Value = serde_json::from_str(object).map_err(|error| error.to_string())?;
             object["a"].as_u64().ok_or_else(|| "has no a".to_owned())
         };
         let mut seen = Vec::new();
-        let bad = each_value(&input, &JobContext::detached(), parse, |number| seen.push(number)).unwrap();
+        let bad =
+            each_value(&input, &JobContext::detached(), place, parse, |number| seen.push(number)).unwrap();
         (seen, bad)
     }
 
@@ -199,6 +250,15 @@ mod tests {
         let text: String = (0..150).map(|row| format!("{{\"a\":{row},\"s\":\"{long}\"}}\n")).collect();
         assert!(text.len() > 3 * BLOCK_BYTES);
         assert_eq!(read(&text).0, (0..150).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn rows_within_a_document() {
+        let text = "{\"meta\": {\"a\": [{\"a\": 7}]}, \"few\": [{\"a\": 8}],\n \"data\": [{\"a\": 1, \"data\": \
+                    [{\"a\": 9}]}, {\"a\": 2}], \"next\": null}";
+        assert_eq!(largest_array(text.as_bytes()), Some(("data".to_owned(), 2)));
+        assert_eq!(read_at(text, &Place::Under("data".to_owned())).0, [1, 2]);
+        assert_eq!(largest_array(b"{\"a\": [1, 2], \"b\": {}}"), None);
     }
 
     #[test]

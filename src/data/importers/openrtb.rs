@@ -5,7 +5,7 @@
 
 use super::container::Input;
 use super::json_lines::{cell, flatten, object};
-use super::json_values::{each_value, first_value};
+use super::json_values::{Place, each_value, first_value};
 use super::records::BadRows;
 use super::sparse::{Cell, Row, Rows, read_rows};
 use super::{Importer, Match, RawLog, RoleHint};
@@ -64,7 +64,7 @@ impl Importer for OpenRtb {
         let requests = Counter::new(0_u64);
         let each = |visit: &mut dyn FnMut(Row)| -> Result<BadRows> {
             requests.set(0);
-            each_value(input, context, parse, |rows: Option<Vec<Row>>| {
+            each_value(input, context, &Place::Top, parse, |rows: Option<Vec<Row>>| {
                 requests.set(requests.get() + 1);
                 rows.into_iter().flatten().for_each(&mut *visit);
             })

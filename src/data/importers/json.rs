@@ -1,0 +1,127 @@
+//! JSON documents: an array of objects, objects of several lines one after the other, or an object of which one
+//! member is the array (`{"data": [{…}, {…}]}`, as reporting interfaces answer).
+
+use super::container::Input;
+use super::json_lines::{first_object, flatten, object};
+use super::json_values::{Place, each_value, first_value, largest_array};
+use super::sparse::{Row, Rows, read_rows};
+use super::{Importer, Match, RawLog};
+use crate::base::Result;
+use crate::data::layout::Layout;
+use crate::jobs::JobContext;
+
+/// The importer of JSON documents.
+pub struct Json;
+
+impl Importer for Json {
+    fn id(&self) -> &'static str {
+        "json"
+    }
+
+    fn summary(&self) -> &'static str {
+        "JSON documents: an array of objects, on its own or as a member of an object"
+    }
+
+    fn sniff(&self, input: &Input) -> Option<Match> {
+        let (place, evidence) = place(input)?;
+        // A document on one line is an object on the first line too.
+        let confidence = if matches!(place, Place::Under(_)) { 92 } else { 85 };
+        Some(Match { confidence, evidence })
+    }
+
+    fn read(&self, input: &Input, context: &JobContext) -> Result<RawLog> {
+        let (place, evidence) = place(input).ok_or_else(|| super::not_understood(input))?;
+        let parse = |text: &str| {
+            Ok(object(text)?.map(|object| {
+                let mut row = Row::with_capacity(object.len());
+                flatten("", object, &mut row);
+                row
+            }))
+        };
+        let each = |visit: &mut dyn FnMut(Row)| {
+            each_value(input, context, &place, parse, |row: Option<Row>| {
+                row.into_iter().for_each(&mut *visit)
+            })
+        };
+        let known = |name: &str| input.reading.columns.get(name).copied();
+        let Rows { frame, bad, mut notes } = read_rows(context, each, known)?;
+        notes.push(format!("rows are objects: {evidence}"));
+        let part = if let Place::Under(key) = place { key } else { String::new() };
+        let layout = Layout { part, ..input.layout() };
+        let format = format!("json{}", input.describe());
+        Ok(RawLog { frame, format, bad, notes, hints: Vec::new(), layout })
+    }
+}
+
+/// Where the rows stand, and why there; `None` when the text is no document, or an object a line.
+fn place(input: &Input) -> Option<(Place, String)> {
+    let head = input.head.trim_ascii_start();
+    let in_array = || Some((Place::Top, "the text is an array of objects".to_owned()));
+    if head.starts_with(b"[") {
+        return first_value(head).and_then(|_| in_array());
+    }
+    if !head.starts_with(b"{") {
+        return None;
+    }
+    let lines = head.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()).count();
+    let is_line = first_object(input).is_some();
+    let members = largest_array(head);
+    match members {
+        Some((key, count)) if !is_line || (lines == 1 && input.head_is_all && count > 1) => {
+            let evidence = format!("'{key}' is an array of objects");
+            // Objects that each hold an array are rows themselves.
+            let is_one = first_value(head).is_none() || is_alone(head);
+            is_one.then_some((Place::Under(key), evidence)).or_else(objects)
+        }
+        _ if is_line => None,
+        _ => first_value(head).and_then(|_| objects()),
+    }
+}
+
+fn objects() -> Option<(Place, String)> {
+    Some((Place::Top, "objects stand one after the other".to_owned()))
+}
+
+/// True when nothing follows the first object of a text.
+fn is_alone(head: &[u8]) -> bool {
+    let mut values = serde_json::Deserializer::from_slice(head).into_iter::<serde::de::IgnoredAny>();
+    values.next().is_some_and(|first| first.is_ok()) && values.next().is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::test_support::{cells, opened, refused_by};
+    use super::*;
+
+    #[test]
+    fn arrays_documents_and_objects_of_several_lines() {
+        for text in [
+            "[\n {\"click\": 1, \"ad\": \"a\"},\n {\"click\": 0, \"ad\": \"b\"}\n]\n",
+            "{\n \"data\": [\n  {\"click\": 1, \"ad\": \"a\"},\n  {\"click\": 0, \"ad\": \"b\"}],\n \"next\": {}}\n",
+            "{\"data\":[{\"click\":1,\"ad\":\"a\"},{\"click\":0,\"ad\":\"b\"}]}",
+            "{\n \"click\": 1,\n \"ad\": \"a\"\n}\n{\n \"click\": 0,\n \"ad\": \"b\"\n}\n",
+        ] {
+            let log = opened(text);
+            assert!(
+                log.source.format.starts_with("json") && !log.source.format.starts_with("jsonl"),
+                "{text}"
+            );
+            assert_eq!(cells(&log, "click"), ["1", "0"], "{text}");
+            assert_eq!(cells(&log, "ad"), ["a", "b"], "{text}");
+        }
+    }
+
+    #[test]
+    fn a_bad_object_is_counted_with_its_line() {
+        let log = opened("[\n {\"click\": 1},\n {\"click\": ]},\n {\"click\": 0}\n]\n");
+        assert_eq!(log.rows(), 2);
+        assert_eq!((log.source.bad_rows, log.source.bad_samples[0].line), (1, 3));
+    }
+
+    #[test]
+    fn objects_a_line_are_something_else() {
+        assert!(refused_by(&Json, "{\"a\":[{\"b\":1},{\"b\":2}]}\n{\"a\":[{\"b\":3}]}\n"));
+        assert!(refused_by(&Json, "[1, 2, 3]\n"));
+        assert!(refused_by(&Json, "a,b\n1,2\n"));
+    }
+}
