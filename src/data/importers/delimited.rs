@@ -5,11 +5,11 @@ use super::container::Input;
 use super::dialect::Dialect;
 use super::fill::Fill;
 use super::guess::{Convention, Guess, Plan};
-use super::records::{BadRows, Block, Cut, RecordReader};
+use super::records::{BadRows, Block, Cut, Met, RecordReader, Rules};
 use super::{Importer, Match, RawLog, RoleHint, known};
 use crate::base::Result;
 use crate::base::failure::Explain;
-use crate::data::layout::{ColumnReading, Layout};
+use crate::data::layout::{ColumnReading, Layout, TotalRow};
 use crate::data::schema::Role;
 use crate::jobs::JobContext;
 use polars::prelude::{Column, DataFrame};
@@ -36,7 +36,7 @@ impl Importer for Delimited {
         if input.head.contains(&0) || is_json || is_blank {
             return None;
         }
-        let dialect = Dialect::find(&input.head, input.head_is_all)?;
+        let dialect = Dialect::find(&input.head, input.head_is_all, &input.reading)?;
         // Anything can be a text of one column: every other reader goes first.
         let sure = if dialect.cut.delimiter.is_some() { 60.0 * dialect.agreement } else { 5.0 };
         Some(Match {
@@ -51,26 +51,30 @@ impl Importer for Delimited {
     }
 
     fn read(&self, input: &Input, context: &JobContext) -> Result<RawLog> {
-        let dialect =
-            Dialect::find(&input.head, input.head_is_all).ok_or_else(|| super::not_understood(input))?;
+        let dialect = Dialect::find(&input.head, input.head_is_all, &input.reading)
+            .ok_or_else(|| super::not_understood(input))?;
         let typed = TypedHeader::of(&dialect.names);
         let plans = known::plans(&dialect.names);
         let mut table = Table::of(dialect.cut, dialect.skip, dialect.names.clone(), plans);
+        table.rules = dialect.rules.clone();
         let mut hints = Vec::new();
-        let mut notes = Vec::new();
+        let mut notes = dialect.notes.clone();
         if let Some(typed) = typed {
             notes.push("the types after the names (user_id:token) were used and left out".to_owned());
             table.names = typed.names;
             table.plans = typed.plans;
             hints = typed.hints;
         }
-        if dialect.skip > 1 {
-            notes.push(format!("{} lines before the header were left out", dialect.skip - 1));
+        if let Some(first) = dialect.preamble.first() {
+            let (count, first) = (dialect.preamble.len(), first.chars().take(60).collect::<String>());
+            notes.push(format!("{count} lines before the table were left out (\"{first}\")"));
         }
         let format = format!("csv, {}{}", dialect.describe(), input.describe());
         let mut raw = table.read(input, format, context)?;
         raw.notes.splice(0..0, notes);
         raw.hints = hints;
+        raw.layout.has_header = dialect.has_header;
+        raw.layout.preamble = dialect.preamble;
         Ok(raw)
     }
 }
@@ -86,28 +90,31 @@ pub(super) struct Table {
     pub names: Vec<String>,
     /// Types that are known without a look at the cells.
     pub plans: Vec<Option<Plan>>,
+    /// What it may have besides rows.
+    pub rules: Rules,
 }
 
 impl Table {
     /// A table of rows of equal width.
     pub(super) fn of(cut: Cut, skip: usize, names: Vec<String>, plans: Vec<Option<Plan>>) -> Self {
-        Self { cut, skip, names, plans }
+        Self { cut, skip, names, plans, rules: Rules::default() }
     }
 
     /// Reads the rows in one pass, and columns again whose cells together tell another type than the first.
     pub(super) fn read(&self, input: &Input, mut format: String, context: &JobContext) -> Result<RawLog> {
         context.stage("reading the rows");
-        let (mut fill, mut bad) = self.fill(input, context)?;
-        let other = if bad.undecodable > 0 { input.in_other_encoding()? } else { None };
+        let (mut fill, mut read) = self.fill(input, context)?;
+        let other = if read.bad.undecodable > 0 { input.in_other_encoding()? } else { None };
         let input = match &other {
             Some(other) => {
-                (fill, bad) = self.fill(other, context)?;
+                (fill, read) = self.fill(other, context)?;
                 let _ = write!(format, ", {}", other.encoding.name().to_lowercase());
                 other
             }
             None => input,
         };
-        let mut notes = Vec::new();
+        let Read { bad, met } = read;
+        let mut notes = met_notes(&met);
         let readings = self.settle(input, &fill.guesses(), &mut notes);
         let plans: Vec<Plan> = readings.iter().map(|(plan, _)| *plan).collect();
         if fill.settle(&plans) {
@@ -120,6 +127,7 @@ impl Table {
             delimiter: self.cut.delimiter_text(),
             has_quotes: self.cut.quote.is_some(),
             columns,
+            totals: met.totals.into_iter().map(|(line, cells)| self.total_row(line, cells)).collect(),
             ..input.layout()
         };
         if !input.encoding.is_utf8() {
@@ -129,10 +137,10 @@ impl Table {
     }
 
     /// Looks at all cells and stores them as the first block suggests.
-    fn fill(&self, input: &Input, context: &JobContext) -> Result<(Fill, BadRows)> {
+    fn fill(&self, input: &Input, context: &JobContext) -> Result<(Fill, Read)> {
         let mut fill = Fill::new(&self.names);
         let mut is_first = true;
-        let bad = self.each_block(input, context, |block| {
+        let read = self.each_block(input, context, |block| {
             if std::mem::take(&mut is_first) {
                 fill.look(block);
                 let suggested = self.settle(input, &fill.guesses(), &mut Vec::new());
@@ -142,7 +150,7 @@ impl Table {
                 fill.look_and_store(block);
             }
         })?;
-        Ok((fill, bad))
+        Ok((fill, read))
     }
 
     /// Settles how each column is read, with the facts for the layout: as was asked for, as the format tells, or as
@@ -186,9 +194,10 @@ impl Table {
         input: &Input,
         context: &JobContext,
         mut visit: impl FnMut(&Block) + Send,
-    ) -> Result<BadRows> {
+    ) -> Result<Read> {
         let read_bytes = Arc::new(AtomicU64::new(0));
-        let mut reader = RecordReader::new(input, self.cut, self.names.len(), self.skip, &read_bytes)?;
+        let reader = RecordReader::new(input, self.cut, self.names.len(), self.skip, &read_bytes)?;
+        let mut reader = reader.with_rules(&self.rules);
         let mut next = reader.next_block()?;
         while let Some(block) = next {
             context.check()?;
@@ -197,8 +206,51 @@ impl Table {
             context.progress(read_bytes.load(Ordering::Relaxed), input.bytes);
             next = following?;
         }
-        Ok(reader.bad)
+        Ok(Read { bad: reader.bad, met: reader.met })
     }
+
+    /// A row of totals with the columns of its cells.
+    fn total_row(&self, line: u64, cells: Vec<String>) -> TotalRow {
+        let label = cells.iter().map(|cell| cell.trim()).find(|cell| !cell.is_empty()).unwrap_or_default();
+        let label = label.to_owned();
+        // A row of another width does not tell which column a cell belongs to.
+        let fits = cells.len() == self.names.len();
+        let pairs = self.names.iter().cloned().zip(cells).filter(|(_, cell)| fits && !cell.trim().is_empty());
+        TotalRow { line, cells: pairs.collect(), label }
+    }
+}
+
+/// What one pass over the rows met.
+struct Read {
+    bad: BadRows,
+    met: Met,
+}
+
+/// What a person should know of the records that are no rows.
+fn met_notes(met: &Met) -> Vec<String> {
+    let mut notes = Vec::new();
+    if let Some((line, cells)) = met.totals.first() {
+        let label = cells.iter().map(|cell| cell.trim()).find(|cell| !cell.is_empty()).unwrap_or_default();
+        let count = met.totals.len();
+        notes.push(format!(
+            "{count} rows of totals are no data and kept to check it (line {line}: '{label}')"
+        ));
+    }
+    if let Some((line, text, lines)) = &met.rest {
+        notes.push(format!(
+            "{lines} lines from line {line} on belong to something else: left out (\"{text}\")"
+        ));
+    }
+    let counted = [
+        (met.padded, "rows are short: their writer leaves out empty cells at the end, which are missing"),
+        (met.trimmed, "rows have empty cells beyond the last column: left out"),
+        (met.empty, "rows hold nothing but delimiters: left out"),
+        (met.headers, "rows repeat the header: left out"),
+    ];
+    notes.extend(
+        counted.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")),
+    );
+    notes
 }
 
 /// Puts filled columns into a frame and notes cells that could not be read.

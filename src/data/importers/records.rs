@@ -1,34 +1,30 @@
 //! How is delimited text cut into records? A block at a time, so that a file of any size fits.
 //!
-//! Quoted cells may hold delimiters, doubled quotes and line breaks (RFC 4180). A record that does not fit the
-//! table is counted with its physical line and left out; nothing else is lost.
+//! A record that does not fit the table is counted with its physical line and left out; what an export puts after
+//! its rows (totals, a second table, a footer) is told apart from them; nothing else is lost.
 
 use super::container::Input;
+use super::cut::{Span, cell_text, cut_plain_record, cut_record, is_blank, raw_text, unquoted_stops};
+use super::totals;
 use crate::base::{Failure, Result};
 use crate::data::frame::BadRow;
-use memchr::{Memchr2, memchr, memchr_iter, memchr2, memchr2_iter};
+use memchr::{memchr, memchr_iter};
 use std::borrow::Cow;
 use std::io::Read;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+pub use super::cut::{Cut, head_records};
+
 /// Bytes cut at once. Large enough to share a block's columns among threads.
 const BLOCK_BYTES: usize = 1 << 20;
-/// A quote that stays open for longer is taken as a literal character.
-const QUOTED_BYTES: usize = 1 << 20;
 /// A record longer than this means that the file is no table.
-const RECORD_BYTES: usize = 64 << 20;
+const RECORD_BYTES: usize = 128 << 20;
 /// Bad rows that are shown; the rest are only counted.
 const BAD_SAMPLES: usize = 20;
-
-/// Where a cell lies in the text of its block.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Span {
-    start: u32,
-    end: u32,
-    /// The quote that is doubled inside the cell; 0 when the text stands for itself.
-    doubled: u8,
-}
+/// Records after a blank line that must not fit the table for it to end there.
+const AFTER_BLANK: usize = 20;
 
 /// Some whole records.
 #[derive(Debug, Default)]
@@ -58,50 +54,6 @@ impl Block {
     }
 }
 
-fn cell_text(text: &str, span: Span) -> Cow<'_, str> {
-    let cell = text.get(span.start as usize..span.end as usize).unwrap_or_default();
-    if span.doubled == 0 {
-        Cow::Borrowed(cell)
-    } else {
-        let quote = char::from(span.doubled);
-        Cow::Owned(cell.replace(&format!("{quote}{quote}"), &quote.to_string()))
-    }
-}
-
-/// How text is cut.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Cut {
-    /// The byte between cells; `None` when a line is one cell.
-    pub delimiter: Option<u8>,
-    /// True when the delimiter stands twice: `::`.
-    pub is_doubled: bool,
-    /// The quote, if quotes mean anything.
-    pub quote: Option<u8>,
-}
-
-impl Cut {
-    /// Cells between single delimiters; quotes are characters like any other.
-    pub const fn plain(delimiter: u8) -> Self {
-        Self { delimiter: Some(delimiter), is_doubled: false, quote: None }
-    }
-
-    /// Cells between single delimiters, held together by double quotes.
-    pub const fn quoted(delimiter: u8) -> Self {
-        Self { delimiter: Some(delimiter), is_doubled: false, quote: Some(b'"') }
-    }
-
-    /// Lines of one cell.
-    pub const fn lines() -> Self {
-        Self { delimiter: None, is_doubled: false, quote: Some(b'"') }
-    }
-
-    /// What stands between cells, as text; empty when a line is one cell.
-    pub fn delimiter_text(self) -> String {
-        let delimiter = self.delimiter.map(|byte| char::from(byte).to_string()).unwrap_or_default();
-        delimiter.repeat(1 + usize::from(self.is_doubled))
-    }
-}
-
 /// Rows that were left out, counted and the first of them kept.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct BadRows {
@@ -123,6 +75,45 @@ impl BadRows {
     }
 }
 
+/// What a table may have besides rows of equal width. By default nothing.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Rules {
+    /// True when the writer leaves out empty cells at the end of a row.
+    pub pads_short_rows: bool,
+    /// True when rows of totals, a second table or a footer may follow the rows.
+    pub has_ending: bool,
+    /// The header as it stands in the file, which files that were put together repeat.
+    pub header: Vec<String>,
+    /// Columns that hold nothing but values, so that a name in all of them begins another table.
+    pub values: Vec<usize>,
+}
+
+/// What was met besides rows, and bad rows.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Met {
+    /// Rows of totals: line and cells.
+    pub totals: Vec<(u64, Vec<String>)>,
+    /// Rows whose last cells were not written.
+    pub padded: u64,
+    /// Rows with empty cells beyond the last column.
+    pub trimmed: u64,
+    /// Rows of empty cells only.
+    pub empty: u64,
+    /// Rows that repeat the header.
+    pub headers: u64,
+    /// What follows the table: its first line, its text, and its number of lines.
+    pub rest: Option<(u64, String, u64)>,
+}
+
+/// What a record is.
+enum Judged {
+    Row,
+    Blank,
+    LeftOut,
+    /// It no longer belongs to the table.
+    Beyond,
+}
+
 /// Cuts a text into blocks of records of equal width.
 pub struct RecordReader<'a> {
     input: &'a Input,
@@ -134,8 +125,13 @@ pub struct RecordReader<'a> {
     buffer: Vec<u8>,
     line: u64,
     ended: bool,
+    rules: Rules,
+    rows: u64,
+    is_after_blank: bool,
     /// Rows that were left out so far.
     pub bad: BadRows,
+    /// What was met besides rows so far.
+    pub(super) met: Met,
 }
 
 impl<'a> RecordReader<'a> {
@@ -159,14 +155,25 @@ impl<'a> RecordReader<'a> {
             buffer: Vec::new(),
             line: 1,
             ended: false,
+            rules: Rules::default(),
+            rows: 0,
+            is_after_blank: false,
             bad: BadRows::default(),
+            met: Met::default(),
         })
+    }
+
+    /// The same reader for a table that may have more than rows of equal width.
+    #[must_use]
+    pub(super) fn with_rules(mut self, rules: &Rules) -> Self {
+        self.rules = rules.clone();
+        self
     }
 
     /// The next records; `None` at the end of the file.
     ///
     /// # Errors
-    /// The disk, broken compression, or a record of more than 64 MiB.
+    /// The disk, broken compression, or a record of more than 128 MiB.
     pub fn next_block(&mut self) -> Result<Option<Block>> {
         let mut wanted = BLOCK_BYTES;
         loop {
@@ -184,7 +191,7 @@ impl<'a> RecordReader<'a> {
                 if wanted > RECORD_BYTES {
                     return Err(Failure::new(
                         "cannot read the log",
-                        "one record is longer than 64 MiB, so this is no table of rows",
+                        "one record is longer than 128 MiB, so this is no table of rows",
                     )
                     .at(format!("{}, line {}", self.input.path.display(), self.line)));
                 }
@@ -211,229 +218,256 @@ impl<'a> RecordReader<'a> {
     /// Cuts the whole records of the buffer; the second value is how many bytes they took.
     fn cut_block(&mut self) -> (Block, usize) {
         let bytes = std::mem::take(&mut self.buffer);
-        let whole_is_text = match std::str::from_utf8(&bytes) {
+        if self.met.rest.is_some() {
+            self.pass_rest(&bytes);
+            return (Block::default(), bytes.len());
+        }
+        let is_text = match std::str::from_utf8(&bytes) {
             Ok(_) => true,
             // A character that the end of the buffer parts belongs to the next block.
             Err(error) => error.error_len().is_none() && !self.ended,
         };
+        let has_zeros = memchr(0, &bytes).is_some();
         let mut stops = unquoted_stops(&bytes, self.cut);
-        let mut spans = Vec::new();
-        let mut lines = Vec::new();
-        let mut kept_text = Vec::new();
+        let mut rows = Rows::default();
         let mut at = 0;
         while at < bytes.len() {
-            let before = spans.len();
+            let before = rows.spans.len();
             let cut = match &mut stops {
-                Some(stops) => cut_plain_record(&bytes, at, stops, self.ended, &mut spans),
-                None => cut_record(&bytes, at, self.cut, self.ended, &mut spans),
+                Some(stops) => cut_plain_record(&bytes, at, stops, self.ended, &mut rows.spans),
+                None => cut_record(&bytes, at, self.cut, self.ended, &mut rows.spans),
             };
             let Some(next) = cut else {
                 break;
             };
-            let record = &bytes[at..next];
-            if self.keeps(record, &spans[before..], whole_is_text) {
-                lines.push(self.line);
-                if !whole_is_text {
-                    let shift = kept_text.len() as i64 - at as i64;
-                    for span in &mut spans[before..] {
-                        span.start = (i64::from(span.start) + shift) as u32;
-                        span.end = (i64::from(span.end) + shift) as u32;
-                    }
-                    kept_text.extend_from_slice(record);
+            let judged = self.judge(&bytes, at..next, &mut rows.spans, before, is_text && !has_zeros);
+            match judged {
+                Judged::Row => rows.keep(&bytes, at..next, before, self.line, is_text),
+                Judged::Blank | Judged::LeftOut => rows.spans.truncate(before),
+                Judged::Beyond => {
+                    rows.spans.truncate(before);
+                    self.pass_rest(&bytes[at..]);
+                    at = bytes.len();
+                    break;
                 }
-            } else {
-                spans.truncate(before);
             }
-            self.line += memchr_iter(b'\n', record).count() as u64;
+            self.line += memchr_iter(b'\n', &bytes[at..next]).count() as u64;
             at = next;
         }
+        if self.rules.has_ending {
+            at = self.take_totals(&bytes, &mut rows, at);
+        }
+        self.rows += rows.lines.len() as u64;
         self.buffer.extend_from_slice(&bytes[at..]);
         let mut text = bytes;
         text.truncate(at);
-        let text = if whole_is_text { text } else { kept_text };
+        let text = if is_text { text } else { rows.text };
         let text = String::from_utf8(text)
             .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
-        let width = self.width;
-        (Block { text, spans, lines, width }, at)
+        (Block { text, spans: rows.spans, lines: rows.lines, width: self.width }, at)
     }
 
-    /// True when a record belongs to the table; counts it as bad or skips it otherwise.
-    fn keeps(&mut self, record: &[u8], spans: &[Span], is_text: bool) -> bool {
-        if is_blank(record) {
-            return false;
+    /// Rows of totals at the end of the table are no rows. Before the end of the file they wait for what follows:
+    /// the answer is how many bytes are done with.
+    fn take_totals(&mut self, bytes: &[u8], rows: &mut Rows, at: usize) -> usize {
+        let is_total = |rows: &Rows| {
+            let last = rows.spans.len().checked_sub(self.width);
+            let spans = last.and_then(|last| rows.spans.get(last..)).unwrap_or_default();
+            // Where rows were left out the spans lie in the kept text.
+            let text = if rows.text.is_empty() { bytes } else { &rows.text };
+            let cells: Vec<String> = spans.iter().map(|span| raw_text(text, *span)).collect();
+            totals::is_total_row(&cells).then_some(cells)
+        };
+        let is_end = self.met.rest.is_some() || (self.ended && at == bytes.len());
+        let mut at = at;
+        let mut found = Vec::new();
+        while let Some(cells) = is_total(rows) {
+            let (Some(line), Some(range)) = (rows.lines.last().copied(), rows.ranges.last().cloned()) else {
+                break;
+            };
+            if !is_end {
+                // A block of nothing but totals would never come to an end.
+                if range.end != at || rows.lines.len() == 1 {
+                    break;
+                }
+                at = range.start;
+                self.line = line;
+            }
+            rows.drop_last(self.width);
+            found.push((line, cells));
         }
+        if is_end {
+            found.reverse();
+            self.met.totals.extend(found);
+        }
+        at
+    }
+
+    /// Counts the lines after the table.
+    fn pass_rest(&mut self, bytes: &[u8]) {
+        let begin = bytes.iter().position(|byte| !byte.is_ascii_whitespace()).unwrap_or(bytes.len());
+        let line = &bytes[begin..];
+        let line = &line[..memchr(b'\n', line).unwrap_or(line.len())];
+        let text = String::from_utf8_lossy(line).trim().chars().take(120).collect();
+        let own = self.line;
+        let (.., lines) = self.met.rest.get_or_insert((own, text, 0));
+        *lines +=
+            bytes.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()).count() as u64;
+    }
+
+    /// What a record is; counts it where it is no row, and completes it where it is a short one.
+    fn judge(
+        &mut self,
+        bytes: &[u8],
+        place: Range<usize>,
+        spans: &mut Vec<Span>,
+        before: usize,
+        is_text: bool,
+    ) -> Judged {
+        let record = &bytes[place.clone()];
+        if is_blank(record, self.cut) {
+            self.is_after_blank = true;
+            let is_line = record.iter().all(|byte| matches!(byte, b'\r' | b'\n'));
+            self.met.empty += u64::from(!is_line && self.skip == 0);
+            return Judged::Blank;
+        }
+        let is_after_blank = std::mem::take(&mut self.is_after_blank);
         if self.skip > 0 {
             self.skip -= 1;
-            return false;
+            return Judged::LeftOut;
+        }
+        if self.rules.has_ending
+            && is_after_blank
+            && (self.rows > 0 || before > 0)
+            && self.is_beyond(bytes, place.end, &spans[before..])
+        {
+            return Judged::Beyond;
         }
         let line = self.line;
-        if spans.len() != self.width {
-            let (has, wants) = (spans.len(), self.width);
-            self.bad.add(line, || format!("has {has} fields where the table has {wants}"));
-            return false;
+        if !self.fits(bytes, spans, before) {
+            return Judged::LeftOut;
+        }
+        if self.repeats_header(bytes, &spans[before..]) {
+            self.met.headers += 1;
+            return Judged::LeftOut;
+        }
+        if !is_text && memchr(0, record).is_some() {
+            self.bad.add(line, || "holds a zero byte".to_owned());
+            return Judged::LeftOut;
         }
         if !is_text && let Err(error) = std::str::from_utf8(record) {
             let byte = error.valid_up_to() + 1;
             self.bad.undecodable += 1;
             self.bad.add(line, || format!("byte {byte} of the line is not valid UTF-8"));
+            return Judged::LeftOut;
+        }
+        Judged::Row
+    }
+
+    /// True when a record has as many cells as the table, or can be made to; counts it otherwise.
+    fn fits(&mut self, bytes: &[u8], spans: &mut Vec<Span>, before: usize) -> bool {
+        let has = spans.len() - before;
+        if has == self.width {
+            return true;
+        }
+        let record = &spans[before..];
+        let is_total = || {
+            let cells: Vec<String> = record.iter().map(|span| raw_text(bytes, *span)).collect();
+            totals::is_label(&cells).then_some(cells)
+        };
+        if self.rules.has_ending
+            && let Some(cells) = is_total()
+        {
+            self.met.totals.push((self.line, cells));
             return false;
+        }
+        if has > self.width && record[self.width..].iter().all(|span| span.start == span.end) {
+            spans.truncate(before + self.width);
+            self.met.trimmed += 1;
+            return true;
+        }
+        if self.rules.pads_short_rows && (2..self.width).contains(&has) {
+            let end = spans.last().map_or(0, |span| span.end);
+            spans.resize(before + self.width, Span { start: end, end, doubled: 0 });
+            self.met.padded += 1;
+            return true;
+        }
+        let wants = self.width;
+        self.bad.add(self.line, || format!("has {has} fields where the table has {wants}"));
+        false
+    }
+
+    fn repeats_header(&self, bytes: &[u8], spans: &[Span]) -> bool {
+        let header = &self.rules.header;
+        !header.is_empty()
+            && spans.len() == header.len()
+            && spans.iter().zip(header).all(|(span, name)| {
+                let cell = bytes.get(span.start as usize..span.end as usize).unwrap_or_default();
+                // Most rows differ in the first cell, before anything is copied.
+                cell == name.as_bytes() || (span.doubled != 0 && raw_text(bytes, *span) == *name)
+            })
+    }
+
+    /// True when a record after a blank line begins something else: it names columns that hold values, or neither
+    /// it nor what follows fits the table.
+    fn is_beyond(&self, bytes: &[u8], next: usize, record: &[Span]) -> bool {
+        let cells: Vec<String> = record.iter().map(|span| raw_text(bytes, *span)).collect();
+        if record.len() == self.width {
+            let names_values = |column: &usize| cells.get(*column).is_some_and(|cell| totals::is_name(cell));
+            return !self.rules.values.is_empty() && self.rules.values.iter().all(names_values);
+        }
+        if totals::is_label(&cells) {
+            return false;
+        }
+        let mut at = next;
+        let mut spans = Vec::new();
+        for _ in 0..AFTER_BLANK {
+            if at >= bytes.len() {
+                return self.ended;
+            }
+            spans.clear();
+            let Some(next) = cut_record(bytes, at, self.cut, self.ended, &mut spans) else {
+                return false;
+            };
+            if spans.len() == self.width && !is_blank(&bytes[at..next], self.cut) {
+                return false;
+            }
+            at = next;
         }
         true
     }
 }
 
-/// The records at the start of a text, as texts: for deciding how to cut the rest.
-pub fn head_records(head: &[u8], is_all: bool, cut: Cut, limit: usize) -> Vec<Vec<String>> {
-    let mut records = Vec::new();
-    let mut at = 0;
-    let mut spans = Vec::new();
-    while at < head.len() && records.len() < limit {
-        spans.clear();
-        let Some(next) = cut_record(head, at, cut, is_all, &mut spans) else {
-            break;
-        };
-        if !is_blank(&head[at..next]) {
-            let cells = spans.iter().map(|span| {
-                let cell = &head[span.start as usize..span.end as usize];
-                let plain = Span { start: 0, end: u32::MAX, doubled: span.doubled };
-                let text = String::from_utf8_lossy(cell);
-                let whole = Span { end: text.len() as u32, ..plain };
-                cell_text(&text, whole).into_owned()
-            });
-            records.push(cells.collect());
+/// The rows of a block as they are found.
+#[derive(Default)]
+struct Rows {
+    spans: Vec<Span>,
+    lines: Vec<u64>,
+    /// Where each lies among the bytes.
+    ranges: Vec<Range<usize>>,
+    /// Their text, where not all bytes are text.
+    text: Vec<u8>,
+}
+
+impl Rows {
+    fn keep(&mut self, bytes: &[u8], place: Range<usize>, before: usize, line: u64, is_text: bool) {
+        self.lines.push(line);
+        if !is_text {
+            let shift = self.text.len() as i64 - place.start as i64;
+            for span in &mut self.spans[before..] {
+                span.start = (i64::from(span.start) + shift) as u32;
+                span.end = (i64::from(span.end) + shift) as u32;
+            }
+            self.text.extend_from_slice(&bytes[place.clone()]);
         }
-        at = next;
+        self.ranges.push(place);
     }
-    records
-}
 
-fn is_blank(record: &[u8]) -> bool {
-    record.iter().all(|byte| matches!(byte, b'\r' | b'\n'))
-}
-
-/// Where cells and lines may end in bytes that hold no quote, found many at a time; `None` where quotes or doubled
-/// delimiters need a closer look.
-fn unquoted_stops(bytes: &[u8], cut: Cut) -> Option<Memchr2<'_>> {
-    let has_quotes = cut.quote.is_some_and(|quote| memchr(quote, bytes).is_some());
-    let is_plain = !has_quotes && !cut.is_doubled;
-    is_plain.then(|| memchr2_iter(cut.delimiter.unwrap_or(b'\n'), b'\n', bytes))
-}
-
-/// As [`cut_record`], where every delimiter and line break stands for itself.
-fn cut_plain_record(
-    bytes: &[u8],
-    at: usize,
-    stops: &mut Memchr2<'_>,
-    is_end: bool,
-    spans: &mut Vec<Span>,
-) -> Option<usize> {
-    let begin = spans.len();
-    let mut from = at;
-    loop {
-        let (end, next) = match stops.next() {
-            Some(stop) if bytes[stop] != b'\n' => {
-                spans.push(span(from, stop, 0));
-                from = stop + 1;
-                continue;
-            }
-            Some(stop) => (stop, stop + 1),
-            None if is_end => (bytes.len(), bytes.len()),
-            None => {
-                spans.truncate(begin);
-                return None;
-            }
-        };
-        let carriage = end > from && bytes[end - 1] == b'\r';
-        spans.push(span(from, end - usize::from(carriage), 0));
-        return Some(next);
+    fn drop_last(&mut self, width: usize) {
+        self.spans.truncate(self.spans.len().saturating_sub(width));
+        self.lines.pop();
+        self.ranges.pop();
     }
-}
-
-/// Cuts the record that begins at `at` into spans; the start of the next record, or `None` when its end lies
-/// beyond the bytes at hand.
-fn cut_record(bytes: &[u8], at: usize, cut: Cut, is_end: bool, spans: &mut Vec<Span>) -> Option<usize> {
-    let begin = spans.len();
-    let mut from = at;
-    loop {
-        let quoted = cut.quote.filter(|quote| bytes.get(from) == Some(quote));
-        let cell = match quoted.map(|quote| quoted_cell(bytes, from, quote, cut, is_end)) {
-            Some(Quoted::Cell(cell)) => Some(cell),
-            Some(Quoted::Unknown) => None,
-            Some(Quoted::Literal) | None => plain_cell(bytes, from, cut, is_end),
-        };
-        let Some((span, end)) = cell else {
-            spans.truncate(begin);
-            return None;
-        };
-        spans.push(span);
-        match end {
-            CellEnd::Delimiter(next) => from = next,
-            CellEnd::Record(next) => return Some(next),
-        }
-    }
-}
-
-/// What follows a cell, and where it begins.
-enum CellEnd {
-    Delimiter(usize),
-    Record(usize),
-}
-
-enum Quoted {
-    Cell((Span, CellEnd)),
-    /// The quote is a character like any other.
-    Literal,
-    /// More bytes are needed to tell.
-    Unknown,
-}
-
-fn plain_cell(bytes: &[u8], from: usize, cut: Cut, is_end: bool) -> Option<(Span, CellEnd)> {
-    let rest = &bytes[from..];
-    let stop = match cut.delimiter {
-        Some(delimiter) => memchr2(delimiter, b'\n', rest),
-        None => memchr(b'\n', rest),
-    };
-    let (end, what) = match stop {
-        Some(stop) if rest[stop] == b'\n' => (from + stop, CellEnd::Record(from + stop + 1)),
-        Some(stop) => return Some((span(from, from + stop, 0), CellEnd::Delimiter(from + stop + 1))),
-        None if is_end => (bytes.len(), CellEnd::Record(bytes.len())),
-        None => return None,
-    };
-    let carriage = end > from && bytes[end - 1] == b'\r';
-    Some((span(from, end - usize::from(carriage), 0), what))
-}
-
-fn quoted_cell(bytes: &[u8], from: usize, quote: u8, cut: Cut, is_end: bool) -> Quoted {
-    let mut at = from + 1;
-    let mut doubled = 0;
-    loop {
-        let Some(found) = memchr(quote, &bytes[at..]) else {
-            let is_runaway = is_end || bytes.len() - from > QUOTED_BYTES;
-            return if is_runaway { Quoted::Literal } else { Quoted::Unknown };
-        };
-        let close = at + found;
-        let inner = span(from + 1, close, doubled);
-        match bytes.get(close + 1..).unwrap_or_default() {
-            [next, ..] if *next == quote => {
-                doubled = quote;
-                at = close + 2;
-            }
-            [next, ..] if Some(*next) == cut.delimiter => {
-                return Quoted::Cell((inner, CellEnd::Delimiter(close + 2)));
-            }
-            [b'\n', ..] => return Quoted::Cell((inner, CellEnd::Record(close + 2))),
-            [b'\r', b'\n', ..] => return Quoted::Cell((inner, CellEnd::Record(close + 3))),
-            [] | [b'\r'] if is_end => {
-                return Quoted::Cell((inner, CellEnd::Record(bytes.len())));
-            }
-            [] | [b'\r'] => return Quoted::Unknown,
-            _ => return Quoted::Literal,
-        }
-    }
-}
-
-fn span(start: usize, end: usize, doubled: u8) -> Span {
-    Span { start: start as u32, end: end as u32, doubled }
 }
 
 #[cfg(test)]
@@ -441,24 +475,6 @@ mod tests {
     use super::*;
 
     const COMMA: Cut = Cut::quoted(b',');
-
-    fn records(text: &str) -> Vec<Vec<String>> {
-        head_records(text.as_bytes(), true, COMMA, usize::MAX)
-    }
-
-    #[test]
-    fn quotes_hold_delimiters_quotes_and_line_breaks() {
-        assert_eq!(
-            records("a,\"b,\"\"c\"\"\",d\r\n\"line one\nline two\",,\"\"\r\nlast,\"x\",y"),
-            [["a", "b,\"c\"", "d"], ["line one\nline two", "", ""], ["last", "x", "y"]]
-        );
-    }
-
-    #[test]
-    fn stray_quotes_are_characters() {
-        assert_eq!(records("\"a\"b,c\n"), [["\"a\"b", "c"]]);
-        assert_eq!(records("6\",\"open\nnext,row\n"), [["6\"", "\"open"], ["next", "row"]]);
-    }
 
     fn read(bytes: &[u8], width: usize) -> (Vec<String>, BadRows) {
         let folder = tempfile::tempdir().unwrap();
