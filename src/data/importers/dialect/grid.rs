@@ -392,5 +392,5 @@ fn is_all_names(kinds: &[Kind], cells: &[String]) -> bool {
     let present = names.len();
     names.sort_unstable();
     names.dedup();
-    present * 2 > cells.len() && names.len() == present && kinds.iter().any(|kind| *kind == Kind::Name)
+    present * 2 > cells.len() && names.len() == present && kinds.contains(&Kind::Name)
 }
