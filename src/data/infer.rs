@@ -41,6 +41,7 @@ pub fn infer(
     count_beside_impressions(&facts, &mut found);
     keep_best(&facts, &mut found);
     settle_outcomes(&facts, &mut found);
+    keep_history(&facts, &mut found);
     ignore_measures(&facts, &mut found);
     offer_other_labels(&facts, &mut found);
     let columns = facts.iter().zip(found);
@@ -356,6 +357,19 @@ fn count_beside_impressions(facts: &[Facts], found: &mut [Found]) {
         if is_number(facts) && facts.name.joined() == "interactions" {
             let evidence = "no column counts clicks: interactions stand in for them";
             *found = self::found(Role::Clicks, PLAIN, evidence);
+        }
+    }
+}
+
+/// Beside a 0/1 label, counts of earlier purchases are what is known of a person, not what came of the row.
+fn keep_history(facts: &[Facts], found: &mut [Found]) {
+    if !found.iter().any(|found| found.role == Role::Label) {
+        return;
+    }
+    for (facts, found) in facts.iter().zip(found.iter_mut()) {
+        let is_count = matches!(facts.kind, ColumnType::Integer | ColumnType::Real) && !facts.is_binary();
+        if found.role == Role::Conversion && is_count && facts.name.is_history() {
+            *found = self::found(Role::Numeric, 50, format!("{}; the name says history", facts.describe()));
         }
     }
 }

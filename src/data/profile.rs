@@ -11,9 +11,11 @@ mod near_texts;
 mod outliers;
 mod personal;
 mod reading;
+mod test_series;
 mod totals;
 
 pub use experiment::{Arm, Experiment, Outcome};
+pub use test_series::TestSeries;
 pub use totals::Total;
 
 use super::frame::{BadRow, LogFrame};
@@ -52,6 +54,8 @@ pub struct Profile {
     pub currency: Option<String>,
     /// Arms of a test with their outcomes; `None` when no column assigns arms.
     pub experiment: Option<Experiment>,
+    /// Many small tests, each with its arms in rows of counts.
+    pub test_series: Option<TestSeries>,
     /// What a careful person would object to.
     pub issues: Vec<Issue>,
     /// What the reader did.
@@ -215,6 +219,7 @@ pub fn profile(log: &LogFrame, context: &JobContext) -> Result<Profile> {
     issues.extend(totals::against_total_rows(log, &described));
     issues.extend(experiment.as_ref().and_then(Experiment::mismatch));
     let totals = totals::totals(log, &described)?;
+    let test_series = test_series::find(log, &described.columns)?;
     let shape = shape::detect(log, &described.columns)?;
     let facts = reading::Facts {
         log,
@@ -223,6 +228,7 @@ pub fn profile(log: &LogFrame, context: &JobContext) -> Result<Profile> {
         label: label.as_ref(),
         totals: &totals,
         currency: currency.as_deref(),
+        tests: test_series.as_ref(),
         time_range,
     };
     Ok(Profile {
@@ -231,6 +237,7 @@ pub fn profile(log: &LogFrame, context: &JobContext) -> Result<Profile> {
         totals,
         currency,
         experiment,
+        test_series,
         format: log.source.format.clone(),
         rows: log.rows() as u64,
         bad_rows: log.source.bad_rows,

@@ -190,6 +190,22 @@ impl Name {
         ])
     }
 
+    /// True for counts of what happened before the row: `NumWebPurchases`, `orders_last_30d`.
+    pub fn is_history(&self) -> bool {
+        self.has(&[
+            "num",
+            "number",
+            "past",
+            "prev",
+            "previous",
+            "hist",
+            "history",
+            "historical",
+            "last",
+            "prior",
+        ])
+    }
+
     pub fn is_price(&self) -> bool {
         let words = [
             "price",

@@ -69,30 +69,36 @@ pub(in crate::data) fn meaning(text: &str) -> Meaning {
 
 /// As [`meaning`], for a name that was taken apart already.
 pub(in crate::data) fn meaning_of(name: &Name) -> Meaning {
-    let is_other = NOT_COUNTED.iter().any(|word| name.words().iter().any(|own| own == word))
-        || NOT_COUNTED_PARTS.iter().any(|part| name.text.contains(part));
+    let is_other = name.words().iter().any(|word| is_in(NOT_COUNTED, word))
+        || NOT_COUNTED_PARTS.split('|').any(|part| name.text.contains(part));
     if is_other {
         return Meaning::Other;
     }
     let found = TERMS.iter().filter_map(|(quantity, terms)| {
-        let score = terms.iter().filter_map(|term| score(name, term)).max()?;
+        let score = terms.split('|').filter_map(|term| score(name, term)).max()?;
         Some((*quantity, score))
     });
     // Of equals the first: `conversion value` stands before `conversion`.
     let best = found.reduce(|best, next| if next.1 > best.1 { next } else { best });
     match best {
         Some(_) if is_ratio(name) => Meaning::Ratio,
-        None if RATIO_NAMES.iter().any(|ratio| name.joined() == *ratio) => Meaning::Ratio,
+        None if is_in(RATIO_NAMES, name.joined()) => Meaning::Ratio,
+        None if name.words().iter().any(|word| is_in(ABBREVIATIONS, word)) => Meaning::Ratio,
         Some((quantity, score)) => Meaning::Counts(quantity, score),
         None => Meaning::Other,
     }
 }
 
+/// True for a word of a list whose words are parted by `|`.
+fn is_in(list: &str, word: &str) -> bool {
+    list.split('|').any(|known| known == word)
+}
+
 fn is_ratio(name: &Name) -> bool {
     let text = &name.text;
     text.contains(['/', '%', '率'])
-        || RATIO_PARTS.iter().any(|part| text.contains(part))
-        || name.words().iter().any(|word| RATIO_WORDS.contains(&word.as_str()))
+        || RATIO_PARTS.split('|').any(|part| text.contains(part))
+        || name.words().iter().any(|word| is_in(RATIO_WORDS, word))
 }
 
 /// How well a name fits a term: 95 when it is the term, less for every word beside it; `None` when the term is not
@@ -112,12 +118,16 @@ fn score(name: &Name, term: &str) -> Option<u32> {
         match word.as_str() {
             "total" | "link" => points += 1,
             "all" | "tous" | "alle" | "todos" => points -= 4,
-            word if BESIDE.contains(&word) || is_currency(word) => {}
+            word if is_in(BESIDE, word) || is_currency(word) => {}
             _ => unknown += 1,
         }
     }
     if unknown > 2 {
         return None;
+    }
+    if unknown > 0 {
+        // What is counted stands last: post-click conversions are conversions.
+        points += i32::try_from(place).ok()?.min(5);
     }
     u32::try_from(points - 15 * unknown).ok()
 }
@@ -157,352 +167,71 @@ pub(in crate::data) fn is_currency(word: &str) -> bool {
 }
 
 /// Words that make a name something else than a count, whatever stands beside them.
-const NOT_COUNTED: &[&str] = &[
-    "id",
-    "ids",
-    "timestamp",
-    "time",
-    "date",
-    "day",
-    "datetime",
-    "code",
-    "type",
-    "name",
-    "status",
-    "range",
-    "level",
-    "flag",
-    "indicator",
-    "setting",
-    "settings",
-    "pos",
-    "position",
-    "rank",
-    "bid",
-    "bidding",
-    "budget",
-    "strategy",
-    "floor",
-    "delivery",
-    "window",
-    "url",
-    "label",
-    "target",
-];
+const NOT_COUNTED: &str = "id|ids|timestamp|time|date|day|datetime|code|type|name|status|range|level|flag|indicator|\
+     setting|settings|pos|position|rank|bid|bidding|budget|strategy|floor|delivery|window|url|label|\
+     target|micros";
 
 /// Parts of names that do the same where words are not parted.
-const NOT_COUNTED_PARTS: &[&str] = &["时间", "日期", "位置", "类型", "名称", "出价", "预算", "時間", "入札"];
+const NOT_COUNTED_PARTS: &str = "时间|日期|位置|类型|名称|出价|预算|時間|入札";
 
 /// Words that turn a count into a ratio of counts.
-const RATIO_WORDS: &[&str] = &[
-    "per",
-    "rate",
-    "rates",
-    "ratio",
-    "avg",
-    "average",
-    "mean",
-    "ctr",
-    "cpc",
-    "cpm",
-    "cpa",
-    "cpv",
-    "cpi",
-    "cpl",
-    "cpo",
-    "cpp",
-    "cvr",
-    "roas",
-    "roi",
-    "acos",
-    "frequency",
-    "share",
-    "pct",
-    "percent",
-    "percentage",
-    "pro",
-    "par",
-    "por",
-    "durchschn",
-    "durchschnittl",
-    "durchschnittliche",
-    "durchschnittlicher",
-    "moyen",
-    "moyenne",
-    "medio",
-    "promedio",
-    "gem",
-    "gemiddelde",
-    "taux",
-    "quote",
-    "tasa",
-    "prijs",
-    "unit",
-];
+const RATIO_WORDS: &str = "per|rate|rates|ratio|avg|average|mean|ctr|cpc|cpm|cpa|cpv|cpi|cpl|cpo|cpp|cvr|roas|roi|acos|\
+     frequency|share|pct|percent|percentage|pro|par|por|durchschn|durchschnittl|durchschnittliche|\
+     durchschnittlicher|moyen|moyenne|medio|promedio|gem|gemiddelde|taux|quote|tasa|prijs|unit";
 
 /// Parts of names that do the same where words are not parted.
-const RATIO_PARTS: &[&str] =
-    &["平均", "单价", "単価", "每次", "千次", "点击成本", "转化成本", "クリック単価", "頻度", "频次", "占比"];
+const RATIO_PARTS: &str = "平均|单价|単価|每次|千次|点击成本|转化成本|クリック単価|頻度|频次|占比";
+
+/// Words that are a ratio whatever else the name says.
+const ABBREVIATIONS: &str = "ctr|cpc|cpm|cpa|cpv|cpi|cpl|cpo|ecpm|ecpc|cvr|roas|acos|vtr";
 
 /// Whole names of ratios.
-const RATIO_NAMES: &[&str] = &[
-    "ctr",
-    "cpc",
-    "cpm",
-    "cpa",
-    "cpv",
-    "cpi",
-    "cpl",
-    "cpo",
-    "ecpm",
-    "ecpc",
-    "cvr",
-    "roas",
-    "roi",
-    "acos",
-    "frequency",
-    "frequenz",
-    "frequence",
-    "frecuencia",
-    "frequentie",
-    "vtr",
-    "er",
-    "engagement_rate",
-    "bounce_rate",
-];
+const RATIO_NAMES: &str =
+    "roi|frequency|frequenz|frequence|frecuencia|frequentie|engagement_rate|bounce_rate";
 
 /// Words that may stand beside a quantity and change nothing.
-const BESIDE: &[&str] = &[
-    "number",
-    "num",
-    "n",
-    "nb",
-    "count",
-    "counts",
-    "of",
-    "sum",
-    "in",
-    "the",
-    "sur",
-    "un",
-    "lien",
-    "en",
-    "el",
-    "enlace",
-    "auf",
-    "ad",
-    "ads",
-    "post",
-    "posts",
-    "lifetime",
-    "local",
-    "currency",
-    "usd",
-    "micros",
-    "nombre",
-    "anzahl",
-    "numero",
-    "aantal",
-    "de",
-    "des",
-    "d",
-    "gesamt",
-    "gesamtzahl",
-    "auf",
-    "link",
-    "op",
-    "links",
-    "destination",
-    "outbound",
-    "daily",
-    "account",
-];
+const BESIDE: &str = "number|num|n|nb|count|counts|of|sum|in|the|sur|un|lien|en|el|enlace|auf|ad|ads|post|posts|\
+     lifetime|local|currency|metrics|cnt|nr|volume|advertiser|adv|website|paid|nombre|anzahl|numero|\
+     aantal|de|des|d|gesamt|gesamtzahl|auf|link|op|links|destination|outbound|daily|account";
 
 /// The names of each quantity. English, German, French, Spanish, Dutch, Italian, Portuguese, Chinese, Japanese; accents
 /// are folded.
-const TERMS: &[(Quantity, &[&str])] = &[
+const TERMS: &[(Quantity, &str)] = &[
     (
         Quantity::Revenue,
-        &[
-            "revenue",
-            "revenues",
-            "turnover",
-            "gmv",
-            "conversion value",
-            "conv value",
-            "conversions value",
-            "purchase value",
-            "purchases value",
-            "order value",
-            "umsatz",
-            "conversion wert",
-            "omzet",
-            "conversiewaarde",
-            "chiffre d affaires",
-            "revenu",
-            "revenus",
-            "ingresos",
-            "valor de conversion",
-            "ricavi",
-            "fatturato",
-            "receita",
-            "收入",
-            "营收",
-            "成交额",
-            "成交金额",
-            "销售额",
-            "売上",
-            "収益",
-        ],
+        "revenue|revenues|turnover|gmv|conversion value|conv value|conversions value|purchase value|\
+     purchases value|order value|umsatz|conversion wert|omzet|conversiewaarde|chiffre d affaires|\
+     revenu|revenus|ingresos|valor de conversion|ricavi|fatturato|receita|收入|营收|成交额|成交金额|\
+     销售额|売上|収益",
     ),
     (
         Quantity::Impressions,
-        &[
-            "impressions",
-            "impression",
-            "imps",
-            "imp",
-            "impr",
-            "shows",
-            "displays",
-            "views",
-            "impressionen",
-            "einblendungen",
-            "impresiones",
-            "vertoningen",
-            "weergaven",
-            "impressioni",
-            "impressoes",
-            "展示",
-            "展现",
-            "曝光",
-            "インプレッション",
-            "表示回数",
-        ],
+        "impressions|impression|imps|imp|impr|shows|displays|views|impressionen|einblendungen|\
+     impresiones|vertoningen|weergaven|impressioni|impressoes|展示|展现|曝光|インプレッション|\
+     表示回数",
     ),
     (
         Quantity::Clicks,
-        &[
-            "clicks",
-            "click",
-            "clk",
-            "clks",
-            "clics",
-            "clic",
-            "klicks",
-            "klick",
-            "kliks",
-            "klikken",
-            "linkklicks",
-            "linkklikken",
-            "cliques",
-            "clique",
-            "clickthroughs",
-            "点击",
-            "點擊",
-            "クリック",
-        ],
+        "clicks|click|clk|clks|clics|clic|klicks|klick|kliks|klikken|linkklicks|linkklikken|cliques|\
+     clique|clickthroughs|点击|點擊|クリック",
     ),
-    (
-        Quantity::Interactions,
-        &["interactions", "interaction", "interaktionen", "interacties", "interacciones"],
-    ),
+    (Quantity::Interactions, "interactions|interaction|interaktionen|interacties|interacciones"),
     (
         Quantity::Conversions,
-        &[
-            "conversions",
-            "conversion",
-            "conv",
-            "convs",
-            "converted",
-            "results",
-            "purchases",
-            "purchase",
-            "purchased",
-            "installs",
-            "install",
-            "orders",
-            "sales",
-            "leads",
-            "signups",
-            "transactions",
-            "konversionen",
-            "konversion",
-            "ergebnisse",
-            "conversies",
-            "conversie",
-            "resultaten",
-            "conversiones",
-            "resultados",
-            "resultats",
-            "achats",
-            "kaufe",
-            "compras",
-            "aankopen",
-            "conversioni",
-            "risultati",
-            "conversoes",
-            "转化",
-            "成交",
-            "コンバージョン",
-            "獲得",
-            "結果",
-        ],
+        "conversions|conversion|conv|convs|converted|results|purchases|purchase|purchased|installs|\
+     install|orders|sales|leads|signups|transactions|konversionen|konversion|ergebnisse|conversies|\
+     conversie|resultaten|conversiones|resultados|resultats|achats|kaufe|compras|aankopen|\
+     conversioni|risultati|conversoes|转化|成交|コンバージョン|獲得|結果",
     ),
     (
         Quantity::Spend,
-        &[
-            "spend",
-            "spent",
-            "cost",
-            "costs",
-            "amount spent",
-            "total spent",
-            "media cost",
-            "payprice",
-            "win price",
-            "paying price",
-            "kosten",
-            "ausgaben",
-            "ausgegebener betrag",
-            "cout",
-            "couts",
-            "montant depense",
-            "depenses",
-            "depense",
-            "gasto",
-            "gastos",
-            "coste",
-            "costes",
-            "costo",
-            "importe gastado",
-            "besteed bedrag",
-            "uitgaven",
-            "spesa",
-            "importo speso",
-            "custo",
-            "valor gasto",
-            "花费",
-            "消耗",
-            "费用",
-            "消费",
-            "支出",
-            "成本",
-            "費用",
-            "消化金額",
-            "利用金額",
-            "ご利用金額",
-            "コスト",
-        ],
+        "spend|spent|cost|costs|amount spent|total spent|media cost|payprice|win price|paying price|\
+     kosten|ausgaben|ausgegebener betrag|cout|couts|montant depense|depenses|depense|gasto|gastos|\
+     coste|costes|costo|importe gastado|besteed bedrag|uitgaven|spesa|importo speso|custo|\
+     valor gasto|花费|消耗|费用|消费|支出|成本|費用|消化金額|利用金額|ご利用金額|コスト",
     ),
-    (
-        Quantity::Reach,
-        &["reach", "reichweite", "bereik", "portee", "couverture", "alcance", "copertura", "覆盖", "リーチ"],
-    ),
-    (
-        Quantity::Users,
-        &["users", "visitors", "nutzer", "utilisateurs", "usuarios", "gebruikers", "用户数", "访客"],
-    ),
+    (Quantity::Reach, "reach|reichweite|bereik|portee|couverture|alcance|copertura|覆盖|リーチ"),
+    (Quantity::Users, "users|visitors|nutzer|utilisateurs|usuarios|gebruikers|用户数|访客"),
 ];
 
 #[cfg(test)]
@@ -606,9 +335,15 @@ mod tests {
         for name in ratios {
             assert_eq!(meaning(name), Meaning::Ratio, "{name}");
         }
-        for name in
-            ["click_time", "conversion_id", "Result indicator", "clicks_range", "city", "Campaign delivery"]
-        {
+        for name in [
+            "click_time",
+            "conversion_id",
+            "Result indicator",
+            "clicks_range",
+            "cost_micros",
+            "city",
+            "Campaign delivery",
+        ] {
             assert_eq!(meaning(name), Meaning::Other, "{name}");
         }
     }

@@ -10,6 +10,8 @@ use crate::data::schema::{Column, ColumnType, Role};
 use crate::jobs::JobContext;
 
 const DAY_MILLIS: i64 = 86_400_000;
+/// The place of a row without a time.
+const NO_DAY: u32 = u32::MAX;
 /// Fewer rows on either side prove nothing.
 const ENOUGH_ROWS: u64 = 20;
 /// On the empty side this share of the cells is missing.
@@ -23,33 +25,40 @@ pub(super) fn over_time(log: &LogFrame, context: &JobContext) -> Result<Vec<Issu
     let Some(time) = time else {
         return Ok(Vec::new());
     };
+    let has_some = |column: &&Column| {
+        let series = log.frame.column(&column.name);
+        series.is_ok_and(|series| series.null_count() > 0 && series.null_count() < log.rows())
+    };
+    let columns: Vec<&Column> =
+        log.schema.columns.iter().filter(|column| column.name != time.name).filter(has_some).collect();
+    if columns.is_empty() {
+        return Ok(Vec::new());
+    }
     let times = cells::times(log, &time.name)?;
-    let days: Vec<Option<i64>> =
-        times.iter().map(|time| time.map(|time| time.div_euclid(DAY_MILLIS))).collect();
-    let (Some(first), Some(last)) = (days.iter().flatten().min(), days.iter().flatten().max()) else {
+    let (Some(first), Some(last)) = (times.iter().flatten().min(), times.iter().flatten().max()) else {
         return Ok(Vec::new());
     };
+    let (first, last) = (first.div_euclid(DAY_MILLIS), last.div_euclid(DAY_MILLIS));
     // A span of more than a century is a slip in the times, and told as such.
     let span = usize::try_from(last - first + 1).unwrap_or(usize::MAX);
     if !(2..=40_000).contains(&span) {
         return Ok(Vec::new());
     }
-    let place = |day: Option<i64>| day.map(|day| (day - first) as usize);
+    let place = |time: &Option<i64>| time.map_or(NO_DAY, |time| (time.div_euclid(DAY_MILLIS) - first) as u32);
+    let places: Vec<u32> = times.iter().map(place).collect();
+    drop(times);
     let mut found = Vec::new();
-    for column in log.schema.columns.iter().filter(|column| column.name != time.name) {
+    for column in columns {
         context.check()?;
         let series = log.frame.column(&column.name).explain("cannot look for missing cells")?;
-        if series.null_count() == 0 || series.null_count() == log.rows() {
-            continue;
-        }
         let mut counts = vec![Day::default(); span];
-        for (missing, day) in series.is_null().iter().zip(&days) {
-            if let Some(count) = place(*day).and_then(|place| counts.get_mut(place)) {
+        for (missing, place) in series.is_null().iter().zip(&places) {
+            if let Some(count) = counts.get_mut(*place as usize) {
                 count.rows += 1;
                 count.missing += u64::from(missing == Some(true));
             }
         }
-        found.extend(turn(&counts).map(|turn| turn.issue(column, *first)));
+        found.extend(turn(&counts).map(|turn| turn.issue(column, first)));
     }
     Ok(found)
 }

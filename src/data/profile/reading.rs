@@ -1,6 +1,6 @@
 //! What is this log, in the one sentence that a person wants first?
 
-use super::{ColumnProfile, LabelProfile, Total};
+use super::{ColumnProfile, LabelProfile, TestSeries, Total};
 use crate::base::calendar;
 use crate::base::numbers::{grouped, grouped_sum};
 use crate::data::frame::LogFrame;
@@ -14,6 +14,7 @@ pub(super) struct Facts<'a> {
     pub label: Option<&'a LabelProfile>,
     pub totals: &'a [Total],
     pub currency: Option<&'a str>,
+    pub tests: Option<&'a TestSeries>,
     pub time_range: Option<(i64, i64)>,
 }
 
@@ -21,7 +22,7 @@ impl Facts<'_> {
     /// "aggregated log: 1,143 rows stand for 213,434,828 impressions, CTR 0.0179 % (0.0177 to 0.0181)".
     pub fn sentence(&self) -> String {
         let mut text = self.what();
-        for part in [self.money(), self.span()].into_iter().flatten() {
+        for part in [self.tests(), self.money(), self.span()].into_iter().flatten() {
             text += "; ";
             text += &part;
         }
@@ -140,6 +141,17 @@ impl Facts<'_> {
             Some(total) => format!(", {} conversions", grouped(total.sum, ',')),
             None => String::new(),
         }
+    }
+
+    fn tests(&self) -> Option<String> {
+        let series = self.tests?;
+        Some(format!(
+            "{} tests of {} arms (median), {} with p < 0.05 where chance alone makes {:.0}",
+            grouped(series.tests as f64, ','),
+            series.median_arms,
+            grouped(series.decided as f64, ','),
+            series.decided_by_chance
+        ))
     }
 
     fn money(&self) -> Option<String> {

@@ -189,6 +189,9 @@ fn answer(profile: &Profile, path: &Path, name: &str, published: &Value) -> Opti
         }
         "preamble_lines" => number(profile.layout.preamble.len() as f64),
         "total_rows" => number(profile.layout.totals.len() as f64),
+        "tests" if profile.test_series.is_some() => {
+            number(column(profile, &profile.test_series.as_ref()?.column)?.distinct as f64)
+        }
         "shape" => shape(profile, published.as_str()?),
         _ => named(profile, name),
     }
