@@ -9,7 +9,7 @@ mod names;
 mod quantity;
 
 pub use quantity::Quantity;
-pub(in crate::data) use quantity::{Meaning, meaning};
+pub(in crate::data) use quantity::{Meaning, column_of, meaning};
 
 use super::frame::{LogFrame, Source};
 use super::importers::RoleHint;

@@ -5,6 +5,7 @@ mod grouping;
 
 use super::cells;
 use super::frame::LogFrame;
+use super::infer::{self, Quantity};
 use super::outcome::Outcome;
 use super::schema::{Column, ColumnType, Role};
 use crate::base::{Failure, Result};
@@ -206,19 +207,20 @@ impl Measures {
             column.role == Role::Conversion
                 && matches!(column.kind, ColumnType::Integer | ColumnType::Boolean)
         };
-        let conversions = match log.schema.columns.iter().find(counts) {
+        let named = infer::column_of(&log.schema, Quantity::Conversions).filter(counts);
+        let conversions = match named.or_else(|| log.schema.columns.iter().find(counts)) {
             Some(column) => Some((column.name.clone(), cells::numbers(log, &column.name)?)),
             None => None,
         };
-        let money = match log.schema.with_role(Role::Price) {
-            Some(column) if matches!(column.kind, ColumnType::Integer | ColumnType::Real) => {
-                let name = column.name.to_lowercase();
-                Some(Money {
-                    cells: cells::numbers(log, &column.name)?,
-                    adds_up: ["spend", "spent", "cost"].iter().any(|word| name.contains(word)),
-                    column: column.name.clone(),
-                })
-            }
+        // What was spent tells more than a budget or a bid.
+        let spend =
+            infer::column_of(&log.schema, Quantity::Spend).filter(|column| column.role == Role::Price);
+        let money = match spend.or_else(|| log.schema.with_role(Role::Price)) {
+            Some(column) if matches!(column.kind, ColumnType::Integer | ColumnType::Real) => Some(Money {
+                cells: cells::numbers(log, &column.name)?,
+                adds_up: spend.is_some(),
+                column: column.name.clone(),
+            }),
             _ => None,
         };
         let weight = match (&outcome, log.schema.with_role(Role::Weight)) {

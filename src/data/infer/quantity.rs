@@ -5,6 +5,7 @@
 
 use super::names::Name;
 use crate::data::importers::CURRENCIES;
+use crate::data::schema::{Column, ColumnType, Role, Schema};
 use serde::{Deserialize, Serialize};
 
 /// What a column of counts or money adds up.
@@ -87,6 +88,23 @@ pub(in crate::data) fn meaning_of(name: &Name) -> Meaning {
         Some((quantity, score)) => Meaning::Counts(quantity, score),
         None => Meaning::Other,
     }
+}
+
+/// The column that counts a quantity; the plainest name of several. Ignored columns are none.
+pub(in crate::data) fn column_of(schema: &Schema, quantity: Quantity) -> Option<&Column> {
+    let counts = schema.columns.iter().filter_map(|column| {
+        let is_number = matches!(column.kind, ColumnType::Integer | ColumnType::Real);
+        match meaning(&column.name) {
+            Meaning::Counts(found, score)
+                if found == quantity && is_number && column.role != Role::Ignored =>
+            {
+                Some((score, column))
+            }
+            _ => None,
+        }
+    });
+    // Of equals the first.
+    counts.reduce(|best, next| if next.0 > best.0 { next } else { best }).map(|(_, column)| column)
 }
 
 /// True for a word of a list whose words are parted by `|`.
