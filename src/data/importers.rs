@@ -24,6 +24,7 @@ mod json;
 mod json_lines;
 mod json_values;
 mod kdd_cup;
+mod keep;
 mod known;
 mod known_sets;
 mod libffm;
@@ -55,6 +56,7 @@ mod vw;
 pub use container::{Container, Input};
 pub use encoding::Encoding;
 pub use join::JoinSpec;
+pub use keep::{Keep, usual_memory};
 pub use known::KnownSet;
 pub use known_sets::SETS;
 pub(in crate::data) use numerals::{CODES as CURRENCIES, currency_in, number_in};
@@ -249,7 +251,12 @@ fn read_log(
     options: &ImportOptions,
     context: &JobContext,
 ) -> Result<LogFrame> {
-    let Contents { mut raw, parts, bytes } = read(sources, reading, context)?;
+    let keep = if options.all_rows { Keep::default() } else { Keep::within(options.memory()) };
+    let Contents { mut raw, parts, bytes } = read(sources, reading, keep, context)?;
+    if let Some(sample) = &raw.layout.sample {
+        context.warn(format!("the log does not fit into the memory it may take: {sample}"));
+        raw.notes.push(sample.to_string());
+    }
     let mut joins = Vec::new();
     for spec in &options.joins {
         let note = join::join(&mut raw.frame, spec, context)?;
@@ -287,19 +294,20 @@ struct Contents {
     bytes: u64,
 }
 
-fn read(sources: &Sources, reading: &Reading, context: &JobContext) -> Result<Contents> {
+fn read(sources: &Sources, reading: &Reading, keep: Keep, context: &JobContext) -> Result<Contents> {
     if let Some(part) = sources.single() {
-        let (raw, bytes) = read_file(&part.path, reading, context)?;
+        let (raw, bytes) = read_file(&part.path, reading, keep, context)?;
         return Ok(Contents { raw, parts: Vec::new(), bytes });
     }
-    let union::Union { raw, parts, bytes } = union::read(sources, reading, context)?;
+    let union::Union { raw, parts, bytes } = union::read(sources, reading, keep, context)?;
     Ok(Contents { raw, parts, bytes })
 }
 
 /// Reads one file, in the way that was decided beforehand as far as anything was. The second value is its size in
 /// bytes.
-fn read_file(path: &Path, reading: &Reading, context: &JobContext) -> Result<(RawLog, u64)> {
-    let input = Input::open_as(path, reading)?;
+fn read_file(path: &Path, reading: &Reading, keep: Keep, context: &JobContext) -> Result<(RawLog, u64)> {
+    let mut input = Input::open_as(path, reading)?;
+    input.keep = keep;
     let mut raw = choose(&input)?.read(&input, context)?;
     if raw.frame.height() == 0 {
         return Err(nothing_read(&input, &raw.bad));

@@ -37,6 +37,13 @@ pub struct SourceArgs {
     /// recipe beside the log, if there is one].
     #[arg(long, value_name = "FILE|off")]
     pub recipe: Option<PathBuf>,
+    /// Memory that the columns may take, such as 8GB; a log that needs more is opened as a sample [default: half of
+    /// the machine's].
+    #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
+    pub memory: Option<u64>,
+    /// Holds all rows, whatever memory they take.
+    #[arg(long)]
+    pub all_rows: bool,
     /// Where large logs are kept so that they open at once the next time; 'off' for nowhere [default: the cache
     /// folder of the system].
     #[arg(long, value_name = "DIR|off")]
@@ -55,6 +62,8 @@ impl SourceArgs {
             shape: self.shape,
             pseudonyms: self.pseudonymise.clone(),
             salt: self.salt.as_deref().map(Salt::of_text).transpose()?,
+            memory_bytes: self.memory,
+            all_rows: self.all_rows,
             recipe: match &self.recipe {
                 Some(path) if path.as_os_str() == "off" => RecipeChoice::Off,
                 Some(path) => RecipeChoice::File(path.clone()),
@@ -97,9 +106,41 @@ pub fn parse_role(text: &str) -> Result<(String, Role)> {
     }
 }
 
+/// Reads `8GB`, `500 MB`, `1.5GiB` or plain bytes.
+///
+/// # Errors
+/// No number, or an unknown unit.
+fn parse_bytes(text: &str) -> Result<u64> {
+    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let unit = match unit.trim().to_ascii_lowercase().as_str() {
+        "" | "b" => Some(1.0),
+        "k" | "kb" => Some(1e3),
+        "m" | "mb" => Some(1e6),
+        "g" | "gb" => Some(1e9),
+        "t" | "tb" => Some(1e12),
+        "mib" => Some(f64::from(1 << 20)),
+        "gib" => Some(f64::from(1 << 30)),
+        _ => None,
+    };
+    let bytes = number.parse().ok().zip(unit).map(|(number, unit): (f64, f64)| number * unit);
+    bytes.filter(|bytes| *bytes >= 1e6).map(|bytes| bytes as u64).ok_or_else(|| {
+        Failure::new("cannot read the memory", format!("'{text}' is no size of a megabyte or more"))
+            .hint("8GB")
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sizes_have_units() {
+        assert_eq!(parse_bytes("8GB").unwrap(), 8_000_000_000);
+        assert_eq!(parse_bytes("1.5 GiB").unwrap(), 3 << 29);
+        assert_eq!(parse_bytes("2000000").unwrap(), 2_000_000);
+        assert!(parse_bytes("8 apples").is_err() && parse_bytes("3").is_err());
+    }
 
     #[test]
     fn roles_are_parted_at_the_last_sign() {

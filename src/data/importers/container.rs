@@ -5,6 +5,7 @@
 use super::archive::{self, Entry};
 use super::encoding::Encoding;
 use super::guess::{Guess, Plan};
+use super::keep::Keep;
 use super::reading::Reading;
 use super::unpack::{Bomb, Counted, Guarded, LineEnds, Transcoded};
 use crate::base::files::disk_failure;
@@ -54,6 +55,8 @@ pub struct Input {
     pub head_is_all: bool,
     /// What a person has decided about the reading.
     pub reading: Reading,
+    /// Which rows are kept.
+    pub keep: Keep,
     /// Where the log lies in a zip archive.
     entry: Option<Entry>,
     /// True when lines end with a carriage return alone, as on the first Macintosh.
@@ -87,6 +90,7 @@ impl Input {
             head: Vec::new(),
             head_is_all: false,
             reading: reading.clone(),
+            keep: Keep::default(),
             entry: None,
             has_returns: false,
         };

@@ -119,15 +119,22 @@ impl Table {
         let plans: Vec<Plan> = readings.iter().map(|(plan, _)| *plan).collect();
         if fill.settle(&plans) {
             context.stage("reading columns again that turned out otherwise");
-            self.each_block(input, context, |block| fill.store(block))?;
+            self.each_block(input, context, |block, _| {
+                fill.store(block);
+                true
+            })?;
         }
+        let (keep, totals) = (fill.keep(), fill.totals());
+        let rows = fill.guesses().first().map_or(0, |guess| guess.cells);
         let frame = filled(fill, &mut notes)?;
+        let sample = keep.note(frame.height() as u64, rows, totals);
         let columns = readings.into_iter().map(|(_, reading)| reading).collect();
         let layout = Layout {
             delimiter: self.cut.delimiter_text(),
             has_quotes: self.cut.quote.is_some(),
             columns,
             totals: met.totals.into_iter().map(|(line, cells)| self.total_row(line, cells)).collect(),
+            sample,
             ..input.layout()
         };
         if !input.encoding.is_utf8() {
@@ -136,21 +143,35 @@ impl Table {
         Ok(RawLog { frame, format, bad, notes, hints: Vec::new(), layout })
     }
 
-    /// Looks at all cells and stores them as the first block suggests.
+    /// Looks at all cells and stores them as the first block suggests, as many rows as the memory holds.
     fn fill(&self, input: &Input, context: &JobContext) -> Result<(Fill, Read)> {
-        let mut fill = Fill::new(&self.names);
-        let mut is_first = true;
-        let read = self.each_block(input, context, |block| {
-            if std::mem::take(&mut is_first) {
-                fill.look(block);
-                let suggested = self.settle(input, &fill.guesses(), &mut Vec::new());
-                fill.begin(suggested.into_iter().map(|(plan, _)| plan));
-                fill.store(block);
-            } else {
-                fill.look_and_store(block);
+        let mut keep = input.keep;
+        loop {
+            let mut fill = Fill::new(&self.names, keep);
+            let mut is_first = true;
+            let mut fits = true;
+            let read = self.each_block(input, context, |block, share_read| {
+                if std::mem::take(&mut is_first) {
+                    fill.look(block);
+                    let suggested = self.settle(input, &fill.guesses(), &mut Vec::new());
+                    fill.begin(suggested.into_iter().map(|(plan, _)| plan));
+                    fill.store(block);
+                    let all = fill.bytes() as f64 / share_read;
+                    if keep.is_all() && !keep.fitted(all).is_all() {
+                        fill.keep_only(keep.fitted(all));
+                        fill.store(block);
+                    }
+                } else {
+                    fill.look_and_store(block);
+                }
+                fits = !fill.is_over();
+                fits
+            })?;
+            if fits {
+                return Ok((fill, read));
             }
-        })?;
-        Ok((fill, read))
+            keep = fill.keep().halved();
+        }
     }
 
     /// Settles how each column is read, with the facts for the layout: as was asked for, as the format tells, or as
@@ -193,7 +214,7 @@ impl Table {
         &self,
         input: &Input,
         context: &JobContext,
-        mut visit: impl FnMut(&Block) + Send,
+        mut visit: impl FnMut(&Block, f64) -> bool + Send,
     ) -> Result<Read> {
         let read_bytes = Arc::new(AtomicU64::new(0));
         let reader = RecordReader::new(input, self.cut, self.names.len(), self.skip, &read_bytes)?;
@@ -202,9 +223,11 @@ impl Table {
         while let Some(block) = next {
             context.check()?;
             // The next block is cut while this one is looked at.
-            let (following, ()) = rayon::join(|| reader.next_block(), || visit(&block));
+            let share = read_bytes.load(Ordering::Relaxed) as f64 / input.bytes.max(1) as f64;
+            let (following, goes_on) =
+                rayon::join(|| reader.next_block(), || visit(&block, share.clamp(1e-9, 1.0)));
             context.progress(read_bytes.load(Ordering::Relaxed), input.bytes);
-            next = following?;
+            next = following?.filter(|_| goes_on);
         }
         Ok(Read { bad: reader.bad, met: reader.met })
     }

@@ -5,10 +5,12 @@
 //! are stored in the fewest bytes that hold them all.
 
 use super::build::ColumnBuilder;
-use super::guess::{Guess, Plan, classify};
+use super::guess::{CellClass, Guess, Plan, classify};
+use super::keep::Keep;
 use super::records::Block;
 use crate::base::Result;
 use crate::base::failure::Explain;
+use crate::data::layout::ColumnTotal;
 use polars::prelude::{ChunkAgg, Column, DataFrame, DataType, Series};
 use rayon::prelude::{IndexedParallelIterator, IntoParallelRefMutIterator, ParallelIterator};
 
@@ -18,6 +20,9 @@ const PIECE: usize = 1 << 20;
 /// The columns of a table that is being read.
 pub(super) struct Fill {
     columns: Vec<Filling>,
+    keep: Keep,
+    /// Rows that have passed in this run through the file.
+    passed: u64,
 }
 
 struct Filling {
@@ -28,12 +33,14 @@ struct Filling {
     builder: Option<ColumnBuilder>,
     rows: usize,
     unreadable: u64,
+    /// Over all rows, those included that are not stored.
+    total: ColumnTotal,
     failure: Option<crate::base::Failure>,
 }
 
 impl Fill {
     /// Empty columns.
-    pub fn new(names: &[String]) -> Self {
+    pub fn new(names: &[String], keep: Keep) -> Self {
         let columns = names.iter().map(|name| Filling {
             name: name.clone(),
             guess: Guess::default(),
@@ -42,9 +49,55 @@ impl Fill {
             builder: None,
             rows: 0,
             unreadable: 0,
+            total: ColumnTotal { column: name.clone(), ..ColumnTotal::default() },
             failure: None,
         });
-        Self { columns: columns.collect() }
+        Self { columns: columns.collect(), keep, passed: 0 }
+    }
+
+    /// The rows that are kept.
+    pub fn keep(&self) -> Keep {
+        self.keep
+    }
+
+    /// Keeps these rows from now on; what is stored is forgotten.
+    pub fn keep_only(&mut self, keep: Keep) {
+        self.keep = keep;
+        self.passed = 0;
+        let plans: Vec<Plan> = self.columns.iter().filter_map(|column| column.plan).collect();
+        self.begin(plans);
+    }
+
+    /// Bytes that the stored rows take.
+    pub fn bytes(&mut self) -> u64 {
+        self.columns.par_iter_mut().for_each(|column| {
+            column.end_piece();
+            column.builder = column.plan.map(|plan| ColumnBuilder::new(&column.name, plan, 0));
+        });
+        self.stored_bytes()
+    }
+
+    /// True when the finished pieces take more than the memory there is.
+    pub fn is_over(&self) -> bool {
+        self.stored_bytes() > self.keep.memory
+    }
+
+    fn stored_bytes(&self) -> u64 {
+        let pieces = self.columns.iter().flat_map(|column| &column.pieces);
+        pieces.map(|piece| piece.estimated_size() as u64).sum()
+    }
+
+    /// The sums of the columns of numbers over all rows.
+    pub fn totals(&self) -> Vec<ColumnTotal> {
+        self.columns.iter().map(|column| column.total.clone()).filter(|total| total.n > 0).collect()
+    }
+
+    /// Which rows of a block are kept; `None` for all.
+    fn kept(&mut self, block: &Block) -> Option<Vec<bool>> {
+        let first = self.passed;
+        self.passed += block.rows() as u64;
+        let keeps = |row| self.keep.keeps(first + row as u64);
+        (!self.keep.is_all()).then(|| (0..block.rows()).map(keeps).collect())
     }
 
     /// What the cells so far tell.
@@ -55,7 +108,10 @@ impl Fill {
     /// Looks at a block without storing it.
     pub fn look(&mut self, block: &Block) {
         self.columns.par_iter_mut().enumerate().for_each(|(place, column)| {
-            (0..block.rows()).for_each(|row| column.guess.see(&block.cell(row, place)));
+            for row in 0..block.rows() {
+                let cell = block.cell(row, place);
+                column.see(&cell, classify(&cell));
+            }
         });
     }
 
@@ -72,21 +128,25 @@ impl Fill {
 
     /// Stores a block that was looked at already.
     pub fn store(&mut self, block: &Block) {
+        let kept = self.kept(block);
+        let is_kept = |row: &usize| kept.as_ref().is_none_or(|kept| kept[*row]);
         self.columns.par_iter_mut().enumerate().for_each(|(place, column)| {
             if column.builder.is_some() {
-                (0..block.rows()).for_each(|row| column.push(&block.cell(row, place)));
+                (0..block.rows()).filter(is_kept).for_each(|row| column.push(&block.cell(row, place)));
             }
         });
     }
 
     /// Looks at a block and stores it.
     pub fn look_and_store(&mut self, block: &Block) {
+        let kept = self.kept(block);
+        let is_kept = |row: usize| kept.as_ref().is_none_or(|kept| kept[row]);
         self.columns.par_iter_mut().enumerate().for_each(|(place, column)| {
             for row in 0..block.rows() {
                 let cell = block.cell(row, place);
                 let class = classify(&cell);
-                column.guess.see_as(&cell, class);
-                if let Some(builder) = &mut column.builder {
+                column.see(&cell, class);
+                if let Some(builder) = column.builder.as_mut().filter(|_| is_kept(row)) {
                     builder.push_as(&cell, class);
                     column.rows += 1;
                     column.end_of_piece();
@@ -98,6 +158,7 @@ impl Fill {
     /// Empties the columns that are not of these types, to be stored anew; true when there are any.
     pub fn settle(&mut self, plans: &[Plan]) -> bool {
         let mut is_any = false;
+        self.passed = 0;
         for (column, plan) in self.columns.iter_mut().zip(plans) {
             let is_settled = column.plan == Some(*plan);
             // What is stored already must not be stored again.
@@ -124,6 +185,16 @@ impl Fill {
 }
 
 impl Filling {
+    fn see(&mut self, cell: &str, class: CellClass) {
+        self.guess.see_as(cell, class);
+        match class {
+            CellClass::Integer(number) => self.total.see(number as f64),
+            CellClass::Real(number) => self.total.see(number),
+            CellClass::Boolean(flag) => self.total.see(f64::from(u8::from(flag))),
+            _ => {}
+        }
+    }
+
     fn push(&mut self, cell: &str) {
         if let Some(builder) = &mut self.builder {
             builder.push(cell);

@@ -3,6 +3,7 @@
 //! Keys meet by the text of their cells, so an id that is a number in one file finds itself as text in the other.
 //! Without a named key the columns of like names are tried, and the one that finds most rows is taken.
 
+use super::keep::Keep;
 use super::reading::Reading;
 use super::sources;
 use crate::base::failure::Explain;
@@ -58,9 +59,14 @@ const WHAT: &str = "cannot join the table";
 pub(super) fn join(frame: &mut DataFrame, spec: &JoinSpec, context: &JobContext) -> Result<JoinNote> {
     context.stage("joining a table");
     let table = spec.file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    let side = super::read(&sources::find(std::slice::from_ref(&spec.file))?, &Reading::default(), context)?
-        .raw
-        .frame;
+    let side = super::read(
+        &sources::find(std::slice::from_ref(&spec.file))?,
+        &Reading::default(),
+        Keep::default(),
+        context,
+    )?
+    .raw
+    .frame;
     let place = |failure: Failure| failure.at(spec.file.display());
     let (ours, theirs) = match &spec.key {
         Some(key) => key.clone(),

@@ -1,6 +1,7 @@
 //! What may a person decide before a log is opened?
 
 use super::join::JoinSpec;
+use super::keep::usual_memory;
 use super::reading::Reading;
 use crate::base::{Failure, Result};
 use crate::data::frame::LogFrame;
@@ -31,6 +32,11 @@ pub struct ImportOptions {
     pub pseudonyms: Vec<String>,
     /// The secret of the pseudonyms; without it a new one is drawn and forgotten.
     pub salt: Option<Salt>,
+    /// Bytes that the typed columns may take; a log that needs more is opened as a sample. Half of the memory of the
+    /// machine where nothing is said.
+    pub memory_bytes: Option<u64>,
+    /// Holds all rows, whatever memory they take.
+    pub all_rows: bool,
     /// Whose choices are used again.
     pub recipe: RecipeChoice,
     /// Where large logs are kept for the next opening.
@@ -42,7 +48,13 @@ impl ImportOptions {
     /// are set after reading.
     pub(super) fn words_for_cache(&self) -> String {
         let keys: Vec<_> = self.joins.iter().map(|join| (join.file.file_stem(), &join.key)).collect();
-        format!("{keys:?}")
+        let memory = if self.all_rows { u64::MAX } else { self.memory() };
+        format!("{keys:?} {memory}")
+    }
+
+    /// Bytes that the typed columns may take.
+    pub(super) fn memory(&self) -> u64 {
+        self.memory_bytes.unwrap_or_else(usual_memory)
     }
 
     /// Gives the roles, and turns the log into another shape between those of its own columns and those of the new

@@ -4,11 +4,13 @@
 
 use super::RawLog;
 use super::guess::{Guess, Plan};
+use super::keep::Keep;
 use super::reading::Reading;
 use super::sources::{Part, Sources};
 use crate::base::failure::Explain;
 use crate::base::{Failure, Result};
 use crate::data::frame::PartNote;
+use crate::data::layout::{Layout, SampleNote};
 use crate::jobs::JobContext;
 use polars::prelude::{Column, DataFrame, DataType};
 use std::collections::HashSet;
@@ -28,21 +30,29 @@ struct Opened<'a> {
     part: &'a Part,
     raw: RawLog,
     bytes: u64,
+    keep: Keep,
 }
 
 /// Reads all parts and puts them under each other.
 ///
 /// # Errors
 /// No part can be read (the first reason is told), or a cancel.
-pub(super) fn read(sources: &Sources, reading: &Reading, context: &JobContext) -> Result<Union> {
+pub(super) fn read(sources: &Sources, reading: &Reading, keep: Keep, context: &JobContext) -> Result<Union> {
+    let sizes: Vec<f64> = sources.parts.iter().map(|part| size(&part.path)).collect();
+    let all: f64 = sizes.iter().sum::<f64>().max(1.0);
+    let mut lowest = u64::MAX;
     let mut opened = Vec::new();
     let mut parts = Vec::new();
     let mut first_failure = None;
     for (done, part) in sources.parts.iter().enumerate() {
         context.check()?;
         context.stage(&format!("reading part {} of {}", done + 1, sources.parts.len()));
-        match super::read_file(&part.path, reading, context) {
-            Ok((raw, bytes)) => opened.push(Opened { part, raw, bytes }),
+        let keep = keep.for_part(done, sizes[done] / all).at_most(lowest);
+        match super::read_file(&part.path, reading, keep, context) {
+            Ok((raw, bytes)) => {
+                lowest = lowest.min(threshold(&raw));
+                opened.push(Opened { part, raw, bytes, keep });
+            }
             Err(failure) if failure.is_cancelled() => return Err(failure),
             Err(failure) => {
                 parts.push(left_out(part, failure.why.clone(), context));
@@ -50,6 +60,7 @@ pub(super) fn read(sources: &Sources, reading: &Reading, context: &JobContext) -
             }
         }
     }
+    even_out(&mut opened, lowest, reading, context)?;
     name_headless(&mut opened);
     let Some(main) = main_names(&opened) else {
         let nothing = || Failure::new("cannot read the log", "none of its files holds rows");
@@ -70,6 +81,23 @@ pub(super) fn read(sources: &Sources, reading: &Reading, context: &JobContext) -
     parts.sort_by(|one, other| one.file.cmp(&other.file));
     let bytes = fitting.iter().map(|part| part.bytes).sum();
     Ok(Union { raw, parts, bytes })
+}
+
+fn size(path: &Path) -> f64 {
+    std::fs::metadata(path).map_or(0.0, |file| file.len() as f64)
+}
+
+fn threshold(raw: &RawLog) -> u64 {
+    raw.layout.sample.as_ref().map_or(u64::MAX, |sample| sample.threshold)
+}
+
+/// Reads the parts anew of which more rows were kept than of the fullest: a sample is one over all parts.
+fn even_out(opened: &mut [Opened<'_>], lowest: u64, reading: &Reading, context: &JobContext) -> Result<()> {
+    for part in opened.iter_mut().filter(|part| threshold(&part.raw) > lowest) {
+        part.keep = part.keep.at_most(lowest);
+        part.raw = super::read_file(&part.part.path, reading, part.keep, context)?.0;
+    }
+    Ok(())
 }
 
 fn left_out(part: &Part, problem: String, context: &JobContext) -> PartNote {
@@ -156,7 +184,7 @@ fn settle_texts<'a>(
         if !part.raw.frame.columns().iter().any(is_other) {
             return Ok(part);
         }
-        let (raw, bytes) = super::read_file(&part.part.path, &as_text, context)?;
+        let (raw, bytes) = super::read_file(&part.part.path, &as_text, part.keep, context)?;
         Ok(Opened { raw, bytes, ..part })
     };
     parts.into_iter().map(settle).collect()
@@ -220,13 +248,14 @@ fn stack(parts: &[Opened<'_>], notes: &mut Vec<String>) -> Result<RawLog> {
     }
     columns.extend(partition_columns(parts, &columns)?);
     notes.extend(distinct(parts.iter().flat_map(|part| part.raw.notes.iter().cloned())));
+    let first_layout = parts.first().map(|part| part.raw.layout.clone()).unwrap_or_default();
     let mut raw = RawLog {
         frame: DataFrame::new_infer_height(columns).explain(what)?,
         format: describe(parts),
         bad: Default::default(),
         notes: std::mem::take(notes),
         hints: distinct(parts.iter().flat_map(|part| part.raw.hints.iter().cloned())),
-        layout: parts.first().map(|part| part.raw.layout.clone()).unwrap_or_default(),
+        layout: Layout { sample: sample(parts), ..first_layout },
     };
     for part in parts {
         raw.bad.count += part.raw.bad.count;
@@ -238,6 +267,14 @@ fn stack(parts: &[Opened<'_>], notes: &mut Vec<String>) -> Result<RawLog> {
         raw.bad.samples.extend(samples.take(20usize.saturating_sub(raw.bad.samples.len())));
     }
     Ok(raw)
+}
+
+/// The samples of all parts as one.
+fn sample(parts: &[Opened<'_>]) -> Option<SampleNote> {
+    let mut samples = parts.iter().filter_map(|part| part.raw.layout.sample.as_ref());
+    let mut whole = samples.next()?.clone();
+    samples.for_each(|sample| whole.add(sample));
+    Some(whole)
 }
 
 /// What the names of the folders tell, typed as any column is; a column of the files goes first.
