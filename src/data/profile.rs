@@ -18,7 +18,7 @@ pub use experiment::{Arm, Experiment, Outcome};
 pub use test_series::TestSeries;
 pub use totals::Total;
 
-use super::frame::{BadRow, LogFrame};
+use super::frame::{BadRow, JoinNote, LogFrame, PartNote};
 use super::layout::Layout;
 use super::schema::{ColumnType, Role};
 use super::shape::{self, Shape};
@@ -62,6 +62,12 @@ pub struct Profile {
     pub notes: Vec<String>,
     /// How the bytes were read.
     pub layout: Layout,
+    /// What became of each file, where the log has several.
+    #[serde(default)]
+    pub parts: Vec<PartNote>,
+    /// The side tables that were joined.
+    #[serde(default)]
+    pub joins: Vec<JoinNote>,
 }
 
 /// A column, described.
@@ -248,6 +254,8 @@ pub fn profile(log: &LogFrame, context: &JobContext) -> Result<Profile> {
         issues,
         notes: log.source.notes.clone(),
         layout: log.source.layout.clone(),
+        parts: log.source.parts.clone(),
+        joins: log.source.joins.clone(),
     })
 }
 

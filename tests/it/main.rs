@@ -16,6 +16,7 @@ mod market;
 mod models;
 mod segments_panel;
 mod slots_panel;
+mod sources;
 mod support;
 mod tidy;
 mod training_panel;

@@ -4,13 +4,13 @@ use super::container::{Container, Input};
 use super::normalise::{self, whole};
 use super::records::BadRows;
 use super::{Importer, Match, RawLog};
-use crate::base::Result;
 use crate::base::failure::Explain;
 use crate::base::files::disk_failure;
-use crate::data::layout::Layout;
+use crate::base::{Failure, Result};
+use crate::data::layout::{Layout, SampleNote};
 use crate::jobs::JobContext;
 use polars::io::mmap::MmapBytesReader;
-use polars::prelude::{DataFrame, ParquetReader, SerReader};
+use polars::prelude::{BooleanChunked, DataFrame, ParquetReader, SerReader};
 use std::fs::File;
 use std::io::Cursor;
 
@@ -35,14 +35,7 @@ impl Importer for Parquet {
 
     fn read(&self, input: &Input, context: &JobContext) -> Result<RawLog> {
         context.stage("reading the columns");
-        let (frame, index_columns) = if input.container == Container::Plain {
-            let file = File::open(&input.path)
-                .map_err(|error| disk_failure("cannot read the log", &input.path, &error))?;
-            read(file)
-        } else {
-            read(Cursor::new(whole(input)?))
-        }
-        .map_err(|failure| failure.at(input.path.display()).hint("the file may be cut off: copy it again"))?;
+        let ((frame, index_columns), sample) = read_columns(input, context)?;
         let mut notes = Vec::new();
         let frame = frame.drop_many(&index_columns);
         if !index_columns.is_empty() {
@@ -54,14 +47,78 @@ impl Importer for Parquet {
             bad: BadRows::default(),
             notes,
             hints: Vec::new(),
-            layout: Layout::default(),
+            layout: Layout { sample, ..Layout::default() },
         })
     }
 }
 
-fn read(source: impl MmapBytesReader) -> Result<(DataFrame, Vec<String>)> {
-    let what = "cannot read the log";
-    let mut reader = ParquetReader::new(source);
+const WHAT: &str = "cannot read the log";
+
+fn read_columns(input: &Input, context: &JobContext) -> Result<(Columns, Option<SampleNote>)> {
+    let broken =
+        |failure: Failure| failure.at(input.path.display()).hint("the file may be cut off: copy it again");
+    if input.container != Container::Plain {
+        let whole = ParquetReader::new(Cursor::new(whole(input)?));
+        return Ok((read(whole).map_err(broken)?, None));
+    }
+    if let Some(kept) = read_kept(input, context).map_err(broken)? {
+        return Ok(kept);
+    }
+    Ok((read(ParquetReader::new(open(input)?)).map_err(broken)?, None))
+}
+
+fn open(input: &Input) -> Result<File> {
+    File::open(&input.path).map_err(|error| disk_failure(WHAT, &input.path, &error))
+}
+
+/// Rows that are looked at, and read at once, where the whole file may not fit into the memory.
+const PIECE: usize = 200_000;
+/// A column takes at most so many times its size in the file, but for files that no log is like.
+const UNPACKED: u64 = 20;
+
+/// The rows that are kept of a file that does not fit into the memory; `None` when all of it fits.
+fn read_kept(input: &Input, context: &JobContext) -> Result<Option<(Columns, Option<SampleNote>)>> {
+    let mut keep = input.keep;
+    if keep.is_all() && input.bytes.saturating_mul(UNPACKED) < keep.memory {
+        return Ok(None);
+    }
+    let rows = ParquetReader::new(open(input)?).num_rows().explain(WHAT)?;
+    let piece = |first: usize| -> Result<Columns> {
+        read(ParquetReader::new(open(input)?).with_slice(Some((first, PIECE.min(rows - first)))))
+    };
+    if keep.is_all() {
+        let (head, _) = piece(0)?;
+        let bytes = head.estimated_size() as f64 / head.height().max(1) as f64 * rows as f64;
+        keep = keep.fitted(bytes);
+        if keep.is_all() {
+            return Ok(None);
+        }
+    }
+    let mut whole: Option<DataFrame> = None;
+    let mut dropped = Vec::new();
+    for first in (0..rows).step_by(PIECE) {
+        context.check()?;
+        context.progress(first as u64, rows as u64);
+        let (frame, index) = piece(first)?;
+        dropped = index;
+        let mask: BooleanChunked =
+            (0..frame.height()).map(|row| Some(keep.keeps((first + row) as u64))).collect();
+        let kept = frame.filter(&mask).explain(WHAT)?;
+        match &mut whole {
+            Some(whole) => drop(whole.vstack_mut(&kept).explain(WHAT)?),
+            None => whole = Some(kept),
+        }
+    }
+    let frame = whole.unwrap_or_default();
+    let sample = keep.note(frame.height() as u64, rows as u64, Vec::new());
+    Ok(Some(((frame, dropped), sample)))
+}
+
+/// The columns, and the names of those that are a stored index.
+type Columns = (DataFrame, Vec<String>);
+
+fn read(mut reader: ParquetReader<impl MmapBytesReader>) -> Result<Columns> {
+    let what = WHAT;
     let metadata = reader.get_metadata().explain(what)?;
     let pandas = metadata
         .key_value_metadata()

@@ -93,8 +93,8 @@ fn threshold(raw: &RawLog) -> u64 {
 
 /// Reads the parts anew of which more rows were kept than of the fullest: a sample is one over all parts.
 fn even_out(opened: &mut [Opened<'_>], lowest: u64, reading: &Reading, context: &JobContext) -> Result<()> {
+    opened.iter_mut().for_each(|part| part.keep = part.keep.at_most(lowest));
     for part in opened.iter_mut().filter(|part| threshold(&part.raw) > lowest) {
-        part.keep = part.keep.at_most(lowest);
         part.raw = super::read_file(&part.part.path, reading, part.keep, context)?.0;
     }
     Ok(())

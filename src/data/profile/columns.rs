@@ -7,6 +7,7 @@ use crate::base::failure::Explain;
 use crate::data::cells::{self, Coded, NO_CODE};
 use crate::data::frame::LogFrame;
 use crate::data::infer::OTHER_LABEL;
+use crate::data::layout::ColumnTotal;
 use crate::data::ordinal;
 use crate::data::schema::{Column, ColumnType, Role};
 use crate::jobs::JobContext;
@@ -71,6 +72,11 @@ pub(super) fn label(log: &LogFrame) -> Result<Option<LabelProfile>> {
             positives += value * weight;
             shown += weight;
         }
+        if weight.is_none()
+            && let Some(total) = over_all_rows(log, &label.name)
+        {
+            (positives, shown) = (total.sum, total.n as f64);
+        }
         let others = log.schema.columns.iter().filter(|column| column.evidence.contains(OTHER_LABEL));
         let alternatives = others.map(|column| column.name.clone()).collect();
         return Ok(Some(LabelProfile { alternatives, ..LabelProfile::of(&label.name, positives, shown) }));
@@ -85,6 +91,12 @@ pub(super) fn label(log: &LogFrame) -> Result<Option<LabelProfile>> {
     let (clicked, seen) =
         known.fold((0.0, 0.0), |(clicked, seen), (shown, clicks)| (clicked + clicks, seen + shown));
     Ok(Some(LabelProfile::of(&clicks.name, clicked, seen)))
+}
+
+/// The count of a 0/1 column over the rows of the file, where the log holds a sample of them.
+fn over_all_rows<'a>(log: &'a LogFrame, column: &str) -> Option<&'a ColumnTotal> {
+    let totals = &log.source.layout.sample.as_ref()?.totals;
+    totals.iter().find(|total| total.column == column && total.min >= 0.0 && total.max <= 1.0)
 }
 
 struct Seen {
