@@ -52,6 +52,7 @@ mod totals;
 mod union;
 mod unpack;
 mod vw;
+mod workbook;
 
 pub use container::{Container, Input};
 pub use encoding::Encoding;
@@ -80,7 +81,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Every format that can be read.
-pub static IMPORTERS: [&dyn Importer; 18] = [
+pub static IMPORTERS: [&dyn Importer; 19] = [
     &criteo::Criteo,
     &ipinyou::IPinYou,
     &mind::Behaviors,
@@ -96,6 +97,7 @@ pub static IMPORTERS: [&dyn Importer; 18] = [
     &vw::VowpalWabbit,
     &parquet::Parquet,
     &arrow_ipc::ArrowIpc,
+    &workbook::Workbook,
     &json_lines::JsonLines,
     &json::Json,
     &delimited::Delimited,

@@ -410,6 +410,200 @@ fn json_lines_with_nested_objects_late_columns_and_a_bad_line() {
     assert_eq!(profile.label.unwrap().positives, 1);
 }
 
+#[test]
+fn a_platform_export_with_preamble_and_totals() {
+    let log = open(
+        "Campaign report\n\"8 July 2026 - 9 July 2026\"\n\
+         Day,Campaign,Currency code,Impr.,Clicks,CTR,Cost,Avg. session duration,Conv.\n\
+         2026-07-08,Brand,EUR,\"25,881\",12,0.05%,\"€1,058.06\",0:02:35, --\n\
+         2026-07-09,\"Other, new\",EUR,\"1,119\",8,0.71%,€12.00,0:00:12,3\n\
+         Total: Campaigns,,,\"27,000\",20,0.07%,\"€1,070.06\",,3\n\
+         Total: Account,,,\"27,000\",20,0.07%,\"€1,070.06\",,3\n",
+    );
+    assert_eq!((log.rows(), log.source.bad_rows), (2, 0));
+    let layout = &log.source.layout;
+    assert_eq!(layout.preamble, ["Campaign report", "\"8 July 2026 - 9 July 2026\""]);
+    assert_eq!((layout.totals.len(), layout.totals[1].label.as_str()), (2, "Total: Account"));
+    assert_eq!(layout.totals[0].line, 6);
+    assert!(layout.totals[0].cells.contains(&("Impr.".to_owned(), "27,000".to_owned())));
+    let reading = |name: &str| layout.columns.iter().find(|column| column.column == name).unwrap();
+    assert_eq!((reading("Cost").plan.as_str(), reading("Cost").currency.as_str()), ("money point", "EUR"));
+    assert_eq!(reading("CTR").words, "percent, stored as a fraction, decimal point");
+    let profile = profiled(&log);
+    let column = |name: &str| profile.columns.iter().find(|column| column.name == name).unwrap();
+    let highest = |name: &str| column(name).quantiles.unwrap().max;
+    assert_eq!((highest("Impr."), highest("Cost"), highest("CTR")), (25_881.0, 1058.06, 0.0071));
+    assert_eq!(highest("Avg. session duration"), 155.0);
+    assert_eq!((column("Conv.").missing, column("Conv.").kind), (1, ColumnType::Integer));
+}
+
+#[test]
+fn a_french_export_in_its_own_marks() {
+    let text = "Jour;Nom de la campagne;Impressions;CTR;Montant dépensé (EUR)\r\n\
+                01.07.2026;Été;25 881;0,05%;1.058,06\r\n\
+                14.07.2026;Noël;1.119;12,5%;12\r\n";
+    let (bytes, ..) = encoding_rs::WINDOWS_1252.encode(text);
+    let log = open(bytes);
+    assert_eq!(log.source.layout.encoding, "windows-1252");
+    let profile = profiled(&log);
+    let highest = |column: usize| profile.columns[column].quantiles.unwrap().max;
+    assert_eq!((highest(2), highest(3), highest(4)), (25_881.0, 0.125, 1058.06));
+    assert_eq!(log.source.layout.columns[4].currency, "EUR");
+    assert_eq!(profile.time_range, Some((1_782_864_000_000, 1_783_987_200_000)));
+}
+
+#[test]
+fn a_second_table_and_a_footer_are_left_out_with_a_note() {
+    let log = open(
+        "# Report\n# 20260101-20260103\n\nCampaign,Users,Clicks\na,5,1\nb,6,2\n合计,11,3\n\n\
+         Day Index,Users\n1/1/26,5\n1/2/26,6\n",
+    );
+    assert_eq!((log.rows(), log.source.bad_rows), (2, 0));
+    let note = log.source.notes.iter().find(|note| note.contains("Day Index")).unwrap();
+    assert!(note.starts_with("3 lines from line 9"), "{note}");
+    assert_eq!(log.source.layout.totals[0].label, "合计");
+    // The same width, told by the names above other values.
+    let log = open("ad,users\na,5\nb,6\n\nday,visits\n1/1/26,5\n");
+    assert_eq!(log.rows(), 2);
+    // A blank line among rows ends nothing.
+    let log = open("ad,users\na,5\n\nb,6\nc\nd,7\n,\ne,8\n");
+    assert_eq!((log.rows(), log.source.bad_rows), (4, 1));
+    assert_eq!(log.source.bad_samples[0].line, 5);
+    assert!(
+        log.source.notes.iter().any(|note| note.contains("1 rows hold nothing")),
+        "{:?}",
+        log.source.notes
+    );
+}
+
+#[test]
+fn totals_wait_for_the_end_of_the_file() {
+    let mut text = String::from("name,views,note\n");
+    for row in 0..200_000 {
+        let name = if row % 7 == 0 { "Total" } else { "ad" };
+        let _ = writeln!(text, "{name},{},x", row % 10);
+    }
+    text.push_str("Total,900000,\n");
+    let log = open(&text);
+    assert_eq!(log.source.layout.totals.len(), 1);
+    assert_eq!(log.rows(), 200_000);
+}
+
+#[test]
+fn short_rows_repeated_headers_and_zero_bytes() {
+    let mut text = String::from("ad,views,clicks,note\n");
+    for row in 0..40 {
+        text.push_str(if row % 3 == 0 { "a,5,1,new\n" } else { "b,6,0\n" });
+    }
+    text.push_str("ad,views,clicks,note\nc,7,1,old,,\n");
+    let log = open(&text);
+    assert_eq!((log.rows(), log.source.bad_rows), (41, 0));
+    let notes = log.source.notes.join("\n");
+    assert!(notes.contains("26 rows are short") && notes.contains("1 rows repeat the header"), "{notes}");
+    assert!(notes.contains("1 rows have empty cells beyond"), "{notes}");
+    assert_eq!(profiled(&log).columns[3].missing, 26);
+    let mut bytes = plain_log(20_000).into_bytes();
+    bytes.extend_from_slice(b"2026-03-01 00:00:00,7,8,i\0s,1,0\n");
+    let log = open(bytes);
+    assert_eq!((log.rows(), log.source.bad_rows), (20_000, 1));
+    assert!(log.source.bad_samples[0].why.contains("zero byte"));
+}
+
+#[test]
+fn clocks_with_zone_names_and_numbers_that_are_times() {
+    let log = open(
+        "when,stamp,ms,user_id\n7/8/2026 3:15:00 AM PDT,20260708101500000,1783505700000,20260708\n\
+         7/18/2026 3:15:00 AM PDT,20260718101500000,1784369700000,20260709\n",
+    );
+    for column in ["when", "stamp"] {
+        assert_eq!(kind(&log, column), ColumnType::Time, "{column}");
+    }
+    assert_eq!(kind(&log, "user_id"), ColumnType::Integer);
+    assert_eq!(profiled(&log).time_range, Some((1_783_505_700_000, 1_784_369_700_000)));
+    let notes = log.source.notes.join("\n");
+    assert!(notes.contains("PDT") && notes.contains("month/day/year"), "{notes}");
+}
+
+#[test]
+fn double_colons_and_bars() {
+    let log = open("1::Alien: the film::7\n2::Solaris::8\n3::Stalker::9\n");
+    assert_eq!((log.rows(), log.schema.columns.len()), (3, 3));
+}
+
+/// Random texts of the pieces that tables are made of, and random bytes: whatever they are, they are read or
+/// refused, and never more.
+#[test]
+fn random_bytes_are_read_or_refused() {
+    const PIECES: [&str; 40] = [
+        ",",
+        ";",
+        "\t",
+        "|",
+        "\n",
+        "\n",
+        "\r\n",
+        "\r",
+        "\"",
+        "\"\"",
+        "::",
+        " ",
+        "a",
+        "ad",
+        "click",
+        "Total",
+        "0",
+        "1",
+        "1,5",
+        "1.234",
+        "-",
+        "--",
+        "$",
+        "€",
+        "%",
+        "2026-07-08",
+        "7/8/26",
+        "12:30",
+        "AM",
+        "null",
+        "#",
+        "#REF!",
+        "{",
+        "}",
+        "[",
+        "]",
+        "\u{feff}",
+        "北京",
+        "é",
+        "\0",
+    ];
+    let mut rng = adloupe::base::rng::Rng::named(7, "random files");
+    let mut read = 0;
+    for round in 0..600 {
+        let mut bytes = Vec::new();
+        for _ in 0..rng.below(120) + 1 {
+            match round % 3 {
+                0 => bytes.push(rng.bits() as u8),
+                _ => bytes.extend_from_slice(PIECES[rng.below(PIECES.len())].as_bytes()),
+            }
+        }
+        match round % 6 {
+            3 => bytes = gzip(&bytes),
+            4 => bytes.splice(..0, *b"PK\x03\x04").for_each(drop),
+            5 => bytes.push(0xfe),
+            _ => {}
+        }
+        let file = file("log", &bytes);
+        match open_path(&file.path, &[]) {
+            Ok(log) => {
+                read += 1;
+                profiled(&log);
+            }
+            Err(failure) => assert!(!failure.why.is_empty(), "{bytes:?}"),
+        }
+    }
+    assert!(read > 100, "{read} of 600 were read");
+}
+
 // --- Layouts of the field. ---
 
 fn criteo_line(row: usize, label: Option<usize>) -> String {

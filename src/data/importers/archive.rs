@@ -4,7 +4,7 @@ use super::unpack::{Bomb, Checked, is_bomb};
 use crate::base::{Failure, Result};
 use flate2::CrcReader;
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::{BufReader, Cursor, Read};
 use std::path::Path;
 use zip::{CompressionMethod, ZipArchive};
 
@@ -91,6 +91,22 @@ pub(super) fn find_log(path: &Path) -> Result<Option<Entry>> {
         checksum: entry.crc32(),
         is_stored: method == CompressionMethod::Stored,
     }))
+}
+
+/// Refuses a workbook that unpacks to far more than workbooks do.
+///
+/// # Errors
+/// A zip bomb. A damaged archive is left to the reader of workbooks.
+pub(super) fn refuse_bomb(workbook: &[u8]) -> Result<()> {
+    let Ok(mut archive) = ZipArchive::new(Cursor::new(workbook)) else {
+        return Ok(());
+    };
+    let sizes =
+        (0..archive.len()).filter_map(|index| archive.by_index_raw(index).ok().map(|part| part.size()));
+    if is_bomb(workbook.len() as u64, sizes.sum()) {
+        return Err(Failure::new(WHAT, Bomb).hint("unpack it by hand if you trust it"));
+    }
+    Ok(())
 }
 
 const WHAT: &str = "cannot read the log";

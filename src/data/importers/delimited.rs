@@ -176,7 +176,7 @@ impl Table {
 
     /// Settles how each column is read, with the facts for the layout: as was asked for, as the format tells, or as
     /// all cells of the file together tell.
-    fn settle(
+    pub(super) fn settle(
         &self,
         input: &Input,
         guesses: &[Guess],
@@ -233,7 +233,7 @@ impl Table {
     }
 
     /// A row of totals with the columns of its cells.
-    fn total_row(&self, line: u64, cells: Vec<String>) -> TotalRow {
+    pub(super) fn total_row(&self, line: u64, cells: Vec<String>) -> TotalRow {
         let label = cells.iter().map(|cell| cell.trim()).find(|cell| !cell.is_empty()).unwrap_or_default();
         let label = label.to_owned();
         // A row of another width does not tell which column a cell belongs to.

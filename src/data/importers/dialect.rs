@@ -55,7 +55,22 @@ impl Dialect {
             Some(text) => asked(text, reading).into_iter().filter_map(of).reduce(better),
             None => usual(head, reading, &of).or_else(|| of(Cut::lines())),
         };
-        found.map(|candidate| candidate.into_dialect(head, reading))
+        found.map(|candidate| {
+            let before = candidate.records.iter().take(candidate.grid.start);
+            let preamble = before.map(|record| line_of(head, record)).collect();
+            candidate.into_dialect(preamble, reading)
+        })
+    }
+
+    /// Finds the table among rows that are cut already, as those of a sheet.
+    pub(super) fn of_rows(rows: Vec<Record>, reading: &Reading) -> Option<Self> {
+        let line = |record: &Record| {
+            let cells = record.cells.iter().map(|cell| cell.trim()).filter(|cell| !cell.is_empty());
+            cells.collect::<Vec<_>>().join(", ").chars().take(PREAMBLE_CHARS).collect()
+        };
+        let grid = Grid::find(&rows, reading)?;
+        let preamble = rows.iter().take(grid.start).map(line).collect();
+        Some(Candidate { cut: Cut::lines(), records: rows, grid }.into_dialect(preamble, reading))
     }
 
     /// "comma, header": the layout in words.
@@ -192,7 +207,7 @@ impl Candidate {
         })
     }
 
-    fn into_dialect(self, head: &[u8], reading: &Reading) -> Dialect {
+    fn into_dialect(self, preamble: Vec<String>, reading: &Reading) -> Dialect {
         let grid = &self.grid;
         let has_header = reading.has_header.unwrap_or(grid.has_header);
         let header: Vec<String> = match self.records.get(grid.start) {
@@ -201,7 +216,6 @@ impl Candidate {
         };
         let names =
             if has_header { unique_names(&header) } else { unique_names(&vec![String::new(); grid.width]) };
-        let preamble = self.records.iter().take(grid.start).map(|record| line_of(head, record)).collect();
         let rules = Rules {
             pads_short_rows: grid.pads_short_rows,
             has_ending: self.cut.delimiter.is_some(),
