@@ -12,6 +12,7 @@ pub mod dataset;
 pub mod edit;
 pub mod encode;
 pub mod export;
+pub mod follow;
 pub mod frame;
 pub mod history;
 pub mod importers;

@@ -8,6 +8,7 @@ pub mod bench;
 pub mod embed;
 pub mod evaluate;
 pub mod export;
+pub mod follow;
 pub mod formats;
 pub mod generate;
 pub mod models;
@@ -85,6 +86,7 @@ enum Subcommands {
     Embed(embed::Args),
     Evaluate(evaluate::Args),
     Export(export::Args),
+    Follow(follow::Args),
     Formats(formats::Args),
     Generate(generate::Args),
     Models(models::Args),
@@ -139,6 +141,7 @@ fn run(command: &Subcommands, terminal: &Terminal) -> Result<Answer> {
         Subcommands::Embed(args) => embed::run(args, terminal),
         Subcommands::Evaluate(args) => evaluate::run(args, terminal),
         Subcommands::Export(args) => export::run(args, terminal),
+        Subcommands::Follow(args) => follow::run(args, terminal),
         Subcommands::Formats(args) => formats::run(args, terminal),
         Subcommands::Generate(args) => generate::run(args, terminal),
         Subcommands::Models(args) => models::run(args, terminal),

@@ -197,6 +197,28 @@ pub fn open_all(paths: &[PathBuf], options: &ImportOptions, context: &JobContext
     }
 }
 
+/// The files of a folder, or a file itself.
+///
+/// # Errors
+/// No such path, or what the disk answers.
+pub(in crate::data) fn files_of(path: &Path) -> Result<Vec<PathBuf>> {
+    Ok(sources::find(&[path.to_owned()])?.parts.into_iter().map(|part| part.path).collect())
+}
+
+/// Opens a log as another one of its kind was, whatever stands beside it, and keeps no copy.
+///
+/// # Errors
+/// As [`open_all`]; a log of another kind.
+pub(in crate::data) fn open_by_recipe(
+    paths: &[PathBuf],
+    recipe: &Recipe,
+    options: &ImportOptions,
+    context: &JobContext,
+) -> Result<LogFrame> {
+    let options = ImportOptions { cache: CacheChoice::Off, ..options.clone() };
+    open_by(recipe, &sources::find(paths)?, &options, context)
+}
+
 /// Opens a log as another one of its kind was.
 fn open_by(
     recipe: &Recipe,
