@@ -201,10 +201,10 @@ pub(in crate::data) fn code_series(series: &Series) -> Result<Coded> {
 }
 
 /// Hashes cells for their codes. Logs are no attackers, and this takes a third of the time of the usual hasher.
-type Quick = BuildHasherDefault<QuickHasher>;
+pub(in crate::data) type Quick = BuildHasherDefault<QuickHasher>;
 
 #[derive(Default)]
-struct QuickHasher(u64);
+pub(in crate::data) struct QuickHasher(u64);
 
 impl Hasher for QuickHasher {
     fn finish(&self) -> u64 {

@@ -52,6 +52,7 @@ mod totals;
 mod union;
 mod unpack;
 mod vw;
+mod words;
 mod workbook;
 
 pub use container::{Container, Input};

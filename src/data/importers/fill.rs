@@ -8,8 +8,9 @@ use super::build::ColumnBuilder;
 use super::guess::{CellClass, Guess, Plan, classify};
 use super::keep::Keep;
 use super::records::Block;
-use crate::base::Result;
+use super::words::Words;
 use crate::base::failure::Explain;
+use crate::base::{Failure, Result};
 use crate::data::layout::ColumnTotal;
 use polars::prelude::{ChunkAgg, Column, DataFrame, DataType, Series};
 use rayon::prelude::{IndexedParallelIterator, IntoParallelRefMutIterator, ParallelIterator};
@@ -30,12 +31,23 @@ struct Filling {
     guess: Guess,
     plan: Option<Plan>,
     pieces: Vec<Series>,
-    builder: Option<ColumnBuilder>,
+    store: Store,
+    /// True once a text had too many distinct cells to be stored as codes.
+    has_many_words: bool,
     rows: usize,
     unreadable: u64,
     /// Over all rows, those included that are not stored.
     total: ColumnTotal,
-    failure: Option<crate::base::Failure>,
+    failure: Option<Failure>,
+}
+
+/// How the cells of the present piece are stored.
+enum Store {
+    /// They are not.
+    Closed,
+    Cells(Box<ColumnBuilder>),
+    /// As codes of the distinct ones.
+    Words(Words),
 }
 
 impl Fill {
@@ -46,7 +58,8 @@ impl Fill {
             guess: Guess::default(),
             plan: None,
             pieces: Vec::new(),
-            builder: None,
+            store: Store::Closed,
+            has_many_words: false,
             rows: 0,
             unreadable: 0,
             total: ColumnTotal { column: name.clone(), ..ColumnTotal::default() },
@@ -72,7 +85,7 @@ impl Fill {
     pub fn bytes(&mut self) -> u64 {
         self.columns.par_iter_mut().for_each(|column| {
             column.end_piece();
-            column.builder = column.plan.map(|plan| ColumnBuilder::new(&column.name, plan, 0));
+            column.begin_piece(0);
         });
         self.stored_bytes()
     }
@@ -110,7 +123,9 @@ impl Fill {
         self.columns.par_iter_mut().enumerate().for_each(|(place, column)| {
             for row in 0..block.rows() {
                 let cell = block.cell(row, place);
-                column.see(&cell, classify(&cell));
+                let class = classify(&cell);
+                column.guess.see_as(&cell, class);
+                column.add_up(class);
             }
         });
     }
@@ -118,11 +133,7 @@ impl Fill {
     /// Stores cells as these types from now on.
     pub fn begin(&mut self, plans: impl IntoIterator<Item = Plan>) {
         for (column, plan) in self.columns.iter_mut().zip(plans) {
-            column.plan = Some(plan);
-            column.rows = 0;
-            column.unreadable = 0;
-            column.pieces.clear();
-            column.builder = Some(ColumnBuilder::new(&column.name, plan, 0));
+            column.begin(plan);
         }
     }
 
@@ -131,7 +142,7 @@ impl Fill {
         let kept = self.kept(block);
         let is_kept = |row: &usize| kept.as_ref().is_none_or(|kept| kept[*row]);
         self.columns.par_iter_mut().enumerate().for_each(|(place, column)| {
-            if column.builder.is_some() {
+            if !matches!(column.store, Store::Closed) {
                 (0..block.rows()).filter(is_kept).for_each(|row| column.push(&block.cell(row, place)));
             }
         });
@@ -140,18 +151,19 @@ impl Fill {
     /// Looks at a block and stores it.
     pub fn look_and_store(&mut self, block: &Block) {
         let kept = self.kept(block);
-        let is_kept = |row: usize| kept.as_ref().is_none_or(|kept| kept[row]);
         self.columns.par_iter_mut().enumerate().for_each(|(place, column)| {
             for row in 0..block.rows() {
                 let cell = block.cell(row, place);
-                let class = classify(&cell);
-                column.see(&cell, class);
-                if let Some(builder) = column.builder.as_mut().filter(|_| is_kept(row)) {
-                    builder.push_as(&cell, class);
-                    column.rows += 1;
-                    column.end_of_piece();
-                }
+                let is_kept = match &kept {
+                    None => true,
+                    Some(kept) => {
+                        column.add_up(classify(&cell));
+                        kept[row]
+                    }
+                };
+                column.look_and_store(&cell, is_kept);
             }
+            column.count_words();
         });
     }
 
@@ -160,15 +172,10 @@ impl Fill {
         let mut is_any = false;
         self.passed = 0;
         for (column, plan) in self.columns.iter_mut().zip(plans) {
-            let is_settled = column.plan == Some(*plan);
             // What is stored already must not be stored again.
             column.end_piece();
-            column.builder = (!is_settled).then(|| ColumnBuilder::new(&column.name, *plan, 0));
-            if !is_settled {
-                column.plan = Some(*plan);
-                column.pieces.clear();
-                column.rows = 0;
-                column.unreadable = 0;
+            if column.plan != Some(*plan) {
+                column.begin(*plan);
                 is_any = true;
             }
         }
@@ -185,8 +192,7 @@ impl Fill {
 }
 
 impl Filling {
-    fn see(&mut self, cell: &str, class: CellClass) {
-        self.guess.see_as(cell, class);
+    fn add_up(&mut self, class: CellClass) {
         match class {
             CellClass::Integer(number) => self.total.see(number as f64),
             CellClass::Real(number) => self.total.see(number),
@@ -195,29 +201,93 @@ impl Filling {
         }
     }
 
-    fn push(&mut self, cell: &str) {
-        if let Some(builder) = &mut self.builder {
-            builder.push(cell);
-            self.rows += 1;
-            self.end_of_piece();
+    fn begin(&mut self, plan: Plan) {
+        self.plan = Some(plan);
+        self.pieces.clear();
+        self.rows = 0;
+        self.unreadable = 0;
+        self.begin_piece(0);
+    }
+
+    fn begin_piece(&mut self, rows: usize) {
+        self.store = match self.plan {
+            None => Store::Closed,
+            Some(Plan::Text) if !self.has_many_words => Store::Words(Words::default()),
+            Some(plan) => Store::Cells(Box::new(ColumnBuilder::new(&self.name, plan, rows))),
+        };
+    }
+
+    fn look_and_store(&mut self, cell: &str, is_kept: bool) {
+        match &mut self.store {
+            Store::Words(words) => {
+                words.see(cell, &mut self.guess);
+                if is_kept {
+                    self.push(cell);
+                }
+            }
+            Store::Cells(builder) => {
+                let class = classify(cell);
+                match class {
+                    CellClass::Integer(number) if is_digits_alone(cell) => {
+                        self.guess.see_whole(number, cell.len());
+                    }
+                    _ => self.guess.see_as(cell, class),
+                }
+                if is_kept {
+                    builder.push_as(cell, class);
+                    self.pushed();
+                }
+            }
+            Store::Closed => self.guess.see(cell),
         }
     }
 
-    fn end_of_piece(&mut self) {
-        if self.rows.is_multiple_of(PIECE)
-            && let Some(plan) = self.plan
-        {
+    /// Tells the guess how often the words of a block came again.
+    fn count_words(&mut self) {
+        if let Store::Words(words) = &mut self.store {
+            words.count(&mut self.guess);
+        }
+    }
+
+    fn push(&mut self, cell: &str) {
+        match &mut self.store {
+            Store::Cells(builder) => builder.push(cell),
+            Store::Words(words) => {
+                if !words.push(cell) {
+                    words.count(&mut self.guess);
+                    let mut builder = ColumnBuilder::new(&self.name, Plan::Text, PIECE);
+                    words.cells().for_each(|cell| builder.push(cell));
+                    builder.push(cell);
+                    self.has_many_words = true;
+                    self.store = Store::Cells(Box::new(builder));
+                }
+            }
+            Store::Closed => return,
+        }
+        self.pushed();
+    }
+
+    fn pushed(&mut self) {
+        self.rows += 1;
+        if self.rows.is_multiple_of(PIECE) {
             self.end_piece();
-            self.builder = Some(ColumnBuilder::new(&self.name, plan, PIECE));
+            self.begin_piece(PIECE);
         }
     }
 
     fn end_piece(&mut self) {
-        let Some(builder) = self.builder.take() else {
-            return;
+        let finished = match std::mem::replace(&mut self.store, Store::Closed) {
+            Store::Closed => return,
+            Store::Cells(builder) => {
+                self.unreadable += builder.unreadable;
+                builder.finish()
+            }
+            Store::Words(mut words) => {
+                words.count(&mut self.guess);
+                words.finish(&self.name)
+            }
         };
-        self.unreadable += builder.unreadable;
-        match builder.finish().and_then(|piece| narrowed(piece).explain("cannot store the log")) {
+        match finished.and_then(|piece| narrowed(piece).explain("cannot store the log")) {
             Ok(piece) => self.pieces.push(piece),
             Err(failure) => drop(self.failure.get_or_insert(failure)),
         }
@@ -238,6 +308,12 @@ impl Filling {
         }
         Ok((whole.rechunk(), self.unreadable))
     }
+}
+
+/// True when a whole number is written without spaces or a sign.
+fn is_digits_alone(cell: &str) -> bool {
+    let ends = [cell.as_bytes().first(), cell.as_bytes().last()];
+    ends.iter().all(|byte| byte.is_some_and(u8::is_ascii_digit))
 }
 
 fn bytes_of(kind: &DataType) -> u8 {

@@ -43,7 +43,7 @@ pub enum CellClass {
 
 /// Takes a cell for what it looks like.
 pub fn classify(cell: &str) -> CellClass {
-    let trimmed = cell.trim();
+    let trimmed = trimmed(cell);
     let bytes = trimmed.as_bytes();
     let Some(first) = bytes.first() else {
         return CellClass::Empty;
@@ -60,6 +60,13 @@ pub fn classify(cell: &str) -> CellClass {
     }
 }
 
+/// Without spaces at the ends, which few cells have.
+fn trimmed(cell: &str) -> &str {
+    let is_letter = |byte: Option<&u8>| byte.is_some_and(|byte| (b'!'..=b'~').contains(byte));
+    let bytes = cell.as_bytes();
+    if is_letter(bytes.first()) && is_letter(bytes.last()) { cell } else { cell.trim() }
+}
+
 fn number_class(cell: &str) -> CellClass {
     let digits = cell.strip_prefix(['-', '+']).unwrap_or(cell);
     let bytes = digits.as_bytes();
@@ -72,6 +79,17 @@ fn number_class(cell: &str) -> CellClass {
             Ok(number) if !is_name => CellClass::Integer(number),
             _ => CellClass::DigitName,
         };
+    }
+    // After digits only a point or an exponent goes on with a number: dates and times are told here.
+    let after = bytes.iter().position(|byte| !byte.is_ascii_digit());
+    match after.and_then(|place| Some((place, bytes.get(place)?))) {
+        Some((1.., b'.')) => {
+            if let Some(number) = short_real(bytes) {
+                return CellClass::Real(if cell.starts_with('-') { -number } else { number });
+            }
+        }
+        Some((1.., byte)) if !matches!(byte, b'e' | b'E') => return CellClass::Other,
+        _ => {}
     }
     // Programs write exponents with a sign or after a point; a hash such as 241546e0 has neither.
     let exponent = digits.split_once(['e', 'E']);
@@ -105,6 +123,26 @@ fn short_whole(digits: &[u8]) -> Option<i64> {
         number = number * 10 + i64::from(digit);
     }
     is_short.then_some(number)
+}
+
+/// Digits with a point among them, at most 15: both parts are exact in 64 bits, so one division rounds once, as a
+/// full parser does (Clinger 1990).
+fn short_real(bytes: &[u8]) -> Option<f64> {
+    const POWERS: [f64; 16] =
+        [1.0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
+    if bytes.len() > 16 {
+        return None;
+    }
+    let (mut number, mut point) = (0u64, None);
+    for (place, byte) in bytes.iter().enumerate() {
+        match byte {
+            b'0'..=b'9' => number = number * 10 + u64::from(byte - b'0'),
+            b'.' if point.is_none() => point = Some(place),
+            _ => return None,
+        }
+    }
+    let decimals = bytes.len() - 1 - point?;
+    Some(number as f64 / POWERS.get(decimals)?)
 }
 
 /// Counts over the cells of one column.
@@ -199,23 +237,67 @@ impl Guess {
                 self.damaged += 1;
                 cell.trim().clone_into(&mut self.damage);
             }
-            CellClass::Integer(number) => {
-                if self.stamps == self.integers && times::compact_stamp(number).is_some() {
-                    self.stamps += 1;
-                }
-                self.integers += 1;
-                self.numbers.see(number as f64);
-            }
+            CellClass::Integer(number) => self.count_whole(number),
             CellClass::Real(number) => {
                 self.reals += 1;
                 self.whole_reals += u64::from(number.fract() == 0.0 && number.abs() < 9e15);
                 self.numbers.see(number);
-                self.marks.see_plain(cell.trim());
+                if !self.marks.comma_fails {
+                    self.marks.see_plain(cell.trim());
+                }
             }
             CellClass::DigitName => self.digit_names += 1,
             CellClass::Boolean(_) => self.booleans += 1,
             CellClass::Other => self.see_text(cell, false),
         }
+    }
+
+    /// Looks at a cell of nothing but digits, perhaps with a sign: `number` in `length` bytes.
+    pub fn see_whole(&mut self, number: i64, length: usize) {
+        self.cells += 1;
+        if !self.shape.is_broken {
+            self.shape.see_digits(length, number < 0);
+        }
+        self.count_whole(number);
+    }
+
+    fn count_whole(&mut self, number: i64) {
+        if self.stamps == self.integers && times::compact_stamp(number).is_some() {
+            self.stamps += 1;
+        }
+        self.integers += 1;
+        self.numbers.see(number as f64);
+    }
+
+    /// Looks at a cell `times` more, which was seen before.
+    pub fn see_again(&mut self, cell: &str, class: CellClass, times: u64) {
+        match class {
+            CellClass::Empty => self.see_missing(times),
+            CellClass::DigitName => {
+                self.cells += times;
+                self.digit_names += times;
+            }
+            CellClass::Other if self.is_surely_text() && !cell.contains(' ') => {
+                self.cells += times;
+                for (count, separator) in self.lists.iter_mut().zip(LIST_SEPARATORS) {
+                    *count += times * u64::from(cell.contains(separator));
+                }
+                self.undecodable += times * u64::from(cell.contains('\u{fffd}'));
+            }
+            _ => (0..times).for_each(|_| self.see_as(cell, class)),
+        }
+    }
+
+    /// True when no kind but text, names of digits and lists fits all cells so far.
+    fn is_surely_text(&self) -> bool {
+        let present = self.present();
+        let kinds = [
+            self.integers + self.reals + self.marks.count,
+            self.dates.count,
+            self.durations.count,
+            self.flags.count,
+        ];
+        !kinds.contains(&present)
     }
 
     /// Looks at a cell that is known to be text, whatever it looks like (a string in JSON or Parquet).
@@ -430,12 +512,21 @@ impl Convention {
 
 impl Span {
     fn see(&mut self, number: f64) {
-        self.low = Some(self.low.map_or(number, |low| low.min(number)));
-        self.high = Some(self.high.map_or(number, |high| high.max(number)));
+        if self.low.is_none_or(|low| number < low) {
+            self.low = Some(number);
+        }
+        if self.high.is_none_or(|high| number > high) {
+            self.high = Some(number);
+        }
     }
 }
 
 impl Shape {
+    fn see_digits(&mut self, length: usize, is_negative: bool) {
+        self.is_broken = is_negative || (self.length != 0 && self.length != length);
+        self.length = if self.is_broken { self.length } else { length };
+    }
+
     fn see(&mut self, cell: &str) {
         let is_hex = cell.bytes().all(|byte| byte.is_ascii_hexdigit());
         let is_first = self.length == 0;
@@ -456,6 +547,38 @@ fn list_note(name: &str, separator: char) -> Option<String> {
 mod tests {
     use super::super::plan::Numeral;
     use super::*;
+
+    #[test]
+    fn short_numbers_are_those_of_the_full_parser() {
+        for cell in
+            ["0.1", "1.005", "123456.789", "0.000001", "99999999999999.9", "5.", "00.50", "3.14159265358979"]
+        {
+            assert_eq!(classify(cell), CellClass::Real(cell.parse().unwrap()), "{cell}");
+            let negative = format!("-{cell}");
+            assert_eq!(classify(&negative), CellClass::Real(negative.parse().unwrap()), "{negative}");
+        }
+        for cell in ["1.2.3", "2026-01-05", "10:20", "1.5x", "3 km"] {
+            assert_eq!(classify(cell), CellClass::Other, "{cell}");
+        }
+    }
+
+    #[test]
+    fn cells_that_come_again_count_as_often() {
+        let cells = ["a|b", "null", "007", "x y", "", "2026-01-05", "z", "3.5", "\u{fffd}", "12 13", "true"];
+        for start in 0..cells.len() {
+            let order: Vec<&str> = cells.iter().cycle().skip(start).take(cells.len()).copied().collect();
+            let (mut one_by_one, mut at_once) = (Guess::default(), Guess::default());
+            for cell in &order {
+                one_by_one.see(cell);
+                at_once.see(cell);
+            }
+            for cell in &order {
+                (0..5).for_each(|_| one_by_one.see(cell));
+                at_once.see_again(cell, classify(cell), 5);
+            }
+            assert_eq!(format!("{one_by_one:?}"), format!("{at_once:?}"));
+        }
+    }
 
     fn guess(cells: &[&str]) -> Guess {
         let mut guess = Guess::default();

@@ -156,21 +156,19 @@ impl Partners {
     }
 }
 
-/// Columns of the table with fewer distinct values than this share of its rows are no key.
-const KEY_SHARE: f64 = 0.9;
+/// Columns of the table with fewer distinct values than this share of its rows are no key: of other names, and of
+/// the same name.
+const KEY_SHARE: [f64; 2] = [0.9, 0.5];
 
 /// The columns that hold the same ids.
 fn find_key(frame: &DataFrame, side: &DataFrame) -> Result<(String, String)> {
     let mut best: Option<(u8, u64, String, String)> = None;
     for theirs in side.columns().iter().filter(|column| may_be_key(column)) {
         let side_keys = coded(side, theirs.name())?;
-        let is_key = side_keys.values.len() as f64 >= KEY_SHARE * side.height() as f64;
-        if !is_key {
-            continue;
-        }
+        let share = side_keys.values.len() as f64 / side.height().max(1) as f64;
         for ours in frame.columns().iter().filter(|column| may_be_key(column)) {
             let likeness = likeness(ours, theirs);
-            if likeness == 0 {
+            if likeness == 0 || share < KEY_SHARE[usize::from(likeness > 1)] {
                 continue;
             }
             let log_keys = coded(frame, ours.name())?;

@@ -178,9 +178,10 @@ fn mark_missing(
 fn without(series: &Series, words: &[&str]) -> polars::prelude::PolarsResult<Series> {
     let name = series.name().clone();
     let rest = match series.dtype() {
-        DataType::Int64 => {
+        kind if kind.is_integer() => {
             let words: Vec<i64> = words.iter().filter_map(|word| word.parse().ok()).collect();
-            let cells = series.i64()?.iter();
+            let cells = series.cast(&DataType::Int64)?;
+            let cells = cells.i64()?.iter();
             cells
                 .map(|cell| cell.filter(|cell| !words.contains(cell)))
                 .collect::<Int64Chunked>()

@@ -5,6 +5,7 @@
 
 use super::scan::Scan;
 use crate::base::calendar::days_since_1970;
+use std::cell::RefCell;
 
 /// The order of day, month and year where digits leave it open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +70,20 @@ fn full_year(two_digits: i64) -> i64 {
 /// `11/15/2019 10:22:32 AM PST`, `8 Jul 2025`, `Jul 8, 2025`, `08/Jul/2025:10:00:00 +0200`, `2025年7月8日`,
 /// `20250708T101500Z`. `None` when it is no date.
 pub fn parts(cell: &str) -> Option<Parts> {
+    thread_local! {
+        /// Every cell is taken apart to be understood and again to be stored, and logs are sorted by time.
+        static LAST: RefCell<(String, Option<Parts>)> = const { RefCell::new((String::new(), None)) };
+    }
+    LAST.with_borrow_mut(|(last, known)| {
+        if last != cell {
+            *known = take_apart(cell);
+            cell.clone_into(last);
+        }
+        *known
+    })
+}
+
+fn take_apart(cell: &str) -> Option<Parts> {
     // Cheap refusal first: most text cells are no dates.
     let first = *cell.as_bytes().first()?;
     if cell.len() < 6 || cell.len() > 48 || !(first.is_ascii_digit() || first.is_ascii_alphabetic()) {

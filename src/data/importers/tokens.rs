@@ -46,7 +46,9 @@ pub(super) fn is_missing(cell: &str) -> bool {
 
 /// True for a word that means missing in texts too.
 pub(super) fn is_never_text(cell: &str) -> bool {
-    cell.len() <= 8 && NEVER_TEXT.contains(&cell.trim())
+    let may_be =
+        matches!(cell.as_bytes().first(), Some(b'-' | b'\\' | b'#' | b'n' | b'N' | 0..=b' ' | 0x80..));
+    may_be && cell.len() <= 8 && NEVER_TEXT.contains(&cell.trim())
 }
 
 /// True for what a spreadsheet writes in place of a value: `#####`, `#DIV/0!`.
@@ -85,6 +87,7 @@ mod tests {
         assert!(
             is_never_text(" --") && is_never_text("\\N") && !is_never_text("None") && !is_never_text("NA")
         );
+        assert!(NEVER_TEXT.iter().all(|word| is_never_text(word) && is_never_text(&format!("\u{a0}{word}"))));
         assert!(is_damage("#####") && is_damage("#DIV/0!") && !is_damage("#sale") && !is_damage("#1"));
         assert!(!is_damage("##"));
         assert_eq!(flag("Yes"), Some((0, true)));

@@ -1,0 +1,137 @@
+//! How is a text stored whose cells come again and again? Each distinct cell once, and a code for every row.
+//!
+//! A cell that was met before is neither classified nor copied again: looking it up is all that it costs.
+
+use super::build::ColumnBuilder;
+use super::guess::{CellClass, Guess, Plan, classify};
+use crate::base::Result;
+use crate::base::failure::Explain;
+use crate::data::cells::Quick;
+use polars::prelude::{IdxCa, Series};
+use std::collections::HashMap;
+
+/// Texts with more distinct cells than this are stored as they are.
+const MOST: usize = 1 << 14;
+
+/// The cells of a piece of a column.
+#[derive(Default)]
+pub(super) struct Words {
+    codes: Vec<u32>,
+    known: HashMap<Box<str>, u32, Quick>,
+    words: Vec<Word>,
+    /// Words that came again since they were last counted.
+    again: Vec<u32>,
+    /// The word that was seen last.
+    last: u32,
+}
+
+struct Word {
+    text: Box<str>,
+    class: CellClass,
+    /// How often it came again since that was last counted.
+    again: u64,
+}
+
+impl Words {
+    /// Looks at a cell: at once where it is new, else when [`count`](Self::count) is called.
+    pub fn see(&mut self, cell: &str, guess: &mut Guess) {
+        if let Some(code) = self.code_of(cell) {
+            if let Some(word) = self.words.get_mut(code as usize) {
+                if word.again == 0 {
+                    self.again.push(code);
+                }
+                word.again += 1;
+            }
+            return;
+        }
+        guess.see_as(cell, classify(cell));
+        if self.words.len() < MOST {
+            self.add(cell);
+        }
+    }
+
+    /// Tells a guess how often each word came again.
+    pub fn count(&mut self, guess: &mut Guess) {
+        for code in self.again.drain(..) {
+            if let Some(word) = self.words.get_mut(code as usize) {
+                guess.see_again(&word.text, word.class, std::mem::take(&mut word.again));
+            }
+        }
+    }
+
+    /// Stores a cell; false when there are too many distinct ones.
+    pub fn push(&mut self, cell: &str) -> bool {
+        let code = match self.code_of(cell) {
+            Some(code) => code,
+            None if self.words.len() < MOST => self.add(cell),
+            None => return false,
+        };
+        self.codes.push(code);
+        true
+    }
+
+    fn code_of(&mut self, cell: &str) -> Option<u32> {
+        // A cell is seen and stored in turn, and neighbours are often alike.
+        if self.words.get(self.last as usize).is_some_and(|word| *word.text == *cell) {
+            return Some(self.last);
+        }
+        self.last = *self.known.get(cell)?;
+        Some(self.last)
+    }
+
+    fn add(&mut self, cell: &str) -> u32 {
+        let code = self.words.len() as u32;
+        self.words.push(Word { text: cell.into(), class: classify(cell), again: 0 });
+        self.known.insert(cell.into(), code);
+        self.last = code;
+        code
+    }
+
+    /// The cells that are stored.
+    pub fn cells(&self) -> impl Iterator<Item = &str> {
+        self.codes.iter().filter_map(|code| self.words.get(*code as usize)).map(|word| &*word.text)
+    }
+
+    /// The finished piece.
+    ///
+    /// # Errors
+    /// Only if polars refuses its own codes.
+    pub fn finish(self, name: &str) -> Result<Series> {
+        let mut builder = ColumnBuilder::new(name, Plan::Text, self.words.len());
+        self.words.iter().for_each(|word| builder.push(&word.text));
+        let codes = IdxCa::from_vec(name.into(), self.codes);
+        builder.finish()?.take(&codes).explain("cannot store the log")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_the_cells_that_were_stored() {
+        let mut words = Words::default();
+        let mut guess = Guess::default();
+        let cells = ["a", "b", "", "a", "a", "--", "b"];
+        for cell in cells {
+            words.see(cell, &mut guess);
+            assert!(words.push(cell));
+        }
+        assert_eq!(words.cells().collect::<Vec<_>>(), cells);
+        words.count(&mut guess);
+        let mut expected = Guess::default();
+        cells.iter().for_each(|cell| expected.see(cell));
+        assert_eq!(format!("{guess:?}"), format!("{expected:?}"));
+        let series = words.finish("c").unwrap();
+        let stored: Vec<_> = series.str().unwrap().iter().collect();
+        assert_eq!(stored, [Some("a"), Some("b"), None, Some("a"), Some("a"), None, Some("b")]);
+    }
+
+    #[test]
+    fn too_many_words_are_told() {
+        let mut words = Words::default();
+        assert!((0..MOST).all(|row| words.push(&row.to_string())));
+        assert!(words.push("7") && !words.push("x"));
+        assert_eq!(words.cells().count(), MOST + 1);
+    }
+}
