@@ -15,6 +15,8 @@ use crate::data::layout::ColumnTotal;
 use polars::prelude::{ChunkAgg, Column, DataFrame, DataType, Series};
 use rayon::prelude::{IndexedParallelIterator, IntoParallelRefMutIterator, ParallelIterator};
 
+/// Columns that are worked on side by side.
+const COLUMNS_AT_ONCE: usize = 32;
 /// Rows of one piece of a column. Pieces cost no room to spare, as one array that grows would.
 const PIECE: usize = 1 << 20;
 
@@ -83,7 +85,7 @@ impl Fill {
 
     /// Bytes that the stored rows take.
     pub fn bytes(&mut self) -> u64 {
-        self.columns.par_iter_mut().for_each(|column| {
+        self.each(|_, column| {
             column.end_piece();
             column.begin_piece(0);
         });
@@ -93,6 +95,15 @@ impl Fill {
     /// True when the finished pieces take more than the memory there is.
     pub fn is_over(&self) -> bool {
         self.stored_bytes() > self.keep.memory
+    }
+
+    /// Works on all columns side by side. A thread that waits for polars takes the next column meanwhile, one inside
+    /// the other, so they come a few at a time.
+    fn each(&mut self, work: impl Fn(usize, &mut Filling) + Sync) {
+        for (group, columns) in self.columns.chunks_mut(COLUMNS_AT_ONCE).enumerate() {
+            let first = group * COLUMNS_AT_ONCE;
+            columns.par_iter_mut().enumerate().for_each(|(place, column)| work(first + place, column));
+        }
     }
 
     fn stored_bytes(&self) -> u64 {
@@ -120,7 +131,7 @@ impl Fill {
 
     /// Looks at a block without storing it.
     pub fn look(&mut self, block: &Block) {
-        self.columns.par_iter_mut().enumerate().for_each(|(place, column)| {
+        self.each(|place, column| {
             for row in 0..block.rows() {
                 let cell = block.cell(row, place);
                 let class = classify(&cell);
@@ -141,7 +152,7 @@ impl Fill {
     pub fn store(&mut self, block: &Block) {
         let kept = self.kept(block);
         let is_kept = |row: &usize| kept.as_ref().is_none_or(|kept| kept[*row]);
-        self.columns.par_iter_mut().enumerate().for_each(|(place, column)| {
+        self.each(|place, column| {
             if !matches!(column.store, Store::Closed) {
                 (0..block.rows()).filter(is_kept).for_each(|row| column.push(&block.cell(row, place)));
             }
@@ -151,7 +162,7 @@ impl Fill {
     /// Looks at a block and stores it.
     pub fn look_and_store(&mut self, block: &Block) {
         let kept = self.kept(block);
-        self.columns.par_iter_mut().enumerate().for_each(|(place, column)| {
+        self.each(|place, column| {
             for row in 0..block.rows() {
                 let cell = block.cell(row, place);
                 let is_kept = match &kept {

@@ -9,6 +9,8 @@ use polars::prelude::{ChunkAgg, Column, DataFrame, DataType, PolarsResult};
 use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+/// Columns that are looked at side by side.
+const COLUMNS_AT_ONCE: usize = 32;
 /// Rows that are looked at where all of them would take long; ranges always come from all rows.
 const SAMPLE: usize = 200_000;
 
@@ -42,7 +44,12 @@ impl Facts {
             context.progress(done.fetch_add(1, Ordering::Relaxed), total);
             Self::of(column, frame.height())
         };
-        frame.columns().par_iter().map(look).collect()
+        let mut facts = Vec::with_capacity(frame.width());
+        // A thread that waits for polars takes the next column meanwhile, one inside the other: not too many.
+        for some in frame.columns().chunks(COLUMNS_AT_ONCE) {
+            facts.extend(some.par_iter().map(look).collect::<Result<Vec<_>>>()?);
+        }
+        Ok(facts)
     }
 
     /// The facts of one column.
