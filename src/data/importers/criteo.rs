@@ -6,6 +6,7 @@
 use super::container::Input;
 use super::guess::{CellClass, classify};
 use super::known::{read_headless, tabbed_head};
+use super::lines::nearly_all;
 use super::{Importer, Match, RawLog};
 use crate::base::Result;
 use crate::jobs::JobContext;
@@ -55,8 +56,7 @@ fn names(labelled: bool) -> Vec<String> {
 fn is_labelled(input: &Input) -> Option<bool> {
     let records = tabbed_head(input);
     let labelled = records.first()?.len() == 1 + COUNTS + CATEGORIES;
-    let fits = records.iter().filter(|record| fits(record, labelled)).count();
-    (fits > 0 && fits * 10 >= records.len() * 9).then_some(labelled)
+    nearly_all(&records, |record| fits(record, labelled)).then_some(labelled)
 }
 
 fn fits(record: &[String], labelled: bool) -> bool {

@@ -227,18 +227,19 @@ mod tests {
 
     #[test]
     fn a_field_is_a_category_a_number_or_a_list() {
-        let log =
-            opened("1 0:3:1 1:7:0.5 2:20:1 2:21:1\n0 0:4:1 1:7:2.25 2:20:1\n0 0:3:1 1:7:-1\nbad\n1 0:x:1\n");
+        let log = opened(
+            "1 0:3:1 1:7:0.5 2:20:1 2:21:1\n0 0:4:1 1:7:2.25 2:20:1\n0 0:3:1 1:7:-1\n0 0:3:1\nbad\n1 0:x:1\n",
+        );
         assert!(log.source.format.starts_with("libffm"), "{}", log.source.format);
         assert_eq!(names(&log), ["label", "field_0", "field_1", "field_2"]);
-        assert_eq!(cells(&log, "field_0"), ["3", "4", "3"]);
-        assert_eq!(cells(&log, "field_1"), ["0.5", "2.25", "-1"]);
-        assert_eq!(cells(&log, "field_2"), ["20 21", "20", "-"]);
+        assert_eq!(cells(&log, "field_0"), ["3", "4", "3", "3"]);
+        assert_eq!(cells(&log, "field_1"), ["0.5", "2.25", "-1", "-"]);
+        assert_eq!(cells(&log, "field_2"), ["20 21", "20", "-", "-"]);
         let roles: Vec<_> = log.schema.columns.iter().map(|column| column.role).collect();
         assert_eq!(roles, [Role::Label, Role::Categorical, Role::Numeric, Role::Sequence]);
         assert_eq!(log.schema.columns[3].kind, ColumnType::List);
         let lines: Vec<_> = log.source.bad_samples.iter().map(|row| row.line).collect();
-        assert_eq!(lines, [4, 5]);
+        assert_eq!(lines, [5, 6]);
     }
 
     #[test]

@@ -173,20 +173,22 @@ mod tests {
         let log = opened(
             "1\tU87\t11/11/2019 9:05:58 AM\tN12 N13\tN20-0 N21-1 N22-0\n\
              2\tU88\t11/12/2019 6:11:30 PM\t\tN20-1\n\
+             5\tU88\t11/12/2019 6:11:31 PM\t\tN21-0\n\
+             6\tU88\t11/12/2019 6:11:32 PM\t\tN22-0\n\
              3\tU89\t11/13/2019 6:11:30 PM\tN1\t\n\
              4\tU90\t11/13/2019 6:11:30 PM\tN1\tN2-7\n",
         );
         assert!(log.source.format.starts_with("mind-behaviors"), "{}", log.source.format);
-        assert_eq!(cells(&log, "news_id"), ["N20", "N21", "N22", "N20"]);
-        assert_eq!(cells(&log, "click"), ["0", "1", "0", "1"]);
-        assert_eq!(cells(&log, "history"), ["N12 N13", "N12 N13", "N12 N13", "-"]);
-        assert_eq!(cells(&log, "user_id"), ["U87", "U87", "U87", "U88"]);
+        assert_eq!(cells(&log, "news_id"), ["N20", "N21", "N22", "N20", "N21", "N22"]);
+        assert_eq!(cells(&log, "click"), ["0", "1", "0", "1", "0", "0"]);
+        assert_eq!(cells(&log, "history"), ["N12 N13", "N12 N13", "N12 N13", "-", "-", "-"]);
+        assert_eq!(cells(&log, "user_id"), ["U87", "U87", "U87", "U88", "U88", "U88"]);
         // `date -u -d '2019-11-12 18:11:30' +%s%3N`
         assert_eq!(cells(&log, "time")[3], "1573582290000");
         let roles: Vec<_> = log.schema.columns.iter().map(|column| column.role).collect();
         assert_eq!(roles, [Role::Ignored, Role::User, Role::Time, Role::Sequence, Role::Ad, Role::Label]);
         assert_eq!(log.source.bad_rows, 2);
-        assert!(log.source.notes.iter().any(|note| note.starts_with("4 impressions from 2 lines")));
+        assert!(log.source.notes.iter().any(|note| note.starts_with("6 impressions from 4 lines")));
     }
 
     #[test]
