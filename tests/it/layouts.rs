@@ -35,7 +35,7 @@ fn samples() -> Vec<(&'static str, String)> {
         ("din", rows(|row| format!("1 2 {row};4 5 6;{row};8;{}\n", row % 2))),
         (
             "kddcup2012",
-            rows(|row| format!("{}\t3\t1434039015746940412{row:02}\t1\t2\t2\t1\t7\t8\t9\t10\t11\n", row % 2)),
+            rows(|row| format!("{}\t3\t143403901574694041{row:02}\t1\t2\t2\t1\t7\t8\t9\t10\t11\n", row % 2)),
         ),
         (
             "mind-behaviors",
