@@ -2,7 +2,7 @@
 //! member is the array (`{"data": [{…}, {…}]}`, as reporting interfaces answer).
 
 use super::container::Input;
-use super::json_lines::{first_object, flatten, object};
+use super::json_lines::{first_line, first_object, flatten, object};
 use super::json_values::{Place, each_value, first_value, largest_array};
 use super::sparse::{Row, Rows, read_rows};
 use super::{Importer, Match, RawLog};
@@ -63,11 +63,11 @@ fn place(input: &Input) -> Option<(Place, String)> {
     if !head.starts_with(b"{") {
         return None;
     }
-    let lines = head.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()).count();
     let is_line = first_object(input).is_some();
+    let is_only_line = || first_line(input).is_some_and(|(_, is_last)| is_last);
     let members = largest_array(head);
     match members {
-        Some((key, count)) if !is_line || (lines == 1 && input.head_is_all && count > 1) => {
+        Some((key, count)) if !is_line || (count > 1 && is_only_line()) => {
             let evidence = format!("'{key}' is an array of objects");
             // Objects that each hold an array are rows themselves.
             let is_one = first_value(head).is_none() || is_alone(head);
@@ -116,6 +116,17 @@ mod tests {
         let log = opened("[\n {\"click\": 1},\n {\"click\": ]},\n {\"click\": 0}\n]\n");
         assert_eq!(log.rows(), 2);
         assert_eq!((log.source.bad_rows, log.source.bad_samples[0].line), (1, 3));
+    }
+
+    #[test]
+    fn lines_longer_than_the_head() {
+        let long = "x".repeat(300_000);
+        let line = format!("{{\"imp\":[{{\"id\":1}},{{\"id\":2}}],\"page\":\"{long}\",\"click\":1}}\n");
+        let log = opened(&line.repeat(3));
+        assert!(log.source.format.starts_with("jsonl"), "{}", log.source.format);
+        assert_eq!(cells(&log, "click"), ["1", "1", "1"]);
+        let log = opened(&format!("{{\"data\":[{{\"click\":1}},{{\"click\":0}}],\"page\":\"{long}\"}}"));
+        assert_eq!(cells(&log, "click"), ["1", "0"]);
     }
 
     #[test]

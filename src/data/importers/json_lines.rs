@@ -7,7 +7,11 @@ use super::{Importer, Match, RawLog};
 use crate::base::Result;
 use crate::data::layout::Layout;
 use crate::jobs::JobContext;
+use memchr::memchr;
 use serde_json::{Map, Value};
+use std::borrow::Cow;
+use std::io::{BufRead, BufReader, Read};
+use std::sync::Arc;
 
 /// The importer of JSON lines.
 pub struct JsonLines;
@@ -50,13 +54,38 @@ impl Importer for JsonLines {
     }
 }
 
+/// A first line longer than this is not looked for.
+const LINE_BYTES: u64 = 100 << 20;
+
 /// The object on the first line that holds anything.
 pub(super) fn first_object(input: &Input) -> Option<Map<String, Value>> {
-    let first = input.head.split(|byte| *byte == b'\n').find(|line| !line.trim_ascii().is_empty())?;
-    match serde_json::from_slice(first) {
+    let (line, _) = first_line(input)?;
+    match serde_json::from_slice(&line) {
         Ok(Value::Object(object)) => Some(object),
         _ => None,
     }
+}
+
+/// The first line that holds anything, and whether nothing follows it. A line that is longer than the head is
+/// read from the file.
+pub(super) fn first_line(input: &Input) -> Option<(Cow<'_, [u8]>, bool)> {
+    let head = input.head.trim_ascii_start();
+    if let Some(end) = memchr(b'\n', head) {
+        return Some((Cow::Borrowed(&head[..end]), head[end..].trim_ascii().is_empty() && input.head_is_all));
+    }
+    if input.head_is_all || !head.starts_with(b"{") {
+        return (!head.is_empty()).then_some((Cow::Borrowed(head), input.head_is_all));
+    }
+    let mut text = BufReader::new(input.text(&Arc::default()).ok()?);
+    let mut line = Vec::new();
+    while line.trim_ascii().is_empty() {
+        line.clear();
+        if text.by_ref().take(LINE_BYTES).read_until(b'\n', &mut line).ok()? == 0 {
+            return None;
+        }
+    }
+    let is_last = text.fill_buf().ok()?.is_empty();
+    Some((Cow::Owned(line), is_last))
 }
 
 /// The object on a line; `None` for a line of spaces.

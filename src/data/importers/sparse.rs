@@ -6,7 +6,7 @@
 
 use super::build::ColumnBuilder;
 use super::delimited::finish;
-use super::guess::{Guess, LIST_MARK, Plan};
+use super::guess::{Convention, Guess, LIST_MARK, Plan};
 use super::records::BadRows;
 use crate::base::Result;
 use crate::jobs::JobContext;
@@ -180,14 +180,17 @@ impl Columns {
         known: impl Fn(&str) -> Option<Plan>,
         notes: &mut Vec<String>,
     ) -> Vec<(String, Plan)> {
-        let columns = self.names.iter().zip(&mut self.guesses);
+        for guess in &mut self.guesses {
+            guess.see_missing(self.rows.saturating_sub(guess.cells));
+        }
+        let convention = Convention::of(self.guesses.iter());
+        let columns = self.names.iter().zip(&self.guesses);
         columns
             .map(|(name, guess)| {
-                guess.see_missing(self.rows.saturating_sub(guess.cells));
                 let plan = known(name).unwrap_or_else(|| {
-                    let (plan, note) = guess.plan(name);
-                    notes.extend(note);
-                    plan
+                    let settled = guess.settle(name, convention);
+                    notes.extend(settled.notes);
+                    settled.plan
                 });
                 (name.clone(), plan)
             })
