@@ -462,6 +462,10 @@ fn a_second_table_and_a_footer_are_left_out_with_a_note() {
     let note = log.source.notes.iter().find(|note| note.contains("Day Index")).unwrap();
     assert!(note.starts_with("3 lines from line 9"), "{note}");
     assert_eq!(log.source.layout.totals[0].label, "合计");
+    // A sum without a word for it.
+    let log = open("Campaign,Users,Rate\na,5,0.5\nb,6,0.25\nc,7,0.5\n,18,0.42\n");
+    assert_eq!((log.rows(), log.source.layout.totals.len()), (3, 1));
+    assert_eq!(log.source.layout.totals[0].cells[0], ("Users".to_owned(), "18".to_owned()));
     // The same width, told by the names above other values.
     let log = open("ad,users\na,5\nb,6\n\nday,visits\n1/1/26,5\n");
     assert_eq!(log.rows(), 2);

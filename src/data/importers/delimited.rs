@@ -6,7 +6,7 @@ use super::dialect::Dialect;
 use super::fill::Fill;
 use super::guess::{Convention, Guess, Plan};
 use super::records::{BadRows, Block, Cut, Met, RecordReader, Rules};
-use super::{Importer, Match, RawLog, RoleHint, known};
+use super::{Importer, Match, RawLog, RoleHint, known, totals};
 use crate::base::Result;
 use crate::base::failure::Explain;
 use crate::data::layout::{ColumnReading, Layout, TotalRow};
@@ -124,16 +124,29 @@ impl Table {
                 true
             })?;
         }
-        let (keep, totals) = (fill.keep(), fill.totals());
+        let (keep, sums) = (fill.keep(), fill.totals());
         let rows = fill.guesses().first().map_or(0, |guess| guess.cells);
-        let frame = filled(fill, &mut notes)?;
-        let sample = keep.note(frame.height() as u64, rows, totals);
+        let mut frame = filled(fill, &mut notes)?;
+        let mut totals: Vec<TotalRow> =
+            met.totals.into_iter().map(|(line, cells)| self.total_row(line, cells)).collect();
+        if self.rules.has_ending
+            && totals.is_empty()
+            && keep.is_all()
+            && let Some(cells) = totals::unlabelled(&frame)
+        {
+            notes.push(
+                "the last row has no name and is the sum of the others: no data, kept to check it".to_owned(),
+            );
+            totals.push(TotalRow { line: met.lines, label: String::new(), cells });
+            frame = frame.slice(0, frame.height() - 1);
+        }
+        let sample = keep.note(frame.height() as u64, rows, sums);
         let columns = readings.into_iter().map(|(_, reading)| reading).collect();
         let layout = Layout {
             delimiter: self.cut.delimiter_text(),
             has_quotes: self.cut.quote.is_some(),
             columns,
-            totals: met.totals.into_iter().map(|(line, cells)| self.total_row(line, cells)).collect(),
+            totals,
             sample,
             ..input.layout()
         };

@@ -346,6 +346,10 @@ impl Guess {
             self.marks.see(&marked);
             return;
         }
+        if self.integers + self.reals + self.marks.count == others && is_bound(cell) {
+            self.marks.see_bound();
+            return;
+        }
         if self.dates.count == others
             && let Some(parts) = times::parts(cell.trim())
         {
@@ -539,6 +543,12 @@ impl Shape {
     }
 }
 
+/// A percentage of which only a bound is told, as platforms do it with small shares: `< 10%`, `> 90 %`.
+fn is_bound(cell: &str) -> bool {
+    let share = cell.trim().strip_prefix(['<', '>']).and_then(numerals::parse);
+    share.is_some_and(|share| share.unit == Unit::Percent)
+}
+
 fn list_note(name: &str, separator: char) -> Option<String> {
     (separator != LIST_MARK).then(|| format!("'{name}' holds lists parted by '{separator}'"))
 }
@@ -656,6 +666,7 @@ mod tests {
         assert_eq!(plan("ctr", &["77.77%", "5%", "0"]), number(Decimal::Point, Unit::Percent, false));
         assert_eq!(plan("ctr", &["77.77%", "5"]), Plan::Text);
         assert_eq!(plan("cost", &["$58.06", "$1,200", " --"]), number(Decimal::Point, Unit::Money, false));
+        assert_eq!(plan("share", &["12.5%", "< 10%", "> 90%"]), number(Decimal::Point, Unit::Percent, false));
         let two = guess(&["$58.06", "€12.50"]);
         let (kept, note) = two.plan("cost");
         assert_eq!(kept, Plan::Text);

@@ -101,6 +101,8 @@ pub(super) struct Met {
     pub empty: u64,
     /// Rows that repeat the header.
     pub headers: u64,
+    /// Line of the last row.
+    pub lines: u64,
     /// What follows the table: its first line, its text, and its number of lines.
     pub rest: Option<(u64, String, u64)>,
 }
@@ -258,6 +260,7 @@ impl<'a> RecordReader<'a> {
             at = self.take_totals(&bytes, &mut rows, at);
         }
         self.rows += rows.lines.len() as u64;
+        self.met.lines = rows.lines.last().copied().unwrap_or(self.met.lines);
         self.buffer.extend_from_slice(&bytes[at..]);
         let mut text = bytes;
         text.truncate(at);

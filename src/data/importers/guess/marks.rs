@@ -15,6 +15,7 @@ pub(super) struct Marks {
     has_fraction_after_point: bool,
     has_fraction_after_comma: bool,
     percent: u64,
+    bounds: u64,
     money: u64,
     currency: Option<&'static str>,
     other_currency: Option<&'static str>,
@@ -51,6 +52,13 @@ impl Marks {
             (Some(known), Some(found)) if known != found => self.other_currency = Some(found),
             _ => {}
         }
+    }
+
+    /// Looks at a percentage that is only known to be less or more: `< 10%`.
+    pub fn see_bound(&mut self) {
+        self.count += 1;
+        self.percent += 1;
+        self.bounds += 1;
     }
 
     /// The currency, where all cells agree on one.
@@ -95,13 +103,20 @@ impl Marks {
             (None, Some(_), 1..) => "; the mark is proven by other columns",
             _ => "",
         };
-        (Plan::Number(numeral), Some(format!("'{name}' read as {words}{doubt}")))
+        let bounds = match self.bounds {
+            0 => String::new(),
+            count => format!("; {count} cells only say less or more (< 10%) and count as missing"),
+        };
+        (Plan::Number(numeral), Some(format!("'{name}' read as {words}{doubt}{bounds}")))
     }
 
     /// Why the numbers of the column cannot be of one kind.
     fn contradiction(&self, name: &str, rest_is_zero: bool) -> Option<String> {
         if let (Some(one), Some(other)) = (self.currency, self.other_currency) {
             return Some(format!("'{name}' has two currencies ({one} and {other}): kept as text"));
+        }
+        if self.bounds > 0 && self.bounds == self.count {
+            return Some(format!("'{name}' holds nothing but bounds of percentages: kept as text"));
         }
         let all_percent = self.percent == self.count && rest_is_zero;
         if self.percent > 0 && !all_percent {
