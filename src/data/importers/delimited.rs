@@ -6,13 +6,13 @@ use super::dialect::Dialect;
 use super::fill::Fill;
 use super::guess::{Convention, Guess, Plan};
 use super::records::{BadRows, Block, Cut, Met, RecordReader, Rules};
-use super::{Importer, Match, RawLog, RoleHint, known, totals};
+use super::{Importer, Match, RawLog, RoleHint, known};
 use crate::base::Result;
 use crate::base::failure::Explain;
 use crate::data::layout::{ColumnReading, Layout, TotalRow};
 use crate::data::schema::Role;
 use crate::jobs::JobContext;
-use polars::prelude::{Column, DataFrame};
+use polars::prelude::{ChunkAgg, Column, DataFrame, DataType, Int64Chunked};
 use std::fmt::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -132,7 +132,7 @@ impl Table {
         if self.rules.has_ending
             && totals.is_empty()
             && keep.is_all()
-            && let Some(cells) = totals::unlabelled(&frame)
+            && let Some(cells) = unlabelled_total(&frame)
         {
             notes.push(
                 "the last row has no name and is the sum of the others: no data, kept to check it".to_owned(),
@@ -287,6 +287,28 @@ fn met_notes(met: &Met) -> Vec<String> {
         counted.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")),
     );
     notes
+}
+
+/// The cells of a last row that is a sum without a word for it: its first cell is the only empty one of the column,
+/// and a column of whole numbers adds up to it. `None` when the last row is a row like any other.
+fn unlabelled_total(frame: &DataFrame) -> Option<Vec<(String, String)>> {
+    let rows = frame.height();
+    let first = frame.columns().first()?;
+    let last_only = rows > 2 && first.null_count() == 1 && first.get(rows - 1).ok()?.is_null();
+    let adds_up = |column: &Column| {
+        let whole = column.dtype().is_integer().then(|| column.cast(&DataType::Int64).ok())??;
+        let whole: &Int64Chunked = whole.as_materialized_series().i64().ok()?;
+        let last = whole.get(rows - 1).filter(|last| *last > 0)?;
+        (whole.null_count() == 0 && whole.slice(0, rows - 1).sum() == Some(last)).then_some(())
+    };
+    if !last_only || !frame.columns().iter().any(|column| adds_up(column).is_some()) {
+        return None;
+    }
+    let cells = frame.columns().iter().filter_map(|column| {
+        let cell = column.get(rows - 1).ok().filter(|cell| !cell.is_null())?;
+        Some((column.name().to_string(), cell.str_value().into_owned()))
+    });
+    Some(cells.collect())
 }
 
 /// Puts filled columns into a frame and notes cells that could not be read.

@@ -2,7 +2,6 @@
 
 use super::guess::{CellClass, classify};
 use super::{numerals, times};
-use polars::prelude::{ChunkAgg, Column, DataFrame, DataType, Int64Chunked};
 
 /// Words for a total in the languages of the large platforms' exports, in lower case.
 const WORDS: [&str; 34] = [
@@ -76,28 +75,6 @@ pub(super) fn is_value(cell: &str) -> bool {
 pub(super) fn is_name(cell: &str) -> bool {
     !matches!(classify(cell), CellClass::Empty | CellClass::MissingWord | CellClass::Damage)
         && !is_value(cell)
-}
-
-/// The cells of a last row that is a sum without a word for it: its first cell is the only empty one of the column,
-/// and a column of whole numbers adds up to it. `None` when the last row is a row like any other.
-pub(super) fn unlabelled(frame: &DataFrame) -> Option<Vec<(String, String)>> {
-    let rows = frame.height();
-    let first = frame.columns().first()?;
-    let last_only = rows > 2 && first.null_count() == 1 && first.get(rows - 1).ok()?.is_null();
-    let adds_up = |column: &Column| {
-        let whole = column.dtype().is_integer().then(|| column.cast(&DataType::Int64).ok())??;
-        let whole: &Int64Chunked = whole.as_materialized_series().i64().ok()?;
-        let last = whole.get(rows - 1).filter(|last| *last > 0)?;
-        (whole.null_count() == 0 && whole.slice(0, rows - 1).sum() == Some(last)).then_some(())
-    };
-    if !last_only || !frame.columns().iter().any(|column| adds_up(column).is_some()) {
-        return None;
-    }
-    let cells = frame.columns().iter().filter_map(|column| {
-        let cell = column.get(rows - 1).ok().filter(|cell| !cell.is_null())?;
-        Some((column.name().to_string(), cell.str_value().into_owned()))
-    });
-    Some(cells.collect())
 }
 
 #[cfg(test)]

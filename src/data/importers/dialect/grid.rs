@@ -30,6 +30,8 @@ pub(super) struct Grid {
     pub pads_short_rows: bool,
     /// What a person should know.
     pub notes: Vec<String>,
+    /// The record after the last that may belong to it.
+    end: usize,
     kinds: Vec<Vec<Kind>>,
 }
 
@@ -70,7 +72,7 @@ impl Grid {
         grid.judge_short_rows(records);
         if let Some(start) = reading.preamble.filter(|start| grid.may_start(records, *start, reading)) {
             grid.start = start;
-            grid.kinds = kinds(records, start, grid.width);
+            grid.kinds = kinds(&records[..grid.end], start, grid.width);
             grid.has_header = grid.is_header(records);
         }
         Some(grid)
@@ -78,7 +80,7 @@ impl Grid {
 
     fn of(records: &[Record], section: &Section) -> Self {
         let covered = section.end - section.first;
-        let kinds = kinds(records, section.first, section.width);
+        let kinds = kinds(&records[..section.end], section.first, section.width);
         let cells = || kinds.iter().skip(1).flatten().filter(|kind| **kind != Kind::Missing);
         let values = cells().filter(|kind| **kind == Kind::Value).count();
         Self {
@@ -90,6 +92,7 @@ impl Grid {
             has_header: false,
             pads_short_rows: false,
             notes: Vec::new(),
+            end: section.end,
             kinds,
         }
     }
@@ -112,15 +115,12 @@ impl Grid {
             start += 1;
         }
         self.start = start;
-        self.kinds = kinds(records, start, self.width);
+        self.kinds = kinds(&records[..self.end], start, self.width);
     }
 
     /// The record that best names what follows: the first above the most columns of values.
     fn find_header(&mut self, records: &[Record]) {
-        let places: Vec<usize> = (self.start..records.len())
-            .filter(|at| records[*at].cells.len() == self.width)
-            .take(self.kinds.len())
-            .collect();
+        let places = places(&records[..self.end], self.start, self.width);
         let last = places.len().saturating_sub(1).min(PREAMBLE);
         let mut best = (0, 0);
         for row in 0..last {
@@ -299,7 +299,7 @@ fn sections(records: &[Record], comments: usize) -> Vec<Section> {
 }
 
 fn names_columns(records: &[Record], section: &Section) -> bool {
-    let kinds = kinds(records, section.first, section.width);
+    let kinds = kinds(&records[..section.end], section.first, section.width);
     named_columns(&kinds) > 0
 }
 
@@ -313,7 +313,7 @@ fn widest_run(records: &[Record], begin: usize, end: usize) -> Option<Section> {
             None => widths.push(Section { width, first: at, end, rows: 1 }),
         }
     }
-    let names = |run: &Section| named_columns(&kinds(records, run.first, run.width)) > 0;
+    let names = |run: &Section| names_columns(records, run);
     // Behind a long preamble a short table shows by its values.
     let is_table = |run: &&Section| {
         let rows = end - run.first;
@@ -356,17 +356,28 @@ fn with_wide_header(records: &[Record], begin: usize, run: Section) -> Section {
 fn choose<'a>(records: &[Record], sections: &'a [Section]) -> Option<&'a Section> {
     let most = sections.iter().map(Section::size).max()?;
     let large = || sections.iter().filter(|section| section.size() * 2 >= most);
-    let is_typed = |section: &&Section| named_columns(&kinds(records, section.first, section.width)) > 0;
+    let is_typed = |section: &&Section| names_columns(records, section);
     large().find(is_typed).or_else(|| sections.iter().find(|section| section.size() == most))
 }
 
+/// The records of one width from a place on, copies of the first aside where it may be a header: files that were
+/// put together repeat it.
+fn places(records: &[Record], start: usize, width: usize) -> Vec<usize> {
+    let first = records.get(start).filter(|first| first.cells.iter().all(|cell| is_name(cell)));
+    let is_row = |at: &usize| {
+        let cells = &records[*at].cells;
+        cells.len() == width && (*at == start || first.is_none_or(|first| first.cells != *cells))
+    };
+    (start..records.len()).filter(is_row).take(ROWS).collect()
+}
+
 fn kinds(records: &[Record], start: usize, width: usize) -> Vec<Vec<Kind>> {
-    let rows = records.iter().skip(start).filter(|record| record.cells.len() == width).take(ROWS);
     let kind = |cell: &String| match classify(cell) {
         CellClass::Empty | CellClass::MissingWord | CellClass::Damage => Kind::Missing,
         _ if is_value(cell) => Kind::Value,
         _ => Kind::Name,
     };
+    let rows = places(records, start, width).into_iter().filter_map(|at| records.get(at));
     rows.map(|record| record.cells.iter().map(kind).collect()).collect()
 }
 
