@@ -608,7 +608,7 @@ fn random_bytes_are_read_or_refused() {
             Err(failure) => assert!(!failure.why.is_empty(), "{bytes:?}"),
         }
     }
-    assert!(read > 100, "{read} of 600 were read");
+    assert!(read > 60, "{read} of 600 were read");
 }
 
 // --- Layouts of the field. ---
