@@ -42,7 +42,13 @@ fn top_bar(ui: &mut Ui, cx: &mut PanelContext<'_>) {
         match &cx.session.store.log {
             Some(log) => {
                 ui.label(log.name());
-                ui.weak(format!("{} rows", widgets::grouped(log.frame.rows() as f64)));
+                let rows = widgets::grouped(log.frame.rows() as f64);
+                ui.weak(match &log.frame.source.layout.sample {
+                    Some(sample) => {
+                        format!("{rows} of {} rows, a sample", widgets::grouped(sample.of as f64))
+                    }
+                    None => format!("{rows} rows"),
+                });
                 if let Some(label) = &log.profile.label {
                     ui.weak(format!("{} {:.2} %", label.column, 100.0 * label.rate));
                 }

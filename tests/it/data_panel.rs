@@ -2,6 +2,7 @@
 
 use crate::support::{self, LIMIT, opened, session};
 use adloupe::data::Role;
+use adloupe::data::importers::ImportOptions;
 use adloupe::session::commands::DataCommand;
 use adloupe::session::{Command, Session};
 use adloupe::ui::panels::data::DataPanel;
@@ -99,6 +100,46 @@ fn health_and_the_test_of_two_versions_are_told() {
     harness.run_ok();
     harness.get_by_label_contains("'version' assigns the arms");
     harness.get_by_label("retention_7");
+}
+
+#[test]
+fn a_sample_says_so_and_all_rows_can_be_had() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("big.csv");
+    let mut text = "user_id,price,click\n".to_owned();
+    for row in 0..30_000 {
+        writeln!(text, "{row},{}.5,{}", row % 90, u8::from(row % 20 == 0)).unwrap();
+    }
+    std::fs::write(&path, text).unwrap();
+    let mut session = session();
+    let options = ImportOptions { memory_bytes: Some(100_000), ..ImportOptions::default() };
+    session.apply(Command::Data(DataCommand::OpenAs(vec![path], Box::new(options))));
+    assert!(session.settle(LIMIT), "{:?}", session.notices.all());
+    assert!(session.store.log.as_ref().unwrap().frame.rows() < 30_000);
+    let mut harness = harness(session, true);
+    harness.run_ok();
+    harness.get_by_label_contains("of 30000 rows");
+    harness.get_by_label("Open all rows").click();
+    harness.run_ok();
+    assert!(harness.state_mut().0.settle(LIMIT), "{:?}", harness.state().0.notices.all());
+    assert_eq!(harness.state().0.store.log.as_ref().unwrap().frame.rows(), 30_000);
+}
+
+#[test]
+fn a_recipe_is_saved_beside_the_data_and_used_at_the_next_opening() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut session = with_file(&folder, "a,b,click\n1,2,0\n3,4,1\n5,6,0\n");
+    session.apply(Command::Data(DataCommand::SetRole("a".to_owned(), Role::Ignored)));
+    assert!(session.settle(LIMIT));
+    let mut harness = harness(session, true);
+    harness.run_ok();
+    harness.get_by_label("How it was read").click();
+    harness.run_ok();
+    harness.get_by_label("Save as recipe").click();
+    harness.run_ok();
+    assert!(folder.path().join("log.recipe.json").is_file());
+    let session = with_file(&folder, "a,b,click\n7,8,0\n9,1,1\n5,6,0\n");
+    assert_eq!(session.store.log.as_ref().unwrap().frame.schema.column("a").unwrap().role, Role::Ignored);
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod experiment;
 mod health;
 mod reading;
 
+use crate::data::importers::ImportOptions;
 use crate::data::profile::Profile;
 use crate::session::{Command, commands::DataCommand};
 use crate::ui::panels::Panel;
@@ -59,6 +60,7 @@ impl Panel for DataPanel {
         };
         let profile = Arc::clone(&log.profile);
         widgets::heading(ui, cx.theme, &log.name(), &profile.reading);
+        sampled(ui, cx);
         cards(ui, cx.theme, &profile);
         ui.add_space(6.0);
         for issue in profile.issues.iter().filter(|issue| health::is_grave(issue)) {
@@ -94,6 +96,20 @@ impl DataPanel {
         }
         ui.separator();
     }
+}
+
+/// Says that not all rows are open, and offers all.
+fn sampled(ui: &mut Ui, cx: &mut PanelContext<'_>) {
+    let Some(log) = &cx.session.store.log else { return };
+    let Some(sample) = &log.frame.source.layout.sample else { return };
+    let (text, paths, options) = (sample.to_string(), log.paths.clone(), log.options.clone());
+    ui.horizontal_wrapped(|ui| {
+        ui.label(RichText::new(format!("This is {text}.")).color(cx.theme.warn));
+        if ui.button("Open all rows").on_hover_text("Whatever memory they take").clicked() {
+            let options = ImportOptions { all_rows: true, ..options };
+            cx.send(Command::Data(DataCommand::OpenAs(paths, Box::new(options))));
+        }
+    });
 }
 
 fn cards(ui: &mut Ui, theme: &Theme, profile: &Profile) {
