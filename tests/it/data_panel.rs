@@ -70,7 +70,7 @@ fn a_wrong_reading_is_put_right_and_the_roles_stay() {
     harness.run_ok();
     harness.get_by_label("How it was read").click();
     harness.run_ok();
-    harness.get_by_label("when").click();
+    harness.get_by_role_and_label(egui::Role::ComboBox, "when").click();
     harness.run_ok();
     harness.get_by_label("date, day before month").click();
     harness.run_ok();

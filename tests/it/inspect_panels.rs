@@ -155,7 +155,7 @@ fn a_point_tells_of_itself_its_neighbours_and_becomes_an_audience() {
     let audiences = &harness.state().parts.0.workspace.audiences;
     assert_eq!(audiences.len(), 1);
     assert!(
-        audiences[0].segment.starts_with("city in (") && audiences[0].segment.contains(&name),
+        audiences[0].segment.starts_with("city ") && audiences[0].segment.contains(&name),
         "{audiences:?}"
     );
 }

@@ -106,9 +106,27 @@ fn assigns_arms(name: &str, values: &[String]) -> bool {
         return true;
     }
     let values: Vec<String> = values.iter().map(|value| value.trim().to_lowercase()).collect();
-    values
-        .iter()
-        .any(|value| matches!(value.as_str(), "control" | "control_group" | "psa" | "holdout" | "baseline"))
+    let is_control = |value: &String| {
+        matches!(value.as_str(), "control" | "control_group" | "psa" | "holdout" | "baseline")
+    };
+    let is_plain = matches!(lower.as_str(), "version" | "group" | "bucket" | "cohort" | "grp" | "page");
+    values.iter().any(is_control) || (is_plain && are_numbered(&values))
+}
+
+/// True for `a, b`, `1, 2` and `gate_30, gate_40`: names that differ in their number or letter only.
+fn are_numbered(values: &[String]) -> bool {
+    let stem = |value: &String| {
+        let stem = value.trim_end_matches(|letter: char| letter.is_ascii_digit());
+        match stem.strip_suffix(|letter: char| ('a'..='f').contains(&letter)) {
+            Some(rest) if stem == value && (rest.is_empty() || rest.ends_with([' ', '_', '-'])) => {
+                rest.to_owned()
+            }
+            _ if stem == value => format!("{value} is no number"),
+            _ => stem.to_owned(),
+        }
+    };
+    let first = values.first().map(stem);
+    values.iter().all(|value| Some(stem(value)) == first)
 }
 
 /// z (two arms only) and p of arms that should be of one size.
@@ -197,6 +215,10 @@ mod tests {
         assert!(assigns_arms("group", &values(&["control", "exposed"])));
         assert!(!assigns_arms("age_group", &values(&["18-24", "25-34"])));
         assert!(!assigns_arms("test_version", &values(&["only"])));
+        assert!(assigns_arms("version", &values(&["gate_30", "gate_40"])));
+        assert!(assigns_arms("group", &values(&["A", "B"])));
+        assert!(!assigns_arms("page", &values(&["home", "news"])));
+        assert!(!assigns_arms("version", &values(&["ios", "android"])));
     }
 
     #[test]

@@ -171,6 +171,7 @@ impl Draft {
         let menu = egui::ComboBox::from_id_salt(("plan", &column.column))
             .selected_text(shown)
             .width(240.0)
+            .height(480.0)
             .show_ui(ui, |ui| {
                 if ui.selectable_label(asked.is_none(), format!("as found: {}", column.words)).clicked() {
                     self.options.reading.columns.remove(&column.column);
@@ -280,6 +281,7 @@ fn choice(ui: &mut Ui, name: &str, asked: &mut Option<String>, found: &str, know
     let menu = egui::ComboBox::from_id_salt(name)
         .selected_text(asked.as_deref().map_or_else(|| word(found), word))
         .width(200.0)
+        .height(420.0)
         .show_ui(ui, |ui| {
             if ui.selectable_label(asked.is_none(), format!("as found: {}", word(found))).clicked() {
                 *asked = None;
