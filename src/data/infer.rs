@@ -214,7 +214,8 @@ fn by_name(facts: &Facts) -> Option<Found> {
     if facts.kind == ColumnType::List {
         return Some(found(Role::Sequence, 80, "a list in each cell"));
     }
-    if name.is_truth() && facts.kind == ColumnType::Real {
+    let is_share = facts.range.is_some_and(|(low, high)| low >= 0.0 && high <= 1.0);
+    if name.is_truth() && facts.kind == ColumnType::Real && is_share {
         return Some(found(
             Role::Truth,
             90,
@@ -290,7 +291,14 @@ fn by_values(facts: &Facts) -> Found {
 fn by_whole_numbers(facts: &Facts) -> Found {
     const FEW: usize = 50;
     let described = facts.describe();
+    if quantity::mentions(&facts.name) && !facts.is_binary() {
+        return found(Role::Numeric, 60, format!("{described}; the name says a count"));
+    }
+    let is_unique = facts.present >= 50 && facts.distinct * 10 >= facts.present * 9;
     match facts.name.measure() {
+        names::Measure::Category if is_unique && facts.name.says_id() => {
+            found(Role::Ignored, 60, format!("{described}: nearly every value is its own, an id of the row"))
+        }
         names::Measure::Category => {
             found(Role::Categorical, 60, format!("{described}; the name says code, not quantity"))
         }

@@ -133,8 +133,9 @@ pub fn detect(log: &LogFrame, columns: &[ColumnProfile]) -> Result<Detected> {
     if columns.iter().any(|column| column.role == Role::Ignored && column.evidence.contains("to be scored")) {
         return Ok(plain(Shape::Scoring));
     }
-    if let Some(ads) = long::ad_columns(log) {
-        return Ok(Detected { shape: Shape::Wide, columns: ads, detail: String::new() });
+    if let Some(wide) = long::wide(log) {
+        let detail = if wide.has_sums { " (the last row, which holds the sums, left out)" } else { "" };
+        return Ok(Detected { shape: Shape::Wide, columns: wide.ads, detail: detail.to_owned() });
     }
     let found = texts(columns)
         .or_else(|| pairs(columns))
@@ -288,10 +289,15 @@ fn counts_without_clicks(columns: &[ColumnProfile]) -> Option<Detected> {
 
 /// A table with one row per user or per ad.
 fn keyed(columns: &[ColumnProfile], rows: usize) -> Option<Detected> {
-    let is_key = |column: &&ColumnProfile| column.distinct == rows as u64 && column.missing == 0 && rows > 1;
-    let keys = || columns.iter().filter(is_key);
+    /// In fewer rows anything is a key.
+    const ENOUGH_ROWS: usize = 10;
+    let is_key = |column: &&ColumnProfile| column.distinct == rows as u64 && column.missing == 0;
+    let keys = || columns.iter().filter(is_key).filter(|_| rows >= ENOUGH_ROWS);
     let of_role = |role| keys().find(move |column| column.role == role);
-    if let Some(key) = of_role(Role::User) {
+    // Users who all came once are a log, not a table of users.
+    let is_log = columns.iter().any(|column| column.role == Role::Time)
+        && columns.iter().any(|column| matches!(column.role, Role::Ad | Role::Slot));
+    if let Some(key) = of_role(Role::User).filter(|_| !is_log) {
         return detected(Shape::Users, vec![key.name.clone()]);
     }
     let named_id = || {

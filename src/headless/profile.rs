@@ -53,6 +53,9 @@ fn write_text(out: &mut String, profile: &Profile) -> std::fmt::Result {
             100.0 * label.high
         )?;
     }
+    if let Some(label) = profile.label.as_ref().filter(|label| !label.alternatives.is_empty()) {
+        writeln!(out, "others that could be the label: {}", label.alternatives.join(", "))?;
+    }
     for total in &profile.totals {
         let sum = numbers::grouped_sum(total.sum, ',');
         writeln!(out, "{}: {sum} ('{}', {} cells)", total.quantity, total.column, total.n)?;

@@ -87,8 +87,18 @@ impl Comparison {
         self.rows.iter().for_each(|row| text += &line(row));
         if !self.not_answered.is_empty() {
             text += "\nnot answered:\n";
+            let mut by_figure: Vec<(&str, Vec<&str>)> = Vec::new();
             for figure in &self.not_answered {
-                text += &format!("{}  {}\n", figure.quantity, words(&figure.published));
+                let (file, name) = figure.quantity.rsplit_once(": ").unwrap_or(("", &figure.quantity));
+                match by_figure.iter_mut().find(|(known, _)| *known == name) {
+                    Some((_, files)) => files.push(file),
+                    None => by_figure.push((name, vec![file])),
+                }
+            }
+            for (name, files) in by_figure {
+                let more =
+                    if files.len() > 1 { format!(" and {} more", files.len() - 1) } else { String::new() };
+                text += &format!("{name}: {}{more}\n", files.first().copied().unwrap_or_default());
             }
         }
         let outside: Vec<&Row> = self.rows.iter().filter(|row| !row.within).collect();

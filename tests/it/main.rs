@@ -13,6 +13,7 @@ mod ingest;
 mod inspect_panels;
 mod layouts;
 mod market;
+mod meaning;
 mod models;
 mod segments_panel;
 mod slots_panel;

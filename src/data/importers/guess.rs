@@ -453,7 +453,9 @@ impl Guess {
         }
         for (count, separator) in self.lists.into_iter().zip(LIST_SEPARATORS) {
             // A tenth of the cells: single values are lists of one, but a rare bar is punctuation.
-            if count > 0 && (separator == LIST_MARK || count * 10 >= present) {
+            // A bar in the name of a campaign or the title of an ad is punctuation.
+            let is_list = separator == LIST_MARK || (count * 10 >= present && !is_title(name));
+            if count > 0 && is_list {
                 return (Plan::List(separator), list_note(name, separator));
             }
         }
@@ -547,6 +549,20 @@ impl Shape {
 fn is_bound(cell: &str) -> bool {
     let share = cell.trim().strip_prefix(['<', '>']).and_then(numerals::parse);
     share.is_some_and(|share| share.unit == Unit::Percent)
+}
+
+/// True for columns of names and titles, which people write with bars in them.
+fn is_title(name: &str) -> bool {
+    let lower = name.to_lowercase();
+    let words = [
+        "name", "campaign", "kampagne", "campagne", "ad set", "adset", "ad group", "headline", "title",
+        "anzeige",
+    ];
+    let parts = ["系列", "计划", "标题", "キャンペーン", "名称"];
+    words
+        .iter()
+        .any(|word| lower.split(|c: char| !c.is_alphanumeric() && c != ' ').any(|own| own.contains(word)))
+        || parts.iter().any(|part| name.contains(part))
 }
 
 fn list_note(name: &str, separator: char) -> Option<String> {

@@ -166,7 +166,8 @@ impl Name {
     }
 
     pub fn is_truth(&self) -> bool {
-        self.words.first().is_some_and(|word| word == "true") || self.is(&["p_true", "p_click_true"])
+        let lower = self.text.to_lowercase();
+        lower.starts_with("true_") || lower.starts_with("true ") || self.is(&["p_true", "p_click_true"])
     }
 
     pub fn is_propensity(&self) -> bool {
@@ -351,13 +352,22 @@ impl Name {
         self.has(&["text", "title", "headline", "copy", "description", "body", "message", "caption", "line"])
     }
 
+    /// True for `id`, `user id`, `row_id`.
+    pub fn says_id(&self) -> bool {
+        self.words
+            .last()
+            .is_some_and(|word| word == "id" || word == "ids" || word == "uuid" || word == "guid")
+    }
+
     /// The last word that speaks decides: `age_level` is a code, `n_devices` is a quantity.
     pub fn measure(&self) -> Measure {
-        for word in self.words.iter().rev() {
+        for (from_end, word) in self.words.iter().rev().enumerate() {
             if QUANTITIES.contains(&word.as_str()) {
                 return Measure::Quantity;
             }
-            if CATEGORIES.contains(&word.as_str()) || (word.len() > 3 && word.ends_with("id")) {
+            // In a sentence (`people who like your page and …`) a word far from the end says little.
+            let is_near = from_end < 4;
+            if is_near && (CATEGORIES.contains(&word.as_str()) || (word.len() > 3 && word.ends_with("id"))) {
                 return Measure::Category;
             }
         }

@@ -83,6 +83,7 @@ pub(in crate::data) fn meaning_of(name: &Name) -> Meaning {
     let best = found.reduce(|best, next| if next.1 > best.1 { next } else { best });
     match best {
         Some(_) if is_ratio(name) => Meaning::Ratio,
+        None if is_ratio(name) && mentions(name) => Meaning::Ratio,
         None if is_in(RATIO_NAMES, name.joined()) => Meaning::Ratio,
         None if name.words().iter().any(|word| is_in(ABBREVIATIONS, word)) => Meaning::Ratio,
         Some((quantity, score)) => Meaning::Counts(quantity, score),
@@ -105,6 +106,14 @@ pub(in crate::data) fn column_of(schema: &Schema, quantity: Quantity) -> Option<
     });
     // Of equals the first.
     counts.reduce(|best, next| if next.0 > best.0 { next } else { best }).map(|(_, column)| column)
+}
+
+/// True when a quantity is named somewhere in a longer name: `Lifetime Post reach by people who like your Page`.
+pub(super) fn mentions(name: &Name) -> bool {
+    let words = name.words();
+    let terms = TERMS.iter().flat_map(|(_, terms)| terms.split('|'));
+    let is_other = words.iter().any(|word| is_in(NOT_COUNTED, word));
+    !is_other && terms.into_iter().any(|term| words.iter().any(|word| word == term))
 }
 
 /// True for a word of a list whose words are parted by `|`.

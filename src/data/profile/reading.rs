@@ -4,6 +4,7 @@ use super::{ColumnProfile, LabelProfile, TestSeries, Total};
 use crate::base::calendar;
 use crate::base::numbers::{grouped, grouped_sum};
 use crate::data::frame::LogFrame;
+use crate::data::schema::Role;
 use crate::data::shape::{Detected, Shape};
 
 /// What the sentence is made from.
@@ -22,7 +23,7 @@ impl Facts<'_> {
     /// "aggregated log: 1,143 rows stand for 213,434,828 impressions, CTR 0.0179 % (0.0177 to 0.0181)".
     pub fn sentence(&self) -> String {
         let mut text = self.what();
-        for part in [self.tests(), self.money(), self.span()].into_iter().flatten() {
+        for part in [self.sample(), self.tests(), self.money(), self.span()].into_iter().flatten() {
             text += "; ";
             text += &part;
         }
@@ -46,12 +47,7 @@ impl Facts<'_> {
                 "event stream: {rows} rows, {}; join clicks to their impressions with --shape impressions",
                 self.shape.detail
             ),
-            Shape::Wide => format!(
-                "wide log: {rows} rounds with one 0/1 column for each of {} ads, {} clicks in all; --shape long \
-                 makes one row per ad and round",
-                self.shape.columns.len(),
-                grouped(self.sum_of(&self.shape.columns), ',')
-            ),
+            Shape::Wide => self.wide(),
             Shape::Scoring => format!("{rows} rows to be scored: the outcome is not known yet"),
             Shape::Ratings => self.ratings(),
             Shape::Pairs => format!(
@@ -61,7 +57,7 @@ impl Facts<'_> {
             Shape::Texts => format!(
                 "one text column, no metrics: {rows} texts in '{}', {} distinct; not a log",
                 self.first(),
-                self.distinct(self.first())
+                grouped(self.distinct(self.first()) as f64, ',')
             ),
             Shape::Paths => format!("paths: {rows} rows, {}{}", self.shape.detail, self.conversions()),
             Shape::Series => format!(
@@ -79,13 +75,8 @@ impl Facts<'_> {
                 "table of {rows} users (key '{}') without a log: join it to one on that key",
                 self.first()
             ),
-            Shape::Items => format!(
-                "table of {rows} ads or items (key '{}') without a log: join it to one on that key",
-                self.first()
-            ),
-            Shape::Table => {
-                format!("table of {rows} rows and {} columns; no outcome found", self.columns.len())
-            }
+            Shape::Items => self.items(),
+            Shape::Table => self.table(),
         }
     }
 
@@ -100,8 +91,11 @@ impl Facts<'_> {
         };
         let is_click = self.total("interactions").is_none_or(|total| total.column != label.column);
         let rate = if is_click { "CTR" } else { "interaction rate" };
-        let known =
-            if label.impressions == 0 { format!("{rate} n/a") } else { format!("{rate} {}", percent(label)) };
+        let doubt = if is_click && label.rate > 0.5 { ", which no campaign has" } else { "" };
+        let known = match label.impressions {
+            0 => format!("{rate} n/a"),
+            _ => format!("{rate} {}{doubt}", percent(label)),
+        };
         let unseen = self.total("clicks_without_impressions");
         let unseen = unseen.map(|total| {
             format!(" ({} clicks in rows without impressions stay out of it)", grouped(total.sum, ','))
@@ -126,6 +120,49 @@ impl Facts<'_> {
         format!("one row per {row}: {rows} rows, '{}' in {}", label.column, percent(label))
     }
 
+    fn wide(&self) -> String {
+        // A last row of sums counts every click a second time.
+        let has_sums = !self.shape.detail.is_empty();
+        let rounds = self.log.rows() - usize::from(has_sums);
+        let clicks = self.sum_of(&self.shape.columns) / if has_sums { 2.0 } else { 1.0 };
+        format!(
+            "wide log: {} rounds with one 0/1 column for each of {} ads, {} clicks in all{}; --shape long makes one \
+             row per ad and round",
+            grouped(rounds as f64, ','),
+            self.shape.columns.len(),
+            grouped(clicks, ','),
+            self.shape.detail
+        )
+    }
+
+    fn items(&self) -> String {
+        let reach = self.total("reach");
+        let reach = reach.map(|total| format!(", reach {}", grouped(total.sum, ','))).unwrap_or_default();
+        format!(
+            "table of {} ads or items (key '{}'){reach}, without a log: join it to one on that key",
+            self.rows(),
+            self.first()
+        )
+    }
+
+    /// Rows with a time and somebody or something are a log whose outcome is not in it.
+    fn table(&self) -> String {
+        let with = |role: Role| self.log.schema.with_role(role).map(|column| format!("'{}'", column.name));
+        let who = with(Role::User).or_else(|| with(Role::Ad)).or_else(|| with(Role::Slot));
+        let plural = if self.log.rows() == 1 { "row" } else { "rows" };
+        match (with(Role::Time), who) {
+            (Some(time), Some(who)) => format!(
+                "log of {} {plural} by {time} and {who} without an outcome: it may stand in another file",
+                self.rows()
+            ),
+            _ => format!(
+                "table of {} {plural} and {} columns; no outcome found",
+                self.rows(),
+                self.columns.len()
+            ),
+        }
+    }
+
     fn ratings(&self) -> String {
         let rating = self.columns.iter().find(|column| column.name == self.first());
         let mean = rating.and_then(|column| column.quantiles).map_or(0.0, |values| values.mean);
@@ -143,6 +180,10 @@ impl Facts<'_> {
         }
     }
 
+    fn sample(&self) -> Option<String> {
+        self.log.source.layout.sample.as_ref().map(ToString::to_string)
+    }
+
     fn tests(&self) -> Option<String> {
         let series = self.tests?;
         Some(format!(
@@ -157,8 +198,12 @@ impl Facts<'_> {
     fn money(&self) -> Option<String> {
         let has_counts = matches!(self.shape.shape, Shape::Aggregated | Shape::Paths);
         let spend = self.total("spend").filter(|_| has_counts)?;
-        let currency = self.currency.map(|code| format!(" {code}")).unwrap_or_default();
-        Some(format!("spend {}{currency}", grouped_sum(spend.sum, ',')))
+        let sum = grouped_sum(spend.sum, ',');
+        Some(match self.currency {
+            Some(sign) if !sign.chars().all(char::is_alphabetic) => format!("spend {sign}{sum}"),
+            Some(code) => format!("spend {sum} {code}"),
+            None => format!("spend {sum}"),
+        })
     }
 
     fn span(&self) -> Option<String> {

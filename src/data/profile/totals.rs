@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 
 /// Names that fit a quantity worse than this are something of their own.
 const NEAR_ENOUGH: u32 = 60;
+/// From here on a name says nothing else.
+const PLAIN: u32 = 90;
 
 /// A sum to hold against a figure from elsewhere (a total row, the platform's own report).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -29,6 +31,9 @@ pub struct Total {
 /// The sums of all columns that count something or hold money; the best column of each quantity first.
 pub(super) fn totals(log: &LogFrame, described: &Described) -> Result<Vec<Total>> {
     let rows = log.rows() as u64;
+    // In a log of one row per impression, a loose name (NumWebPurchases) is a feature, no control figure.
+    let is_counted = log.schema.with_role(Role::Label).is_none();
+    let near_enough = if is_counted { NEAR_ENOUGH } else { PLAIN };
     let mut found: Vec<(Quantity, u32, Total)> = Vec::new();
     for column in &described.columns {
         let (Some(sum), ColumnType::Integer | ColumnType::Real) = (column.sum, column.kind) else {
@@ -41,18 +46,14 @@ pub(super) fn totals(log: &LogFrame, described: &Described) -> Result<Vec<Total>
             _ => None,
         };
         let by_name = match meaning(&column.name) {
-            Meaning::Counts(quantity, score) if score >= NEAR_ENOUGH => Some((quantity, score)),
+            Meaning::Counts(quantity, score) if score >= near_enough => Some((quantity, score)),
             _ => None,
         };
         // Interactions that stand in for clicks are still called by their name.
         let named = by_name.filter(|(quantity, _)| *quantity == Quantity::Interactions);
         if let Some((quantity, score)) = named.or(by_role).or(by_name) {
-            let total = Total {
-                quantity: quantity.id().to_owned(),
-                column: column.name.clone(),
-                n: rows - column.missing,
-                sum,
-            };
+            let (n, sum) = over_all_rows(log, &column.name).unwrap_or((rows - column.missing, sum));
+            let total = Total { quantity: quantity.id().to_owned(), column: column.name.clone(), n, sum };
             found.push((quantity, score, total));
         }
     }
@@ -60,6 +61,12 @@ pub(super) fn totals(log: &LogFrame, described: &Described) -> Result<Vec<Total>
     let mut totals: Vec<Total> = found.into_iter().map(|(_, _, total)| total).collect();
     totals.extend(unseen_clicks(log)?);
     Ok(totals)
+}
+
+/// Cells and sum over the rows of the file, where the log holds a sample of them.
+fn over_all_rows(log: &LogFrame, column: &str) -> Option<(u64, f64)> {
+    let totals = &log.source.layout.sample.as_ref()?.totals;
+    totals.iter().find(|total| total.column == column).map(|total| (total.n, total.sum))
 }
 
 /// Clicks in rows of which no impressions are known.
@@ -146,6 +153,7 @@ pub(super) fn against_total_rows(log: &LogFrame, described: &Described) -> Vec<I
     for column in &described.columns {
         let is_summed = matches!(meaning(&column.name), Meaning::Counts(..));
         let Some(sum) = column.sum.filter(|_| is_summed) else { continue };
+        let sum = over_all_rows(log, &column.name).map_or(sum, |(_, sum)| sum);
         let plan = layout.columns.iter().find(|reading| reading.column == column.name);
         let plan = plan.map_or("", |reading| reading.plan.as_str());
         let stated = layout.totals.iter().filter_map(|row| {

@@ -16,8 +16,16 @@ use std::sync::Arc;
 /// Fewer columns are no set of ads.
 const FEWEST_ADS: usize = 3;
 
+/// The columns of a wide log.
+pub(super) struct Wide {
+    /// One for each ad.
+    pub ads: Vec<String>,
+    /// True when the last row holds the sums of the others.
+    pub has_sums: bool,
+}
+
 /// The 0/1 columns that stand for ads: they share a name up to a number or letter, and there is little beside them.
-pub(super) fn ad_columns(log: &LogFrame) -> Option<Vec<String>> {
+pub(super) fn wide(log: &LogFrame) -> Option<Wide> {
     let is_flag = |column: &&Column| {
         matches!(column.kind, ColumnType::Integer | ColumnType::Boolean)
             && matches!(
@@ -26,15 +34,14 @@ pub(super) fn ad_columns(log: &LogFrame) -> Option<Vec<String>> {
             )
     };
     let columns = &log.schema.columns;
-    let stems = columns.iter().filter(is_flag).filter_map(|column| stem(&column.name));
-    let stem_of_most = stems.fold(Vec::<(String, usize)>::new(), |mut counts, stem| {
+    let mut counts: Vec<(String, usize)> = Vec::new();
+    for stem in columns.iter().filter(is_flag).filter_map(|column| stem(&column.name)) {
         match counts.iter_mut().find(|(known, _)| *known == stem) {
             Some((_, count)) => *count += 1,
             None => counts.push((stem, 1)),
         }
-        counts
-    });
-    let (shared, count) = stem_of_most.into_iter().max_by_key(|(_, count)| *count)?;
+    }
+    let (shared, count) = counts.into_iter().max_by_key(|(_, count)| *count)?;
     let about_rows = columns.iter().filter(|column| matches!(column.role, Role::User | Role::Time)).count();
     if count < FEWEST_ADS || count * 5 < (columns.len() - about_rows) * 4 {
         return None;
@@ -42,14 +49,26 @@ pub(super) fn ad_columns(log: &LogFrame) -> Option<Vec<String>> {
     let of_stem = |column: &&Column| stem(&column.name).is_some_and(|stem| stem == shared);
     let ads: Vec<String> =
         columns.iter().filter(is_flag).filter(of_stem).map(|column| column.name.clone()).collect();
-    let is_binary = |name: &String| {
-        let values = log.frame.column(name).ok()?.as_materialized_series().clone();
-        let values = values.cast(&polars::prelude::DataType::Float64).ok()?;
-        let values = values.f64().ok()?;
-        let fits = values.iter().flatten().all(|value| value == 0.0 || value == 1.0);
-        fits.then_some(())
-    };
-    ads.iter().all(|name| is_binary(name).is_some()).then_some(ads)
+    let ends =
+        ads.iter().map(|name| End::of(&cells::numbers(log, name).ok()?)).collect::<Option<Vec<End>>>()?;
+    let has_sums = ends.iter().any(|end| !end.is_flag);
+    let fits = !has_sums || ends.iter().all(|end| end.is_sum);
+    fits.then_some(Wide { ads, has_sums })
+}
+
+/// The last cell of a column whose other cells are 0, 1 or missing.
+struct End {
+    is_flag: bool,
+    is_sum: bool,
+}
+
+impl End {
+    fn of(values: &[f64]) -> Option<Self> {
+        let is_flag = |value: &f64| value.is_nan() || *value == 0.0 || *value == 1.0;
+        let (last, others) = values.split_last()?;
+        let sum: f64 = others.iter().filter(|value| !value.is_nan()).sum();
+        others.iter().all(is_flag).then_some(Self { is_flag: is_flag(last), is_sum: *last == sum })
+    }
 }
 
 /// `Ad 12` -> `Ad`, `banner_b` -> `banner`; `None` where nothing is left.
@@ -69,7 +88,7 @@ fn stem(name: &str) -> Option<String> {
 /// One row per ad and round.
 pub(super) fn long(log: &LogFrame, context: &JobContext) -> Result<LogFrame> {
     let what = "cannot make one row per ad";
-    let ads = ad_columns(log).ok_or_else(|| {
+    let Wide { ads, has_sums } = wide(log).ok_or_else(|| {
         Failure::new(what, "the log has no set of 0/1 columns that share a name, one for each ad")
             .hint("a log with columns such as 'Ad 1', 'Ad 2' and 'Ad 3'")
     })?;
@@ -81,7 +100,8 @@ pub(super) fn long(log: &LogFrame, context: &JobContext) -> Result<LogFrame> {
         return Err(Failure::new(what, "more than 4 billion rows would come of it"));
     }
     let mut empty = 0u64;
-    for row in 0..log.rows() {
+    let rounds_read = log.rows() - usize::from(has_sums);
+    for row in 0..rounds_read {
         if row % 65_536 == 0 {
             context.check()?;
         }
@@ -114,7 +134,10 @@ pub(super) fn long(log: &LogFrame, context: &JobContext) -> Result<LogFrame> {
     let frame = DataFrame::new_infer_height(columns).explain(what)?;
     let mut source = (*log.source).clone();
     source.kept_in = None;
-    let mut note = format!("{} rounds of {} ads became {} rows", log.rows(), ads.len(), frame.height());
+    let mut note = format!("{rounds_read} rounds of {} ads became {} rows", ads.len(), frame.height());
+    if has_sums {
+        note += "; the last row holds the sums of the others and is no round";
+    }
     if empty > 0 {
         note += &format!("; {empty} empty cells are no impressions");
     }
@@ -176,6 +199,24 @@ mod tests {
         let profile = profile(&long, &context).unwrap();
         assert_eq!(profile.label.unwrap().positives, 4);
         assert!(profile.notes.iter().any(|note| note.contains("1 empty cells")), "{:?}", profile.notes);
+    }
+
+    #[test]
+    fn a_last_row_of_sums_is_no_round() {
+        let frame =
+            df!("Ad 1" => [1i64, 1, 0, 2], "Ad 2" => [1i64, 1, 1, 3], "Ad 3" => [1i64, 0, 1, 2]).unwrap();
+        let roles = ["Ad 1", "Ad 2", "Ad 3"].map(|name| (name, Role::Categorical));
+        let log = LogFrame::from_frame(frame, &roles).unwrap();
+        let context = JobContext::detached();
+        let found = profile(&log, &context).unwrap();
+        assert!(
+            found.reading.contains("3 rounds") && found.reading.contains("7 clicks"),
+            "{}",
+            found.reading
+        );
+        let long = reshape(&log, Reshape::Long, &context).unwrap();
+        assert_eq!(long.rows(), 9);
+        assert!(long.source.notes.iter().any(|note| note.contains("sums of the others")));
     }
 
     #[test]

@@ -6,11 +6,12 @@
 use super::{Comparison, Row, Unanswered};
 use crate::base::failure::Explain;
 use crate::base::{Failure, Result, calendar};
-use crate::data::importers::{self, ImportOptions};
+use crate::data::importers::{self, ImportOptions, Input};
 use crate::data::profile::{self, ColumnProfile, IssueKind, Profile};
 use crate::data::schema::{ColumnType, Role};
 use crate::jobs::JobContext;
 use serde_json::{Map, Value};
+use std::io::Read;
 use std::path::Path;
 
 /// Opens every file of the list and compares.
@@ -192,8 +193,57 @@ fn answer(profile: &Profile, path: &Path, name: &str, published: &Value) -> Opti
         "tests" if profile.test_series.is_some() => {
             number(column(profile, &profile.test_series.as_ref()?.column)?.distinct as f64)
         }
+        "physical_lines" => number(Lines::of(path, profile).ok()??.count as f64),
+        "newline" => Some(Ours::Words(Lines::of(path, profile).ok()??.newline.to_owned())),
+        "ends_with_newline" => Some(Ours::Words(Lines::of(path, profile).ok()??.is_closed.to_string())),
+        "container" => {
+            let container = published.as_str()?;
+            profile.format.contains(container).then(|| Ours::Words(container.to_owned()))
+        }
+        // Facts about the file and remarks, which no profile holds.
+        "sha256" | "note" | "synthetic" | "constructed" | "text_check" | "quoted_multiline"
+        | "time_format" | "nbsp_in_hashtags" | "format" | "missing_token" | "inner_delimiter"
+        | "physical_cols" => None,
+        "tokens_per_row" | "features_per_row" | "distinct_features" | "max_feature_id"
+        | "namespaces_per_row" | "sum_per_region" => None,
         "shape" => shape(profile, published.as_str()?),
         _ => named(profile, name),
+    }
+}
+
+/// The lines of a text file as our reader sees them: unpacked and decoded.
+struct Lines {
+    count: u64,
+    newline: &'static str,
+    is_closed: bool,
+}
+
+impl Lines {
+    /// `None` for a file that is no text.
+    fn of(path: &Path, profile: &Profile) -> Result<Option<Self>> {
+        if profile.format.starts_with("parquet") {
+            return Ok(None);
+        }
+        let what = "cannot count the lines";
+        let mut reader = Input::open(path)?.unpacked(&std::sync::Arc::default())?;
+        let (mut count, mut with_return, mut last) = (0u64, 0u64, b'\n');
+        let mut buffer = vec![0; 1 << 16];
+        loop {
+            let read = reader.read(&mut buffer).explain(what)?;
+            if read == 0 {
+                break;
+            }
+            for &byte in buffer.iter().take(read) {
+                if byte == b'\n' {
+                    count += 1;
+                    with_return += u64::from(last == b'\r');
+                }
+                last = byte;
+            }
+        }
+        let is_closed = last == b'\n';
+        let newline = if with_return * 2 > count { "crlf" } else { "lf" };
+        Ok(Some(Self { count: count + u64::from(!is_closed), newline, is_closed }))
     }
 }
 
@@ -291,23 +341,21 @@ fn column<'a>(profile: &'a Profile, name: &str) -> Option<&'a ColumnProfile> {
     profile.columns.iter().find(|column| column.name == name)
 }
 
-/// The column whose name holds a word of the figure's name, plural or not; the shortest of several.
+/// The column that a figure is named after: `regions` after `region_id`, `null_paths` after `total_null`. Of several the
+/// one that shares the most words, then the first word, then the shortest name.
 fn like<'a>(profile: &'a Profile, name: &str) -> Option<&'a ColumnProfile> {
-    let singular = |word: &str| word.to_lowercase().trim_end_matches('s').to_owned();
-    let wanted: Vec<String> = name.split('_').map(singular).collect();
-    let holds = |column: &&ColumnProfile| {
-        let own: Vec<String> = column.name.split(|c: char| !c.is_alphanumeric()).map(singular).collect();
-        wanted.iter().any(|word| !word.is_empty() && own.contains(word))
-            || wanted
-                .iter()
-                .any(|word| word.len() >= 5 && own.iter().any(|own| own.starts_with(word.as_str())))
+    let words = |text: &str| -> Vec<String> {
+        let parts = text.split(|letter: char| !letter.is_alphanumeric()).filter(|part| part.len() > 2);
+        parts.map(|part| part.to_lowercase().trim_end_matches('s').to_owned()).collect()
     };
+    let wanted = words(name);
     let share = |column: &&ColumnProfile| {
-        let own: Vec<String> = column.name.split(|c: char| !c.is_alphanumeric()).map(singular).collect();
+        let own = words(&column.name);
         let met = wanted.iter().filter(|word| own.contains(word)).count();
-        (met, std::cmp::Reverse(own.len()))
+        let has_first = wanted.first().is_some_and(|word| own.contains(word));
+        (met, has_first, std::cmp::Reverse(own.len()))
     };
-    profile.columns.iter().filter(holds).max_by_key(share)
+    profile.columns.iter().max_by_key(share).filter(|column| share(column).0 > 0)
 }
 
 fn day(millis: i64) -> String {
