@@ -106,6 +106,9 @@ pub fn numbers(log: &LogFrame, column: &str) -> Result<Vec<f64>> {
     }
     let cast = series.cast(&DataType::Float64).explain(&what)?;
     let cells = cast.f64().explain(&what)?;
+    if let Ok(all_present) = cells.cont_slice() {
+        return Ok(all_present.to_vec());
+    }
     Ok(cells.iter().map(|cell| cell.unwrap_or(f64::NAN)).collect())
 }
 

@@ -230,12 +230,14 @@ impl Filling {
 
     fn look_and_store(&mut self, cell: &str, is_kept: bool) {
         match &mut self.store {
-            Store::Words(words) => {
-                words.see(cell, &mut self.guess);
-                if is_kept {
-                    self.push(cell);
+            Store::Words(words) => match words.see(cell, &mut self.guess) {
+                _ if !is_kept => {}
+                Some(code) => {
+                    words.push_code(code);
+                    self.pushed();
                 }
-            }
+                None => self.push(cell),
+            },
             Store::Cells(builder) => {
                 let class = classify(cell);
                 match class {

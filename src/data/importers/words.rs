@@ -21,8 +21,6 @@ pub(super) struct Words {
     words: Vec<Word>,
     /// Words that came again since they were last counted.
     again: Vec<u32>,
-    /// The word that was seen last.
-    last: u32,
 }
 
 struct Word {
@@ -33,21 +31,25 @@ struct Word {
 }
 
 impl Words {
-    /// Looks at a cell: at once where it is new, else when [`count`](Self::count) is called.
-    pub fn see(&mut self, cell: &str, guess: &mut Guess) {
-        if let Some(code) = self.code_of(cell) {
+    /// Looks at a cell: at once where it is new, else when [`count`](Self::count) is called. The answer is its code;
+    /// `None` when there are too many distinct ones.
+    pub fn see(&mut self, cell: &str, guess: &mut Guess) -> Option<u32> {
+        if let Some(code) = self.known.get(cell).copied() {
             if let Some(word) = self.words.get_mut(code as usize) {
                 if word.again == 0 {
                     self.again.push(code);
                 }
                 word.again += 1;
             }
-            return;
+            return Some(code);
         }
         guess.see_as(cell, classify(cell));
-        if self.words.len() < MOST {
-            self.add(cell);
-        }
+        (self.words.len() < MOST).then(|| self.add(cell))
+    }
+
+    /// Stores a cell by its code.
+    pub fn push_code(&mut self, code: u32) {
+        self.codes.push(code);
     }
 
     /// Tells a guess how often each word came again.
@@ -61,8 +63,8 @@ impl Words {
 
     /// Stores a cell; false when there are too many distinct ones.
     pub fn push(&mut self, cell: &str) -> bool {
-        let code = match self.code_of(cell) {
-            Some(code) => code,
+        let code = match self.known.get(cell) {
+            Some(code) => *code,
             None if self.words.len() < MOST => self.add(cell),
             None => return false,
         };
@@ -70,20 +72,10 @@ impl Words {
         true
     }
 
-    fn code_of(&mut self, cell: &str) -> Option<u32> {
-        // A cell is seen and stored in turn, and neighbours are often alike.
-        if self.words.get(self.last as usize).is_some_and(|word| *word.text == *cell) {
-            return Some(self.last);
-        }
-        self.last = *self.known.get(cell)?;
-        Some(self.last)
-    }
-
     fn add(&mut self, cell: &str) -> u32 {
         let code = self.words.len() as u32;
         self.words.push(Word { text: cell.into(), class: classify(cell), again: 0 });
         self.known.insert(cell.into(), code);
-        self.last = code;
         code
     }
 
@@ -114,8 +106,8 @@ mod tests {
         let mut guess = Guess::default();
         let cells = ["a", "b", "", "a", "a", "--", "b"];
         for cell in cells {
-            words.see(cell, &mut guess);
-            assert!(words.push(cell));
+            let code = words.see(cell, &mut guess).unwrap();
+            words.push_code(code);
         }
         assert_eq!(words.cells().collect::<Vec<_>>(), cells);
         words.count(&mut guess);

@@ -247,7 +247,7 @@ fn quantiles(sorted: &[f64]) -> Option<Quantiles> {
 }
 
 fn top(coded: &Coded) -> Vec<TopValue> {
-    most_frequent(coded.values.iter().cloned().zip(counts(coded)))
+    most_frequent(coded.values.iter().zip(counts(coded)))
 }
 
 /// How often each value occurs.
@@ -263,19 +263,19 @@ pub(super) fn counts(coded: &Coded) -> Vec<u64> {
 
 fn top_numbers(sorted: &[f64]) -> Vec<TopValue> {
     let runs = sorted.chunk_by(|one, next| one == next);
-    most_frequent(runs.filter_map(|run| Some((run.first()?.to_string(), run.len() as u64))))
+    most_frequent(runs.filter_map(|run| Some((run.first()?, run.len() as u64))))
 }
 
-fn most_frequent(counted: impl Iterator<Item = (String, u64)>) -> Vec<TopValue> {
-    let mut best: Vec<TopValue> = Vec::with_capacity(TOP + 1);
+fn most_frequent<T: ToString>(counted: impl Iterator<Item = (T, u64)>) -> Vec<TopValue> {
+    let mut best: Vec<(T, u64)> = Vec::with_capacity(TOP + 1);
     for (value, count) in counted {
-        let place = best.partition_point(|known| known.count >= count);
+        let place = best.partition_point(|(_, known)| *known >= count);
         if place < TOP {
-            best.insert(place, TopValue { value, count });
+            best.insert(place, (value, count));
             best.truncate(TOP);
         }
     }
-    best
+    best.into_iter().map(|(value, count)| TopValue { value: value.to_string(), count }).collect()
 }
 
 /// The finaliser of SplitMix64 (Steele, Lea & Flood 2014): every bit of the input moves half of the output.
