@@ -182,11 +182,18 @@ fn found(role: Role, score: u32, evidence: impl Into<String>) -> Found {
 /// What one column is for, looked at alone.
 fn single(facts: &Facts, hints: &[RoleHint]) -> Found {
     let hint = hints.iter().find(|hint| hint.column == facts.name.text);
-    if let Some(hint) = hint.filter(|hint| hint.is_final) {
+    // Even where the format tells that a column is a feature, one value for all rows is none.
+    let is_no_feature = |role: Role| {
+        matches!(role, Role::Categorical | Role::Numeric) && (facts.present == 0 || facts.is_constant())
+    };
+    if let Some(hint) = hint.filter(|hint| hint.is_final && !is_no_feature(hint.role)) {
         return found(hint.role, 100, hint.evidence.clone());
     }
     if facts.present == 0 {
         return found(Role::Ignored, 100, "every cell is missing");
+    }
+    if hint.is_some_and(|hint| hint.is_final) {
+        return found(Role::Ignored, 90, format!("constant: {}", facts.describe()));
     }
     if let Some(found) = by_name(facts) {
         return found;

@@ -74,7 +74,6 @@ fn decision(mut object: Map<String, Value>) -> std::result::Result<Row, String> 
     row.push(plain("action", action));
     // A cost of -0 is a reward of 0.
     row.push(plain("reward", 0.0 - cost));
-    row.push(plain("cost", cost + 0.0));
     row.push(plain("propensity", propensity));
     let Some(Value::Object(mut context)) = object.remove("c") else {
         return Err("has no context 'c'".to_owned());
@@ -140,19 +139,30 @@ fn hints(frame: &DataFrame) -> Vec<RoleHint> {
         ("action", action, "the number of the action that was taken"),
         ("action._tag", Role::Ad, "the action that was taken"),
         ("reward", reward.0, reward.1),
-        ("cost", Role::Ignored, "the reward with the other sign: it gives the answer away"),
         ("propensity", Role::Ignored, "the logging policy's probability, no feature"),
         ("actions", Role::Numeric, "actions to choose from"),
     ];
     let present = known.iter().filter(|(name, ..)| frame.column(name).is_ok());
-    present
+    let mut hints: Vec<RoleHint> = present
         .map(|(name, role, why)| RoleHint {
             column: (*name).to_owned(),
             role: *role,
             evidence: (*why).to_owned(),
             is_final: true,
         })
-        .collect()
+        .collect();
+    let names = frame.get_column_names();
+    let notes = names.iter().filter(|name| **name != "action._tag").filter(|name| {
+        let member = name.rsplit('.').next().unwrap_or_default();
+        member.starts_with('_')
+    });
+    hints.extend(notes.map(|name| RoleHint {
+        column: name.to_string(),
+        role: Role::Ignored,
+        evidence: "a member that begins with _ is no feature in this format".to_owned(),
+        is_final: true,
+    }));
+    hints
 }
 
 #[cfg(test)]
@@ -165,7 +175,7 @@ mod tests {
             "{{\"_label_cost\":{cost},\"_label_probability\":0.25,\"_label_Action\":{action},\"_labelIndex\":{},\
              \"Timestamp\":\"2021-02-04T16:31:29.2460000Z\",\"Version\":\"1\",\"EventId\":\"e{action}\",\
              \"a\":[2,1],\"c\":{{\"User\":[{{\"os\":\"ios\"}},{{\"age\":30}}],\"_multi\":[\
-             {{\"_tag\":\"tea\",\"j\":[{{\"kind\":\"hot\"}}]}},{{\"_tag\":\"ice\",\"j\":[{{\"kind\":\"cold\"}},\
+             {{\"_tag\":\"tea\",\"_expires\":\"2021-03-01\",\"j\":[{{\"kind\":\"hot\"}}]}},{{\"_tag\":\"ice\",\"j\":[{{\"kind\":\"cold\"}},\
              {{\"price\":2.5}}]}}]}},\"p\":[0.25,0.75]}}",
             action - 1
         )
@@ -192,7 +202,7 @@ mod tests {
         assert_eq!(cells(&log, "timestamp")[0], "1612456289246");
         let role = |name: &str| log.schema.column(name).unwrap().role;
         assert_eq!((role("reward"), role("action._tag")), (Role::Label, Role::Ad));
-        assert_eq!((role("cost"), role("propensity")), (Role::Ignored, Role::Ignored));
+        assert_eq!((role("propensity"), role("action._expires")), (Role::Ignored, Role::Ignored));
         let lines: Vec<_> = log.source.bad_samples.iter().map(|row| row.line).collect();
         assert_eq!(lines, [3, 4]);
     }

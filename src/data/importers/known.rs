@@ -122,7 +122,7 @@ pub(super) fn settle(raw: &mut RawLog) -> Result<()> {
     let Some(set) = find(names.iter().map(String::as_str)) else {
         return Ok(());
     };
-    raw.notes.push(format!("the columns are those of {}: {}", set.id, set.summary));
+    raw.notes.push(format!("the names of the columns are those of a public set: {}", set.summary));
     raw.notes.extend(set.notes.iter().map(|note| (*note).to_owned()));
     for name in &names {
         let Some(known) = set.column(name) else {

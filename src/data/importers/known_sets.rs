@@ -43,7 +43,7 @@ const fn after_click(name: &'static str) -> KnownColumn {
 }
 
 const CRITEO: KnownSet = KnownSet {
-    id: "criteo (names)",
+    id: "criteo",
     summary: "Criteo click logs with a header: I1 to I13, C1 to C26",
     tables: &[&[
         "I1", "I2", "I3", "I4", "I5", "I6", "I7", "I8", "I9", "I10", "I11", "I12", "I13", "C1", "C2", "C3",
@@ -132,7 +132,7 @@ const AVAZU: KnownSet = KnownSet {
 };
 
 const IPINYOU: KnownSet = KnownSet {
-    id: "ipinyou (names)",
+    id: "ipinyou",
     summary: "iPinYou real-time bidding logs: bids, impressions, clicks, conversions",
     tables: &[&[
         "bidid",
@@ -179,7 +179,7 @@ const IPINYOU: KnownSet = KnownSet {
 };
 
 /// The word for missing in iPinYou's logs.
-const NULL: &[&str] = &["null", "Null", "NULL"];
+const NULL: &[&str] = &["null"];
 
 const OPEN_BANDIT: KnownSet = KnownSet {
     id: "open bandit",
@@ -238,6 +238,9 @@ const KUAIRAND_FEATURES: KnownSet = KnownSet {
         &["video_id", "author_id", "video_type", "upload_dt", "music_id"],
     ],
     columns: &[
+        column("is_live_streamer")
+            .is(Role::Categorical, "1 where the user streams; -124 where nobody knows")
+            .missing(&["-124"]),
         column("onehot_feat#").is(Role::Categorical, "an encoded feature"),
         column("author_id").is(Role::Categorical, "the author"),
         column("music_id").is(Role::Categorical, "the music"),
@@ -308,7 +311,7 @@ const MIND: KnownSet = KnownSet {
 };
 
 const KDD_CUP_2012: KnownSet = KnownSet {
-    id: "kdd cup 2012 (names)",
+    id: "kdd cup 2012",
     summary: "KDD Cup 2012 track 2: search ads, impressions and clicks counted per row",
     tables: &[&["clicks", "impressions", "display_url", "depth", "query_id", "keyword_id", "title_id"]],
     columns: &[

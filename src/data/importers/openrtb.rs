@@ -155,7 +155,8 @@ fn row(mut slot: Object, mut request: Object) -> Row {
     if !segments.is_empty() {
         row.push(("segments".to_owned(), Cell::list(segments)));
     }
-    flatten("imp", slot, &mut row);
+    // Not `imp`: that is a count of impressions in other logs.
+    flatten("slot", slot, &mut row);
     flatten("", request, &mut row);
     row
 }

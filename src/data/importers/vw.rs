@@ -149,20 +149,18 @@ enum Head {
     Base,
     Tag,
     Action,
-    Cost,
     Reward,
     Propensity,
     Actions,
 }
 
 impl Head {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 8] = [
         Self::Label,
         Self::Importance,
         Self::Base,
         Self::Tag,
         Self::Action,
-        Self::Cost,
         Self::Reward,
         Self::Propensity,
         Self::Actions,
@@ -175,7 +173,6 @@ impl Head {
             Self::Base => "base",
             Self::Tag => "tag",
             Self::Action => "action",
-            Self::Cost => "cost",
             Self::Reward => "reward",
             Self::Propensity => "propensity",
             Self::Actions => "actions",
@@ -192,7 +189,6 @@ impl Head {
             (Self::Actions, _) => (example.actions > 0).then(|| example.actions.to_string()),
             (Self::Label, Label::Simple(label)) => Some(label.clone()),
             (Self::Action, Label::Bandit { action, .. }) => Some(action.clone()),
-            (Self::Cost, Label::Bandit { cost, .. }) => cost.map(|cost| cost.to_string()),
             // Adding zero turns -0 into 0.
             (Self::Reward, Label::Bandit { cost, .. }) => cost.map(|cost| (0.0 - cost).to_string()),
             (Self::Propensity, Label::Bandit { propensity, .. }) => {
@@ -209,7 +205,6 @@ impl Head {
             Self::Base => (Role::Ignored, "an earlier model's prediction"),
             Self::Tag => (Role::Ignored, "the name of the row"),
             Self::Action => (Role::Ad, "the action that was taken"),
-            Self::Cost => (Role::Ignored, "the reward with the other sign"),
             Self::Reward if is_binary => (Role::Label, "0 or 1: less of the cost"),
             Self::Reward => (Role::Conversion, "a reward: measured, never a feature"),
             Self::Propensity => (Role::Ignored, "the logging policy's probability, no feature"),
@@ -274,7 +269,7 @@ impl Facts {
     fn notes(&self) -> Vec<String> {
         let has = |wanted: Head| self.heads().contains(&wanted);
         let mut notes = Vec::new();
-        if has(Head::Cost) {
+        if has(Head::Reward) {
             notes.push("reward = -cost".to_owned());
         }
         if has(Head::Actions) {
@@ -338,11 +333,11 @@ mod tests {
     #[test]
     fn bandit_labels_on_one_line() {
         let log = opened("1:-1:0.4 |u ios |h 12\n3:0:0.2 |u web |h 13\n2:-0.0:0.1 |u ios |h 13\n");
-        assert_eq!(names(&log), ["action", "cost", "reward", "propensity", "u", "h"]);
+        assert_eq!(names(&log), ["action", "reward", "propensity", "u", "h"]);
         assert_eq!(cells(&log, "reward"), ["1", "0", "0"]);
         let role = |name: &str| log.schema.column(name).unwrap().role;
         assert_eq!((role("reward"), role("action")), (Role::Label, Role::Ad));
-        assert_eq!((role("propensity"), role("cost")), (Role::Ignored, Role::Ignored));
+        assert_eq!(role("propensity"), Role::Ignored);
     }
 
     #[test]

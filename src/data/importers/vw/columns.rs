@@ -15,8 +15,7 @@ const MAX_NUMBERS: usize = 64;
 /// Namespaces that become columns.
 const MAX_NAMESPACES: usize = 1024;
 /// Words that stand before the first bar.
-const TAKEN: [&str; 9] =
-    ["label", "importance", "base", "tag", "action", "cost", "reward", "propensity", "actions"];
+const TAKEN: [&str; 8] = ["label", "importance", "base", "tag", "action", "reward", "propensity", "actions"];
 
 /// What the namespaces of all lines look like.
 #[derive(Default)]
@@ -36,8 +35,9 @@ struct Namespace {
     plain: u64,
     /// True when some row has several features without values.
     is_list: bool,
-    /// True when every feature begins with the name of the namespace.
-    repeats_name: bool,
+    /// All features, and those that begin with the name of the namespace.
+    features: u64,
+    repeat_name: u64,
 }
 
 impl Namespaces {
@@ -68,17 +68,21 @@ impl Namespaces {
         lines.for_each(|line| self.see(line));
     }
 
-    /// True when every feature of every namespace begins with its namespace's name, as programs write it that hash
-    /// features without their namespaces.
+    /// True when nearly all features begin with their namespace's name, as programs write it that hash features
+    /// without their namespaces.
     fn repeats_names(&self) -> bool {
-        self.seen.len() > 1 && self.seen.iter().all(|namespace| namespace.repeats_name)
+        let sum = |count: fn(&Namespace) -> u64| self.seen.iter().map(count).sum::<u64>();
+        let (all, repeated) = (sum(|seen| seen.features), sum(|seen| seen.repeat_name));
+        self.seen.len() > 1 && all > 0 && repeated * 10 >= all * 9
     }
 
     /// What a person should know.
     pub fn notes(&self) -> Vec<String> {
         let mut notes = vec![format!("{} namespaces: one column for each", self.seen.len())];
         if self.repeats_names() {
-            notes.push("every feature begins with the name of its namespace: left out".to_owned());
+            notes.push(
+                "features begin with the name of their namespace: left out where all of them do".to_owned(),
+            );
         }
         if self.is_weighted {
             notes.push("weights of namespaces (|name:2) are left out".to_owned());
@@ -104,14 +108,15 @@ impl Namespaces {
 
 impl Namespace {
     fn new(name: &str) -> Self {
-        let repeats_name = !name.is_empty();
-        Self { name: name.to_owned(), valued: Vec::new(), plain: 0, is_list: false, repeats_name }
+        let name = name.to_owned();
+        Self { name, valued: Vec::new(), plain: 0, is_list: false, features: 0, repeat_name: 0 }
     }
 
     fn see(&mut self, features: &[Feature]) {
         let mut plain = 0;
         for feature in features {
-            self.repeats_name &= feature.name.starts_with(&self.name);
+            self.features += 1;
+            self.repeat_name += u64::from(!self.name.is_empty() && feature.name.starts_with(&self.name));
             if feature.value.is_none() {
                 plain += 1;
             } else if self.valued.len() <= MAX_NUMBERS && !self.valued.contains(&feature.name) {
@@ -144,6 +149,15 @@ struct Place {
     values: Option<usize>,
     /// The columns of numbers.
     numbers: HashMap<String, usize>,
+    /// True when features lose the name of the namespace that they begin with.
+    strips: bool,
+}
+
+impl Place {
+    fn stripped<'a>(&self, namespace: &str, feature: &'a str) -> &'a str {
+        let short = feature.strip_prefix(namespace).filter(|_| self.strips);
+        short.unwrap_or(feature)
+    }
 }
 
 impl Places {
@@ -153,7 +167,8 @@ impl Places {
             name if TAKEN.contains(&name) => format!("namespace_{name}"),
             name => name.to_owned(),
         };
-        let mut place = Place::default();
+        let strips = self.strips && namespace.repeat_name == namespace.features;
+        let mut place = Place { strips, ..Place::default() };
         let list = Plan::List(LIST_MARK);
         if namespace.valued.len() > MAX_NUMBERS {
             place.names = Some(self.add_column(name.clone(), list, Role::Sequence, "features"));
@@ -167,7 +182,7 @@ impl Places {
                 place.names = Some(self.add_column(name.clone(), plan, role, "features of a namespace"));
             }
             for feature in &namespace.valued {
-                let own = self.stripped(&namespace.name, feature);
+                let own = place.stripped(&namespace.name, feature);
                 let number = match (namespace.name.is_empty(), own) {
                     (_, "") => name.clone(),
                     (true, own) if TAKEN.contains(&own) => format!("{name}.{own}"),
@@ -202,11 +217,6 @@ impl Places {
         self
     }
 
-    fn stripped<'a>(&self, namespace: &str, feature: &'a str) -> &'a str {
-        let short = feature.strip_prefix(namespace).filter(|_| self.strips);
-        short.unwrap_or(feature)
-    }
-
     /// Adds the cells of a line to a row.
     pub fn add(&self, line: Line, row: &mut Row<usize>) {
         for (name, features) in line.namespaces {
@@ -221,7 +231,7 @@ impl Places {
                     continue;
                 }
                 // A feature that is nothing but the name of its namespace stands for a missing one.
-                let text = self.stripped(&name, &feature.name);
+                let text = place.stripped(&name, &feature.name);
                 if !text.is_empty() {
                     names.push(text);
                     values.push(feature.value.unwrap_or(1.0).to_string());
