@@ -340,6 +340,8 @@ mod tests {
         assert_eq!(dialect.names, ["column_1", "views", "clicks"]);
         let dialect = find("ad,views,clicks\na,5,1,\nb,6,0,\nc,7,1,\n");
         assert_eq!(dialect.names, ["ad", "views", "clicks"]);
+        let dialect = find("ad,views,clicks,\na,5,1,\nb,6,0,\nc,7,1,\n");
+        assert_eq!(dialect.names, ["ad", "views", "clicks"]);
         let dialect = find("ad,views,clicks,\na,5,1\nb,6,0\nc,7,1\n");
         assert_eq!(dialect.names, ["ad", "views", "clicks"]);
         let dialect = find("ad,views,clicks,note\na,5,1\nb,6,0\nc,7,1\n");

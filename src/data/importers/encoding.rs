@@ -211,8 +211,8 @@ fn is_plausible(text: &str) -> bool {
         let word = &letters[at..at + run];
         let before = at.checked_sub(1).and_then(|before| letters.get(before));
         let beside = before.into_iter().chain(letters.get(at + run)).any(char::is_ascii_alphabetic);
-        let is_word = word.iter().any(|letter| letter.is_alphabetic())
-            && (beside || run >= 3 || word.iter().any(|letter| is_ideograph(*letter)));
+        let is_word = (word.iter().any(|letter| letter.is_alphabetic()) && (beside || run >= 3))
+            || word.iter().any(|letter| is_ideograph(*letter));
         let are_signs = word.iter().all(|letter| SIGNS.contains(*letter));
         if is_word || are_signs {
             usual += 1;
@@ -251,6 +251,7 @@ mod tests {
             ("gb18030", "gb18030", ["北京", "信息流广告"]),
             ("big5", "Big5", ["台北", "品牌廣告"]),
             ("shift_jis", "Shift_JIS", ["東京", "クリック"]),
+            ("shift_jis", "Shift_JIS", ["￥120", "￥90,クリック"]),
             ("euc-kr", "EUC-KR", ["서울", "광고"]),
             ("windows-1252", "windows-1252", ["Montréal", "Zürich"]),
             ("windows-1252", "windows-1252", ["Kosten in €", "£12 café"]),

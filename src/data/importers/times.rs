@@ -160,6 +160,9 @@ fn digits_first(scan: &mut Scan<'_>) -> Option<Date> {
 
 fn three_numbers(scan: &mut Scan<'_>, separator: u8, (a, a_digits): (i64, usize)) -> Option<Date> {
     let (b, b_digits) = scan.number(2)?;
+    if a_digits == 4 && b_digits == 2 && scan.is_at_end() && (1990..2100).contains(&a) && separator != b'.' {
+        return Some(Date::certain(a, b, 1));
+    }
     scan.take(separator).then_some(())?;
     let has_points = separator == b'.';
     if has_points {
@@ -192,7 +195,13 @@ fn word_first(scan: &mut Scan<'_>) -> Option<Date> {
     let month = scan.month()?;
     let _ = scan.take(b'.');
     scan.spaces();
-    let (day, _) = scan.number(2)?;
+    let (day, digits) = scan.number(4)?;
+    if digits == 4 {
+        return (scan.is_at_end() && (1990..2100).contains(&day)).then(|| Date::certain(day, month, 1));
+    }
+    if digits > 2 {
+        return None;
+    }
     let has_comma = scan.take(b',');
     scan.spaces();
     let mark = scan.at;
@@ -454,6 +463,10 @@ mod tests {
             assert_eq!(millis(cell, DateOrder::Dmy), Some(1_751_969_700_000), "{cell}");
         }
         assert_eq!(millis("25-07-08", DateOrder::Ymd), Some(1_751_932_800_000));
+        // A month stands for its first day: 1751328000.
+        for cell in ["2025-07", "2025/07", "Jul 2025", "July 2025"] {
+            assert_eq!(millis(cell, DateOrder::Dmy), Some(1_751_328_000_000), "{cell}");
+        }
         assert_eq!(parts("2025-07-08 3:15 AM PDT").unwrap().zone, Some("PDT"));
         assert_eq!(millis("1/2/2025 12:30 AM", DateOrder::Mdy), Some(1_735_777_800_000));
     }

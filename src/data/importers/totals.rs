@@ -53,7 +53,11 @@ pub(super) fn is_label(cells: &[String]) -> bool {
         let label = label.to_lowercase();
         WORDS.iter().any(|word| {
             let rest = label.strip_prefix(word).map(str::trim_start);
-            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '：', '-', '–', '(', '（']))
+            rest.is_some_and(|rest| {
+                let counts =
+                    rest.strip_prefix("of ").is_some_and(|of| of.starts_with(|c: char| c.is_ascii_digit()));
+                counts || rest.is_empty() || rest.starts_with([':', '：', '-', '–', '(', '（'])
+            })
         })
     })
 }
@@ -94,6 +98,7 @@ mod tests {
             ["合计", "", "5"],
             ["GESAMT", "", "1.234,50 €"],
             ["Total - all campaigns", " --", "5"],
+            ["Total of 2 results", "12.30 USD", ""],
         ] {
             assert!(is_total_row(&row(&cells)), "{cells:?}");
         }

@@ -69,6 +69,7 @@ impl Grid {
         grid.find_header(records);
         grid.take_other_header(records);
         grid.take_commented_header(records, comments);
+        grid.drop_last_delimiter(records);
         grid.judge_short_rows(records);
         if let Some(start) = reading.preamble.filter(|start| grid.may_start(records, *start, reading)) {
             grid.start = start;
@@ -213,6 +214,19 @@ impl Grid {
             self.start -= 1;
             self.has_header = true;
             self.kinds.insert(0, vec![Kind::Name; self.width]);
+        }
+    }
+
+    /// A writer that ends every line with a delimiter adds no column.
+    fn drop_last_delimiter(&mut self, records: &[Record]) {
+        let header = records.get(self.start).map(|record| record.cells.as_slice()).unwrap_or_default();
+        let is_unnamed = self.has_header
+            && header.len() == self.width
+            && header.last().is_some_and(|name| name.trim().is_empty());
+        if self.width > 2 && is_unnamed && self.kinds.iter().all(|row| row.last() == Some(&Kind::Missing)) {
+            self.width -= 1;
+            let width = self.width;
+            self.kinds.iter_mut().for_each(|row| row.truncate(width));
         }
     }
 

@@ -104,12 +104,14 @@ pub(super) struct Durations {
     three_parts: u64,
     /// Cells that no clock shows: 24 hours and more, or an hour of one digit before minutes and seconds.
     beyond_clocks: u64,
+    longest_seconds: f64,
 }
 
 impl Durations {
     pub fn see(&mut self, seconds: f64, parts: usize, cell: &str) {
         self.count += 1;
         self.three_parts += u64::from(parts == 3);
+        self.longest_seconds = self.longest_seconds.max(seconds);
         let one_digit = cell.find(':') == Some(1);
         self.beyond_clocks += u64::from(parts == 3 && (one_digit || !(0.0..86_400.0).contains(&seconds)));
     }
@@ -128,6 +130,10 @@ impl Durations {
             "avg",
             "average",
             "dauer",
+            "duur",
+            "durata",
+            "duração",
+            "длительность",
             "durée",
             "duración",
             "时长",
@@ -135,7 +141,9 @@ impl Durations {
         ]);
         let is_clock = says(&["time of day", "hour", "clock", "start", "end", "uhr"]);
         let all_three = self.three_parts == self.count;
-        if is_span || (all_three && self.beyond_clocks > 0 && !is_clock) {
+        // No clock stays within the first hour of the day.
+        let is_no_clock = self.beyond_clocks > 0 || (self.count > 1 && self.longest_seconds < 3600.0);
+        if is_span || (all_three && is_no_clock && !is_clock) {
             let form = if all_three { "hours:minutes:seconds" } else { "minutes:seconds" };
             return (Plan::Duration, Some(format!("'{name}' read as {form}, in seconds")));
         }
