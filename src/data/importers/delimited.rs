@@ -26,7 +26,7 @@ impl Importer for Delimited {
     }
 
     fn summary(&self) -> &'static str {
-        "delimited text (comma, tab, semicolon, bar and others), with or without a header, plain, gz or zst"
+        "delimited text (comma, tab, semicolon, bar and others), with or without a header"
     }
 
     fn sniff(&self, input: &Input) -> Option<Match> {
@@ -201,23 +201,11 @@ impl Table {
             .map(|(place, (name, guess))| {
                 let found = guess.settle(name, convention);
                 let asked = input.reading.columns.get(name).copied();
-                let plan = match asked.or(self.plans.get(place).copied().flatten()) {
-                    Some(plan) => plan,
-                    None => {
-                        notes.extend(found.notes);
-                        found.plan
-                    }
-                };
-                let words = match plan {
-                    Plan::Number(numeral) => numeral.describe(&found.currency),
-                    plan => plan.describe(),
-                };
-                let reading = ColumnReading {
-                    column: name.clone(),
-                    plan: plan.to_string(),
-                    words,
-                    currency: found.currency,
-                };
+                let plan = asked.or(self.plans.get(place).copied().flatten()).unwrap_or(found.plan);
+                let reading = found.reading(name, plan);
+                if asked.is_none() && self.plans.get(place).copied().flatten().is_none() {
+                    notes.extend(found.notes);
+                }
                 (plan, reading)
             })
             .collect()

@@ -43,12 +43,19 @@ impl Importer for DsJson {
             each_line(input, context, parse, |row: Option<Row>| row.into_iter().for_each(&mut *visit))
         };
         let known = |name: &str| input.reading.columns.get(name).copied();
-        let Rows { frame, bad, mut notes } = read_rows(context, each, known)?;
+        let Rows { frame, bad, mut notes, readings } = read_rows(context, each, known)?;
         notes.push("one row a decision; features of actions that were not taken are left out".to_owned());
         notes.push("reward = -_label_cost, propensity = _label_probability".to_owned());
         let hints = hints(&frame);
         let format = format!("dsjson{}", input.describe());
-        Ok(RawLog { frame, format, bad, notes, hints, layout: Layout::default() })
+        Ok(RawLog {
+            frame,
+            format,
+            bad,
+            notes,
+            hints,
+            layout: Layout { columns: readings, ..input.layout() },
+        })
     }
 }
 

@@ -10,6 +10,7 @@ mod spaced;
 use super::numerals;
 use super::times;
 use super::tokens;
+use crate::data::layout::ColumnReading;
 use dates::{Dates, Durations, epoch};
 use marks::Marks;
 use spaced::Spaced;
@@ -216,6 +217,18 @@ pub struct Settled {
     pub currency: String,
     /// Sentences for the person.
     pub notes: Vec<String>,
+}
+
+impl Settled {
+    /// How the column is read by a plan, as a fact of the layout.
+    pub(super) fn reading(&self, name: &str, plan: Plan) -> ColumnReading {
+        let words = match plan {
+            Plan::Number(numeral) => numeral.describe(&self.currency),
+            plan => plan.describe(),
+        };
+        let (column, currency) = (name.to_owned(), self.currency.clone());
+        ColumnReading { column, plan: plan.to_string(), words, currency }
+    }
 }
 
 impl Guess {

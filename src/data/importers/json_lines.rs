@@ -22,7 +22,7 @@ impl Importer for JsonLines {
     }
 
     fn summary(&self) -> &'static str {
-        "JSON lines: one object per line, plain, gz or zst"
+        "JSON lines: one object per line"
     }
 
     fn sniff(&self, input: &Input) -> Option<Match> {
@@ -41,7 +41,7 @@ impl Importer for JsonLines {
         let each = |visit: &mut dyn FnMut(Row)| {
             each_line(input, context, parse, |row: Option<Row>| row.into_iter().for_each(&mut *visit))
         };
-        let Rows { frame, bad, notes } =
+        let Rows { frame, bad, notes, readings } =
             read_rows(context, each, |name| input.reading.columns.get(name).copied())?;
         Ok(RawLog {
             frame,
@@ -49,7 +49,7 @@ impl Importer for JsonLines {
             bad,
             notes,
             hints: Vec::new(),
-            layout: Layout::default(),
+            layout: Layout { columns: readings, ..input.layout() },
         })
     }
 }

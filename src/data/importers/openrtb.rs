@@ -70,7 +70,7 @@ impl Importer for OpenRtb {
             })
         };
         let known = |name: &str| input.reading.columns.get(name).copied();
-        let Rows { frame, bad, mut notes } = read_rows(context, each, known)?;
+        let Rows { frame, bad, mut notes, readings } = read_rows(context, each, known)?;
         notes.push(format!("{} slots from {} requests: one row each", frame.height(), requests.get()));
         let present = ROLES.iter().filter(|(name, ..)| frame.column(name).is_ok());
         let hints = present
@@ -82,7 +82,14 @@ impl Importer for OpenRtb {
             })
             .collect();
         let format = format!("openrtb{}", input.describe());
-        Ok(RawLog { frame, format, bad, notes, hints, layout: Layout::default() })
+        Ok(RawLog {
+            frame,
+            format,
+            bad,
+            notes,
+            hints,
+            layout: Layout { columns: readings, ..input.layout() },
+        })
     }
 }
 

@@ -9,6 +9,7 @@ use super::delimited::finish;
 use super::guess::{Convention, Guess, LIST_MARK, Plan};
 use super::records::BadRows;
 use crate::base::Result;
+use crate::data::layout::ColumnReading;
 use crate::jobs::JobContext;
 use polars::prelude::DataFrame;
 use std::collections::HashMap;
@@ -62,6 +63,8 @@ pub(super) struct Rows {
     pub frame: DataFrame,
     pub bad: BadRows,
     pub notes: Vec<String>,
+    /// How the cells of each column are read.
+    pub readings: Vec<ColumnReading>,
 }
 
 /// Reads rows from a source that can be gone through twice: `each` calls its argument once for every row.
@@ -78,10 +81,10 @@ pub(super) fn read_rows(
     let mut columns = Columns::default();
     let bad = each(&mut |row| columns.see(row))?;
     let mut notes = columns.notes();
-    let plans = columns.plans(known, &mut notes);
+    let (plans, readings) = columns.plans(known, &mut notes);
     let place = |name: &String, expected: usize| columns.place(name, expected);
     let frame = build_rows(context, each, &plans, columns.rows as usize, place, &mut notes)?;
-    Ok(Rows { frame, bad, notes })
+    Ok(Rows { frame, bad, notes, readings })
 }
 
 /// Fills columns of known types. `place` tells the column of a key, given the one that would come next.
@@ -179,7 +182,7 @@ impl Columns {
         &mut self,
         known: impl Fn(&str) -> Option<Plan>,
         notes: &mut Vec<String>,
-    ) -> Vec<(String, Plan)> {
+    ) -> (Vec<(String, Plan)>, Vec<ColumnReading>) {
         for guess in &mut self.guesses {
             guess.see_missing(self.rows.saturating_sub(guess.cells));
         }
@@ -187,14 +190,14 @@ impl Columns {
         let columns = self.names.iter().zip(&self.guesses);
         columns
             .map(|(name, guess)| {
+                let mut settled = guess.settle(name, convention);
                 let plan = known(name).unwrap_or_else(|| {
-                    let settled = guess.settle(name, convention);
-                    notes.extend(settled.notes);
+                    notes.append(&mut settled.notes);
                     settled.plan
                 });
-                (name.clone(), plan)
+                ((name.clone(), plan), settled.reading(name, plan))
             })
-            .collect()
+            .unzip()
     }
 }
 
