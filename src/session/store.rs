@@ -3,6 +3,7 @@
 use super::commands::inspect::InspectState;
 use super::commands::market::MarketState;
 use super::commands::train::TrainingState;
+use crate::base::Failure;
 use crate::data::importers::ImportOptions;
 use crate::data::profile::Profile;
 use crate::data::{Dataset, LogFrame};
@@ -17,6 +18,8 @@ pub struct Store {
     pub log: Option<OpenLog>,
     /// The open log, encoded for models; `None` until that job is done, or where it failed.
     pub dataset: Option<Arc<Dataset>>,
+    /// Why no model can learn from the open log.
+    pub untrainable: Option<Failure>,
     /// The last question about groups and its answer.
     pub segments: Option<Arc<SegmentAnswer>>,
     /// Simulated slots.
@@ -31,6 +34,7 @@ impl Store {
     /// Drops what was computed from the former log. Models stay: they carry their own encoder.
     pub fn forget_results(&mut self) {
         self.dataset = None;
+        self.untrainable = None;
         self.segments = None;
         self.market = MarketState::default();
         self.inspect = InspectState::default();

@@ -14,8 +14,8 @@ pub struct Encode {
 
 /// The arrays and which reading of the log they belong to.
 pub struct Encoded {
-    /// The arrays.
-    pub dataset: Dataset,
+    /// The arrays, or why no model can learn from this log: an answer about the log, not a job that failed.
+    pub dataset: Result<Dataset>,
     /// Revision of the log that was encoded.
     pub revision: u64,
 }
@@ -32,7 +32,10 @@ impl Job for Encode {
     }
 
     fn run(self: Box<Self>, context: &JobContext) -> Result<Output> {
-        let dataset = prepare(&self.log, &Default::default(), context)?;
+        let dataset = match prepare(&self.log, &Default::default(), context) {
+            Err(failure) if failure.is_cancelled() => return Err(failure),
+            answer => answer,
+        };
         Ok(Output::Encoded(Box::new(Encoded { dataset, revision: self.log.revision })))
     }
 }

@@ -102,6 +102,9 @@ pub(super) fn imported(session: &mut Session, imported: Imported) -> Result<()> 
 pub(super) fn encoded(session: &mut Session, encoded: Encoded) {
     let current = session.store.log.as_ref().is_some_and(|open| open.frame.revision == encoded.revision);
     if current {
-        session.store.dataset = Some(Arc::new(encoded.dataset));
+        match encoded.dataset {
+            Ok(dataset) => session.store.dataset = Some(Arc::new(dataset)),
+            Err(failure) => session.store.untrainable = Some(failure),
+        }
     }
 }

@@ -136,7 +136,13 @@ fn cards(ui: &mut Ui, theme: &Theme, profile: &Profile) {
             let below = format!("{days:.1} days to {} UTC", moment(last));
             widgets::metric_card(ui, theme, "From", &moment(first), &below);
         }
-        for total in profile.totals.iter().take(CARDS) {
+        // Of several columns that hold one quantity the best stands first.
+        let mut shown: Vec<&str> = Vec::new();
+        for total in &profile.totals {
+            if shown.len() == CARDS || shown.contains(&total.quantity.as_str()) {
+                continue;
+            }
+            shown.push(&total.quantity);
             let is_money = matches!(total.quantity.as_str(), "spend" | "revenue");
             let unit = profile.currency.as_deref().filter(|_| is_money).unwrap_or_default();
             let sum = crate::base::numbers::grouped_sum(total.sum, '\u{2009}');

@@ -110,9 +110,10 @@ impl TrainingPanel {
             None if session.jobs.of(Purpose::Encode).is_some() => {
                 Some("The log is being encoded.".to_owned())
             }
-            None => {
-                Some("The open log has no label column, or could not be encoded; see Activity.".to_owned())
-            }
+            None => Some(session.store.untrainable.as_ref().map_or_else(
+                || "The open log has no label column: choose one in the Data panel.".to_owned(),
+                ToString::to_string,
+            )),
             Some(dataset) => kind.check(&dataset.encoder).err().map(|failure| failure.to_string()),
         };
         if let Some(refusal) = refusal {

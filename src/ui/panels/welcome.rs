@@ -68,7 +68,10 @@ impl WelcomePanel {
             });
             let known: Vec<_> =
                 crate::data::importers::IMPORTERS.iter().map(|importer| importer.id()).collect();
-            ui.weak(format!("Recognised by content, not by name: {}; plain, gz or zst.", known.join(", ")));
+            ui.weak(format!(
+                "Recognised by content, not by name: {}; plain, gz, bz2, zst or zip.",
+                known.join(", ")
+            ));
         });
     }
 }

@@ -328,7 +328,8 @@ fn around_the_table(ui: &mut Ui, theme: &Theme, layout: &Layout) {
         ui.add_space(8.0);
         ui.strong("Total rows, taken out of the data and kept to check it with");
         for total in layout.totals.iter().take(LINES) {
-            let cells = total.cells.iter().map(|(column, cell)| format!("{column} {cell}"));
+            let figures = total.cells.iter().filter(|(_, cell)| cell.contains(|c: char| c.is_ascii_digit()));
+            let cells = figures.map(|(column, cell)| format!("{column} {cell}"));
             let cells = cells.collect::<Vec<_>>().join(", ");
             ui.label(format!("line {}: {}: {cells}", widgets::grouped(total.line as f64), total.label));
         }
