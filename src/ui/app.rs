@@ -30,8 +30,10 @@ impl AdloupeApp {
     /// # Errors
     /// No worker threads, or a broken theme.
     pub fn new(context: &eframe::CreationContext<'_>, commands: Vec<Command>) -> Result<Self> {
-        let workspace: Workspace =
+        let mut workspace: Workspace =
             context.storage.and_then(|storage| eframe::get_value(storage, WORKSPACE_KEY)).unwrap_or_default();
+        // The panel of last time has nothing to show yet; the first thing to do stands on Welcome.
+        "welcome".clone_into(&mut workspace.panel);
         let wake = context.egui_ctx.clone();
         let session = Session::new(workspace, move || wake.request_repaint())?;
         let theme = Theme::load(session.workspace.dark)?;

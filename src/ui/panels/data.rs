@@ -147,7 +147,13 @@ fn cards(ui: &mut Ui, theme: &Theme, profile: &Profile) {
             let unit = profile.currency.as_deref().filter(|_| is_money).unwrap_or_default();
             let sum = crate::base::numbers::grouped_sum(total.sum, '\u{2009}');
             let below = format!("'{}', {} cells", total.column, widgets::grouped(total.n as f64));
-            widgets::metric_card(ui, theme, &total.quantity, format!("{sum} {unit}").trim_end(), &below);
+            widgets::metric_card(
+                ui,
+                theme,
+                &total.quantity.replace('_', " "),
+                format!("{sum} {unit}").trim_end(),
+                &below,
+            );
         }
     });
 }
