@@ -54,7 +54,10 @@ enum Shape {
 fn layout(input: &Input) -> Option<Shape> {
     let lines = head_lines(input);
     let records: Vec<Vec<&str>> = lines.iter().map(|line| line.split("::").collect()).collect();
-    let all = |fits: fn(&[&str]) -> bool| nearly_all(&records, |record| fits(record));
+    // A first line of another kind is a header, which these files have not.
+    let all = |fits: fn(&[&str]) -> bool| {
+        records.first().is_some_and(|first| fits(first)) && nearly_all(&records, |record| fits(record))
+    };
     if all(is_rating) {
         return Some(Shape::Colons(&RATINGS));
     }
@@ -65,10 +68,8 @@ fn layout(input: &Input) -> Option<Shape> {
         return Some(Shape::Colons(&MOVIES));
     }
     let tabbed = tabbed_head(input);
-    let is_tabbed = nearly_all(&tabbed, |record| {
-        let record: Vec<&str> = record.iter().map(String::as_str).collect();
-        is_rating(&record)
-    });
+    let fits = |record: &Vec<String>| is_rating(&record.iter().map(String::as_str).collect::<Vec<_>>());
+    let is_tabbed = tabbed.first().is_some_and(fits) && nearly_all(&tabbed, fits);
     is_tabbed.then_some(Shape::Tabs)
 }
 

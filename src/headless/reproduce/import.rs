@@ -233,7 +233,8 @@ impl Lines {
             if read == 0 {
                 break;
             }
-            for &byte in buffer.iter().take(read) {
+            // In UTF-16 every other byte of a line's end is 0.
+            for &byte in buffer.iter().take(read).filter(|byte| **byte != 0) {
                 if byte == b'\n' {
                     count += 1;
                     with_return += u64::from(last == b'\r');
