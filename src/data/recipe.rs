@@ -72,7 +72,8 @@ impl Recipe {
         let joined: Vec<&String> = source.joins.iter().flat_map(|join| &join.columns).collect();
         let is_text = !layout.delimiter.is_empty();
         let reading = Reading {
-            encoding: (!layout.encoding.is_empty()).then(|| layout.encoding.clone()),
+            // UTF-8 is what content shows best, so the next file may be in another encoding.
+            encoding: Some(layout.encoding.clone()).filter(|name| !matches!(name.as_str(), "" | "UTF-8")),
             delimiter: is_text.then(|| layout.delimiter.clone()),
             has_quotes: is_text.then_some(layout.has_quotes),
             has_header: is_text.then_some(layout.has_header),

@@ -65,8 +65,15 @@ impl Encoding {
                 Failure::new("cannot read the log", format!("there is no encoding '{label}'"))
                     .hint("utf-8, utf-16le, gb18030, big5, shift_jis, euc-kr, windows-1252")
             })?;
-            let mark_bytes = marked.filter(|(found, _)| *found == charset).map_or(0, |(_, bytes)| bytes);
-            return Ok(Self { is_asked: true, ..Self::of(charset, mark_bytes, "asked for") });
+            // A mark is never there by chance: what was asked for is from a recipe of another file.
+            let (charset, mark_bytes, evidence) = match marked {
+                Some((found, bytes)) if found != charset => {
+                    (found, bytes, "a byte order mark, whatever was asked")
+                }
+                Some((_, bytes)) => (charset, bytes, "asked for"),
+                None => (charset, 0, "asked for"),
+            };
+            return Ok(Self { is_asked: true, ..Self::of(charset, mark_bytes, evidence) });
         }
         Ok(match marked {
             Some((charset, bytes)) => Self::of(charset, bytes, "a byte order mark"),
@@ -298,11 +305,11 @@ mod tests {
     fn a_person_has_the_last_word() {
         let asked = |label: &str| {
             let reading = Reading { encoding: Some(label.to_owned()), ..Reading::default() };
-            Encoding::of_start(b"\xff\xfea\0", &reading)
+            move |start: &[u8]| Encoding::of_start(start, &reading)
         };
-        assert_eq!(asked("GBK").unwrap().name(), "GBK");
-        let utf16 = asked("utf-16le").unwrap();
+        assert_eq!(asked("GBK")(b"a,b").unwrap().name(), "GBK");
+        let utf16 = asked("utf-8")(b"\xff\xfea\0").unwrap();
         assert_eq!((utf16.name(), utf16.mark_bytes), ("UTF-16LE", 2));
-        assert!(asked("klingon").unwrap_err().hint.contains("gb18030"));
+        assert!(asked("klingon")(b"a,b").unwrap_err().hint.contains("gb18030"));
     }
 }

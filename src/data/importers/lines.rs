@@ -19,12 +19,13 @@ pub(super) fn head_lines(input: &Input) -> Vec<String> {
     records.into_iter().flatten().filter(|line| !line.trim().is_empty()).collect()
 }
 
-/// True when nearly all of the first lines pass a test: nine of ten, or two of three where there are few.
+/// True when the first line and nearly all after it pass a test: nine of ten, or two of three where there are few. A
+/// first line that fails may be a header.
 pub(super) fn nearly_all<T>(lines: &[T], test: impl Fn(&T) -> bool) -> bool {
     const FEW: usize = 20;
     let fits = lines.iter().filter(|line| test(line)).count();
     let wanted = if lines.len() < FEW { 2.0 / 3.0 } else { 0.9 };
-    fits > 0 && fits as f64 >= wanted * lines.len() as f64
+    lines.first().is_some_and(&test) && fits as f64 >= wanted * lines.len() as f64
 }
 
 /// Parses every line and hands the results over in the order of the file. A line that cannot be parsed is counted
