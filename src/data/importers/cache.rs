@@ -1,7 +1,7 @@
 //! How does the second opening of a large log take no time? Its typed columns are kept beside what was found out.
 //!
 //! An entry is a folder named by the fingerprint of the log's files, what was asked for and this very program: the
-//! columns as uncompressed Arrow files, and `log.json` with schema, source and a checksum of every file. It appears
+//! columns as uncompressed Arrow files, texts whose cells come again as codes with their words beside them, and `log.json` with schema, source and a checksum of every file. It appears
 //! under its name only when it is whole. The oldest entries go when all of them take more than the limit.
 
 use super::fingerprint::{self, Stamp};
@@ -11,11 +11,17 @@ use super::sources::Sources;
 use crate::base::failure::Explain;
 use crate::base::files::disk_failure;
 use crate::base::{Failure, Result};
+use crate::data::cells::{self, NO_CODE};
 use crate::data::frame::{LogFrame, Source};
 use crate::data::schema::Schema;
 use crate::jobs::JobContext;
-use polars::prelude::{Column, DataFrame, IpcReader, IpcWriter, SerReader, SerWriter};
-use rayon::prelude::{IntoParallelIterator, IntoParallelRefIterator, ParallelIterator};
+use polars::prelude::{
+    ChunkAgg, Column, DataFrame, DataType, IntoSeries, IpcReader, IpcWriter, NewChunkedArray, SerReader,
+    SerWriter, UInt32Chunked,
+};
+use rayon::prelude::{
+    IndexedParallelIterator, IntoParallelIterator, IntoParallelRefIterator, ParallelIterator,
+};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{BufWriter, Read, Write};
@@ -45,6 +51,8 @@ struct Kept {
     source: Source,
     rows: usize,
     files: Vec<KeptFile>,
+    /// Texts that are stored as codes: the place of the column, and the file of its distinct cells.
+    words: Vec<(usize, KeptFile)>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -117,13 +125,32 @@ impl Entry {
         let kept: Kept = serde_json::from_slice(&text).explain(WHAT)?;
         let read = |file: &KeptFile| self.read_columns(file);
         let columns: Vec<Vec<Column>> = kept.files.par_iter().map(read).collect::<Result<_>>()?;
-        let frame = DataFrame::new_infer_height(columns.into_iter().flatten().collect()).explain(WHAT)?;
+        let mut columns: Vec<Column> = columns.into_iter().flatten().collect();
+        let texts =
+            kept.words.par_iter().map(|(place, file)| Ok((*place, self.read_text(&columns, *place, file)?)));
+        for (place, text) in texts.collect::<Result<Vec<_>>>()? {
+            columns[place] = text;
+        }
+        let frame = DataFrame::new_infer_height(columns).explain(WHAT)?;
         let names = frame.columns().iter().map(|column| column.name().as_str());
         if frame.height() != kept.rows || !names.eq(kept.schema.columns.iter().map(|column| &*column.name)) {
             return Err(Failure::new(WHAT, "its columns are not those it was kept with"));
         }
         let source = Source { path: path.to_owned(), kept_in: Some(self.folder.clone()), ..kept.source };
         Ok(LogFrame { frame, schema: kept.schema, source: Arc::new(source), revision: 0 })
+    }
+
+    /// A text from its codes and its words.
+    fn read_text(&self, columns: &[Column], place: usize, file: &KeptFile) -> Result<Column> {
+        let damaged = || Failure::new(WHAT, "a text lacks its words");
+        let codes = columns.get(place).ok_or_else(damaged)?;
+        let words = self.read_columns(file)?.pop().ok_or_else(damaged)?;
+        let codes = codes.cast(&DataType::UInt32).explain(WHAT)?;
+        let codes = codes.u32().explain(WHAT)?;
+        if codes.max().is_some_and(|most| most as usize >= words.len()) {
+            return Err(damaged());
+        }
+        words.take(codes).explain(WHAT)
     }
 
     fn read_columns(&self, kept: &KeptFile) -> Result<Vec<Column>> {
@@ -172,15 +199,27 @@ impl Entry {
     fn write_to(&self, temporary: &Path, log: &LogFrame) -> Result<()> {
         let explain = |error: std::io::Error| disk_failure(WHAT_WRITE, temporary, &error);
         std::fs::create_dir_all(temporary).map_err(explain)?;
-        let columns = log.frame.columns();
+        let stored: Vec<(Column, Option<Column>)> = log.frame.columns().par_iter().map(coded).collect();
+        let (columns, words): (Vec<Column>, Vec<Option<Column>>) = stored.into_iter().unzip();
+        let words = words.into_par_iter().enumerate().filter_map(|(place, words)| Some((place, words?)));
+        let words: Vec<(usize, KeptFile)> = words
+            .map(|(place, words)| {
+                Ok((place, write_columns(temporary, &format!("words-{place}.arrow"), &[words])?))
+            })
+            .collect::<Result<_>>()?;
         let share = columns.len().div_ceil(FILES).max(1);
         let groups: Vec<(usize, &[Column])> = columns.chunks(share).enumerate().collect();
         let files: Vec<KeptFile> = groups
             .into_par_iter()
             .map(|(number, columns)| write_columns(temporary, &format!("columns-{number}.arrow"), columns))
             .collect::<Result<_>>()?;
-        let kept =
-            Kept { schema: log.schema.clone(), source: (*log.source).clone(), rows: log.rows(), files };
+        let kept = Kept {
+            schema: log.schema.clone(),
+            source: (*log.source).clone(),
+            rows: log.rows(),
+            files,
+            words,
+        };
         let text = serde_json::to_vec(&kept).explain(WHAT_WRITE)?;
         std::fs::write(temporary.join(DESCRIPTION), text).map_err(explain)?;
         // Another program may have kept the same log meanwhile: either copy is as good.
@@ -191,6 +230,35 @@ impl Entry {
 
 const WHAT: &str = "cannot read the kept copy";
 const WHAT_WRITE: &str = "cannot keep a copy";
+
+/// A text as codes and its distinct cells, where they are few; any other column as it is.
+fn coded(column: &Column) -> (Column, Option<Column>) {
+    const SAMPLE: usize = 50_000;
+    const MOST: usize = 1 << 16;
+    let as_it_is = || (column.clone(), None);
+    let head = column.head(Some(SAMPLE));
+    let is_repeated = *column.dtype() == DataType::String
+        && column.len() > SAMPLE
+        && head.n_unique().is_ok_and(|distinct| distinct < SAMPLE / 5);
+    if !is_repeated {
+        return as_it_is();
+    }
+    let Ok(coded) = cells::code_series(column.as_materialized_series()) else {
+        return as_it_is();
+    };
+    // An empty text is no missing one, but has no code of its own.
+    let missing = coded.codes.iter().filter(|code| **code == NO_CODE).count();
+    if coded.values.len() > MOST || missing != column.null_count() {
+        return as_it_is();
+    }
+    let codes = coded.codes.iter().map(|code| (*code != NO_CODE).then_some(*code));
+    let codes = UInt32Chunked::from_iter_options(column.name().clone(), codes).into_series();
+    let kind = if coded.values.len() <= 1 << 8 { DataType::UInt8 } else { DataType::UInt16 };
+    match codes.cast(&kind) {
+        Ok(codes) => (codes.into(), Some(Column::new(column.name().clone(), coded.values))),
+        Err(_) => as_it_is(),
+    }
+}
 
 fn write_columns(folder: &Path, name: &str, columns: &[Column]) -> Result<KeptFile> {
     let path = folder.join(name);
