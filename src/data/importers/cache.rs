@@ -19,9 +19,7 @@ use polars::prelude::{
     ChunkAgg, Column, DataFrame, DataType, IntoSeries, IpcReader, IpcWriter, NewChunkedArray, SerReader,
     SerWriter, UInt32Chunked,
 };
-use rayon::prelude::{
-    IndexedParallelIterator, IntoParallelIterator, IntoParallelRefIterator, ParallelIterator,
-};
+use rayon::prelude::{IntoParallelIterator, IntoParallelRefIterator, ParallelIterator};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{BufWriter, Read, Write};
@@ -36,6 +34,8 @@ const SMALLEST: u64 = 8 << 20;
 const LARGEST: u64 = 16 << 30;
 /// Files that the columns of a log are spread over, so that they are read on all cores.
 const FILES: usize = 8;
+/// Columns that are worked on side by side.
+const COLUMNS_AT_ONCE: usize = 32;
 /// What the description of an entry is called.
 const DESCRIPTION: &str = "log.json";
 
@@ -126,10 +126,12 @@ impl Entry {
         let read = |file: &KeptFile| self.read_columns(file);
         let columns: Vec<Vec<Column>> = kept.files.par_iter().map(read).collect::<Result<_>>()?;
         let mut columns: Vec<Column> = columns.into_iter().flatten().collect();
-        let texts =
-            kept.words.par_iter().map(|(place, file)| Ok((*place, self.read_text(&columns, *place, file)?)));
-        for (place, text) in texts.collect::<Result<Vec<_>>>()? {
-            columns[place] = text;
+        for few in kept.words.chunks(COLUMNS_AT_ONCE) {
+            let text =
+                |(place, file): &(usize, KeptFile)| Ok((*place, self.read_text(&columns, *place, file)?));
+            for (place, text) in few.par_iter().map(text).collect::<Result<Vec<_>>>()? {
+                columns[place] = text;
+            }
         }
         let frame = DataFrame::new_infer_height(columns).explain(WHAT)?;
         let names = frame.columns().iter().map(|column| column.name().as_str());
@@ -199,9 +201,11 @@ impl Entry {
     fn write_to(&self, temporary: &Path, log: &LogFrame) -> Result<()> {
         let explain = |error: std::io::Error| disk_failure(WHAT_WRITE, temporary, &error);
         std::fs::create_dir_all(temporary).map_err(explain)?;
-        let stored: Vec<(Column, Option<Column>)> = log.frame.columns().par_iter().map(coded).collect();
-        let (columns, words): (Vec<Column>, Vec<Option<Column>>) = stored.into_iter().unzip();
-        let words = words.into_par_iter().enumerate().filter_map(|(place, words)| Some((place, words?)));
+        // A thread that waits for polars takes the next column meanwhile, one inside the other: not too many.
+        let few = log.frame.columns().chunks(COLUMNS_AT_ONCE);
+        let stored = few.flat_map(|few| few.par_iter().map(coded).collect::<Vec<_>>());
+        let (columns, words): (Vec<Column>, Vec<Option<Column>>) = stored.unzip();
+        let words = words.into_iter().enumerate().filter_map(|(place, words)| Some((place, words?)));
         let words: Vec<(usize, KeptFile)> = words
             .map(|(place, words)| {
                 Ok((place, write_columns(temporary, &format!("words-{place}.arrow"), &[words])?))
