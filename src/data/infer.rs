@@ -336,7 +336,8 @@ fn by_texts(facts: &Facts) -> Found {
     if facts.mean_length > 40.0 && facts.has_spaces() {
         return found(Role::Text, 60, format!("{described}, {:.0} characters on average", facts.mean_length));
     }
-    if facts.name.is_text() && facts.has_spaces() {
+    // Few texts that repeat are categories, whatever the name says.
+    if facts.name.is_text() && facts.has_spaces() && facts.distinct > 20 {
         return found(Role::Text, 60, format!("{described}; the name says text"));
     }
     found(Role::Categorical, 50, described)
@@ -397,11 +398,14 @@ fn ignore_measures(facts: &[Facts], found: &mut [Found]) {
     }
     for (facts, found) in facts.iter().zip(found.iter_mut()) {
         let is_number = matches!(facts.kind, ColumnType::Integer | ColumnType::Real);
-        if !is_number || !matches!(found.role, Role::Numeric | Role::Categorical | Role::Price) {
+        let is_open =
+            matches!(found.role, Role::Numeric | Role::Categorical | Role::Price | Role::Conversion);
+        if !is_number || !is_open {
             continue;
         }
         let name = &facts.name.text;
         let evidence = match meaning_of(&facts.name) {
+            Meaning::Counts(..) if found.role == Role::Conversion => continue,
             Meaning::Ratio => format!("'{name}' is a ratio of outcomes: it would give the answer away"),
             Meaning::Counts(quantity, _) if !quantity.is_money() => {
                 format!("'{name}' counts {} beside the clicks: measured, never a feature", quantity.id())

@@ -6,6 +6,7 @@ use crate::base::failure::Explain;
 use crate::base::{Result, numbers};
 use crate::data::profile::{self, ColumnProfile, Profile};
 use crate::data::recipe::Recipe;
+use crate::metrics::significance;
 use std::fmt::Write;
 use std::path::PathBuf;
 
@@ -93,7 +94,7 @@ fn write_experiment(out: &mut String, profile: &Profile) -> std::fmt::Result {
     let arms: Vec<String> = test.arms.iter().map(|arm| format!("{} {}", arm.name, arm.rows)).collect();
     write!(out, "test '{}': {}", test.column, arms.join(", "))?;
     if let (Some(z), Some(p)) = (test.ratio_z, test.ratio_p) {
-        write!(out, "; sample ratio z = {z:.2}, p = {p:.2e}")?;
+        write!(out, "; sample ratio z = {z:.2}, {}", significance::p_words(p))?;
     }
     writeln!(out)?;
     for outcome in &test.outcomes {
@@ -106,7 +107,7 @@ fn write_experiment(out: &mut String, profile: &Profile) -> std::fmt::Result {
             .collect();
         write!(out, "  {}: {}", outcome.column, rates.join(" against "))?;
         let z = outcome.z.map(|z| format!("; z = {z:.2}")).unwrap_or_default();
-        let p = outcome.p.map(|p| format!(", p = {p:.2e}")).unwrap_or_default();
+        let p = outcome.p.map(|p| format!(", {}", significance::p_words(p))).unwrap_or_default();
         writeln!(out, "{z}{p}")?;
     }
     Ok(())

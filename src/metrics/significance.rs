@@ -5,6 +5,11 @@ pub fn p_of_z(z: f64) -> f64 {
     erfc(z.abs() / std::f64::consts::SQRT_2).clamp(0.0, 1.0)
 }
 
+/// `p = 0.0086`, and `p < 0.0001` where more digits say nothing.
+pub fn p_words(p: f64) -> String {
+    if p < 0.0001 { "p < 0.0001".to_owned() } else { format!("p = {p:.4}") }
+}
+
 /// Difference of two proportions in pooled standard errors (Fleiss, Levin & Paik 2003, section 3.3); `None` when a
 /// group is empty or all outcomes are the same.
 pub fn z_of_two_proportions(successes: [f64; 2], trials: [f64; 2]) -> Option<f64> {

@@ -243,7 +243,21 @@ impl Name {
             "ユーザーid",
         ]) {
             100
-        } else if self.is(&["visitor_id", "cookie_id", "cookie", "customer_id", "member_id", "person_id"]) {
+        } else if self.is(&[
+            "visitor_id",
+            "visitorid",
+            "fullvisitorid",
+            "customerid",
+            "memberid",
+            "clientid",
+            "client_id",
+            "cookieid",
+            "cookie_id",
+            "cookie",
+            "customer_id",
+            "member_id",
+            "person_id",
+        ]) {
             80
         } else if self.is(&["device_id"]) {
             60
@@ -300,8 +314,7 @@ impl Name {
     pub fn campaign_score(&self) -> u32 {
         let is_campaign = self.has(&["campaign", "kampagne", "campagne", "campana", "campagna", "campanha"])
             || self.is(&["kampagnenname", "campagnenaam"])
-            || self.holds(&["广告系列", "推广计划", "广告计划", "キャンペーン"])
-            || self.is(&["系列", "计划"]);
+            || self.holds(&["系列", "计划", "キャンペーン"]);
         let is_about = [
             "status",
             "state",

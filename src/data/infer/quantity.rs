@@ -70,7 +70,14 @@ pub(in crate::data) fn meaning(text: &str) -> Meaning {
 
 /// As [`meaning`], for a name that was taken apart already.
 pub(in crate::data) fn meaning_of(name: &Name) -> Meaning {
-    let is_other = name.words().iter().any(|word| is_in(NOT_COUNTED, word))
+    let is_number = |word: &String| word.bytes().all(|byte| byte.is_ascii_digit());
+    // `7 Day Total Orders`: the window of attribution, not a day.
+    let is_window = |place: usize| {
+        let before = place.checked_sub(1).and_then(|before| name.words().get(before));
+        name.words().get(place).is_some_and(|word| word == "day") && before.is_some_and(is_number)
+    };
+    let mut words = name.words().iter().enumerate();
+    let is_other = words.any(|(place, word)| is_in(NOT_COUNTED, word) && !is_window(place))
         || NOT_COUNTED_PARTS.split('|').any(|part| name.text.contains(part));
     if is_other {
         return Meaning::Other;
@@ -145,7 +152,10 @@ fn score(name: &Name, term: &str) -> Option<u32> {
         match word.as_str() {
             "total" | "link" => points += 1,
             "all" | "tous" | "alle" | "todos" => points -= 4,
-            word if is_in(BESIDE, word) || is_currency(word) => {}
+            "day" => {}
+            word if is_in(BESIDE, word)
+                || is_currency(word)
+                || word.bytes().all(|byte| byte.is_ascii_digit()) => {}
             _ => unknown += 1,
         }
     }
@@ -339,6 +349,13 @@ mod tests {
                 assert_eq!(counts(name), Some(quantity), "{name}");
             }
         }
+    }
+
+    #[test]
+    fn windows_of_attribution_change_nothing() {
+        assert_eq!(counts("7 Day Total Orders (#)"), Some(Quantity::Conversions));
+        assert_eq!(meaning("Total Advertising Cost of Sales (ACOS)"), Meaning::Ratio);
+        assert_eq!(meaning("click_day"), Meaning::Other);
     }
 
     #[test]

@@ -80,8 +80,9 @@ impl Experiment {
         let sizes: Vec<String> = self.arms.iter().map(|arm| arm.rows.to_string()).collect();
         let z = self.ratio_z.map(|z| format!("z = {z:.2}, ")).unwrap_or_default();
         let detail = format!(
-            "{}: {z}p = {p:.2e} if chances were even; was the test assigned by chance?",
-            sizes.join(" against ")
+            "{}: {z}{} if chances were even; was the test assigned by chance?",
+            sizes.join(" against "),
+            significance::p_words(p)
         );
         let (most, least) =
             (self.arms.iter().map(|arm| arm.rows).max(), self.arms.iter().map(|arm| arm.rows).min());
