@@ -5,7 +5,7 @@
 
 use super::container::Input;
 use super::guess::{CellClass, classify};
-use super::known::{read_headless, tabbed_head};
+use super::known::{TABS, read_headless, tabbed_head};
 use super::lines::nearly_all;
 use super::{Importer, Match, RawLog};
 use crate::base::Result;
@@ -41,7 +41,7 @@ impl Importer for Criteo {
         let labelled = is_labelled(input).ok_or_else(|| super::not_understood(input))?;
         let names = names(labelled);
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        read_headless("criteo", &names, input, context)
+        read_headless("criteo", TABS, &names, input, context)
     }
 }
 

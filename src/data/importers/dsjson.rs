@@ -10,7 +10,6 @@ use super::lines::each_line;
 use super::sparse::{Cell, Row, Rows, read_rows};
 use super::{Importer, Match, RawLog, RoleHint};
 use crate::base::Result;
-use crate::data::layout::Layout;
 use crate::data::schema::Role;
 use crate::jobs::JobContext;
 use polars::prelude::DataFrame;
@@ -42,20 +41,12 @@ impl Importer for DsJson {
         let each = |visit: &mut dyn FnMut(Row)| {
             each_line(input, context, parse, |row: Option<Row>| row.into_iter().for_each(&mut *visit))
         };
-        let known = |name: &str| input.reading.columns.get(name).copied();
-        let Rows { frame, bad, mut notes, readings } = read_rows(context, each, known)?;
+        let Rows { frame, bad, mut notes, layout } = read_rows(input, context, each)?;
         notes.push("one row a decision; features of actions that were not taken are left out".to_owned());
         notes.push("reward = -_label_cost, propensity = _label_probability".to_owned());
         let hints = hints(&frame);
         let format = format!("dsjson{}", input.describe());
-        Ok(RawLog {
-            frame,
-            format,
-            bad,
-            notes,
-            hints,
-            layout: Layout { columns: readings, ..input.layout() },
-        })
+        Ok(RawLog { frame, format, bad, notes, hints, layout })
     }
 }
 

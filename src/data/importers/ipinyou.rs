@@ -2,7 +2,7 @@
 //! 26 the contest's test file.
 
 use super::container::Input;
-use super::known::{read_headless, tabbed_head};
+use super::known::{TABS, read_headless, tabbed_head};
 use super::lines::nearly_all;
 use super::{Importer, Match, RawLog};
 use crate::base::Result;
@@ -76,7 +76,7 @@ impl Importer for IPinYou {
     fn read(&self, input: &Input, context: &JobContext) -> Result<RawLog> {
         let width = tabbed_head(input).first().map(Vec::len).and_then(names);
         let names = width.ok_or_else(|| super::not_understood(input))?;
-        read_headless("ipinyou", &names, input, context)
+        read_headless("ipinyou", TABS, &names, input, context)
     }
 }
 

@@ -43,11 +43,10 @@ impl Importer for Json {
                 row.into_iter().for_each(&mut *visit)
             })
         };
-        let known = |name: &str| input.reading.columns.get(name).copied();
-        let Rows { frame, bad, mut notes, readings } = read_rows(context, each, known)?;
+        let Rows { frame, bad, mut notes, layout } = read_rows(input, context, each)?;
         notes.push(format!("rows are objects: {evidence}"));
         let part = if let Place::Under(key) = place { key } else { String::new() };
-        let layout = Layout { part, columns: readings, ..input.layout() };
+        let layout = Layout { part, ..layout };
         let format = format!("json{}", input.describe());
         Ok(RawLog { frame, format, bad, notes, hints: Vec::new(), layout })
     }

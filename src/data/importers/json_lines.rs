@@ -5,7 +5,6 @@ use super::lines::each_line;
 use super::sparse::{Cell, Row, Rows, read_rows};
 use super::{Importer, Match, RawLog};
 use crate::base::Result;
-use crate::data::layout::Layout;
 use crate::jobs::JobContext;
 use memchr::memchr;
 use serde_json::{Map, Value};
@@ -41,15 +40,14 @@ impl Importer for JsonLines {
         let each = |visit: &mut dyn FnMut(Row)| {
             each_line(input, context, parse, |row: Option<Row>| row.into_iter().for_each(&mut *visit))
         };
-        let Rows { frame, bad, notes, readings } =
-            read_rows(context, each, |name| input.reading.columns.get(name).copied())?;
+        let Rows { frame, bad, notes, layout } = read_rows(input, context, each)?;
         Ok(RawLog {
             frame,
             format: format!("jsonl{}", input.describe()),
             bad,
             notes,
             hints: Vec::new(),
-            layout: Layout { columns: readings, ..input.layout() },
+            layout,
         })
     }
 }

@@ -1,7 +1,7 @@
 //! KDD Cup 2012 track 2, search ads: tabs, no header, 12 whole numbers, clicks and impressions first.
 
 use super::container::Input;
-use super::known::{read_headless, tabbed_head};
+use super::known::{TABS, read_headless, tabbed_head};
 use super::lines::nearly_all;
 use super::{Importer, Match, RawLog};
 use crate::base::Result;
@@ -46,7 +46,7 @@ impl Importer for KddCup {
     }
 
     fn read(&self, input: &Input, context: &JobContext) -> Result<RawLog> {
-        read_headless("kddcup2012", &NAMES, input, context)
+        read_headless("kddcup2012", TABS, &NAMES, input, context)
     }
 }
 

@@ -106,11 +106,17 @@ pub(super) fn tabbed_head(input: &Input) -> Vec<Vec<String>> {
 ///
 /// # Errors
 /// The disk, broken compression, a cancel.
-pub(super) fn read_headless(id: &str, names: &[&str], input: &Input, context: &JobContext) -> Result<RawLog> {
+pub(super) fn read_headless(
+    id: &str,
+    cut: Cut,
+    names: &[&str],
+    input: &Input,
+    context: &JobContext,
+) -> Result<RawLog> {
     let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
     let plans = plans(&names);
-    let table = Table::of(TABS, 0, names, plans);
-    table.read(input, format!("{id}, tab, no header{}", input.describe()), context)
+    let table = Table::of(cut, 0, names, plans);
+    table.read(input, format!("{id}, no header{}", input.describe()), context)
 }
 
 /// Adds roles, missing words and notes to a log of a known set; leaves any other as it is.

@@ -10,7 +10,6 @@ use super::records::BadRows;
 use super::sparse::{Cell, Row, build_rows};
 use super::{Importer, Match, RawLog, RoleHint};
 use crate::base::Result;
-use crate::data::layout::Layout;
 use crate::data::schema::Role;
 use crate::jobs::JobContext;
 use std::collections::{BTreeSet, HashMap};
@@ -65,7 +64,8 @@ impl Importer for LibSvm {
         let mut notes = vec![shape.describe()];
         notes.extend(label_note);
         let rows = facts.rows as usize;
-        let frame = build_rows(context, each, &columns, rows, |place, _| Some(*place), &mut notes)?;
+        let (frame, layout) =
+            build_rows(input, context, each, &columns, rows, |place, _| Some(*place), &mut notes)?;
         let features = columns.iter().skip(first).map(|(name, _)| RoleHint {
             column: name.clone(),
             role: shape.role(),
@@ -73,7 +73,7 @@ impl Importer for LibSvm {
             is_final: true,
         });
         let format = format!("libsvm{}", input.describe());
-        Ok(RawLog { frame, format, bad, notes, hints: features.collect(), layout: Layout::default() })
+        Ok(RawLog { frame, format, bad, notes, hints: features.collect(), layout })
     }
 }
 

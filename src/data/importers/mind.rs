@@ -4,14 +4,13 @@
 
 use super::container::Input;
 use super::guess::{Guess, Plan};
-use super::known::{read_headless, tabbed_head};
+use super::known::{TABS, read_headless, tabbed_head};
 use super::libsvm::shorten;
 use super::lines::{each_line, nearly_all};
 use super::records::BadRows;
 use super::sparse::{Cell, Row, build_rows};
 use super::{Importer, Match, RawLog};
 use crate::base::Result;
-use crate::data::layout::Layout;
 use crate::jobs::JobContext;
 
 /// The importer of `behaviors.tsv`.
@@ -65,9 +64,10 @@ impl Importer for Behaviors {
         let each = |push: &mut dyn FnMut(Row<usize>)| -> Result<BadRows> {
             each_line(input, context, parse, |visit| visit.rows().for_each(&mut *push))
         };
-        let frame = build_rows(context, each, &columns, impressions, |place, _| Some(*place), &mut notes)?;
+        let (frame, layout) =
+            build_rows(input, context, each, &columns, impressions, |place, _| Some(*place), &mut notes)?;
         let format = format!("mind-behaviors, tab, no header{}", input.describe());
-        Ok(RawLog { frame, format, bad, notes, hints: Vec::new(), layout: Layout::default() })
+        Ok(RawLog { frame, format, bad, notes, hints: Vec::new(), layout })
     }
 }
 
@@ -158,7 +158,7 @@ impl Importer for News {
     }
 
     fn read(&self, input: &Input, context: &JobContext) -> Result<RawLog> {
-        read_headless("mind-news", &NEWS, input, context)
+        read_headless("mind-news", TABS, &NEWS, input, context)
     }
 }
 

@@ -1,19 +1,17 @@
 //! The MovieLens files without a header: `1::1193::5::978300760`, and `u.data` with tabs.
 
 use super::container::Input;
-use super::guess::{Guess, Plan};
-use super::known::{plans, read_headless, tabbed_head};
-use super::lines::{each_line, head_lines, nearly_all};
-use super::records::BadRows;
-use super::sparse::{Cell, Row, build_rows};
+use super::cut::Cut;
+use super::known::{TABS, read_headless, tabbed_head};
+use super::lines::{head_lines, nearly_all};
 use super::{Importer, Match, RawLog};
 use crate::base::Result;
-use crate::data::layout::Layout;
 use crate::jobs::JobContext;
 
 /// The importer of the MovieLens layouts.
 pub struct MovieLens;
 
+const COLONS: Cut = Cut { is_doubled: true, ..Cut::plain(b':') };
 const RATINGS: [&str; 4] = ["user_id", "movie_id", "rating", "timestamp"];
 const USERS: [&str; 5] = ["user_id", "gender", "age", "occupation", "zip"];
 const MOVIES: [&str; 3] = ["movie_id", "title", "genres"];
@@ -40,8 +38,8 @@ impl Importer for MovieLens {
 
     fn read(&self, input: &Input, context: &JobContext) -> Result<RawLog> {
         match layout(input).ok_or_else(|| super::not_understood(input))? {
-            Shape::Tabs => read_headless("movielens-dat", &RATINGS, input, context),
-            Shape::Colons(names) => read_colons(names, input, context),
+            Shape::Tabs => read_headless("movielens-dat", TABS, &RATINGS, input, context),
+            Shape::Colons(names) => read_headless("movielens-dat", COLONS, names, input, context),
         }
     }
 }
@@ -87,51 +85,6 @@ fn is_rating(record: &[&str]) -> bool {
         }
         _ => false,
     }
-}
-
-fn read_colons(names: &[&str], input: &Input, context: &JobContext) -> Result<RawLog> {
-    context.stage("looking at the columns");
-    let parse = |line: &str| {
-        let cells: Vec<String> = line.split("::").map(str::to_owned).collect();
-        if line.trim().is_empty() {
-            return Ok(None);
-        }
-        if cells.len() == names.len() {
-            return Ok(Some(cells));
-        }
-        Err(format!("has {} fields where the table has {}", cells.len(), names.len()))
-    };
-    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-    let mut guesses = vec![Guess::default(); names.len()];
-    let mut rows = 0;
-    let bad = each_line(input, context, parse, |cells| {
-        if let Some(cells) = cells {
-            rows += 1;
-            guesses.iter_mut().zip(&cells).for_each(|(guess, cell)| guess.see(cell));
-        }
-    })?;
-    let mut notes = Vec::new();
-    let columns = names.iter().zip(plans(&names)).zip(&guesses);
-    let columns: Vec<(String, Plan)> = columns
-        .map(|((name, known), guess)| {
-            let plan = known.unwrap_or_else(|| {
-                let (plan, note) = input.plan(name, guess);
-                notes.extend(note);
-                plan
-            });
-            (name.clone(), plan)
-        })
-        .collect();
-    let each = |visit: &mut dyn FnMut(Row<usize>)| -> Result<BadRows> {
-        each_line(input, context, parse, |cells: Option<Vec<String>>| {
-            if let Some(cells) = cells {
-                visit(cells.into_iter().map(Cell::plain).enumerate().collect());
-            }
-        })
-    };
-    let frame = build_rows(context, each, &columns, rows, |place, _| Some(*place), &mut notes)?;
-    let format = format!("movielens-dat, double colons, no header{}", input.describe());
-    Ok(RawLog { frame, format, bad, notes, hints: Vec::new(), layout: Layout::default() })
 }
 
 #[cfg(test)]

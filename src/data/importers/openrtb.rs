@@ -10,7 +10,6 @@ use super::records::BadRows;
 use super::sparse::{Cell, Row, Rows, read_rows};
 use super::{Importer, Match, RawLog, RoleHint};
 use crate::base::Result;
-use crate::data::layout::Layout;
 use crate::data::schema::Role;
 use crate::jobs::JobContext;
 use serde_json::{Map, Value};
@@ -69,8 +68,7 @@ impl Importer for OpenRtb {
                 rows.into_iter().flatten().for_each(&mut *visit);
             })
         };
-        let known = |name: &str| input.reading.columns.get(name).copied();
-        let Rows { frame, bad, mut notes, readings } = read_rows(context, each, known)?;
+        let Rows { frame, bad, mut notes, layout } = read_rows(input, context, each)?;
         notes.push(format!("{} slots from {} requests: one row each", frame.height(), requests.get()));
         let present = ROLES.iter().filter(|(name, ..)| frame.column(name).is_ok());
         let hints = present
@@ -82,14 +80,7 @@ impl Importer for OpenRtb {
             })
             .collect();
         let format = format!("openrtb{}", input.describe());
-        Ok(RawLog {
-            frame,
-            format,
-            bad,
-            notes,
-            hints,
-            layout: Layout { columns: readings, ..input.layout() },
-        })
+        Ok(RawLog { frame, format, bad, notes, hints, layout })
     }
 }
 

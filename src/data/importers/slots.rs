@@ -8,7 +8,6 @@ use super::records::BadRows;
 use super::sparse::{Cell, Row, build_rows};
 use super::{Importer, Match, RawLog, RoleHint};
 use crate::base::Result;
-use crate::data::layout::Layout;
 use crate::data::schema::Role;
 use crate::jobs::JobContext;
 use std::collections::{HashMap, HashSet};
@@ -65,15 +64,9 @@ impl Importer for Slots {
             })
         };
         let rows = facts.rows as usize;
-        let frame = build_rows(context, each, &columns, rows, |place, _| Some(*place), &mut notes)?;
-        Ok(RawLog {
-            frame,
-            format: format!("slots{}", input.describe()),
-            bad,
-            notes,
-            hints,
-            layout: Layout::default(),
-        })
+        let (frame, layout) =
+            build_rows(input, context, each, &columns, rows, |place, _| Some(*place), &mut notes)?;
+        Ok(RawLog { frame, format: format!("slots{}", input.describe()), bad, notes, hints, layout })
     }
 }
 

@@ -5,11 +5,13 @@
 //! held, and a cell that a row lacks is missing.
 
 use super::build::ColumnBuilder;
+use super::container::Input;
 use super::delimited::finish;
 use super::guess::{Convention, Guess, LIST_MARK, Plan};
+use super::keep::Keep;
 use super::records::BadRows;
 use crate::base::Result;
-use crate::data::layout::ColumnReading;
+use crate::data::layout::{ColumnReading, ColumnTotal, Layout};
 use crate::jobs::JobContext;
 use polars::prelude::DataFrame;
 use std::collections::HashMap;
@@ -63,63 +65,170 @@ pub(super) struct Rows {
     pub frame: DataFrame,
     pub bad: BadRows,
     pub notes: Vec<String>,
-    /// How the cells of each column are read.
-    pub readings: Vec<ColumnReading>,
+    pub layout: Layout,
 }
 
 /// Reads rows from a source that can be gone through twice: `each` calls its argument once for every row.
-/// `known` tells the types that need no look at the cells.
 ///
 /// # Errors
 /// What `each` answers.
 pub(super) fn read_rows(
+    input: &Input,
     context: &JobContext,
     each: impl Fn(&mut dyn FnMut(Row)) -> Result<BadRows>,
-    known: impl Fn(&str) -> Option<Plan>,
 ) -> Result<Rows> {
     context.stage("looking at the columns");
     let mut columns = Columns::default();
     let bad = each(&mut |row| columns.see(row))?;
     let mut notes = columns.notes();
-    let (plans, readings) = columns.plans(known, &mut notes);
+    let (plans, readings) = columns.plans(|name| input.reading.columns.get(name).copied(), &mut notes);
     let place = |name: &String, expected: usize| columns.place(name, expected);
-    let frame = build_rows(context, each, &plans, columns.rows as usize, place, &mut notes)?;
-    Ok(Rows { frame, bad, notes, readings })
+    let (frame, layout) = build_rows(input, context, each, &plans, columns.rows as usize, place, &mut notes)?;
+    let layout = Layout { columns: readings, ..layout };
+    Ok(Rows { frame, bad, notes, layout })
 }
 
-/// Fills columns of known types. `place` tells the column of a key, given the one that would come next.
+/// Fills columns of known types with `rows` rows, or with a sample of them where all do not fit into memory.
+/// `place` tells the column of a key, given the one that would come next.
 ///
 /// # Errors
 /// What `each` answers.
 pub(super) fn build_rows<Key>(
+    input: &Input,
     context: &JobContext,
     each: impl Fn(&mut dyn FnMut(Row<Key>)) -> Result<BadRows>,
     columns: &[(String, Plan)],
     rows: usize,
     place: impl Fn(&Key, usize) -> Option<usize>,
     notes: &mut Vec<String>,
-) -> Result<DataFrame> {
+) -> Result<(DataFrame, Layout)> {
     context.stage("reading the rows");
-    let mut builders: Vec<_> =
-        columns.iter().map(|(name, plan)| ColumnBuilder::new(name, *plan, rows)).collect();
-    let mut cells = vec![String::new(); builders.len()];
-    each(&mut |row| {
-        cells.iter_mut().for_each(String::clear);
+    let mut build = Build::new(input.keep, columns, rows);
+    each(&mut |row| build.add(row, &place))?;
+    build.decide();
+    let keep = build.keep;
+    let names: Vec<_> = columns.iter().map(|(name, _)| name.clone()).collect();
+    let frame = finish(&names, build.builders, notes)?;
+    let totals = build.totals.into_iter().filter(|total| total.n > 0).collect();
+    let reading = |(name, plan): &(String, Plan)| ColumnReading {
+        column: name.clone(),
+        plan: plan.to_string(),
+        words: plan.describe(),
+        currency: String::new(),
+    };
+    let layout = Layout {
+        sample: keep.note(frame.height() as u64, rows as u64, totals),
+        columns: columns.iter().map(reading).collect(),
+        ..input.layout()
+    };
+    Ok((frame, layout))
+}
+
+/// Rows that tell how much memory all of them would take.
+const FIRST_ROWS: usize = 4096;
+
+/// The columns while they are filled.
+struct Build<'a> {
+    columns: &'a [(String, Plan)],
+    builders: Vec<ColumnBuilder>,
+    totals: Vec<ColumnTotal>,
+    rows: usize,
+    passed: u64,
+    keep: Keep,
+    /// The first rows as texts, until it is decided which rows are kept.
+    first: Option<Vec<Vec<String>>>,
+    cells: Vec<String>,
+}
+
+impl<'a> Build<'a> {
+    fn new(keep: Keep, columns: &'a [(String, Plan)], rows: usize) -> Self {
+        let total =
+            |(name, _): &(String, Plan)| ColumnTotal { column: name.clone(), ..ColumnTotal::default() };
+        Self {
+            columns,
+            builders: Vec::new(),
+            totals: columns.iter().map(total).collect(),
+            rows,
+            passed: 0,
+            keep,
+            first: Some(Vec::new()),
+            cells: vec![String::new(); columns.len()],
+        }
+    }
+
+    fn add<Key>(&mut self, row: Row<Key>, place: impl Fn(&Key, usize) -> Option<usize>) {
+        self.cells.iter_mut().for_each(String::clear);
         let mut expected = 0;
         for (key, cell) in row {
             if let Some(column) = place(&key, expected) {
                 expected = column + 1;
-                if let Some(slot) = cells.get_mut(column) {
+                if let Some(slot) = self.cells.get_mut(column) {
                     *slot = cell.text;
                 }
             }
         }
-        for (builder, cell) in builders.iter_mut().zip(&cells) {
-            builder.push(cell);
+        match &mut self.first {
+            Some(first) => {
+                first.push(self.cells.clone());
+                if first.len() >= FIRST_ROWS {
+                    self.decide();
+                }
+            }
+            None => self.push(),
         }
-    })?;
-    let names: Vec<_> = columns.iter().map(|(name, _)| name.clone()).collect();
-    finish(&names, builders, notes)
+    }
+
+    /// Decides from the first rows which ones are kept, and stores those of them.
+    fn decide(&mut self) {
+        let Some(first) = self.first.take() else {
+            return;
+        };
+        let bytes: f64 = first.iter().map(|row| self.bytes(row)).sum();
+        let all = bytes / first.len().max(1) as f64 * self.rows as f64;
+        if self.keep.is_all() {
+            self.keep = self.keep.fitted(all);
+        }
+        let room = if self.keep.is_all() { self.rows } else { 0 };
+        let columns = self.columns.iter();
+        self.builders = columns.map(|(name, plan)| ColumnBuilder::new(name, *plan, room)).collect();
+        for cells in first {
+            self.cells = cells;
+            self.push();
+        }
+    }
+
+    /// The memory that a row takes, about.
+    fn bytes(&self, row: &[String]) -> f64 {
+        let cell = |((_, plan), cell): (&(String, Plan), &String)| match plan {
+            Plan::Boolean => 0.25,
+            // Short texts stand within their 16 bytes.
+            Plan::Text => 16.0 + if cell.len() > 12 { cell.len() as f64 } else { 0.0 },
+            Plan::List(separator) => {
+                let items = cell.matches(*separator).count() + 1;
+                8.0 + 16.0 * items as f64 + cell.len() as f64
+            }
+            _ => 8.0,
+        };
+        self.columns.iter().zip(row).map(cell).sum()
+    }
+
+    fn push(&mut self) {
+        let is_kept = self.keep.keeps(self.passed);
+        self.passed += 1;
+        if !self.keep.is_all() {
+            let columns = self.columns.iter().zip(&self.cells).zip(&mut self.totals);
+            for (((_, plan), cell), total) in columns {
+                if matches!(plan, Plan::Integer | Plan::Real)
+                    && let Ok(number) = cell.parse()
+                {
+                    total.see(number);
+                }
+            }
+        }
+        if is_kept {
+            self.builders.iter_mut().zip(&self.cells).for_each(|(builder, cell)| builder.push(cell));
+        }
+    }
 }
 
 /// The columns that have shown up so far.
@@ -203,6 +312,7 @@ impl Columns {
 
 #[cfg(test)]
 mod tests {
+    use super::super::test_support::file;
     use super::*;
 
     fn read(rows: &[Row]) -> Rows {
@@ -210,7 +320,8 @@ mod tests {
             rows.iter().for_each(|row| visit(row.clone()));
             Ok(BadRows::default())
         };
-        read_rows(&JobContext::detached(), each, |_| None).unwrap()
+        let (_folder, input) = file(b"rows");
+        read_rows(&input, &JobContext::detached(), each).unwrap()
     }
 
     #[test]
@@ -228,6 +339,22 @@ mod tests {
         assert!(frame.columns()[0].dtype().is_float());
         assert!(frame.columns()[1].dtype().is_list());
         assert!(frame.columns()[2].dtype().is_string());
+    }
+
+    #[test]
+    fn what_does_not_fit_is_sampled_and_summed_over_all_rows() {
+        let each = |visit: &mut dyn FnMut(Row)| {
+            (0..20_000).for_each(|row| visit(vec![("n".to_owned(), Cell::plain((row % 100).to_string()))]));
+            Ok(BadRows::default())
+        };
+        let (_folder, mut input) = file(b"rows");
+        // Half of what 20,000 numbers of 8 bytes take; a fifth is left as a margin.
+        input.keep = Keep::within(80_000);
+        let read = read_rows(&input, &JobContext::detached(), each).unwrap();
+        let sample = read.layout.sample.unwrap();
+        assert_eq!((sample.rows, sample.of), (read.frame.height() as u64, 20_000));
+        assert!((7_600..8_400).contains(&sample.rows), "{}", sample.rows);
+        assert_eq!((sample.totals[0].n, sample.totals[0].sum), (20_000, 990_000.0));
     }
 
     #[test]

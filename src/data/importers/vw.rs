@@ -15,7 +15,6 @@ use super::records::BadRows;
 use super::sparse::{Cell, Row, build_rows};
 use super::{Importer, Match, RawLog, RoleHint};
 use crate::base::Result;
-use crate::data::layout::Layout;
 use crate::data::schema::Role;
 use crate::jobs::JobContext;
 use columns::{Namespaces, Places};
@@ -65,9 +64,10 @@ impl Importer for VowpalWabbit {
             })
         };
         let rows = facts.rows as usize;
-        let frame = build_rows(context, each, &columns, rows, |place, _| Some(*place), &mut notes)?;
+        let (frame, layout) =
+            build_rows(input, context, each, &columns, rows, |place, _| Some(*place), &mut notes)?;
         let format = format!("vw{}", input.describe());
-        Ok(RawLog { frame, format, bad, notes, hints, layout: Layout::default() })
+        Ok(RawLog { frame, format, bad, notes, hints, layout })
     }
 }
 
