@@ -53,7 +53,7 @@ impl Importer for JsonLines {
 }
 
 /// A first line longer than this is not looked for.
-const LINE_BYTES: u64 = 100 << 20;
+const LINE_BYTES: u64 = 128 << 20;
 
 /// The object on the first line that holds anything.
 pub(super) fn first_object(input: &Input) -> Option<Map<String, Value>> {

@@ -190,7 +190,10 @@ impl<'a> RecordReader<'a> {
                 }
             } else {
                 wanted = self.buffer.len() * 2;
-                if wanted > RECORD_BYTES {
+                if wanted > RECORD_BYTES && self.cut.quote.is_none() {
+                    self.pass_long_line()?;
+                    wanted = BLOCK_BYTES;
+                } else if wanted > RECORD_BYTES {
                     return Err(Failure::new(
                         "cannot read the log",
                         "one record is longer than 128 MiB, so this is no table of rows",
@@ -198,6 +201,24 @@ impl<'a> RecordReader<'a> {
                     .at(format!("{}, line {}", self.input.path.display(), self.line)));
                 }
             }
+        }
+    }
+
+    /// Leaves out a line that is too long to be a row, without holding it; a line ends where it ends where quotes
+    /// mean nothing.
+    fn pass_long_line(&mut self) -> Result<()> {
+        self.bad.add(self.line, || format!("is longer than {} MiB", RECORD_BYTES >> 20));
+        self.line += 1;
+        loop {
+            if let Some(end) = memchr(b'\n', &self.buffer) {
+                self.buffer.drain(..=end);
+                return Ok(());
+            }
+            self.buffer.clear();
+            if self.ended {
+                return Ok(());
+            }
+            self.fill(BLOCK_BYTES)?;
         }
     }
 
@@ -501,6 +522,25 @@ mod tests {
         assert!(bad.samples[0].why.contains("1 fields"), "{bad:?}");
         assert_eq!(bad.samples[1].line, 5);
         assert!(bad.samples[1].why.contains("UTF-8"), "{bad:?}");
+    }
+
+    #[test]
+    fn a_line_without_end_is_left_out() {
+        let mut text = b"1\n".to_vec();
+        text.resize(RECORD_BYTES + (3 << 20), b'x');
+        text.extend_from_slice(b"\n2\n");
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        std::fs::write(&path, &text).unwrap();
+        let input = Input::open(&path).unwrap();
+        let cut = Cut { quote: None, ..Cut::lines() };
+        let mut reader = RecordReader::new(&input, cut, 1, 0, &Arc::default()).unwrap();
+        let mut cells = Vec::new();
+        while let Some(block) = reader.next_block().unwrap() {
+            cells.extend((0..block.rows()).map(|row| (block.line(row), block.cell(row, 0).into_owned())));
+        }
+        assert_eq!(cells, [(1, "1".to_owned()), (3, "2".to_owned())]);
+        assert_eq!((reader.bad.count, reader.bad.samples[0].line), (1, 2));
     }
 
     #[test]
