@@ -76,8 +76,8 @@ impl Follower {
     /// A log of a kind that cannot grow (packed, or a table that has a foot), or what the disk answers.
     pub fn start(log: LogFrame, options: &ImportOptions, context: &JobContext) -> Result<(Self, LogFrame)> {
         let path = log.source.path.clone();
-        let recipe = Recipe::of(&log, options);
-        let options = options.clone();
+        let options = importers::with_recipe(&path, options)?;
+        let recipe = Recipe::of(&log, &options);
         if path.is_dir() {
             let parts = log.source.parts.iter().map(|part| (part.file.clone(), size(&part.file)));
             let read = if log.source.parts.is_empty() {
@@ -352,6 +352,26 @@ mod tests {
             assert_eq!(cells::coded(&log, column).unwrap(), cells::coded(&whole, column).unwrap());
         }
         assert_eq!(log.schema.with_role(Role::Label).unwrap().name, "click");
+    }
+
+    #[test]
+    fn side_tables_of_a_recipe_are_joined_to_new_rows_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log.csv");
+        std::fs::write(&path, format!("user_id,slot,click\n{}", rows(0, 90))).unwrap();
+        let slots = folder.path().join("slots.csv");
+        std::fs::write(&slots, "slot,place\n1,top\n2,side\n3,foot\n4,list\n").unwrap();
+        let context = JobContext::detached();
+        let joins = vec![importers::JoinSpec { file: slots, key: None }];
+        let options = ImportOptions { joins, ..ImportOptions::default() };
+        let log = importers::open(&path, &options, &context).unwrap();
+        Recipe::of(&log, &options).save(&Recipe::place_of(&path)).unwrap();
+        let (mut follower, mut log) = follow(&path);
+        add(&path, "051,2,1\n052,8,0\n");
+        assert_eq!(added(&mut follower, &mut log), 2);
+        let places = cells::coded(&log, "place").unwrap();
+        let last: Vec<_> = places.codes[90..].iter().map(|code| places.values.get(*code as usize)).collect();
+        assert_eq!(last, [Some(&"side".to_owned()), None]);
     }
 
     #[test]

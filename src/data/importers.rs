@@ -198,6 +198,22 @@ pub fn open_all(paths: &[PathBuf], options: &ImportOptions, context: &JobContext
     }
 }
 
+/// What the person and the recipe of a log have decided together.
+///
+/// # Errors
+/// A recipe that was named and cannot be read.
+pub fn with_recipe(path: &Path, options: &ImportOptions) -> Result<ImportOptions> {
+    let beside = Recipe::place_of(path);
+    match &options.recipe {
+        RecipeChoice::File(path) => Ok(Recipe::load(path)?.merged(options)),
+        // One that cannot be read was told when the log was opened, and plays no part.
+        RecipeChoice::Beside if beside.is_file() => {
+            Ok(Recipe::load(&beside).map_or_else(|_| options.clone(), |recipe| recipe.merged(options)))
+        }
+        _ => Ok(options.clone()),
+    }
+}
+
 /// The files of a folder, or a file itself.
 ///
 /// # Errors

@@ -4,6 +4,7 @@ use super::source::SourceArgs;
 use super::{Answer, Terminal};
 use crate::base::failure::Explain;
 use crate::base::{Result, numbers};
+use crate::data::importers::with_recipe;
 use crate::data::profile::{self, ColumnProfile, Profile};
 use crate::data::recipe::Recipe;
 use crate::metrics::significance;
@@ -29,7 +30,8 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
     let log = args.source.open(&context)?;
     if let Some(wanted) = &args.save_recipe {
         let path = wanted.clone().unwrap_or_else(|| Recipe::place_of(&log.source.path));
-        Recipe::of(&log, &args.source.options()?).save(&path)?;
+        let options = with_recipe(&log.source.path, &args.source.options()?)?;
+        Recipe::of(&log, &options).save(&path)?;
         Terminal::note(&format!("the recipe is in {}", path.display()));
     }
     let profile = profile::profile_opened(&log, &context)?;
