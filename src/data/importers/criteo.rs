@@ -5,8 +5,7 @@
 
 use super::container::Input;
 use super::guess::{CellClass, classify};
-use super::known::{TABS, read_headless, tabbed_head};
-use super::lines::nearly_all;
+use super::known::{TABS, is_headless, read_headless, tabbed_head};
 use super::{Importer, Match, RawLog};
 use crate::base::Result;
 use crate::jobs::JobContext;
@@ -56,7 +55,7 @@ fn names(labelled: bool) -> Vec<String> {
 fn is_labelled(input: &Input) -> Option<bool> {
     let records = tabbed_head(input);
     let labelled = records.first()?.len() == 1 + COUNTS + CATEGORIES;
-    nearly_all(&records, |record| fits(record, labelled)).then_some(labelled)
+    is_headless(&records, |record| fits(record, labelled)).then_some(labelled)
 }
 
 fn fits(record: &[String], labelled: bool) -> bool {

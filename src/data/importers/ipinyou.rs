@@ -2,8 +2,7 @@
 //! 26 the contest's test file.
 
 use super::container::Input;
-use super::known::{TABS, read_headless, tabbed_head};
-use super::lines::nearly_all;
+use super::known::{TABS, is_headless, read_headless, tabbed_head};
 use super::{Importer, Match, RawLog};
 use crate::base::Result;
 use crate::jobs::JobContext;
@@ -70,7 +69,7 @@ impl Importer for IPinYou {
             "tabs, no header, {width} columns: an id, a time of 17 digits, an address and sizes stand where iPinYou has \
              them"
         );
-        nearly_all(&records, |record| fits(record, &names)).then_some(Match { confidence: 96, evidence })
+        is_headless(&records, |record| fits(record, &names)).then_some(Match { confidence: 96, evidence })
     }
 
     fn read(&self, input: &Input, context: &JobContext) -> Result<RawLog> {

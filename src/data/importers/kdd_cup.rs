@@ -1,8 +1,7 @@
 //! KDD Cup 2012 track 2, search ads: tabs, no header, 12 whole numbers, clicks and impressions first.
 
 use super::container::Input;
-use super::known::{TABS, read_headless, tabbed_head};
-use super::lines::nearly_all;
+use super::known::{TABS, is_headless, read_headless, tabbed_head};
 use super::{Importer, Match, RawLog};
 use crate::base::Result;
 use crate::jobs::JobContext;
@@ -41,7 +40,7 @@ impl Importer for KddCup {
             "tabs, no header, 12 whole numbers: clicks within impressions, a hash of 64 bits, a position \
                         within its depth"
                 .to_owned();
-        (has_hash && nearly_all(&records, |record| fits(record)))
+        (has_hash && is_headless(&records, |record| fits(record)))
             .then_some(Match { confidence: 93, evidence })
     }
 

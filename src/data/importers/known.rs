@@ -8,6 +8,7 @@ use super::container::Input;
 use super::delimited::Table;
 use super::guess::Plan;
 use super::known_sets::SETS;
+use super::lines::nearly_all;
 use super::records::{Cut, head_records};
 use super::{RawLog, RoleHint};
 use crate::base::Result;
@@ -100,6 +101,11 @@ pub(super) const TABS: Cut = Cut::plain(b'\t');
 /// The first records of a text that is cut at tabs.
 pub(super) fn tabbed_head(input: &Input) -> Vec<Vec<String>> {
     head_records(&input.head, input.head_is_all, TABS, 200)
+}
+
+/// True when nearly all records pass a test, and the first does: one that fails there is a header.
+pub(super) fn is_headless(records: &[Vec<String>], test: impl Fn(&Vec<String>) -> bool) -> bool {
+    records.first().is_some_and(&test) && nearly_all(records, test)
 }
 
 /// Reads a table without a header whose columns the layout names.

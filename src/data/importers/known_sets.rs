@@ -238,9 +238,6 @@ const KUAIRAND_FEATURES: KnownSet = KnownSet {
         &["video_id", "author_id", "video_type", "upload_dt", "music_id"],
     ],
     columns: &[
-        column("is_live_streamer")
-            .is(Role::Categorical, "1 where the user streams; -124 where nobody knows")
-            .missing(&["-124"]),
         column("onehot_feat#").is(Role::Categorical, "an encoded feature"),
         column("author_id").is(Role::Categorical, "the author"),
         column("music_id").is(Role::Categorical, "the music"),

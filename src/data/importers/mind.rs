@@ -4,9 +4,9 @@
 
 use super::container::Input;
 use super::guess::{Guess, Plan};
-use super::known::{TABS, read_headless, tabbed_head};
+use super::known::{TABS, is_headless, read_headless, tabbed_head};
 use super::libsvm::shorten;
-use super::lines::{each_line, nearly_all};
+use super::lines::each_line;
 use super::records::BadRows;
 use super::sparse::{Cell, Row, build_rows};
 use super::{Importer, Match, RawLog};
@@ -32,7 +32,7 @@ impl Importer for Behaviors {
         let evidence = "tabs, no header, a user, a history and news shown with 0 or 1".to_owned();
         let records = tabbed_head(input);
         let fits = |record: &Vec<String>| Behavior::of(record).is_ok();
-        nearly_all(&records, fits).then_some(Match { confidence: 96, evidence })
+        is_headless(&records, fits).then_some(Match { confidence: 96, evidence })
     }
 
     fn read(&self, input: &Input, context: &JobContext) -> Result<RawLog> {
@@ -154,7 +154,7 @@ impl Importer for News {
                 && record[6..].iter().all(is_json)
         };
         let evidence = "tabs, no header, 8 columns with an address and two lists of entities".to_owned();
-        nearly_all(&tabbed_head(input), fits).then_some(Match { confidence: 96, evidence })
+        is_headless(&tabbed_head(input), fits).then_some(Match { confidence: 96, evidence })
     }
 
     fn read(&self, input: &Input, context: &JobContext) -> Result<RawLog> {

@@ -2,7 +2,7 @@
 
 use super::container::Input;
 use super::cut::Cut;
-use super::known::{TABS, read_headless, tabbed_head};
+use super::known::{TABS, is_headless, read_headless, tabbed_head};
 use super::lines::{head_lines, nearly_all};
 use super::{Importer, Match, RawLog};
 use crate::base::Result;
@@ -67,8 +67,7 @@ fn layout(input: &Input) -> Option<Shape> {
     }
     let tabbed = tabbed_head(input);
     let fits = |record: &Vec<String>| is_rating(&record.iter().map(String::as_str).collect::<Vec<_>>());
-    let is_tabbed = tabbed.first().is_some_and(fits) && nearly_all(&tabbed, fits);
-    is_tabbed.then_some(Shape::Tabs)
+    is_headless(&tabbed, fits).then_some(Shape::Tabs)
 }
 
 fn is_number(cell: &str) -> bool {
@@ -118,7 +117,9 @@ mod tests {
 
     #[test]
     fn other_numbers_are_something_else() {
-        for text in ["1::2\n3::4\n", "1\t2\t3\t4\n5\t6\t7\t8\n", "a::b::c\n"] {
+        let header = "user_id:token\titem_id:token\trating:float\ttimestamp:float\n";
+        let typed = format!("{header}{}", "196\t242\t3\t881250949\n".repeat(30));
+        for text in [&typed, "1::2\n3::4\n", "1\t2\t3\t4\n5\t6\t7\t8\n", "a::b::c\n"] {
             assert!(refused_by(&MovieLens, text), "{text}");
         }
     }
