@@ -168,7 +168,7 @@ fn answer(profile: &Profile, path: &Path, name: &str, published: &Value) -> Opti
         "rows" => number(profile.rows as f64),
         "cols" | "fields" => number(profile.columns.len() as f64),
         "bytes" => number(std::fs::metadata(path).ok()?.len() as f64),
-        "missing_cells" => number(profile.columns.iter().map(|column| column.missing).sum::<u64>() as f64),
+        "missing_cells" => number(empty_cells(profile)),
         "label" => label_named(profile, published.as_str()?),
         "positives" => {
             number(label.map_or_else(|| scoring_zeros(profile), |label| Some(label.positives as f64))?)
@@ -259,6 +259,24 @@ fn shape(profile: &Profile, published: &str) -> Option<Ours> {
     let ours = ours.as_str()?;
     let agrees = published.split(':').next() == Some(ours);
     Some(Ours::Words(if agrees { published.to_owned() } else { ours.to_owned() }))
+}
+
+/// Fields with nothing in them. We count words for missing (`--`, `null`) as missing too, and our notes say how many;
+/// the figure means empty fields only.
+fn empty_cells(profile: &Profile) -> f64 {
+    let all: u64 = profile.columns.iter().map(|column| column.missing).sum();
+    let words: u64 = profile.notes.iter().filter_map(|note| words_for_missing(note)).sum();
+    all.saturating_sub(words) as f64
+}
+
+/// `'Budget': 2 cells such as '--' count as missing`: 2.
+fn words_for_missing(note: &str) -> Option<u64> {
+    let (_, rest) = note.split_once("': ")?;
+    let (count, rest) = rest.split_once(" cell")?;
+    let is_word = rest.ends_with("count as missing") || rest.ends_with("mean missing");
+    // Cells that do not fit their type are no words for missing.
+    let is_word = is_word && !rest.contains("do not fit");
+    count.parse().ok().filter(|_| is_word)
 }
 
 /// The label, or the column of a file to be scored.
@@ -400,6 +418,13 @@ mod tests {
         assert_eq!(unanswered, ["log.csv: moon_phase", "gone.csv: rows"]);
         assert!(comparison.rows.iter().any(|row| row.quantity == "gone.csv: opens" && !row.within));
         assert!(comparison.to_text().contains("5 of 7 figures within, 2 not answered"));
+    }
+
+    #[test]
+    fn words_for_missing_are_no_empty_fields() {
+        assert_eq!(words_for_missing("'Budget name': 2 cells such as '--' count as missing"), Some(2));
+        assert_eq!(words_for_missing("'a': 3 cells do not fit its type and count as missing"), None);
+        assert_eq!(words_for_missing("'a': 7744 cells of -124 mean missing"), Some(7744));
     }
 
     #[test]
