@@ -4,12 +4,12 @@
 //! same threads.
 
 use super::app::AdloupeApp;
-use super::tour::{WINDOW, apply, caught};
-use super::{Theme, gpu_view};
+use super::gpu_view;
+use super::tour::{apply, caught, off_screen};
 use crate::base::{Failure, Result, failure::Explain};
 use crate::jobs::JobContext;
 use crate::session::commands::{DataCommand, TrainCommand, ViewCommand};
-use crate::session::{Command, Purpose, Session, Workspace};
+use crate::session::{Command, Purpose, Session};
 use crate::train::TrainSpec;
 use egui_kittest::Harness;
 use std::time::{Duration, Instant};
@@ -44,13 +44,7 @@ pub fn measure(context: &JobContext) -> Result<FrameCost> {
 }
 
 fn series(context: &JobContext) -> Result<FrameCost> {
-    let session = Session::new(Workspace::default(), || {})?;
-    let theme = Theme::load(true)?;
-    let mut harness = Harness::builder()
-        .with_size(WINDOW)
-        .with_render_cursor(false)
-        .wgpu()
-        .build_eframe(|creation| AdloupeApp::with_session(creation, session, theme));
+    let mut harness = off_screen()?;
     let adapter =
         gpu_view::adapter(&harness.ctx).map_or_else(|| "no adapter".to_owned(), |adapter| adapter.name);
     apply(&mut harness, Command::Data(DataCommand::OpenSample))?;

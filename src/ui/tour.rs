@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// The size that the design is made for.
-pub(super) const WINDOW: [f32; 2] = [1280.0, 800.0];
+const WINDOW: [f32; 2] = [1280.0, 800.0];
 /// The longest that one background job of the tour may take.
 const JOB_LIMIT: Duration = Duration::from_secs(600);
 /// Frames drawn before a picture, so that layouts settle and panels ask for what they need.
@@ -53,13 +53,7 @@ pub(super) fn caught<T>(what: &str, work: impl FnOnce() -> Result<T>) -> Result<
 }
 
 fn walk(folder: &Path, context: &JobContext) -> Result<Tour> {
-    let session = Session::new(Workspace::default(), || {})?;
-    let theme = Theme::load(true)?;
-    let mut harness = Harness::builder()
-        .with_size(WINDOW)
-        .with_render_cursor(false)
-        .wgpu()
-        .build_eframe(|creation| AdloupeApp::with_session(creation, session, theme));
+    let mut harness = off_screen()?;
     let mut pictures = Vec::new();
     for (number, panel) in panels::all().iter().map(|panel| panel.id()).enumerate() {
         context.check()?;
@@ -84,6 +78,17 @@ fn walk(folder: &Path, context: &JobContext) -> Result<Tour> {
     }
     let session = harness.into_state().session;
     Ok(Tour { pictures, session })
+}
+
+/// The application in its usual size, drawn into memory.
+pub(super) fn off_screen() -> Result<Harness<'static, AdloupeApp>> {
+    let session = Session::new(Workspace::default(), || {})?;
+    let theme = Theme::load(true)?;
+    Ok(Harness::builder()
+        .with_size(WINDOW)
+        .with_render_cursor(false)
+        .wgpu()
+        .build_eframe(|creation| AdloupeApp::with_session(creation, session, theme)))
 }
 
 /// Asks for what a person would ask for before looking at `panel`.

@@ -4,7 +4,7 @@
 //! the best of each counts. Ours is a process of its own, so that its peak memory is its own; reading the peak
 //! needs `/proc`.
 
-use super::BenchRow;
+use super::{BenchRow, ours};
 use crate::base::failure::Explain;
 use crate::base::rng::{Rng, keyed_uniform};
 use crate::base::{Failure, Result};
@@ -140,17 +140,8 @@ fn against(work: &str, ours: f64, rival: &str, theirs: Option<f64>, share: f64) 
     }
 }
 
-fn alone(work: &str, ours: f64, unit: &'static str, most: f64) -> BenchRow {
-    BenchRow {
-        work: work.to_owned(),
-        ours,
-        unit,
-        rival: None,
-        rival_value: None,
-        ratio: None,
-        reach: Some(most),
-        met: Some(ours <= most),
-    }
+fn alone(work: &str, value: f64, unit: &'static str, most: f64) -> BenchRow {
+    BenchRow { reach: Some(most), met: Some(value <= most), ..ours(work, value, unit, None) }
 }
 
 /// What a process of ours took.
