@@ -153,7 +153,7 @@ fn slot_frame(theme: &Theme, border: egui::Color32) -> Frame {
 fn price_text(pricing: Pricing, shown: &Shown) -> String {
     let units = units_from_nanos(shown.price_nanos);
     if shown.price_nanos == 0 {
-        return "pays nothing: no rival was left to bid, and there is no reserve".to_owned();
+        return "pays nothing (no rival bid, no reserve)".to_owned();
     }
     match pricing {
         Pricing::Cpm => format!("pays {:.2} CPM", 1_000.0 * units),
