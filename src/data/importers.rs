@@ -160,6 +160,13 @@ pub struct RoleHint {
     pub is_final: bool,
 }
 
+impl RoleHint {
+    /// A role that the format leaves no doubt about.
+    fn of_format(column: &str, role: Role, evidence: &str) -> Self {
+        Self { column: column.to_owned(), role, evidence: evidence.to_owned(), is_final: true }
+    }
+}
+
 /// How the name of a saved recipe ends.
 pub const RECIPE_ENDING: &str = ".recipe.json";
 

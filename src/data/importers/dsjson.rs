@@ -141,14 +141,8 @@ fn hints(frame: &DataFrame) -> Vec<RoleHint> {
         ("actions", Role::Numeric, "actions to choose from"),
     ];
     let present = known.iter().filter(|(name, ..)| frame.column(name).is_ok());
-    let mut hints: Vec<RoleHint> = present
-        .map(|(name, role, why)| RoleHint {
-            column: (*name).to_owned(),
-            role: *role,
-            evidence: (*why).to_owned(),
-            is_final: true,
-        })
-        .collect();
+    let mut hints: Vec<RoleHint> =
+        present.map(|(name, role, why)| RoleHint::of_format(name, *role, why)).collect();
     let names = frame.get_column_names();
     let notes = names.iter().filter(|name| **name != "action._tag").filter(|name| {
         let member = name.rsplit('.').next().unwrap_or_default();

@@ -71,14 +71,7 @@ impl Importer for OpenRtb {
         let Rows { frame, bad, mut notes, layout } = read_rows(input, context, each)?;
         notes.push(format!("{} slots from {} requests: one row each", frame.height(), requests.get()));
         let present = ROLES.iter().filter(|(name, ..)| frame.column(name).is_ok());
-        let hints = present
-            .map(|(name, role, why)| RoleHint {
-                column: (*name).to_owned(),
-                role: *role,
-                evidence: (*why).to_owned(),
-                is_final: true,
-            })
-            .collect();
+        let hints = present.map(|(name, role, why)| RoleHint::of_format(name, *role, why)).collect();
         let format = format!("openrtb{}", input.describe());
         Ok(RawLog { frame, format, bad, notes, hints, layout })
     }
