@@ -22,6 +22,11 @@ pub fn choose(word: &str) -> Result<Device> {
     }
 }
 
+/// Every device that answers here, the processor first: what runs on one is tested on all.
+pub fn present() -> Vec<Device> {
+    std::iter::once(Device::Cpu).chain(cuda()).chain(metal()).collect()
+}
+
 /// The device's word, for cards, status bar and JSON.
 pub fn name(device: &Device) -> &'static str {
     match device {
@@ -61,6 +66,7 @@ mod tests {
     #[test]
     fn auto_always_answers_and_unknown_words_list_the_known() {
         assert!(DEVICES.contains(&name(&choose("auto").unwrap())));
+        assert_eq!(name(&choose("auto").unwrap()), name(present().get(1).unwrap_or(&Device::Cpu)));
         assert_eq!(name(&choose("cpu").unwrap()), "cpu");
         let failure = choose("tpu").unwrap_err();
         assert!(failure.hint.contains("cuda"), "{failure}");

@@ -8,6 +8,7 @@
 )]
 
 mod data_panel;
+mod devices;
 mod headless;
 mod ingest;
 mod inspect_panels;

@@ -10,6 +10,7 @@ use adloupe::models::{self, MODELS, Network};
 use adloupe::nn::Pass;
 use adloupe::nn::losses::bce_with_logits;
 use adloupe::train::{self, TrainSpec, TrainedModel, Trainer};
+use candle_core::Device;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -18,7 +19,7 @@ const HISTORY: usize = 5;
 
 /// Rows with a user, an ad, a number and a history of ads. A click is likely where the ad is in the history and,
 /// less, where user and ad number have the same parity: neither shows in any value alone.
-fn clicks(rows: usize, users: u32, seed: u64) -> Dataset {
+pub fn clicks(rows: usize, users: u32, seed: u64) -> Dataset {
     let mut rng = Rng::named(seed, "test data");
     let (mut user, mut ad, mut number, mut label) = (vec![], vec![], vec![], vec![]);
     let mut history = SequenceColumn { offsets: vec![0], ids: vec![] };
@@ -77,7 +78,7 @@ fn clicks(rows: usize, users: u32, seed: u64) -> Dataset {
     }
 }
 
-fn spec(kind: &str, settings: &[(&str, &str)]) -> TrainSpec {
+pub fn spec(kind: &str, settings: &[(&str, &str)]) -> TrainSpec {
     let mut spec = TrainSpec::new(kind).unwrap();
     spec.set("device", "cpu").unwrap();
     for (name, value) in settings {
@@ -90,7 +91,7 @@ fn fit(data: &Dataset, spec: &TrainSpec) -> TrainedModel {
     train::fit(data, spec, &Latest::default(), &JobContext::detached()).unwrap()
 }
 
-fn all_rows(data: &Dataset) -> Vec<u32> {
+pub fn all_rows(data: &Dataset) -> Vec<u32> {
     (0..data.rows as u32).collect()
 }
 
@@ -99,7 +100,7 @@ fn scores(model: &TrainedModel, data: &Dataset) -> Vec<f32> {
 }
 
 /// Kinds with the settings that exercise every branch of their graph.
-fn variants() -> Vec<TrainSpec> {
+pub fn variants() -> Vec<TrainSpec> {
     let mut variants: Vec<_> = MODELS.iter().map(|kind| spec(kind.id(), &[])).collect();
     variants.push(spec("deep_fm", &[("normalise", "layer")]));
     variants.push(spec("din", &[("attention_weights", "sigmoid")]));
@@ -107,10 +108,9 @@ fn variants() -> Vec<TrainSpec> {
 }
 
 /// A network whose weights are all of a size that matters, so that no gradient is tiny by chance.
-fn lively_network(spec: &TrainSpec, data: &Dataset) -> Network {
+pub fn lively_network(spec: &TrainSpec, data: &Dataset, device: &Device) -> Network {
     let kind = models::kind(&spec.kind).unwrap();
-    let device = adloupe::nn::device::choose("cpu").unwrap();
-    let mut network = Network::new(kind, &data.encoder, &spec.params, 3, device).unwrap();
+    let mut network = Network::new(kind, &data.encoder, &spec.params, 3, device.clone()).unwrap();
     let mut rng = Rng::named(4, "lively");
     for parameter in &mut network.parameters {
         for value in &mut parameter.values {
@@ -159,7 +159,7 @@ fn every_weight_gets_a_gradient_that_agrees_with_central_differences() {
     let data = clicks(48, 10, 1);
     let batch = data.batch(&all_rows(&data));
     for spec in variants() {
-        let mut network = lively_network(&spec, &data);
+        let mut network = lively_network(&spec, &data, &Device::Cpu);
         let (_, gradients) = network.gradients(&batch, &mut Pass::Predict).unwrap();
         for place in 0..network.parameters.len() {
             let name = format!("{}/{}", spec.kind, network.parameters[place].name);
