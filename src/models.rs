@@ -4,11 +4,16 @@
 //! model with its weights and runs it on batches. Adding a kind is one file and one entry in [`MODELS`]: form,
 //! command line, training, saving, evaluation and the tests over all kinds follow. Start with [`logistic`].
 
+pub mod dcn_v2;
 pub mod deep_fm;
 pub mod din;
 pub mod features;
+pub mod ffm;
+pub mod fm;
 pub mod logistic;
 pub mod network;
+pub mod two_tower;
+pub mod wide_deep;
 
 pub use network::{Forward, Network};
 
@@ -21,7 +26,16 @@ use crate::nn::{Computed, Pass};
 use candle_core::Tensor;
 
 /// Every kind, in the order in which menus list them.
-pub const MODELS: &[&dyn ModelKind] = &[&logistic::Logistic, &deep_fm::DeepFm, &din::Din];
+pub const MODELS: &[&dyn ModelKind] = &[
+    &logistic::Logistic,
+    &fm::Fm,
+    &ffm::Ffm,
+    &wide_deep::WideDeep,
+    &deep_fm::DeepFm,
+    &dcn_v2::DcnV2,
+    &two_tower::TwoTower,
+    &din::Din,
+];
 
 /// A kind of model: what it is, what it needs, how it is built.
 pub trait ModelKind: Sync {
@@ -102,4 +116,170 @@ pub fn kind(id: &str) -> Result<&'static dyn ModelKind> {
         Failure::new("cannot choose a model", format!("there is no model '{id}'"))
             .hint(format!("one of: {}", known.join(", ")))
     })
+}
+
+#[cfg(test)]
+pub(crate) mod check {
+    //! A few rows and lively weights, so that a kind can be compared with its equation written as plain loops.
+
+    use super::{Network, kind};
+    use crate::base::params::Params;
+    use crate::base::rng::Rng;
+    use crate::data::batch::SequenceBatch;
+    use crate::data::encode::{CategoricalField, NumericField, SequenceField, Side};
+    use crate::data::{Batch, Encoder};
+    use crate::nn::Pass;
+    use candle_core::Device;
+    use std::collections::BTreeMap;
+
+    /// Three rows of a user, an ad, an hour, a number and a history of ads.
+    pub(crate) fn tiny() -> (Encoder, Batch) {
+        let field = |name: &str, side, n: usize| CategoricalField {
+            name: name.into(),
+            side,
+            values: (0..n).map(|i| i.to_string()).collect(),
+            hash_buckets: 0,
+        };
+        let encoder = Encoder {
+            label: "click".into(),
+            categorical: vec![
+                field("user", Side::User, 3),
+                field("ad", Side::Ad, 2),
+                field("hour", Side::Context, 2),
+            ],
+            numeric: vec![NumericField {
+                name: "number".into(),
+                side: Side::Ad,
+                log: false,
+                mean: 0.0,
+                deviation: 1.0,
+            }],
+            sequences: vec![SequenceField {
+                name: "history".into(),
+                target: 1,
+                max_len: 3,
+                from_user_history_of: None,
+                clicked_only: false,
+            }],
+            ..Encoder::default()
+        };
+        let batch = Batch {
+            rows: 3,
+            categorical: vec![vec![2, 4, 1], vec![3, 2, 3], vec![2, 3, 3]],
+            numeric: vec![vec![0.5, -1.5, 0.0]],
+            sequences: vec![SequenceBatch {
+                max_len: 3,
+                ids: vec![2, 3, 3, 3, 0, 0, 0, 0, 0],
+                lengths: vec![3, 1, 0],
+            }],
+            label: vec![1.0, 0.0, 1.0],
+            weight: vec![],
+        };
+        (encoder, batch)
+    }
+
+    /// The weights of a network by their names in files.
+    pub(crate) struct Weights(BTreeMap<String, (Vec<usize>, Vec<f64>)>);
+
+    impl Weights {
+        /// All numbers of a tensor.
+        pub(crate) fn of(&self, name: &str) -> &[f64] {
+            &self.0[name].1
+        }
+
+        /// A row of a matrix, or of a field's table.
+        pub(crate) fn row(&self, name: &str, row: u32) -> &[f64] {
+            let (shape, values) = &self.0[name];
+            &values[row as usize * shape[1]..][..shape[1]]
+        }
+
+        /// `W x + b` of a dense layer.
+        pub(crate) fn linear(&self, name: &str, x: &[f64]) -> Vec<f64> {
+            let bias = self.of(&format!("{name}.bias"));
+            let weight = format!("{name}.weight");
+            bias.iter().enumerate().map(|(i, b)| b + dot(self.row(&weight, i as u32), x)).collect()
+        }
+
+        /// Two hidden layers with relu and a linear output.
+        pub(crate) fn deep(&self, name: &str, x: &[f64]) -> Vec<f64> {
+            let mut x = x.to_vec();
+            for layer in 0..2 {
+                x = self.linear(&format!("{name}.{layer}"), &x).into_iter().map(|v| v.max(0.0)).collect();
+            }
+            self.linear(&format!("{name}.out"), &x)
+        }
+
+        /// The linear part of a row of [`tiny`].
+        pub(crate) fn linear_part(&self, batch: &Batch, row: usize) -> f64 {
+            let of_values: f64 = ["user", "ad", "hour"]
+                .iter()
+                .zip(&batch.categorical)
+                .map(|(field, ids)| self.row(&format!("linear.{field}"), ids[row])[0])
+                .sum();
+            of_values + self.of("numeric.weight")[0] * f64::from(batch.numeric[0][row]) + self.of("bias")[0]
+        }
+
+        /// Embeddings of a row of [`tiny`]: user, ad, hour, and the mean of the history.
+        pub(crate) fn embeddings(&self, batch: &Batch, row: usize) -> Vec<Vec<f64>> {
+            let mut vectors: Vec<Vec<f64>> = ["user", "ad", "hour"]
+                .iter()
+                .zip(&batch.categorical)
+                .map(|(field, ids)| self.row(&format!("embedding.{field}"), ids[row]).to_vec())
+                .collect();
+            let past = self.history(batch, row);
+            let mut mean = vec![0.0; vectors[0].len()];
+            for event in &past {
+                mean.iter_mut().zip(event).for_each(|(m, v)| *m += v / past.len() as f64);
+            }
+            vectors.push(mean);
+            vectors
+        }
+
+        /// Embeddings of the past ads of a row of [`tiny`].
+        pub(crate) fn history(&self, batch: &Batch, row: usize) -> Vec<Vec<f64>> {
+            let sequence = &batch.sequences[0];
+            let ids = &sequence.ids[row * sequence.max_len..][..sequence.lengths[row] as usize];
+            ids.iter().map(|id| self.row("embedding.ad", *id).to_vec()).collect()
+        }
+    }
+
+    pub(crate) fn dot(a: &[f64], b: &[f64]) -> f64 {
+        a.iter().zip(b).map(|(a, b)| a * b).sum()
+    }
+
+    /// Scores [`tiny`] by a kind with lively weights and compares each log odds with `by_loops(weights, batch, row)`.
+    pub(crate) fn equals_loops(
+        id: &str,
+        settings: &[(&str, &str)],
+        by_loops: impl Fn(&Weights, &Batch, usize) -> f64,
+    ) {
+        let (encoder, batch) = tiny();
+        let kind = kind(id).unwrap();
+        let mut params = Params::defaults(kind.params());
+        for (name, value) in settings {
+            params.set(kind.params(), name, value).unwrap();
+        }
+        let mut network = Network::new(kind, &encoder, &params, 3, Device::Cpu).unwrap();
+        let mut rng = Rng::named(4, "lively");
+        for parameter in &mut network.parameters {
+            parameter.values.iter_mut().for_each(|value| *value += (0.2 * rng.normal()) as f32);
+            parameter.upload().unwrap();
+        }
+        for table in &mut network.tables {
+            table.values.iter_mut().for_each(|value| *value += (0.5 * rng.normal()) as f32);
+        }
+        let doubled = |values: &[f32]| values.iter().map(|v| f64::from(*v)).collect();
+        let weights = Weights(
+            network
+                .tensors()
+                .into_iter()
+                .map(|(name, shape, values)| (name, (shape, doubled(values))))
+                .collect(),
+        );
+        let logits = network.forward(&batch, &mut Pass::Predict).unwrap().logits;
+        for (row, logit) in logits.iter().enumerate() {
+            let wanted = by_loops(&weights, &batch, row);
+            assert!((f64::from(*logit) - wanted).abs() < 1e-4, "{id}, row {row}: {logit}, by loops {wanted}");
+        }
+    }
 }

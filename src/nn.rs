@@ -7,6 +7,7 @@
 //! compose candle operations answer with candle's error ([`Computed`]); `models::Network` turns it into a Failure.
 
 pub mod attention;
+pub mod cross;
 pub mod device;
 pub mod dropout;
 pub mod interact;

@@ -125,6 +125,18 @@ impl FieldRows {
         Lookup { table: self.table, reads, shape: vec![sequence.lengths.len()] }
     }
 
+    /// Some of the fields: `[rows, fields.len(), width]`.
+    pub fn some(&self, batch: &Batch, fields: &[usize]) -> Lookup {
+        let mut reads = Vec::with_capacity(batch.rows * fields.len());
+        for row in 0..batch.rows {
+            for (place, &field) in fields.iter().enumerate() {
+                let id = batch.categorical[field][row];
+                reads.push(self.read(field, id, row * fields.len() + place, 1.0));
+            }
+        }
+        Lookup { table: self.table, reads, shape: vec![batch.rows, fields.len()] }
+    }
+
     fn reads(&self, batch: &Batch, shape: Vec<usize>, slot: impl Fn(usize, usize) -> usize) -> Lookup {
         let mut reads = Vec::with_capacity(batch.rows * self.count());
         for row in 0..batch.rows {
@@ -137,6 +149,63 @@ impl FieldRows {
 
     fn read(&self, field: usize, id: u32, slot: usize, weight: f32) -> Read {
         Read { row: self.starts[field] + id, slot: slot as u32, weight }
+    }
+}
+
+/// A vector for every field of a row: categorical ones, then the mean of each sequence, then numbers if wanted.
+#[derive(Debug)]
+pub struct FieldVectors {
+    rows: FieldRows,
+    /// The categorical field whose vocabulary each sequence shares.
+    targets: Vec<usize>,
+    /// `[numeric fields, width]`: number `x` of field `i` stands as `x v_i` (Rendle 2010, equation 1).
+    numeric: Option<Tensor>,
+}
+
+impl FieldVectors {
+    /// Vectors of `width` numbers; numbers take part when `with_numeric`.
+    ///
+    /// # Errors
+    /// The device is out of memory.
+    pub fn new(encoder: &Encoder, builder: &mut Builder, width: usize, with_numeric: bool) -> Result<Self> {
+        let init = Init::Normal(EMBEDDING_START);
+        let rows = FieldRows::new(encoder, builder, "embedding", width, init);
+        let numbers = encoder.numeric.len();
+        let numeric = if with_numeric && numbers > 0 {
+            Some(builder.parameter("numeric.embedding", &[numbers, width], init)?)
+        } else {
+            None
+        };
+        Ok(Self { rows, targets: encoder.sequences.iter().map(|s| s.target).collect(), numeric })
+    }
+
+    /// How many vectors a row of `encoder` has.
+    pub fn count(encoder: &Encoder, with_numeric: bool) -> usize {
+        let numbers = if with_numeric { encoder.numeric.len() } else { 0 };
+        encoder.categorical.len() + encoder.sequences.len() + numbers
+    }
+
+    /// One lookup for all categorical fields, one for each sequence.
+    pub fn lookups(&self, batch: &Batch) -> Vec<Lookup> {
+        let sequences = batch.sequences.iter().zip(&self.targets);
+        let means = sequences.map(|(sequence, target)| self.rows.mean(sequence, *target));
+        std::iter::once(self.rows.each(batch)).chain(means).collect()
+    }
+
+    /// `[rows, count, width]` from the answers to [`lookups`](Self::lookups) and the numbers.
+    ///
+    /// # Errors
+    /// Shapes that do not fit.
+    pub fn forward(&self, gathered: &[Tensor], numeric: &Tensor) -> Computed<Tensor> {
+        let mut vectors = Vec::with_capacity(gathered.len() + 1);
+        for (place, part) in gathered.iter().enumerate() {
+            vectors.push(if place == 0 { part.clone() } else { part.unsqueeze(1)? });
+        }
+        if let Some(of_numbers) = &self.numeric {
+            vectors.push(numeric.unsqueeze(2)?.broadcast_mul(of_numbers)?);
+        }
+        let filled: Vec<&Tensor> = vectors.iter().filter(|part| part.elem_count() > 0).collect();
+        Tensor::cat(&filled, 1)
     }
 }
 

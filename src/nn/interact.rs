@@ -1,8 +1,9 @@
-//! Which pairs of fields go together? The factorisation machine's second-order term.
+//! Which pairs of fields go together? The second-order terms of factorisation machines, plain and field-aware.
 
 use super::Computed;
 use super::linear::floats;
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Shape, Tensor};
+use rayon::prelude::*;
 
 /// `sum over pairs i < j of <e_i, e_j>` for `[rows, fields, width]` embeddings, as `[rows]`.
 ///
@@ -85,6 +86,109 @@ fn add_fields(row: &[f32], sum: &mut [f32]) {
     }
 }
 
+/// `sum over pairs i < j of <v_i for j, v_j for i>`, as `[rows]`, for `[rows, fields, fields * width]`: each field's
+/// vectors for all fields side by side (Juan et al. 2016, equation 4).
+///
+/// # Errors
+/// A last dimension that is not fields times width.
+pub fn field_pairs(vectors: &Tensor, width: usize) -> Computed<Tensor> {
+    if vectors.device().is_cpu() {
+        vectors.contiguous()?.apply_op1(FieldPairs { width })
+    } else {
+        let (rows, fields, _) = vectors.dims3()?;
+        let all = vectors.reshape((rows, fields, fields, width))?;
+        let upper: Vec<f32> =
+            (0..fields * fields).map(|at| if at / fields < at % fields { 1.0 } else { 0.0 }).collect();
+        let upper = Tensor::from_vec(upper, (fields, fields, 1), vectors.device())?;
+        (all.broadcast_mul(&upper)? * all.transpose(1, 2)?)?.flatten_from(1)?.sum(1)
+    }
+}
+
+struct FieldPairs {
+    width: usize,
+}
+
+/// Rows a thread takes at a time.
+const ROWS: usize = 64;
+
+impl FieldPairs {
+    /// Where the vector of field `i` for field `j` starts in a row.
+    fn at(&self, fields: usize, i: usize, j: usize) -> usize {
+        (i * fields + j) * self.width
+    }
+
+    fn sizes(&self, layout: &Layout) -> Computed<(usize, usize)> {
+        let (rows, fields, all) = layout.shape().dims3()?;
+        if all != fields * self.width {
+            candle_core::bail!("field-aware pairs need {} numbers a field, not {all}", fields * self.width);
+        }
+        Ok((rows, fields))
+    }
+}
+
+impl CustomOp1 for FieldPairs {
+    fn name(&self) -> &'static str {
+        "ffm-pairs"
+    }
+
+    fn cpu_fwd(&self, v: &CpuStorage, layout: &Layout) -> Computed<(CpuStorage, Shape)> {
+        let (rows, fields) = self.sizes(layout)?;
+        let sum_of = |row: &[f32]| {
+            let mut sum = 0.0;
+            for i in 0..fields {
+                for j in i + 1..fields {
+                    let of_i = &row[self.at(fields, i, j)..][..self.width];
+                    let of_j = &row[self.at(fields, j, i)..][..self.width];
+                    sum += of_i.iter().zip(of_j).map(|(a, b)| a * b).sum::<f32>();
+                }
+            }
+            sum
+        };
+        let size = (fields * fields * self.width).max(1);
+        let out = floats(v, layout)?.par_chunks(size).with_min_len(ROWS).map(sum_of).collect();
+        Ok((CpuStorage::F32(out), rows.into()))
+    }
+
+    fn bwd(&self, v: &Tensor, _out: &Tensor, grad: &Tensor) -> Computed<Option<Tensor>> {
+        let gradient = FieldPairsGradient(Self { width: self.width });
+        Ok(Some(v.apply_op2_no_bwd(&grad.contiguous()?, &gradient)?))
+    }
+}
+
+/// `d/d(v_i for j) = g (v_j for i)`: the row with its fields exchanged, 0 for a field with itself.
+struct FieldPairsGradient(FieldPairs);
+
+impl CustomOp2 for FieldPairsGradient {
+    fn name(&self) -> &'static str {
+        "ffm-pairs-gradient"
+    }
+
+    fn cpu_fwd(
+        &self,
+        v: &CpuStorage,
+        layout: &Layout,
+        grad: &CpuStorage,
+        grad_layout: &Layout,
+    ) -> Computed<(CpuStorage, Shape)> {
+        let pairs = &self.0;
+        let (_, fields) = pairs.sizes(layout)?;
+        let (v, grad) = (floats(v, layout)?, floats(grad, grad_layout)?);
+        let size = (fields * fields * pairs.width).max(1);
+        let mut out = vec![0.0_f32; v.len()];
+        let rows = out.par_chunks_mut(size).zip(v.par_chunks(size)).zip(grad.par_iter());
+        rows.with_min_len(ROWS).for_each(|((out, row), g)| {
+            for i in 0..fields {
+                for j in (0..fields).filter(|j| *j != i) {
+                    let from = &row[pairs.at(fields, j, i)..][..pairs.width];
+                    let to = &mut out[pairs.at(fields, i, j)..][..pairs.width];
+                    to.iter_mut().zip(from).for_each(|(to, from)| *to = g * from);
+                }
+            }
+        });
+        Ok((CpuStorage::F32(out), layout.shape().clone()))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -110,5 +214,27 @@ mod tests {
     #[test]
     fn gradient_agrees_with_central_differences() {
         agrees_with_differences(&[normals(&[3, 4, 2], 2)], |t| pairwise(&t[0]));
+    }
+
+    #[test]
+    fn field_pairs_equal_the_double_loop() {
+        let (rows, fields, width) = (5, 4, 3);
+        let tensor = normals(&[rows, fields, fields * width], 1);
+        let got = field_pairs(&tensor, width).unwrap().to_vec1::<f32>().unwrap();
+        for (v, got) in tensor.to_vec3::<f32>().unwrap().iter().zip(got) {
+            let mut want = 0.0;
+            for i in 0..fields {
+                for j in i + 1..fields {
+                    want += (0..width).map(|k| v[i][j * width + k] * v[j][i * width + k]).sum::<f32>();
+                }
+            }
+            assert!((want - got).abs() < 1e-4, "{want} {got}");
+        }
+        assert!(field_pairs(&tensor, 2).is_err());
+    }
+
+    #[test]
+    fn field_pairs_gradient_agrees_with_central_differences() {
+        agrees_with_differences(&[normals(&[3, 3, 6], 2)], |t| field_pairs(&t[0], 2));
     }
 }

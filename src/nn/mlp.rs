@@ -21,7 +21,7 @@ pub struct MlpShape {
     pub normalise: bool,
 }
 
-/// Hidden layers with relu, then one linear output per row.
+/// Hidden layers with relu, then a linear output.
 #[derive(Debug)]
 pub struct Mlp {
     hidden: Vec<Hidden>,
@@ -37,11 +37,25 @@ struct Hidden {
 }
 
 impl Mlp {
-    /// Draws a stack called `name` for `inputs` numbers a row.
+    /// Draws a stack called `name` for `inputs` numbers a row, with one output.
     ///
     /// # Errors
     /// The device is out of memory.
     pub fn new(builder: &mut Builder, name: &str, inputs: usize, shape: MlpShape) -> Result<Self> {
+        Self::tower(builder, name, inputs, shape, 1)
+    }
+
+    /// The same with `outputs` numbers a row instead of one.
+    ///
+    /// # Errors
+    /// As for [`new`](Self::new).
+    pub fn tower(
+        builder: &mut Builder,
+        name: &str,
+        inputs: usize,
+        shape: MlpShape,
+        outputs: usize,
+    ) -> Result<Self> {
         let mut width = inputs;
         let mut hidden = Vec::with_capacity(shape.layers);
         for layer in 0..shape.layers {
@@ -59,7 +73,8 @@ impl Mlp {
             hidden.push(Hidden { linear, norm });
             width = shape.units;
         }
-        Ok(Self { hidden, output: builder.linear(&format!("{name}.out"), width, 1)?, dropout: shape.dropout })
+        let output = builder.linear(&format!("{name}.out"), width, outputs)?;
+        Ok(Self { hidden, output, dropout: shape.dropout })
     }
 
     /// `[rows, inputs]` -> `[rows]`.
@@ -67,6 +82,14 @@ impl Mlp {
     /// # Errors
     /// Shapes that do not fit.
     pub fn forward(&self, x: &Tensor, pass: &mut Pass<'_>) -> Computed<Tensor> {
+        self.vectors(x, pass)?.squeeze(1)
+    }
+
+    /// `[rows, inputs]` -> `[rows, outputs]`.
+    ///
+    /// # Errors
+    /// Shapes that do not fit.
+    pub fn vectors(&self, x: &Tensor, pass: &mut Pass<'_>) -> Computed<Tensor> {
         let mut x = x.clone();
         for layer in &self.hidden {
             x = match &layer.norm {
@@ -75,6 +98,6 @@ impl Mlp {
             };
             x = dropout(&x, self.dropout, pass)?;
         }
-        self.output.forward(&x)?.squeeze(1)
+        self.output.forward(&x)
     }
 }

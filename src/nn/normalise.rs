@@ -8,6 +8,8 @@ use candle_core::{D, Tensor};
 
 /// Keeps the variance away from 0.
 const EPSILON: f64 = 1e-5;
+/// Keeps a length away from 0 without moving one that matters.
+const TINY: f64 = 1e-12;
 /// Added to scores that must get no weight; large enough that `exp` gives 0, small enough for f32.
 const FAR_BELOW: f64 = 1e9;
 
@@ -20,6 +22,15 @@ pub fn layer_norm(x: &Tensor, gain: &Tensor, bias: &Tensor) -> Computed<Tensor> 
     let variance = centred.sqr()?.mean_keepdim(D::Minus1)?;
     let scaled = centred.broadcast_div(&(variance + EPSILON)?.sqrt()?)?;
     scaled.broadcast_mul(gain)?.broadcast_add(bias)
+}
+
+/// Vectors `[rows, width]` scaled to length 1; a vector of zeros stays zeros.
+///
+/// # Errors
+/// Shapes that do not fit.
+pub fn unit_length(x: &Tensor) -> Computed<Tensor> {
+    let squared = x.sqr()?.sum_keepdim(D::Minus1)?;
+    x.broadcast_div(&(squared + TINY)?.sqrt()?)
 }
 
 /// Softmax over the last dimension of the places where `mask` is 1; all zeros in a row whose mask is all 0.
@@ -54,6 +65,13 @@ mod tests {
             assert!(mean.abs() < 1e-5 && (variance - 1.0).abs() < 1e-3);
         }
         agrees_with_differences(&[normals(&[4, 6], 1), gain, bias], |t| layer_norm(&t[0], &t[1], &t[2]));
+    }
+
+    #[test]
+    fn unit_length_has_length_1_bears_zeros_and_has_a_true_gradient() {
+        let x = Tensor::new(&[[3.0_f32, -4.0], [0.0, 0.0]], &Device::Cpu).unwrap();
+        assert_eq!(unit_length(&x).unwrap().to_vec2::<f32>().unwrap(), [[0.6, -0.8], [0.0, 0.0]]);
+        agrees_with_differences(&[normals(&[4, 6], 1)], |t| unit_length(&t[0]));
     }
 
     #[test]

@@ -1,0 +1,101 @@
+//! Which two values go together, field by field? Field-aware factorisation machine.
+//!
+//! Juan, Zhuang, Chin & Lin, RecSys 2016: score = bias + linear + sum over pairs `<v_i for field j, v_j for field i>`.
+//! Each value has one vector for every other field, so memory and work grow with the square of the fields.
+
+use super::features::{FieldVectors, LinearPart, need_features};
+use super::{Inputs, Model, ModelKind, Output};
+use crate::base::Result;
+use crate::base::params::{ParamSpec, Params};
+use crate::data::{Batch, Encoder};
+use crate::nn::tables::Lookup;
+use crate::nn::weights::Builder;
+use crate::nn::{Computed, Pass, interact};
+
+/// Linear part + products of field-aware pairs.
+#[derive(Debug)]
+pub struct Ffm;
+
+const PARAMS: &[ParamSpec] = &[ParamSpec::integer(
+    "vector_width",
+    "Vector width",
+    (1, 4, 32),
+    "Numbers in each vector; every value has one vector per field, so 4 here costs what 4 x fields costs elsewhere.",
+)];
+
+impl ModelKind for Ffm {
+    fn id(&self) -> &'static str {
+        "ffm"
+    }
+
+    fn label(&self) -> &'static str {
+        "Field-aware factorisation machine"
+    }
+
+    fn summary(&self) -> &'static str {
+        "Learns pairs of values with a vector per other field. Memory and time grow with the square of the fields."
+    }
+
+    fn params(&self) -> &'static [ParamSpec] {
+        PARAMS
+    }
+
+    fn check(&self, encoder: &Encoder) -> Result<()> {
+        need_features(encoder)
+    }
+
+    fn build(&self, encoder: &Encoder, params: &Params, builder: &mut Builder) -> Result<Box<dyn Model>> {
+        let width = params.count("vector_width")?;
+        let fields = FieldVectors::count(encoder, true);
+        Ok(Box::new(Network {
+            linear: LinearPart::new(encoder, builder)?,
+            vectors: FieldVectors::new(encoder, builder, fields * width, true)?,
+            width,
+        }))
+    }
+}
+
+struct Network {
+    linear: LinearPart,
+    /// Each of the row's fields with its vectors for all fields side by side.
+    vectors: FieldVectors,
+    width: usize,
+}
+
+impl Model for Network {
+    fn lookups(&self, batch: &Batch) -> Vec<Lookup> {
+        let mut lookups = vec![self.linear.lookup(batch)];
+        lookups.extend(self.vectors.lookups(batch));
+        lookups
+    }
+
+    fn forward(&self, inputs: &Inputs<'_>, _pass: &mut Pass<'_>) -> Computed<Output> {
+        let linear = self.linear.forward(&inputs.gathered[0], &inputs.numeric)?;
+        let vectors = self.vectors.forward(&inputs.gathered[1..], &inputs.numeric)?;
+        let pairs = interact::field_pairs(&vectors, self.width)?;
+        Ok(Output { logits: (linear + pairs)?, attention: Vec::new() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::models::check::{dot, equals_loops};
+
+    #[test]
+    fn equals_the_double_loop_over_pairs() {
+        const WIDTH: usize = 2;
+        equals_loops("ffm", &[("vector_width", "2")], |weights, batch, row| {
+            let mut vectors = weights.embeddings(batch, row);
+            let x = f64::from(batch.numeric[0][row]);
+            vectors.push(weights.row("numeric.embedding", 0).iter().map(|v| x * v).collect());
+            let of = |i: usize, j: usize| &vectors[i][j * WIDTH..][..WIDTH];
+            let mut score = weights.linear_part(batch, row);
+            for i in 0..vectors.len() {
+                for j in i + 1..vectors.len() {
+                    score += dot(of(i, j), of(j, i));
+                }
+            }
+            score
+        });
+    }
+}

@@ -1,0 +1,87 @@
+//! Which two values go together? Factorisation machine: the strength of a pair is the product of two vectors.
+//!
+//! Rendle, ICDM 2010: score = bias + linear + sum over pairs `<v_i, v_j> x_i x_j`. A behaviour sequence takes part as
+//! one more field, the mean of its vectors; a number as its vector times its value.
+
+use super::features::{EMBEDDING_WIDTH, FieldVectors, LinearPart, need_features};
+use super::{Inputs, Model, ModelKind, Output};
+use crate::base::Result;
+use crate::base::params::{ParamSpec, Params};
+use crate::data::{Batch, Encoder};
+use crate::nn::tables::Lookup;
+use crate::nn::weights::Builder;
+use crate::nn::{Computed, Pass, interact};
+
+/// Linear part + products of all pairs of fields.
+#[derive(Debug)]
+pub struct Fm;
+
+impl ModelKind for Fm {
+    fn id(&self) -> &'static str {
+        "fm"
+    }
+
+    fn label(&self) -> &'static str {
+        "Factorisation machine"
+    }
+
+    fn summary(&self) -> &'static str {
+        "Learns which two values go together, also for pairs that were never seen. Fast, and easy to read."
+    }
+
+    fn params(&self) -> &'static [ParamSpec] {
+        &[EMBEDDING_WIDTH]
+    }
+
+    fn check(&self, encoder: &Encoder) -> Result<()> {
+        need_features(encoder)
+    }
+
+    fn build(&self, encoder: &Encoder, params: &Params, builder: &mut Builder) -> Result<Box<dyn Model>> {
+        let width = params.count("embedding_width")?;
+        Ok(Box::new(Network {
+            linear: LinearPart::new(encoder, builder)?,
+            vectors: FieldVectors::new(encoder, builder, width, true)?,
+        }))
+    }
+}
+
+struct Network {
+    linear: LinearPart,
+    vectors: FieldVectors,
+}
+
+impl Model for Network {
+    fn lookups(&self, batch: &Batch) -> Vec<Lookup> {
+        let mut lookups = vec![self.linear.lookup(batch)];
+        lookups.extend(self.vectors.lookups(batch));
+        lookups
+    }
+
+    fn forward(&self, inputs: &Inputs<'_>, _pass: &mut Pass<'_>) -> Computed<Output> {
+        let linear = self.linear.forward(&inputs.gathered[0], &inputs.numeric)?;
+        let vectors = self.vectors.forward(&inputs.gathered[1..], &inputs.numeric)?;
+        Ok(Output { logits: (linear + interact::pairwise(&vectors)?)?, attention: Vec::new() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::models::check::{dot, equals_loops};
+
+    #[test]
+    fn equals_the_double_loop_over_pairs() {
+        equals_loops("fm", &[("embedding_width", "3")], |weights, batch, row| {
+            let mut vectors = weights.embeddings(batch, row);
+            let x = f64::from(batch.numeric[0][row]);
+            vectors.push(weights.row("numeric.embedding", 0).iter().map(|v| x * v).collect());
+            let mut score = weights.linear_part(batch, row);
+            for i in 0..vectors.len() {
+                for j in i + 1..vectors.len() {
+                    score += dot(&vectors[i], &vectors[j]);
+                }
+            }
+            score
+        });
+    }
+}

@@ -1,0 +1,208 @@
+//! How near are this user and this ad? Two towers that meet only in an inner product.
+//!
+//! Covington et al., RecSys 2016; Yi et al., RecSys 2019: one network turns user and moment into a vector, another the
+//! ad, both of length 1; score = `<u, a> / temperature` + linear part. Since every term belongs to one side, the
+//! vectors of all ads can be made once and searched for the nearest. Trained on clicks and non-clicks here.
+
+use super::features::{
+    DROPOUT, EMBEDDING_START, EMBEDDING_WIDTH, FieldRows, HIDDEN_LAYERS, HIDDEN_UNITS, LinearPart, NORMALISE,
+    deep_shape, side_by_side,
+};
+use super::{Inputs, Model, ModelKind, Output};
+use crate::base::params::{ParamSpec, Params};
+use crate::base::{Failure, Result};
+use crate::data::encode::Side;
+use crate::data::{Batch, Encoder};
+use crate::nn::mlp::Mlp;
+use crate::nn::normalise::unit_length;
+use crate::nn::tables::Lookup;
+use crate::nn::weights::{Builder, Init};
+use crate::nn::{Computed, Pass};
+use candle_core::Tensor;
+
+/// A tower for the user and the moment, a tower for the ad.
+#[derive(Debug)]
+pub struct TwoTower;
+
+const PARAMS: &[ParamSpec] = &[
+    EMBEDDING_WIDTH,
+    ParamSpec::integer(
+        "tower_width",
+        "Tower width",
+        (2, 16, 256),
+        "Numbers in the vector that each tower ends in: what is kept of a user and of an ad.",
+    ),
+    ParamSpec::log_real(
+        "temperature",
+        "Temperature",
+        (0.02, 0.2, 2.0),
+        "The cosine of the two vectors is divided by this. Lower tells near ads from nearest ones more sharply.",
+    ),
+    HIDDEN_UNITS,
+    HIDDEN_LAYERS,
+    DROPOUT,
+    NORMALISE,
+];
+
+impl ModelKind for TwoTower {
+    fn id(&self) -> &'static str {
+        "two_tower"
+    }
+
+    fn label(&self) -> &'static str {
+        "Two towers"
+    }
+
+    fn summary(&self) -> &'static str {
+        "A vector per user and one per ad; near means a likely click. Fit to search among very many ads."
+    }
+
+    fn params(&self) -> &'static [ParamSpec] {
+        PARAMS
+    }
+
+    fn check(&self, encoder: &Encoder) -> Result<()> {
+        let missing = |tower: &Tower| tower.categorical.is_empty() && tower.numeric.is_empty();
+        let (of_user, of_ad) = sides(encoder);
+        let (absent, hint) = if missing(&of_ad) {
+            ("describes the ad", "give a column the role ad, or train fm")
+        } else if missing(&of_user) && !of_user.history {
+            ("describes the user or the moment", "give a column the role user, or train logistic")
+        } else {
+            return Ok(());
+        };
+        Err(Failure::new(
+            "cannot train two_tower",
+            format!("each tower needs a field, and no feature {absent}"),
+        )
+        .hint(hint))
+    }
+
+    fn build(&self, encoder: &Encoder, params: &Params, builder: &mut Builder) -> Result<Box<dyn Model>> {
+        let width = params.count("embedding_width")?;
+        let outputs = params.count("tower_width")?;
+        let linear = LinearPart::new(encoder, builder)?;
+        let rows = FieldRows::new(encoder, builder, "embedding", width, Init::Normal(EMBEDDING_START));
+        let (user, ad) = sides(encoder);
+        let targets: Vec<usize> = encoder.sequences.iter().map(|sequence| sequence.target).collect();
+        let shape = deep_shape(params)?;
+        let of_user = (user.categorical.len() + targets.len()) * width + user.numeric.len();
+        let of_ad = ad.categorical.len() * width + ad.numeric.len();
+        Ok(Box::new(Network {
+            user_deep: Mlp::tower(builder, "user", of_user, shape, outputs)?,
+            ad_deep: Mlp::tower(builder, "ad", of_ad, shape, outputs)?,
+            temperature: params.real("temperature")?,
+            linear,
+            rows,
+            targets,
+            user,
+            ad,
+        }))
+    }
+}
+
+/// Which fields a tower stands on.
+#[derive(Debug, Default)]
+struct Tower {
+    categorical: Vec<usize>,
+    numeric: Vec<u32>,
+    /// True for the tower that also sees the behaviour sequences.
+    history: bool,
+}
+
+/// Fields of user and moment, and fields of the ad.
+fn sides(encoder: &Encoder) -> (Tower, Tower) {
+    let tower = |of_ad: bool| {
+        let belongs = |side: Side| (side == Side::Ad) == of_ad;
+        let categorical = encoder.categorical.iter().enumerate().filter(|(_, field)| belongs(field.side));
+        let numeric = encoder.numeric.iter().enumerate().filter(|(_, field)| belongs(field.side));
+        Tower {
+            categorical: categorical.map(|(place, _)| place).collect(),
+            numeric: numeric.map(|(place, _)| place as u32).collect(),
+            history: !of_ad && !encoder.sequences.is_empty(),
+        }
+    };
+    (tower(false), tower(true))
+}
+
+impl Tower {
+    /// What it sees, side by side: `[rows, n]`.
+    fn inputs(&self, embeddings: &Tensor, means: &[Tensor], numeric: &Tensor) -> Computed<Tensor> {
+        let mut parts = vec![embeddings.flatten_from(1)?];
+        parts.extend_from_slice(means);
+        if !self.numeric.is_empty() {
+            let places = Tensor::new(self.numeric.as_slice(), numeric.device())?;
+            parts.push(numeric.index_select(&places, 1)?);
+        }
+        side_by_side(&parts)
+    }
+}
+
+struct Network {
+    linear: LinearPart,
+    rows: FieldRows,
+    /// The categorical field whose vocabulary each sequence shares.
+    targets: Vec<usize>,
+    user: Tower,
+    ad: Tower,
+    user_deep: Mlp,
+    ad_deep: Mlp,
+    temperature: f64,
+}
+
+impl Model for Network {
+    fn lookups(&self, batch: &Batch) -> Vec<Lookup> {
+        let of_user = self.rows.some(batch, &self.user.categorical);
+        let of_ad = self.rows.some(batch, &self.ad.categorical);
+        let sequences = batch.sequences.iter().zip(&self.targets);
+        let means = sequences.map(|(sequence, target)| self.rows.mean(sequence, *target));
+        [self.linear.lookup(batch), of_user, of_ad].into_iter().chain(means).collect()
+    }
+
+    fn forward(&self, inputs: &Inputs<'_>, pass: &mut Pass<'_>) -> Computed<Output> {
+        let linear = self.linear.forward(&inputs.gathered[0], &inputs.numeric)?;
+        let [of_user, of_ad] = [&inputs.gathered[1], &inputs.gathered[2]];
+        let user = self.user.inputs(of_user, &inputs.gathered[3..], &inputs.numeric)?;
+        let ad = self.ad.inputs(of_ad, &[], &inputs.numeric)?;
+        let user = unit_length(&self.user_deep.vectors(&user, pass)?)?;
+        let ad = unit_length(&self.ad_deep.vectors(&ad, pass)?)?;
+        let near = ((user * ad)?.sum(1)? / self.temperature)?;
+        Ok(Output { logits: (linear + near)?, attention: Vec::new() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::models::check::{dot, equals_loops, tiny};
+
+    #[test]
+    fn equals_the_cosine_written_as_loops() {
+        let settings = [("embedding_width", "3"), ("hidden_units", "5"), ("temperature", "0.5")];
+        equals_loops("two_tower", &settings, |weights, batch, row| {
+            let vectors = weights.embeddings(batch, row);
+            let user = [&vectors[0][..], &vectors[2], &vectors[3]].concat();
+            let ad = [&vectors[1][..], &[f64::from(batch.numeric[0][row])]].concat();
+            let (user, ad) = (weights.deep("user", &user), weights.deep("ad", &ad));
+            let cosine = dot(&user, &ad) / (dot(&user, &user) * dot(&ad, &ad)).sqrt();
+            weights.linear_part(batch, row) + cosine / 0.5
+        });
+    }
+
+    #[test]
+    fn a_side_without_a_field_is_refused_by_name() {
+        let (mut encoder, _) = tiny();
+        encoder.categorical.remove(1);
+        encoder.sequences.clear();
+        assert!(TwoTower.check(&encoder).is_ok(), "a number describes the ad");
+        encoder.numeric.clear();
+        let failure = TwoTower.check(&encoder).unwrap_err();
+        assert!(failure.why.contains("describes the ad"), "{failure}");
+        let (mut encoder, _) = tiny();
+        encoder.categorical.retain(|field| field.side == Side::Ad);
+        assert!(TwoTower.check(&encoder).is_ok(), "the history describes the user");
+        encoder.sequences.clear();
+        let failure = TwoTower.check(&encoder).unwrap_err();
+        assert!(failure.why.contains("describes the user"), "{failure}");
+    }
+}

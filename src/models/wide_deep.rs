@@ -1,0 +1,91 @@
+//! Can a model both remember and generalise? Wide & Deep: plain rates beside a deep network.
+//!
+//! Cheng et al., DLRS 2016 (arXiv 1606.07792): score = linear + MLP over embeddings. The crossed columns that the
+//! authors chose by hand for the wide part are not made up here; the other kinds learn crossings.
+
+use super::features::{
+    DROPOUT, EMBEDDING_WIDTH, FieldVectors, HIDDEN_LAYERS, HIDDEN_UNITS, LinearPart, NORMALISE, deep_shape,
+    need_features, side_by_side,
+};
+use super::{Inputs, Model, ModelKind, Output};
+use crate::base::Result;
+use crate::base::params::{ParamSpec, Params};
+use crate::data::{Batch, Encoder};
+use crate::nn::mlp::Mlp;
+use crate::nn::tables::Lookup;
+use crate::nn::weights::Builder;
+use crate::nn::{Computed, Pass};
+
+/// Linear part + deep network.
+#[derive(Debug)]
+pub struct WideDeep;
+
+const PARAMS: &[ParamSpec] = &[EMBEDDING_WIDTH, HIDDEN_UNITS, HIDDEN_LAYERS, DROPOUT, NORMALISE];
+
+impl ModelKind for WideDeep {
+    fn id(&self) -> &'static str {
+        "wide_deep"
+    }
+
+    fn label(&self) -> &'static str {
+        "Wide & Deep"
+    }
+
+    fn summary(&self) -> &'static str {
+        "Remembers the rate of each value and lets a deep network find any combination."
+    }
+
+    fn params(&self) -> &'static [ParamSpec] {
+        PARAMS
+    }
+
+    fn check(&self, encoder: &Encoder) -> Result<()> {
+        need_features(encoder)
+    }
+
+    fn build(&self, encoder: &Encoder, params: &Params, builder: &mut Builder) -> Result<Box<dyn Model>> {
+        let width = params.count("embedding_width")?;
+        let inputs = FieldVectors::count(encoder, false) * width + encoder.numeric.len();
+        Ok(Box::new(Network {
+            linear: LinearPart::new(encoder, builder)?,
+            vectors: FieldVectors::new(encoder, builder, width, false)?,
+            deep: Mlp::new(builder, "deep", inputs, deep_shape(params)?)?,
+        }))
+    }
+}
+
+struct Network {
+    linear: LinearPart,
+    vectors: FieldVectors,
+    deep: Mlp,
+}
+
+impl Model for Network {
+    fn lookups(&self, batch: &Batch) -> Vec<Lookup> {
+        let mut lookups = vec![self.linear.lookup(batch)];
+        lookups.extend(self.vectors.lookups(batch));
+        lookups
+    }
+
+    fn forward(&self, inputs: &Inputs<'_>, pass: &mut Pass<'_>) -> Computed<Output> {
+        let linear = self.linear.forward(&inputs.gathered[0], &inputs.numeric)?;
+        let vectors = self.vectors.forward(&inputs.gathered[1..], &inputs.numeric)?;
+        let all = side_by_side(&[vectors.flatten_from(1)?, inputs.numeric.clone()])?;
+        Ok(Output { logits: (linear + self.deep.forward(&all, pass)?)?, attention: Vec::new() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::models::check::equals_loops;
+
+    #[test]
+    fn equals_linear_plus_deep() {
+        let settings = [("embedding_width", "3"), ("hidden_units", "4"), ("hidden_layers", "2")];
+        equals_loops("wide_deep", &settings, |weights, batch, row| {
+            let mut all = weights.embeddings(batch, row).concat();
+            all.push(f64::from(batch.numeric[0][row]));
+            weights.linear_part(batch, row) + weights.deep("deep", &all)[0]
+        });
+    }
+}
