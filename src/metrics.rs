@@ -1,11 +1,16 @@
 //! How good, how sure? Pure maths on slices; every function says its formula and its source.
 
+pub mod bootstrap;
 pub mod calibration;
+pub mod grouped;
+pub mod measures;
 pub mod ranking;
 pub mod rates;
 pub mod significance;
+pub mod streamed;
 pub mod threshold;
 
+pub use measures::{Differences, Measures, Outcomes};
 pub use rates::{Estimate, Rate};
 
 #[cfg(test)]

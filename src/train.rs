@@ -7,13 +7,15 @@
 
 pub mod card;
 pub mod checkpoint;
+pub mod gradient;
 pub mod history;
+pub mod objective;
 pub mod schedule;
 pub mod spec;
 pub mod trained;
 pub mod trainer;
 
-pub use card::{ModelCard, TestNumbers};
+pub use card::{ModelCard, measure};
 pub use history::{History, TrainSnapshot};
 pub use spec::{TRAIN_PARAMS, TrainSpec, specs_of};
 pub use trained::{AttentionMap, EmbeddingTable, TableInfo, TrainedModel};

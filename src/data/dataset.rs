@@ -46,6 +46,8 @@ pub struct Dataset {
     pub weight: Arc<Vec<f32>>,
     /// True click probability per row of a simulated log; empty otherwise.
     pub truth: Arc<Vec<f32>>,
+    /// Who saw each row, as codes without a vocabulary; `u32::MAX` is nobody known, empty means no user column.
+    pub users: Arc<Vec<u32>>,
     /// Row numbers of the training part, oldest first where there is a time.
     pub train: Arc<Vec<u32>>,
     /// Row numbers of the validation part.

@@ -5,7 +5,7 @@ use super::train::{extend, measures, table};
 use super::{Answer, Terminal};
 use crate::base::{Failure, Result};
 use crate::data::{Dataset, LogFrame, Role, Split};
-use crate::train::{TestNumbers, TrainedModel};
+use crate::train::{TrainedModel, measure};
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -39,7 +39,7 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
     check_outcome(&log, &model.encoder.label, &args.source.roles)?;
     let (split, rows) = rows(&args.split, &model, &dataset);
     let predicted = model.predict(&dataset, &rows, &context)?;
-    let numbers = TestNumbers::of(&dataset, &rows, &predicted);
+    let numbers = measure(&dataset, &rows, &predicted);
     let mut json = json!({
         "model": model.kind,
         "device": model.device(),

@@ -7,9 +7,9 @@ use crate::data::Dataset;
 use crate::data::dataset::prepare;
 use crate::data::options::EncodeOptions;
 use crate::jobs::{JobContext, Latest};
-use crate::metrics::Estimate;
+use crate::metrics::{Estimate, Measures};
 use crate::nn::device::DEVICES;
-use crate::train::{ModelCard, TestNumbers, TrainSnapshot, TrainSpec, TrainedModel, Trainer};
+use crate::train::{ModelCard, TrainSnapshot, TrainSpec, TrainedModel, Trainer};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -139,14 +139,13 @@ fn tell_epochs(live: &Latest<TrainSnapshot>, told: usize) -> usize {
         return told;
     };
     for record in snapshot.history.epochs.iter().skip(told) {
-        let auc = record.validation_auc.map_or_else(|| "unknown".to_owned(), |auc| format!("{auc:.4}"));
+        let number = |estimate: Option<Estimate>, digits: usize| {
+            estimate.map_or_else(|| "unknown".to_owned(), |known| format!("{:.digits$}", known.value))
+        };
+        let (loss, auc) = (number(record.validation.loss, 5), number(record.validation.auc, 4));
         Terminal::note(&format!(
-            "epoch {} of {}: validation log loss {:.5}, AUC {auc}, {:.0} examples/s on {}",
-            record.epoch,
-            snapshot.epochs,
-            record.validation_loss,
-            snapshot.examples_per_second,
-            snapshot.device
+            "epoch {} of {}: validation log loss {loss}, AUC {auc}, {:.0} examples/s on {}",
+            record.epoch, snapshot.epochs, snapshot.examples_per_second, snapshot.device
         ));
     }
     snapshot.history.epochs.len()
@@ -175,6 +174,7 @@ fn answer(model: &TrainedModel, out: Option<&Path>) -> Answer {
         "seed": training.seed,
         "epochs": training.epochs,
         "best_epoch": training.best_epoch,
+        "objective_shift": training.objective_shift,
         "log_odds_shift": training.log_odds_shift,
         "rows_train": data.train,
         "rows_validation": data.validation,
@@ -198,36 +198,63 @@ fn answer(model: &TrainedModel, out: Option<&Path>) -> Answer {
     Answer { text: text.join("\n"), json }
 }
 
-/// The measures as JSON: numbers, and beside those with an interval its ends.
-pub(super) fn measures(numbers: TestNumbers) -> Value {
-    let value = |estimate: Option<Estimate>| estimate.map(|estimate| estimate.value);
-    let interval = |estimate: Option<Estimate>| estimate.map(|estimate| [estimate.low, estimate.high]);
-    json!({
-        "auc": value(numbers.auc),
-        "auc_interval": interval(numbers.auc),
-        "log_loss": numbers.log_loss,
-        "normalized_entropy": numbers.normalized_entropy,
-        "ece": numbers.ece,
-        "predicted_over_actual": value(numbers.predicted_over_actual),
-        "predicted_over_actual_interval": interval(numbers.predicted_over_actual),
-    })
+/// The measures as JSON: numbers, and beside each the ends of its interval.
+pub(super) fn measures(numbers: Measures) -> Value {
+    let mut json = serde_json::Map::new();
+    for (name, _, estimate) in named(&numbers) {
+        json.insert(name.to_owned(), json!(estimate.map(|estimate| estimate.value)));
+        let interval = estimate.map(|estimate| [estimate.low, estimate.high]);
+        json.insert(format!("{name}_interval"), json!(interval));
+    }
+    let counts = json!({
+        "auc_error_bound": numbers.auc_error,
+        "impressions": numbers.impressions,
+        "clicks": numbers.clicks,
+        "users_ranked": numbers.users_ranked,
+        "users_one_class": numbers.users_one_class,
+    });
+    let mut json = Value::Object(json);
+    extend(&mut json, counts);
+    json
 }
 
 /// The measures as lines for people.
-pub(super) fn table(numbers: TestNumbers) -> String {
-    let unknown = || "unknown: these rows cannot tell".to_owned();
-    let estimate = |estimate: Option<Estimate>| {
-        estimate.map_or_else(unknown, |e| format!("{:.4}  ({:.4} to {:.4})", e.value, e.low, e.high))
-    };
-    let number = |number: Option<f64>| number.map_or_else(unknown, |n| format!("{n:.5}"));
+pub(super) fn table(numbers: Measures) -> String {
+    let mut lines: Vec<String> = named(&numbers)
+        .into_iter()
+        .map(|(_, words, estimate)| {
+            let text = estimate.map_or_else(
+                || "unknown: these rows cannot tell".to_owned(),
+                |e| format!("{:.5}  ({:.5} to {:.5})", e.value, e.low, e.high),
+            );
+            format!("{words:<20}{text}")
+        })
+        .collect();
+    lines.push(format!(
+        "{:<20}{:.0} impressions, {:.0} clicks",
+        "out of", numbers.impressions, numbers.clicks
+    ));
+    if numbers.users_ranked + numbers.users_one_class > 0 {
+        let (ranked, left) = (numbers.users_ranked, numbers.users_one_class);
+        lines.push(format!("{:<20}{ranked} ranked, {left} with one class left out", "users"));
+    }
+    if numbers.auc_error > 0.0 {
+        lines.push(format!("{:<20}within {:.1e} of the exact one", "AUC in bins", numbers.auc_error));
+    }
+    lines.join("\n")
+}
+
+/// Name in JSON, words, and number of every measure.
+fn named(numbers: &Measures) -> [(&'static str, &'static str, Option<Estimate>); 7] {
     [
-        format!("AUC                 {}", estimate(numbers.auc)),
-        format!("log loss            {}", number(numbers.log_loss)),
-        format!("normalised entropy  {}", number(numbers.normalized_entropy)),
-        format!("calibration error   {}", number(numbers.ece)),
-        format!("predicted/actual    {}", estimate(numbers.predicted_over_actual)),
+        ("auc", "AUC", numbers.auc),
+        ("gauc", "AUC within users", numbers.gauc),
+        ("log_loss", "log loss", numbers.log_loss),
+        ("normalized_entropy", "normalised entropy", numbers.normalized_entropy),
+        ("information_gain", "information gain", numbers.information_gain()),
+        ("ece", "calibration error", numbers.ece),
+        ("predicted_over_actual", "predicted/actual", numbers.predicted_over_actual),
     ]
-    .join("\n")
 }
 
 /// Adds the entries of one object to another.

@@ -2,6 +2,7 @@
 //!
 //! Labels may be fractions and rows may have weights, as in [`ranking`](super::ranking).
 
+use super::ranking::rows_by_score;
 use super::rates::{Estimate, Rate};
 use serde::{Deserialize, Serialize};
 
@@ -52,9 +53,19 @@ pub fn normalized_entropy(predicted: &[f32], labels: &[f32], weights: &[f32]) ->
         clicks += row.clicks();
         total += row.weight;
     }
-    let rate = clicks / total;
-    let entropy = -(rate * rate.ln() + (1.0 - rate) * (-rate).ln_1p());
-    (rate > 0.0 && rate < 1.0).then(|| loss / entropy)
+    Some(loss / entropy(clicks / total)?)
+}
+
+/// `-(r ln r + (1 - r) ln(1 - r))` in nats: the log loss of always saying `r` where `r` is the rate. `None` for 0, 1 and
+/// what is no rate.
+pub fn entropy(rate: f64) -> Option<f64> {
+    (rate > 0.0 && rate < 1.0).then(|| -(rate * rate.ln() + (1.0 - rate) * (-rate).ln_1p()))
+}
+
+/// A probability kept `f32::EPSILON` away from 0 and 1.
+pub(super) fn bounded(predicted: f64) -> f64 {
+    let edge = f64::from(f32::EPSILON);
+    predicted.clamp(edge, 1.0 - edge)
 }
 
 /// Expected calibration error over `bins` groups of equal weight: `Σ share · |predicted - actual|`.
@@ -72,28 +83,36 @@ pub fn ece(predicted: &[f32], labels: &[f32], weights: &[f32], bins: usize) -> O
 /// Equal predictions stay together, so the groups do not depend on the order of the rows; many ties give
 /// fewer groups. `None` without rows or with a NaN.
 pub fn reliability(predicted: &[f32], labels: &[f32], weights: &[f32], bins: usize) -> Option<Vec<ScoreBin>> {
-    let mut rows: Vec<Row> = Rows::new(predicted, labels, weights).collect();
-    let total: f64 = rows.iter().map(|row| row.weight).sum();
-    if total.is_nan() || total <= 0.0 || rows.iter().any(|row| row.predicted.is_nan()) {
+    let places = bins_of_rows(predicted, weights, bins)?;
+    let mut groups = vec![Gathered::default(); bins.max(1)];
+    for (row, place) in Rows::new(predicted, labels, weights).zip(places) {
+        groups[place as usize].add(row);
+    }
+    let filled: Vec<ScoreBin> = groups.iter().filter(|group| group.weight > 0.0).map(Gathered::bin).collect();
+    (!filled.is_empty()).then_some(filled)
+}
+
+/// The bin of each row in at most `bins` groups of about equal weight by rising prediction; ties stay together.
+///
+/// `None` without rows or with a NaN.
+pub(super) fn bins_of_rows(predicted: &[f32], weights: &[f32], bins: usize) -> Option<Vec<u32>> {
+    let weight = |row: u32| weights.get(row as usize).map_or(1.0, |&w| f64::from(w));
+    let total: f64 = (0..predicted.len() as u32).map(weight).sum();
+    if total.is_nan() || total <= 0.0 || predicted.iter().any(|p| p.is_nan()) {
         return None;
     }
-    rows.sort_unstable_by(|a, b| a.predicted.total_cmp(&b.predicted));
-    let mut groups: Vec<(usize, Gathered)> = Vec::new();
+    let mut order = rows_by_score(predicted);
+    order.reverse();
+    let mut places = vec![0; predicted.len()];
     let mut before = 0.0;
-    for ties in rows.chunk_by(|a, b| a.predicted == b.predicted) {
+    for ties in order.chunk_by(|a, b| predicted[*a as usize] == predicted[*b as usize]) {
         let place = ((before * bins as f64 / total) as usize).min(bins.saturating_sub(1));
-        before += ties.iter().map(|row| row.weight).sum::<f64>();
-        match groups.last_mut() {
-            Some((last, gathered)) if *last == place => gathered.add(ties),
-            _ => {
-                let mut gathered = Gathered::default();
-                gathered.add(ties);
-                groups.push((place, gathered));
-            }
+        for row in ties {
+            places[*row as usize] = place as u32;
+            before += weight(*row);
         }
     }
-    let filled = groups.iter().filter(|(_, gathered)| gathered.weight > 0.0);
-    Some(filled.map(|(_, gathered)| gathered.bin()).collect())
+    Some(places)
 }
 
 /// Predicted clicks over actual clicks. The predictions are taken as given; the interval is that of the
@@ -160,8 +179,7 @@ impl Row {
     }
 
     fn bounded(&self) -> f64 {
-        let edge = f64::from(f32::EPSILON);
-        self.predicted.clamp(edge, 1.0 - edge)
+        bounded(self.predicted)
     }
 }
 
@@ -190,30 +208,28 @@ impl Iterator for Rows<'_> {
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Gathered {
-    lowest: Option<f64>,
-    highest: f64,
+    range: Option<(f64, f64)>,
     predicted: f64,
     clicks: f64,
     weight: f64,
 }
 
 impl Gathered {
-    fn add(&mut self, rows: &[Row]) {
-        for row in rows {
-            self.lowest = self.lowest.or(Some(row.predicted));
-            self.highest = row.predicted;
-            self.predicted += row.weight * row.predicted;
-            self.clicks += row.clicks();
-            self.weight += row.weight;
-        }
+    fn add(&mut self, row: Row) {
+        let p = row.predicted;
+        self.range = Some(self.range.map_or((p, p), |(low, high)| (low.min(p), high.max(p))));
+        self.predicted += row.weight * p;
+        self.clicks += row.clicks();
+        self.weight += row.weight;
     }
 
     fn bin(&self) -> ScoreBin {
+        let (lowest, highest) = self.range.unwrap_or_default();
         ScoreBin {
-            lowest: self.lowest.unwrap_or(self.highest),
-            highest: self.highest,
+            lowest,
+            highest,
             predicted: self.predicted / self.weight,
             actual: Rate::wilson(self.clicks, self.weight),
         }

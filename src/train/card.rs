@@ -1,14 +1,14 @@
 //! Where does a model come from, how good was it, and what is in its folder?
 
 use super::history::History;
-use super::trainer::outcomes;
+use super::trainer::Happened;
 use crate::base::failure::Explain;
 use crate::base::files::{disk_failure, write_atomically};
 use crate::base::params::Params;
 use crate::base::rng::mix;
 use crate::base::{Failure, Result};
 use crate::data::{Dataset, Encoder};
-use crate::metrics::{Estimate, calibration, ranking};
+use crate::metrics::Measures;
 use crate::models::{self, Network};
 use crate::nn::device;
 use serde::{Deserialize, Serialize};
@@ -18,11 +18,9 @@ use std::io::Write;
 use std::path::Path;
 
 /// Version of the folder's layout.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 const WEIGHTS: &str = "weights.safetensors";
 const CARD: &str = "card.json";
-/// Bins of the expected calibration error.
-const ECE_BINS: usize = 20;
 
 /// Everything about a model that a person wants to read. In the folder it is `card.json`.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -36,7 +34,7 @@ pub struct ModelCard {
     /// How the training went.
     pub training: TrainingCard,
     /// Numbers on the test rows; `None` when there were none.
-    pub test: Option<TestNumbers>,
+    pub test: Option<Measures>,
     /// Versions of what made it.
     pub versions: BTreeMap<String, String>,
 }
@@ -73,6 +71,9 @@ pub struct TrainingCard {
     pub best_epoch: u32,
     /// Numbers trained.
     pub weights: usize,
+    /// Added to all log odds for the objective's class weights and left-out non-clicks, exactly.
+    #[serde(default)]
+    pub objective_shift: f64,
     /// Added to all log odds after training, so that the average fits the validation rows; `None` when nothing was.
     #[serde(default)]
     pub log_odds_shift: Option<f64>,
@@ -82,23 +83,6 @@ pub struct TrainingCard {
     pub examples_per_second: f64,
     /// Its curves.
     pub history: History,
-}
-
-/// How good a model is on rows it has not seen. `None` where the rows cannot support the number.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
-pub struct TestNumbers {
-    /// Rows measured on.
-    pub rows: usize,
-    /// Chance that a click is scored above a non-click, with its DeLong interval.
-    pub auc: Option<Estimate>,
-    /// Mean log loss in nats.
-    pub log_loss: Option<f64>,
-    /// Log loss over the entropy of the base rate: below 1 beats a constant.
-    pub normalized_entropy: Option<f64>,
-    /// Expected calibration error over 20 bins of equal count.
-    pub ece: Option<f64>,
-    /// Predicted clicks over actual clicks, with its interval.
-    pub predicted_over_actual: Option<Estimate>,
 }
 
 /// `card.json`: the card, and what belongs to the weights beside it.
@@ -145,19 +129,10 @@ pub(super) fn fingerprint(dataset: &Dataset) -> String {
     format!("{hash:016x}")
 }
 
-impl TestNumbers {
-    /// Measures predictions for `rows` of a labelled dataset.
-    pub fn of(dataset: &Dataset, rows: &[u32], predicted: &[f32]) -> Self {
-        let (labels, weights) = outcomes(dataset, rows);
-        Self {
-            rows: rows.len(),
-            auc: ranking::auc_estimate(predicted, &labels, &weights),
-            log_loss: calibration::log_loss(predicted, &labels, &weights),
-            normalized_entropy: calibration::normalized_entropy(predicted, &labels, &weights),
-            ece: calibration::ece(predicted, &labels, &weights, ECE_BINS),
-            predicted_over_actual: calibration::predicted_over_actual(predicted, &labels, &weights),
-        }
-    }
+/// Measures predictions for `rows` of a labelled dataset.
+pub fn measure(dataset: &Dataset, rows: &[u32], predicted: &[f32]) -> Measures {
+    let outcomes = Happened::of(dataset, rows);
+    Measures::of(outcomes.beside(predicted))
 }
 
 impl ModelCard {
@@ -198,6 +173,7 @@ impl ModelCard {
         let remedy = "save the model again, or train it anew";
         let disagree = |why: String| at(Failure::new(what, why).hint(remedy));
         let file: CardFile<Self, Encoder> = serde_json::from_slice(&text)
+            .and_then(|card| serde_json::from_value(without_former_numbers(card)))
             .explain(what)
             .map_err(|failure| at(failure.at(CARD).hint(remedy)))?;
         if file.format != FORMAT {
@@ -221,6 +197,17 @@ impl ModelCard {
             .map_err(|failure| disagree(format!("{CARD} and {WEIGHTS} disagree: {}", failure.why)))?;
         Ok((card, file.encoder, network))
     }
+}
+
+/// Layout 1 had numbers without intervals and other curves: the model is as good as ever, its numbers are unknown
+/// until they are measured again.
+fn without_former_numbers(mut card: serde_json::Value) -> serde_json::Value {
+    if card["format"] == 1 {
+        card["format"] = FORMAT.into();
+        card["test"] = serde_json::Value::Null;
+        card["training"]["history"] = serde_json::json!(History::default());
+    }
+    card
 }
 
 fn versions() -> BTreeMap<String, String> {

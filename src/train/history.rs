@@ -1,5 +1,10 @@
 //! How is the training going? Curves so far, thinned to what a screen can show.
 
+use super::schedule::Monitor;
+use crate::metrics::grouped::GroupedAuc;
+use crate::metrics::ranking::auc_estimate_of_cuts;
+use crate::metrics::streamed::{EXACT_ROWS, cuts_within};
+use crate::metrics::{Estimate, Outcomes, calibration};
 use serde::{Deserialize, Serialize};
 
 /// Points of the training curve kept at most; when full, every second one is dropped.
@@ -14,23 +19,93 @@ pub struct History {
     pub training: Vec<[f64; 2]>,
     /// One entry per finished epoch.
     pub epochs: Vec<EpochRecord>,
+    /// Lengths of each layer's weights and gradient after the last finished epoch.
+    pub layers: Vec<LayerNorms>,
     /// Steps between two points of `training`.
     stride: u64,
     /// Running mean of the training loss and its weight so far (for an unbiased start).
     smoothed: (f64, f64),
 }
 
+/// How large a layer's numbers are.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct LayerNorms {
+    /// The parameter or table.
+    pub name: String,
+    /// Euclidean length of its weights; of a table, root mean square of a number in it.
+    pub weight: f64,
+    /// Length of its gradient, root mean square over the epoch's steps, before clipping.
+    pub gradient: f64,
+}
+
 /// What is known after an epoch.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EpochRecord {
     /// From 1.
     pub epoch: u32,
-    /// Log loss on the validation rows.
-    pub validation_loss: f64,
-    /// AUC on the validation rows; `None` where they hold one class only.
-    pub validation_auc: Option<f64>,
     /// Learning rate at its end.
     pub learning_rate: f64,
+    /// Smoothed training log loss at its end, of the objective (class weights and smoothing included).
+    pub training_loss: f64,
+    /// Length of the gradient over all weights, root mean square over its steps, before clipping.
+    pub gradient_norm: f64,
+    /// Seconds that its steps took.
+    pub step_secs: f64,
+    /// Seconds that its validation took.
+    pub validation_secs: f64,
+    /// Numbers on the validation rows.
+    pub validation: ValidationNumbers,
+}
+
+/// Numbers on the validation rows, with intervals by formula: cheap enough for every epoch. `None` where the rows
+/// cannot support the number.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct ValidationNumbers {
+    /// Rows measured on.
+    pub rows: usize,
+    /// Mean log loss in nats, with the normal interval of a mean.
+    pub loss: Option<Estimate>,
+    /// AUC with its DeLong interval.
+    pub auc: Option<Estimate>,
+    /// AUC within users, with the interval of a ratio of sums over users.
+    pub gauc: Option<Estimate>,
+    /// Log loss over the entropy of the click rate, which is taken as known.
+    pub normalized_entropy: Option<Estimate>,
+    /// Predicted clicks over actual clicks.
+    pub predicted_over_actual: Option<Estimate>,
+}
+
+impl ValidationNumbers {
+    /// Measures predictions.
+    pub fn of(outcomes: Outcomes<'_>) -> Self {
+        let Outcomes { predicted, labels, weights, users } = outcomes;
+        let loss = calibration::log_loss_estimate(predicted, labels, weights);
+        let entropy = calibration::normalized_entropy(predicted, labels, weights);
+        let scaled = |loss: Estimate| {
+            let scale = entropy? / loss.value;
+            Some(Estimate { value: loss.value * scale, low: loss.low * scale, high: loss.high * scale })
+        };
+        let ranked = cuts_within(predicted, labels, weights, EXACT_ROWS);
+        Self {
+            rows: predicted.len(),
+            loss,
+            auc: ranked.and_then(|(cuts, _)| auc_estimate_of_cuts(&cuts)),
+            gauc: GroupedAuc::of(predicted, labels, weights, users).and_then(|users| users.estimate()),
+            normalized_entropy: loss.and_then(scaled),
+            predicted_over_actual: calibration::predicted_over_actual(predicted, labels, weights),
+        }
+    }
+
+    /// The number that a training is stopped by.
+    pub fn of_monitor(&self, monitor: Monitor) -> Option<f64> {
+        let estimate = match monitor {
+            Monitor::LogLoss => self.loss,
+            Monitor::NormalizedEntropy => self.normalized_entropy,
+            Monitor::Auc => self.auc,
+            Monitor::Gauc => self.gauc,
+        };
+        estimate.map(|estimate| estimate.value)
+    }
 }
 
 impl History {

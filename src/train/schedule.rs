@@ -3,16 +3,27 @@
 use crate::base::{Failure, Result};
 use serde::{Deserialize, Serialize};
 
-/// How the learning rate falls.
+/// How the learning rate falls after the warm-up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Schedule {
+pub enum Fall {
     /// Along half a cosine from the full rate to none at the last step (Loshchilov & Hutter 2017).
     Cosine,
+    /// Along a line to none at the last step.
+    Linear,
     /// Never.
     Constant,
-    /// To a tenth after each epoch whose validation loss was no better.
+    /// To a tenth after each epoch that was no better on the validation rows.
     Plateau,
+}
+
+/// The learning rate over a whole training.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Schedule {
+    /// What happens after the warm-up.
+    pub fall: Fall,
+    /// Share of all steps in which the rate rises along a line from nearly nothing to its full size.
+    pub warmup: f64,
 }
 
 impl Schedule {
@@ -20,45 +31,103 @@ impl Schedule {
     ///
     /// # Errors
     /// An unknown word.
-    pub fn named(word: &str) -> Result<Self> {
-        match word {
-            "cosine" => Ok(Self::Cosine),
-            "constant" => Ok(Self::Constant),
-            "plateau" => Ok(Self::Plateau),
-            other => Err(Failure::new("cannot choose a schedule", format!("there is no '{other}'"))),
-        }
+    pub fn named(word: &str, warmup: f64) -> Result<Self> {
+        let fall = match word {
+            "cosine" => Fall::Cosine,
+            "linear" => Fall::Linear,
+            "constant" => Fall::Constant,
+            "plateau" => Fall::Plateau,
+            other => return Err(Failure::new("cannot choose a schedule", format!("there is no '{other}'"))),
+        };
+        Ok(Self { fall, warmup })
     }
 
-    /// Share of the full rate at step `done` of `total`, after `stalls` epochs without a better loss in all.
+    /// Share of the full rate at step `done` of `total`, after `stalls` epochs that were no better in all.
+    ///
+    /// The first of `n` warm-up steps goes at `1 / n` of the rate, the last at all of it (Goyal et al. 2017), and
+    /// the fall takes the steps that are left.
     pub fn factor(self, done: u64, total: u64, stalls: u32) -> f64 {
-        match self {
-            Self::Cosine => {
-                let share = done as f64 / total.max(1) as f64;
-                0.5 * (1.0 + (std::f64::consts::PI * share.min(1.0)).cos())
-            }
-            Self::Constant => 1.0,
-            Self::Plateau => 0.1_f64.powi(stalls.min(30) as i32),
+        let rising = (self.warmup * total as f64).ceil() as u64;
+        if done < rising {
+            return (done + 1) as f64 / rising as f64;
+        }
+        let share = (done - rising) as f64 / total.saturating_sub(rising).max(1) as f64;
+        let share = share.min(1.0);
+        match self.fall {
+            Fall::Cosine => 0.5 * (1.0 + (std::f64::consts::PI * share).cos()),
+            Fall::Linear => 1.0 - share,
+            Fall::Constant => 1.0,
+            Fall::Plateau => 0.1_f64.powi(stalls.min(30) as i32),
         }
     }
 }
 
-/// Watches the validation loss.
+/// The number on the validation rows by which epochs are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Monitor {
+    /// Mean log loss: lower is better.
+    #[default]
+    LogLoss,
+    /// Log loss over the entropy of the click rate: lower is better.
+    NormalizedEntropy,
+    /// Area under the ROC curve: higher is better.
+    Auc,
+    /// AUC within users, weighted by impressions: higher is better.
+    Gauc,
+}
+
+impl Monitor {
+    /// Every word with its measure, the default first.
+    pub const WORDS: &[&str] = &["log_loss", "normalized_entropy", "auc", "gauc"];
+
+    /// The measure of a word.
+    ///
+    /// # Errors
+    /// An unknown word.
+    pub fn named(word: &str) -> Result<Self> {
+        match word {
+            "log_loss" => Ok(Self::LogLoss),
+            "normalized_entropy" => Ok(Self::NormalizedEntropy),
+            "auc" => Ok(Self::Auc),
+            "gauc" => Ok(Self::Gauc),
+            other => Err(Failure::new("cannot choose what to stop by", format!("there is no '{other}'"))),
+        }
+    }
+
+    /// True when `value` is better than `other`.
+    pub fn is_better(self, value: f64, other: f64) -> bool {
+        match self {
+            Self::LogLoss | Self::NormalizedEntropy => value < other,
+            Self::Auc | Self::Gauc => value > other,
+        }
+    }
+}
+
+/// Watches a number on the validation rows.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct EarlyStopping {
-    /// Lowest loss so far and the epoch (from 1) that reached it.
+    /// Which number.
+    pub monitor: Monitor,
+    /// The best so far and the epoch (from 1) that reached it.
     pub best: Option<(f64, u32)>,
     /// Epochs since then.
     pub since_best: u32,
-    /// Epochs in all that brought no better loss.
+    /// Epochs in all that were no better.
     pub stalls: u32,
 }
 
 impl EarlyStopping {
-    /// Takes in an epoch's loss; true when it is the best so far.
-    pub fn record(&mut self, epoch: u32, loss: f64) -> bool {
-        let better = self.best.is_none_or(|(best, _)| loss < best);
+    /// Nothing seen yet.
+    pub fn new(monitor: Monitor) -> Self {
+        Self { monitor, ..Self::default() }
+    }
+
+    /// Takes in an epoch's number; true when it is the best so far.
+    pub fn record(&mut self, epoch: u32, value: f64) -> bool {
+        let better = self.best.is_none_or(|(best, _)| self.monitor.is_better(value, best));
         if better {
-            self.best = Some((loss, epoch));
+            self.best = Some((value, epoch));
             self.since_best = 0;
         } else {
             self.since_best += 1;
@@ -77,17 +146,36 @@ impl EarlyStopping {
 mod tests {
     use super::*;
 
+    fn factor(fall: &str, warmup: f64, done: u64) -> f64 {
+        Schedule::named(fall, warmup).unwrap().factor(done, 100, 0)
+    }
+
     #[test]
-    fn cosine_starts_full_halves_in_the_middle_and_ends_at_zero() {
-        let at = |done| Schedule::Cosine.factor(done, 100, 0);
-        assert_eq!(at(0), 1.0);
-        assert!((at(50) - 0.5).abs() < 1e-12);
-        assert!(at(100).abs() < 1e-12);
+    fn cosine_and_line_start_full_halve_in_the_middle_and_end_at_zero() {
+        for fall in ["cosine", "linear"] {
+            assert_eq!(factor(fall, 0.0, 0), 1.0);
+            assert!((factor(fall, 0.0, 50) - 0.5).abs() < 1e-12);
+            assert!(factor(fall, 0.0, 100).abs() < 1e-12);
+        }
+        // A quarter of the way: (1 + cos(pi/4)) / 2 and 3/4.
+        assert!((factor("cosine", 0.0, 25) - 0.853_553_390_593_273_8).abs() < 1e-12);
+        assert!((factor("linear", 0.0, 25) - 0.75).abs() < 1e-12);
+    }
+
+    #[test]
+    fn the_warm_up_rises_by_equal_steps_and_the_fall_takes_the_rest() {
+        for (done, wanted) in [(0, 0.05), (9, 0.5), (19, 1.0), (20, 1.0), (60, 0.5), (100, 0.0)] {
+            assert!((factor("linear", 0.2, done) - wanted).abs() < 1e-12, "{done}");
+        }
+        assert!((factor("constant", 0.1, 4) - 0.5).abs() < 1e-12);
+        assert_eq!(factor("constant", 0.1, 99), 1.0);
+        assert!(Schedule::named("falling", 0.0).is_err());
     }
 
     #[test]
     fn plateau_falls_by_ten_per_stall() {
-        assert!((Schedule::Plateau.factor(5, 10, 2) - 0.01).abs() < 1e-15);
+        let plateau = Schedule::named("plateau", 0.0).unwrap();
+        assert!((plateau.factor(5, 10, 2) - 0.01).abs() < 1e-15);
     }
 
     #[test]
@@ -101,5 +189,15 @@ mod tests {
         assert_eq!(better, [true, true, false, false]);
         assert_eq!(watch.best, Some((0.4, 2)));
         assert!(watch.is_over(2) && !watch.is_over(3) && !watch.is_over(0));
+    }
+
+    #[test]
+    fn where_higher_is_better_the_highest_is_kept() {
+        let mut watch = EarlyStopping::new(Monitor::named("gauc").unwrap());
+        let better = [0.6, 0.7, 0.65].map(|auc| watch.record(1, auc));
+        assert_eq!((better, watch.best), ([true, true, false], Some((0.7, 1))));
+        for word in Monitor::WORDS {
+            assert!(Monitor::named(word).is_ok());
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! What should be trained, and how?
 
-use super::schedule::Schedule;
+use super::objective::Objective;
+use super::schedule::{Monitor, Schedule};
 use crate::base::params::{ParamKind, ParamSpec, Params};
 use crate::base::{Failure, Result};
 use crate::models;
@@ -31,14 +32,26 @@ pub const TRAIN_PARAMS: &[ParamSpec] = &[
     ParamSpec::choice(
         "schedule",
         "Schedule",
-        &["cosine", "constant", "plateau"],
-        "How the learning rate falls: to zero along a cosine, not at all, or by ten when validation stalls.",
+        &["cosine", "linear", "constant", "plateau"],
+        "How the learning rate falls: to zero along a cosine or a line, not at all, or by ten when validation stalls.",
+    ),
+    ParamSpec::real(
+        "warmup",
+        "Warm-up",
+        (0.0, 0.0, 0.5),
+        "Share of all steps in which the learning rate rises to its full size. Helps large batches; 0 starts full.",
+    ),
+    ParamSpec::choice(
+        "monitor",
+        "Stop by",
+        Monitor::WORDS,
+        "The number on the validation rows that decides which epoch is kept and when to stop. gauc needs a user column.",
     ),
     ParamSpec::integer(
         "patience",
         "Patience",
         (0, 2, 100),
-        "Epochs without a better validation loss before training stops; 0 never stops early.",
+        "Epochs that are no better on the validation rows before training stops; 0 never stops early.",
     ),
     ParamSpec::choice(
         "optimiser",
@@ -51,6 +64,30 @@ pub const TRAIN_PARAMS: &[ParamSpec] = &[
         "L2 penalty",
         (0.0, 7e-4, 1.0),
         "Pulls weights towards zero; in tables only those that a batch uses. Turn up against overfitting.",
+    ),
+    ParamSpec::log_real(
+        "clip_norm",
+        "Clip gradient",
+        (0.0, 0.0, 1000.0),
+        "Longest gradient allowed, over all weights of a step together; longer ones are shortened to it. 0 never clips.",
+    ),
+    ParamSpec::log_real(
+        "positive_weight",
+        "Weight of clicks",
+        (0.01, 1.0, 1000.0),
+        "A click counts this often. Scores are corrected for it exactly, so probabilities stay true.",
+    ),
+    ParamSpec::log_real(
+        "keep_negatives",
+        "Keep non-clicks",
+        (0.001, 1.0, 1.0),
+        "Share of non-clicked rows that an epoch trains on, drawn anew each epoch. Scores are corrected for it exactly.",
+    ),
+    ParamSpec::real(
+        "label_smoothing",
+        "Label smoothing",
+        (0.0, 0.0, 0.5),
+        "Moves every label this share of the way to one half. Guards against wrong labels, but pulls probabilities to one half too.",
     ),
     ParamSpec::choice(
         "calibrate",
@@ -134,7 +171,28 @@ impl TrainSpec {
     /// # Errors
     /// The knob is missing.
     pub fn schedule(&self) -> Result<Schedule> {
-        Schedule::named(self.params.choice("schedule")?)
+        Schedule::named(self.params.choice("schedule")?, self.params.real("warmup")?)
+    }
+
+    /// The number that decides which epoch is kept.
+    ///
+    /// # Errors
+    /// The knob is missing.
+    pub fn monitor(&self) -> Result<Monitor> {
+        Monitor::named(self.params.choice("monitor")?)
+    }
+
+    /// What is minimised.
+    ///
+    /// # Errors
+    /// A knob is missing.
+    pub fn objective(&self) -> Result<Objective> {
+        Ok(Objective {
+            positive_weight: self.params.real("positive_weight")?,
+            keep_negatives: self.params.real("keep_negatives")?,
+            label_smoothing: self.params.real("label_smoothing")?,
+            seed: self.seed()?,
+        })
     }
 }
 

@@ -1,15 +1,18 @@
 //! What does a training do, step by step, and what must it remember to go on after a stop?
 
-use super::card::{DataCard, ModelCard, TestNumbers, TrainingCard};
-use super::history::{EpochRecord, History, TrainSnapshot};
-use super::schedule::EarlyStopping;
+use super::card::{DataCard, ModelCard, TrainingCard, measure};
+use super::gradient::{Lengths, clip};
+use super::history::{EpochRecord, History, LayerNorms, TrainSnapshot, ValidationNumbers};
+use super::objective::Objective;
+use super::schedule::{EarlyStopping, Monitor};
 use super::spec::TrainSpec;
 use super::trained::{TrainedModel, predict_rows};
 use crate::base::rng::Rng;
 use crate::base::{Failure, Result};
 use crate::data::{Dataset, Split};
 use crate::jobs::{JobContext, Latest};
-use crate::metrics::{calibration, ranking};
+use crate::metrics::grouped::GroupedAuc;
+use crate::metrics::{Outcomes, calibration};
 use crate::models::{self, Network};
 use crate::nn::Pass;
 use crate::nn::device;
@@ -35,6 +38,7 @@ pub struct Trainer {
     /// The optimiser's memory: dense parameters, then tables, in the network's order.
     pub(super) moments: Vec<Moments>,
     pub(super) position: Position,
+    objective: Objective,
     /// Weights of the best epoch, as a safetensors file.
     pub(super) best: Option<Vec<u8>>,
 }
@@ -52,8 +56,12 @@ pub struct Position {
     pub order: Rng,
     /// Stream of dropout.
     pub dropout: Rng,
-    /// The watch on validation loss.
+    /// The watch on the validation rows.
     pub stopping: EarlyStopping,
+    /// Sums of squared gradient lengths by part over the present epoch's steps.
+    pub squares: Vec<f64>,
+    /// Seconds of the present epoch's steps.
+    pub epoch_secs: f64,
     /// Curves so far.
     pub history: History,
     /// Seconds of training steps so far.
@@ -73,6 +81,8 @@ impl Trainer {
         let spec = spec.completed()?;
         let rate = click_rate(dataset)?;
         let seed = spec.seed()?;
+        let (objective, monitor) = (spec.objective()?, spec.monitor()?);
+        check_monitor(dataset, monitor)?;
         let mut network = Network::new(
             models::kind(&spec.kind)?,
             &dataset.encoder,
@@ -80,7 +90,7 @@ impl Trainer {
             seed,
             device::choose(spec.params.choice("device")?)?,
         )?;
-        network.start_at_rate(rate)?;
+        network.start_at_rate(objective.learnt_rate(rate))?;
         let rule = spec.rule()?;
         let dense = network.parameters.iter().map(|p| p.values.len());
         let sparse = network.tables.iter().map(|t| t.values.len());
@@ -90,13 +100,16 @@ impl Trainer {
             dataset: dataset.clone(),
             network,
             moments,
+            objective,
             position: Position {
                 epoch: 0,
                 batch: 0,
                 step: 0,
                 order: Rng::named(seed, "row order"),
                 dropout: Rng::named(seed, "dropout"),
-                stopping: EarlyStopping::default(),
+                stopping: EarlyStopping::new(monitor),
+                squares: Vec::new(),
+                epoch_secs: 0.0,
                 history: History::default(),
                 step_secs: 0.0,
                 total_secs: 0.0,
@@ -141,6 +154,10 @@ impl Trainer {
         if let Some(best) = &self.best {
             self.network.set_bytes(best)?;
         }
+        let objective_shift = self.objective.log_odds_shift();
+        if objective_shift != 0.0 {
+            self.network.shift_log_odds(objective_shift)?;
+        }
         let log_odds_shift = self.calibrate(context)?;
         context.stage("Measuring on the test rows");
         let test = Arc::clone(self.dataset.rows_of(Split::Test));
@@ -148,12 +165,12 @@ impl Trainer {
             kind: self.spec.kind.clone(),
             params: self.spec.params.clone(),
             data: DataCard::of(&self.dataset, &self.spec.source),
-            training: TrainingCard { log_odds_shift, ..self.training_card()? },
+            training: TrainingCard { objective_shift, log_odds_shift, ..self.training_card()? },
             test: if test.is_empty() {
                 None
             } else {
                 let predicted = predict_rows(&self.network, &self.dataset, &test, context)?;
-                Some(TestNumbers::of(&self.dataset, &test, &predicted))
+                Some(measure(&self.dataset, &test, &predicted))
             },
             ..ModelCard::default()
         };
@@ -170,8 +187,8 @@ impl Trainer {
         context.stage("Calibrating on the validation rows");
         let predicted = predict_rows(&self.network, &self.dataset, &rows, context)?;
         let log_odds: Vec<f32> = predicted.iter().map(|p| (p / (1.0 - p)).ln()).collect();
-        let (labels, weights) = outcomes(&self.dataset, &rows);
-        let shift = calibration::intercept_shift(&log_odds, &labels, &weights, USUAL_SHIFT);
+        let happened = Happened::of(&self.dataset, &rows);
+        let shift = calibration::intercept_shift(&log_odds, &happened.labels, &happened.weights, USUAL_SHIFT);
         if let Some(shift) = shift {
             self.network.shift_log_odds(shift)?;
         }
@@ -186,6 +203,7 @@ impl Trainer {
             epochs: position.epoch,
             best_epoch: position.stopping.best.map_or(position.epoch, |(_, epoch)| epoch),
             weights: self.network.count(),
+            objective_shift: 0.0,
             log_odds_shift: None,
             seconds: position.total_secs,
             examples_per_second: self.speed(),
@@ -202,7 +220,7 @@ impl Trainer {
         let secs_before = self.position.total_secs;
         let size = self.spec.params.count("batch_size")?.max(1);
         let mut order = self.position.order.clone();
-        let mut rows = self.dataset.train.to_vec();
+        let mut rows = self.objective.rows(&self.dataset, self.position.epoch);
         order.shuffle(&mut rows);
         let batches: Vec<&[u32]> = rows.chunks(size).collect();
         let total = batches.len() as u64 * u64::from(self.epochs()?);
@@ -230,9 +248,10 @@ impl Trainer {
 
     fn step(&mut self, rows: &[u32], batches: usize, total: u64) -> Result<()> {
         let begun = Instant::now();
-        let batch = self.dataset.batch(rows);
+        let mut batch = self.dataset.batch(rows);
+        self.objective.shape(&mut batch);
         let mut pass = Pass::Train(&mut self.position.dropout);
-        let (loss, gradients) = self.network.gradients(&batch, &mut pass)?;
+        let (loss, mut gradients) = self.network.gradients(&batch, &mut pass)?;
         if !loss.is_finite() {
             return Err(Failure::new(
                 "cannot go on training",
@@ -240,6 +259,8 @@ impl Trainer {
             )
             .hint("a lower learning_rate"));
         }
+        let lengths = Lengths::of(&gradients);
+        clip(&mut gradients, &lengths, self.spec.params.real("clip_norm")?);
         let step = Step {
             rule: self.spec.rule()?,
             rate: self.learning_rate(total)? as f32,
@@ -263,6 +284,9 @@ impl Trainer {
         position.batch += 1;
         position.examples += rows.len() as u64;
         position.step_secs += begun.elapsed().as_secs_f64();
+        position.epoch_secs += begun.elapsed().as_secs_f64();
+        position.squares.resize(lengths.parts.len(), 0.0);
+        position.squares.iter_mut().zip(&lengths.parts).for_each(|(sum, part)| *sum += part * part);
         let passed = f64::from(position.epoch) + position.batch as f64 / batches as f64;
         position.history.record_step(position.step, passed, loss);
         Ok(())
@@ -276,29 +300,57 @@ impl Trainer {
 
     /// Ends an epoch: the validation numbers, and the weights if they are the best so far.
     fn validate(&mut self, total: u64, context: &JobContext) -> Result<()> {
+        let begun = Instant::now();
         let rows = Arc::clone(self.dataset.rows_of(Split::Validation));
+        let validation = if rows.is_empty() {
+            ValidationNumbers::default()
+        } else {
+            let mut predicted = predict_rows(&self.network, &self.dataset, &rows, context)?;
+            let objective = self.objective;
+            predicted.iter_mut().for_each(|p| *p = objective.recalibrated(f64::from(*p)) as f32);
+            ValidationNumbers::of(Happened::of(&self.dataset, &rows).beside(&predicted))
+        };
+        let epoch = self.position.epoch + 1;
+        let steps = self.position.batch.max(1) as f64;
+        let squares = std::mem::take(&mut self.position.squares);
+        let record = EpochRecord {
+            epoch,
+            learning_rate: self.learning_rate(total)?,
+            training_loss: self.position.history.training_loss(),
+            gradient_norm: (squares.iter().sum::<f64>() / steps).sqrt(),
+            step_secs: std::mem::take(&mut self.position.epoch_secs),
+            validation_secs: begun.elapsed().as_secs_f64(),
+            validation,
+        };
+        self.position.history.epochs.push(record);
+        self.position.history.layers = self.layers(&squares, steps);
         if rows.is_empty() {
             // Nothing to stop on: the last weights are the result.
             return Ok(());
         }
-        let predicted = predict_rows(&self.network, &self.dataset, &rows, context)?;
-        let (labels, weights) = outcomes(&self.dataset, &rows);
-        let epoch = self.position.epoch + 1;
-        let loss = calibration::log_loss(&predicted, &labels, &weights).ok_or_else(|| {
+        let monitored = validation.of_monitor(self.position.stopping.monitor).ok_or_else(|| {
             Failure::new("cannot go on training", "the validation loss is not a number")
                 .hint("a lower learning_rate")
         })?;
-        let record = EpochRecord {
-            epoch,
-            validation_loss: loss,
-            validation_auc: ranking::auc(&predicted, &labels, &weights),
-            learning_rate: self.learning_rate(total)?,
-        };
-        self.position.history.epochs.push(record);
-        if self.position.stopping.record(epoch, loss) {
+        if self.position.stopping.record(epoch, monitored) {
             self.best = Some(self.network.to_bytes()?);
         }
         Ok(())
+    }
+
+    /// Sizes of weights and gradients by layer, after an epoch of so many steps.
+    fn layers(&self, squares: &[f64], steps: f64) -> Vec<LayerNorms> {
+        let sum = |values: &[f32]| values.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>();
+        let dense = self.network.parameters.iter().map(|p| (p.name.clone(), sum(&p.values).sqrt()));
+        let tables = self.network.tables.iter().map(|table| {
+            (table.name.clone(), (sum(&table.values) / table.values.len().max(1) as f64).sqrt())
+        });
+        let gradients = squares.iter().map(|square| (square / steps).sqrt());
+        dense
+            .chain(tables)
+            .zip(gradients)
+            .map(|((name, weight), gradient)| LayerNorms { name, weight, gradient })
+            .collect()
     }
 
     fn speed(&self) -> f64 {
@@ -319,15 +371,61 @@ impl Trainer {
     }
 }
 
-/// Labels and weights of some rows; weights stay empty when the log has none.
-pub(super) fn outcomes(dataset: &Dataset, rows: &[u32]) -> (Vec<f32>, Vec<f32>) {
-    let pick = |column: &[f32]| -> Vec<f32> {
-        if column.is_empty() {
-            return Vec::new();
+/// What happened on some rows of a dataset. Columns stay empty that the log does not have.
+#[derive(Debug)]
+pub(super) struct Happened {
+    pub(super) labels: Vec<f32>,
+    pub(super) weights: Vec<f32>,
+    users: Vec<u32>,
+}
+
+impl Happened {
+    pub(super) fn of(dataset: &Dataset, rows: &[u32]) -> Self {
+        fn pick<T: Copy>(column: &[T], rows: &[u32]) -> Vec<T> {
+            if column.is_empty() {
+                return Vec::new();
+            }
+            rows.iter().map(|row| column[*row as usize]).collect()
         }
-        rows.iter().map(|row| column[*row as usize]).collect()
+        Self {
+            labels: pick(&dataset.label, rows),
+            weights: pick(&dataset.weight, rows),
+            users: pick(&dataset.users, rows),
+        }
+    }
+
+    /// Beside what was predicted for the same rows.
+    pub(super) fn beside<'a>(&'a self, predicted: &'a [f32]) -> Outcomes<'a> {
+        Outcomes { predicted, labels: &self.labels, weights: &self.weights, users: &self.users }
+    }
+}
+
+/// Refuses a measure that the validation rows cannot give: better now than after the first epoch.
+fn check_monitor(dataset: &Dataset, monitor: Monitor) -> Result<()> {
+    let rows = dataset.rows_of(Split::Validation);
+    if rows.is_empty() || dataset.label.is_empty() || monitor == Monitor::LogLoss {
+        return Ok(());
+    }
+    let happened = Happened::of(dataset, rows);
+    let refuse = |why: &str| {
+        Err(Failure::new("cannot stop by this measure", why).hint("monitor=log_loss, or a longer log"))
     };
-    (pick(&dataset.label), pick(&dataset.weight))
+    let clicks = happened.labels.iter().any(|label| *label > 0.0);
+    if !clicks || happened.labels.iter().all(|label| *label >= 1.0) {
+        return refuse(
+            "the validation rows hold one class only, so nothing but log loss can be measured on them",
+        );
+    }
+    if monitor == Monitor::Gauc {
+        let scores = vec![0.0; rows.len()];
+        let ranked = GroupedAuc::of(&scores, &happened.labels, &happened.weights, &happened.users);
+        if ranked.and_then(|users| users.value()).is_none() {
+            return refuse(
+                "gauc ranks within users, and no user of the validation rows has clicks and non-clicks",
+            );
+        }
+    }
+    Ok(())
 }
 
 /// The click rate of the training rows; refuses data that cannot be learnt from.
@@ -341,7 +439,7 @@ fn click_rate(dataset: &Dataset) -> Result<f64> {
     if dataset.train.is_empty() {
         return Err(Failure::new(what, "there are no training rows").hint("a log with more rows"));
     }
-    let (labels, weights) = outcomes(dataset, &dataset.train);
+    let Happened { labels, weights, .. } = Happened::of(dataset, &dataset.train);
     let weight = |place: usize| weights.get(place).copied().map_or(1.0, f64::from);
     let (mut clicks, mut total) = (0.0, 0.0);
     for (place, label) in labels.iter().enumerate() {

@@ -278,7 +278,11 @@ fn a_training_stopped_and_resumed_from_disk_equals_one_that_was_not() {
             trainer.run(&Latest::default(), &JobContext::detached()).unwrap();
             let resumed = trainer.finish(&JobContext::detached()).unwrap();
             assert_eq!(scores(&whole, &data), scores(&resumed, &data), "{} {optimiser}", kind.id());
-            assert_eq!(whole.card.training.history.epochs, resumed.card.training.history.epochs);
+            let numbers = |model: &TrainedModel| -> Vec<_> {
+                let epochs = model.card.training.history.epochs.iter();
+                epochs.map(|record| (record.validation, record.training_loss, record.gradient_norm)).collect()
+            };
+            assert_eq!(numbers(&whole), numbers(&resumed));
         }
     }
 }
@@ -427,8 +431,8 @@ fn the_live_snapshot_carries_both_curves_and_the_device() {
     assert!(last.history.training.len() >= 3);
     assert!(last.examples_per_second > 0.0);
     assert_eq!(model.card.training.history, last.history);
-    let best =
-        last.history.epochs.iter().min_by(|a, b| a.validation_loss.total_cmp(&b.validation_loss)).unwrap();
+    let loss = |record: &train::history::EpochRecord| record.validation.loss.unwrap().value;
+    let best = last.history.epochs.iter().min_by(|a, b| loss(a).total_cmp(&loss(b))).unwrap();
     assert_eq!(model.card.training.best_epoch, best.epoch);
 }
 
@@ -453,4 +457,75 @@ fn on_the_sample_deep_fm_by_default_beats_the_reference_and_comes_near_the_truth
     assert!(share >= 0.6, "{share} of the way from 0.5 to the truth's {truth}");
     let ratio = deep_fm.predicted_over_actual.unwrap().value;
     assert!((0.95..=1.05).contains(&ratio), "predicted over actual {ratio}");
+}
+
+#[test]
+fn weighted_clicks_and_fewer_non_clicks_leave_probabilities_true() {
+    let data = clicks(12_000, 40, 15);
+    let ratio = |settings: &[(&str, &str)]| {
+        let common = [("epochs", "4"), ("calibrate", "off"), ("batch_size", "128"), ("patience", "0")];
+        let model = fit(&data, &spec("logistic", &[&common, settings].concat()));
+        let shift = model.card.training.objective_shift;
+        (model.card.test.unwrap().predicted_over_actual.unwrap(), shift)
+    };
+    // Without the correction the odds would be four and sixteen times too high.
+    for (settings, odds) in [
+        (vec![("keep_negatives", "0.25")], 4.0),
+        (vec![("keep_negatives", "0.25"), ("positive_weight", "4")], 16.0),
+    ] {
+        let (ratio, shift) = ratio(&settings);
+        assert!((shift + f64::ln(odds)).abs() < 1e-12, "{shift}");
+        assert!((0.9..1.1).contains(&ratio.value), "{settings:?}: {ratio:?}");
+    }
+}
+
+#[test]
+fn a_measure_that_the_validation_rows_cannot_give_is_refused_and_log_loss_goes_on() {
+    let data = clicks(600, 30, 16);
+    let mut labels = (*data.label).clone();
+    data.validation.iter().for_each(|row| labels[*row as usize] = 0.0);
+    let negatives = Dataset { label: Arc::new(labels), ..data.clone() };
+    let start = |data: &Dataset, monitor| Trainer::new(data, &spec("logistic", &[("monitor", monitor)]));
+    for monitor in ["auc", "normalized_entropy", "gauc"] {
+        let failure = start(&negatives, monitor).unwrap_err();
+        assert!(failure.why.contains("one class") && failure.hint.contains("log_loss"), "{failure}");
+    }
+    let failure = start(&data, "gauc").unwrap_err();
+    assert!(failure.why.contains("no user"), "{failure}");
+    let users = Arc::new(data.categorical[0].to_vec());
+    let named = Dataset { users, ..data.clone() };
+    for monitor in ["auc", "normalized_entropy", "gauc"] {
+        let model = fit(&named, &spec("logistic", &[("monitor", monitor), ("epochs", "2")]));
+        assert_eq!(model.card.training.epochs, 2);
+        assert!(model.card.test.unwrap().gauc.is_some());
+    }
+    // No click on the validation rows: log loss can still be measured, AUC is unknown and is said to be.
+    let model = fit(&negatives, &spec("logistic", &[("epochs", "2")]));
+    let last = model.card.training.history.epochs.last().unwrap().validation;
+    assert!(last.loss.is_some() && last.auc.is_none() && last.normalized_entropy.is_none());
+}
+
+#[test]
+fn a_batch_larger_than_the_data_is_all_of_it() {
+    let data = clicks(200, 20, 17);
+    let whole = fit(&data, &spec("deep_fm", &[("epochs", "3"), ("batch_size", "140")]));
+    let larger = fit(&data, &spec("deep_fm", &[("epochs", "3"), ("batch_size", "65536")]));
+    assert_eq!(data.train.len(), 140);
+    assert_eq!(scores(&whole, &data), scores(&larger, &data));
+}
+
+#[test]
+fn a_clipped_run_takes_shorter_steps_and_layers_are_measured() {
+    let data = clicks(1_000, 30, 18);
+    let run = |clip| {
+        let settings = [("clip_norm", clip), ("optimiser", "adagrad"), ("epochs", "2")];
+        fit(&data, &spec("deep_fm", &settings)).card.training.history
+    };
+    let free = run("0");
+    assert!(free.layers.iter().all(|layer| layer.weight.is_finite() && layer.gradient > 0.0));
+    assert!(free.layers.iter().any(|layer| layer.name == "embedding"));
+    assert_ne!(free.epochs, run("0.001").epochs);
+    // A limit that no gradient reaches changes nothing.
+    let loose = run("1000");
+    assert_eq!(free.epochs[1].validation, loose.epochs[1].validation);
 }

@@ -71,6 +71,10 @@ impl Encoder {
             }
             None => None,
         };
+        let users = match &self.keys.user {
+            Some(name) if log.schema.column(name).is_ok() => cells::coded(log, name)?.codes,
+            _ => Vec::new(),
+        };
         Ok(Dataset {
             encoder: Arc::clone(self),
             rows: log.rows(),
@@ -80,6 +84,7 @@ impl Encoder {
             label: Arc::new(outcome.label),
             weight: Arc::new(outcome.weight),
             truth: Arc::new(read_truth(log)?),
+            users: Arc::new(users),
             train: Arc::new(parts.train),
             validation: Arc::new(parts.validation),
             test: Arc::new(parts.test),

@@ -1,11 +1,13 @@
 //! What is being trained, how is it going, and which models are there?
 
 use crate::base::params::Params;
+use crate::metrics::Estimate;
 use crate::models::{MODELS, ModelKind};
 use crate::nn::device;
 use crate::session::commands::train::ModelRun;
 use crate::session::commands::{DataCommand, TrainCommand};
 use crate::session::{Command, Purpose};
+use crate::train::history::EpochRecord;
 use crate::train::{TRAIN_PARAMS, TrainSnapshot, TrainSpec, specs_of};
 use crate::ui::charts::{self, Series, curve};
 use crate::ui::panels::Panel;
@@ -205,18 +207,20 @@ fn latest_validation(live: &TrainSnapshot) -> (String, String) {
     let Some(last) = live.history.epochs.last() else {
         return (unknown(), unknown());
     };
-    let auc = last.validation_auc.map_or_else(|| "one class".to_owned(), charts::short);
-    (charts::short(last.validation_loss), auc)
+    let number = |estimate: Option<Estimate>, unknown: &str| {
+        estimate.map_or_else(|| unknown.to_owned(), |known| charts::short(known.value))
+    };
+    (number(last.validation.loss, "no rows"), number(last.validation.auc, "one class"))
 }
 
 fn curves(ui: &mut egui::Ui, cx: &PanelContext<'_>, live: &TrainSnapshot) {
     let epochs = &live.history.epochs;
-    let validation: Vec<[f64; 2]> =
-        epochs.iter().map(|record| [f64::from(record.epoch), record.validation_loss]).collect();
-    let auc: Vec<[f64; 2]> = epochs
-        .iter()
-        .filter_map(|record| record.validation_auc.map(|auc| [f64::from(record.epoch), auc]))
-        .collect();
+    let by_epoch = |number: fn(&EpochRecord) -> Option<Estimate>| -> Vec<[f64; 2]> {
+        let known = epochs.iter().filter_map(|record| Some((record.epoch, number(record)?)));
+        known.map(|(epoch, estimate)| [f64::from(epoch), estimate.value]).collect()
+    };
+    let validation = by_epoch(|record| record.validation.loss);
+    let auc = by_epoch(|record| record.validation.auc);
     let series = |name, points, place| Series { name, points, colour: cx.theme.series(place), dashed: false };
     let loss = charts::Frame { name: "Loss", x: "epochs", y: "log loss (nats)", height: CURVE_HEIGHT };
     let lines =
@@ -252,14 +256,16 @@ fn models_table(ui: &mut egui::Ui, models: &[ModelRun], selected: &mut usize) {
             );
             ui.radio_value(selected, place, name).on_hover_text(hover);
             let test = card.test.unwrap_or_default();
-            let number = |value: Option<f64>| value.map_or_else(|| "unknown".to_owned(), charts::short);
+            let number = |estimate: Option<Estimate>| {
+                estimate.map_or_else(|| "unknown".to_owned(), |known| charts::short(known.value))
+            };
             ui.label(test.auc.map_or_else(
                 || "unknown".to_owned(),
                 |auc| format!("{:.4} ({:.4} to {:.4})", auc.value, auc.low, auc.high),
             ));
             ui.label(number(test.log_loss));
             ui.label(number(test.normalized_entropy));
-            ui.label(number(test.predicted_over_actual.map(|ratio| ratio.value)));
+            ui.label(number(test.predicted_over_actual));
             ui.label(widgets::grouped(test.rows as f64)).on_hover_text("test rows behind these numbers");
             ui.label(card.training.seed.to_string());
             ui.label(&card.training.device);
