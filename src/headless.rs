@@ -8,6 +8,7 @@ pub mod bench;
 pub mod embed;
 pub mod evaluate;
 pub mod export;
+pub mod find;
 pub mod follow;
 pub mod formats;
 pub mod generate;
@@ -86,6 +87,7 @@ enum Subcommands {
     Embed(embed::Args),
     Evaluate(evaluate::Args),
     Export(export::Args),
+    Find(find::Args),
     Follow(follow::Args),
     Formats(formats::Args),
     Generate(generate::Args),
@@ -141,6 +143,7 @@ fn run(command: &Subcommands, terminal: &Terminal) -> Result<Answer> {
         Subcommands::Embed(args) => embed::run(args, terminal),
         Subcommands::Evaluate(args) => evaluate::run(args, terminal),
         Subcommands::Export(args) => export::run(args, terminal),
+        Subcommands::Find(args) => find::run(args, terminal),
         Subcommands::Follow(args) => follow::run(args, terminal),
         Subcommands::Formats(args) => formats::run(args, terminal),
         Subcommands::Generate(args) => generate::run(args, terminal),

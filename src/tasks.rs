@@ -3,6 +3,7 @@
 pub mod encode;
 pub mod evaluate;
 pub mod explain;
+pub mod find;
 pub mod import;
 pub mod project;
 pub mod segment;
@@ -23,6 +24,8 @@ pub enum Output {
     Evaluated(Box<evaluate::Evaluated>),
     /// Attention behind one prediction.
     Explained(Box<explain::Explained>),
+    /// Groups that stand out.
+    Found(Box<find::FinderAnswer>),
     /// A log was read, or its roles were changed.
     Imported(Box<import::Imported>),
     /// Rates by group.

@@ -1,6 +1,7 @@
 //! What does a log say about groups of its rows? Clicks, rates with intervals, lift, for one or two columns.
 
 mod filter;
+pub mod finder;
 mod grouping;
 
 use super::cells;

@@ -3,6 +3,7 @@
 //! The workloads live here once; `benches/` runs the same ones through `cargo bench`. Every figure is the best
 //! of several rounds, so that other load on the machine disturbs it least.
 
+pub mod explore;
 pub mod import;
 
 use super::{Answer, Terminal};
@@ -30,7 +31,7 @@ pub(super) const WINDOW: &str = "window";
 /// Measures a named group of workloads.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The group: spine, import (logs against polars and pandas), or window (what a frame costs at rest and while a
+    /// The group: spine, explore (questions about groups of rows), import (logs against polars and pandas), or window (what a frame costs at rest and while a
     /// model trains).
     pub name: String,
     /// Rows of the log that is measured on [default: 20,000 for the spine, 1,000,000 for import].
@@ -66,10 +67,11 @@ pub struct BenchRow {
 pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
     let rows = match args.name.as_str() {
         "spine" => spine(args.rows.unwrap_or(20_000), &terminal.context())?,
+        "explore" => explore::explore(args.rows.unwrap_or(1_000_000), &terminal.context())?,
         "import" => import::import(args.rows.unwrap_or(1_000_000), &terminal.context())?,
         WINDOW => window(&terminal.context())?,
         other => {
-            let known = format!("spine, import, {WINDOW}");
+            let known = format!("spine, explore, import, {WINDOW}");
             return Err(Failure::new("cannot measure", format!("there is no group '{other}'")).hint(known));
         }
     };
@@ -287,6 +289,6 @@ mod tests {
     #[test]
     fn an_unknown_group_is_refused() {
         let args = Args { name: "speed".into(), rows: Some(100) };
-        assert_eq!(run(&args, &Terminal::default()).unwrap_err().hint, "spine, import, window");
+        assert_eq!(run(&args, &Terminal::default()).unwrap_err().hint, "spine, explore, import, window");
     }
 }

@@ -22,6 +22,26 @@ pub fn z_of_two_proportions(successes: [f64; 2], trials: [f64; 2]) -> Option<f64
     (variance > 0.0).then(|| (successes[0] / first - successes[1] / second) / variance.sqrt())
 }
 
+/// Signed root of the likelihood-ratio statistic of two proportions, standard normal when they are equal (Wilks 1938):
+/// `sign (p1 - p2) sqrt(2 sum O ln(O / E))` over the four cells. Unlike a difference in standard errors it keeps its
+/// level far out in the tail with few successes. `None` when a group is empty or all outcomes are the same.
+pub fn root_of_deviance(successes: [f64; 2], trials: [f64; 2]) -> Option<f64> {
+    let (hits, all) = (successes[0] + successes[1], trials[0] + trials[1]);
+    if trials[0] <= 0.0 || trials[1] <= 0.0 || hits <= 0.0 || hits >= all {
+        return None;
+    }
+    let part = |observed: f64, expected: f64| {
+        if observed > 0.0 { observed * (observed / expected).ln() } else { 0.0 }
+    };
+    let group = |successes: f64, trials: f64| {
+        let expected = trials * hits / all;
+        part(successes, expected) + part(trials - successes, trials - expected)
+    };
+    let deviance = 2.0 * (group(successes[0], trials[0]) + group(successes[1], trials[1]));
+    let sign = (successes[0] / trials[0] - successes[1] / trials[1]).signum();
+    Some(sign * deviance.max(0.0).sqrt())
+}
+
 /// How far two groups are from equal chances, in standard errors: `(n1 - n2) / sqrt(n1 + n2)`.
 pub fn z_of_even_split(first: f64, second: f64) -> f64 {
     if first + second > 0.0 { (first - second) / (first + second).sqrt() } else { 0.0 }
@@ -74,6 +94,20 @@ mod tests {
         for (x, k, p) in [(3.841_459, 1, 0.05), (5.991_465, 2, 0.05), (16.918_978, 9, 0.05)] {
             assert!((p_of_chi_square(x, k) - p).abs() < 2e-3, "{x} {k}: {}", p_of_chi_square(x, k));
         }
+    }
+
+    #[test]
+    fn deviance_matches_scipy_and_keeps_its_level_in_the_tail() {
+        // scipy.stats.chi2_contingency([[20, 80], [15, 185]], correction=False, lambda_="log-likelihood").statistic
+        let root = root_of_deviance([20.0, 15.0], [100.0, 200.0]).unwrap();
+        assert!((root * root - 9.50404).abs() < 1e-4, "{}", root * root);
+        assert!((root_of_deviance([15.0, 20.0], [200.0, 100.0]).unwrap() + root).abs() < 1e-12);
+        // 17 or more where 5 are expected: scipy.stats.poisson.sf(16, 5) = 1.99e-5, which 5.4 standard errors would
+        // call 4e-8.
+        let tail = root_of_deviance([17.0, 500_000.0], [1_000.0, 100_000_000.0]).unwrap();
+        let one_sided = 0.5 * p_of_z(tail);
+        assert!((0.5e-5..2.5e-5).contains(&one_sided), "{one_sided}");
+        assert!(root_of_deviance([0.0, 0.0], [10.0, 10.0]).is_none());
     }
 
     #[test]

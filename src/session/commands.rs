@@ -55,6 +55,7 @@ pub(super) fn absorb(session: &mut Session, output: Output) -> Result<()> {
         Output::Explained(explained) => inspect::explained(session, *explained),
         Output::Imported(imported) => data::imported(session, *imported)?,
         Output::Simulated(simulated) => market::absorb(session, simulated),
+        Output::Found(answer) => segment::found(session, *answer),
         Output::Segments(answer) => segment::counted(session, *answer),
         Output::ModelOpened(model, folder) => train::opened(session, model, folder),
         Output::ModelSaved(folder) => train::saved(session, folder),

@@ -18,6 +18,8 @@ pub enum Purpose {
     Encode,
     /// Rates by segment.
     Segment,
+    /// Groups that stand out.
+    Find,
     /// Fit a model.
     Train,
     /// Curves of a model on a split.

@@ -7,6 +7,7 @@ use crate::base::Failure;
 use crate::data::importers::ImportOptions;
 use crate::data::profile::Profile;
 use crate::data::{Dataset, LogFrame};
+use crate::tasks::find::FinderAnswer;
 use crate::tasks::segment::SegmentAnswer;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -22,6 +23,8 @@ pub struct Store {
     pub untrainable: Option<Failure>,
     /// The last question about groups and its answer.
     pub segments: Option<Arc<SegmentAnswer>>,
+    /// What stands out in the open log.
+    pub findings: Option<Arc<FinderAnswer>>,
     /// Simulated slots.
     pub market: MarketState,
     /// Trainings and models.
@@ -36,6 +39,7 @@ impl Store {
         self.dataset = None;
         self.untrainable = None;
         self.segments = None;
+        self.findings = None;
         self.market = MarketState::default();
         self.inspect = InspectState::default();
     }

@@ -106,3 +106,29 @@ fn two_columns_are_crossed_and_chinese_values_are_drawn() {
     assert!((40..=48).contains(&answer.table.as_ref().unwrap().rows.len()));
     harness.get_by_label_contains("上海 x android");
 }
+
+#[test]
+fn what_stands_out_is_found_told_with_what_was_looked_at_and_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    for dark in [true, false] {
+        let mut harness = harness(opened(&folder, 8_000), dark);
+        settle(&mut harness);
+        harness.get_by_label("What stands out").click();
+        settle(&mut harness);
+        let answer = harness.state().0.store.findings.clone().unwrap();
+        let report = answer.report.as_ref().unwrap();
+        assert!(!report.findings.is_empty() && report.judged > 100);
+        // The sample's slots differ most, as its README says.
+        assert!(report.findings[0].parts.iter().any(|(column, _)| column == "slot_position"), "{report:?}");
+        harness.get_by_label_contains("groups stand out, at 5 % after correction for all of them");
+        let first =
+            report.findings[0].parts.iter().map(|(c, v)| format!("{c} {v}")).collect::<Vec<_>>().join(", ");
+        harness.get_by_label(&first).click();
+        harness.run_ok();
+        write(&mut harness, "Name", "standing out");
+        harness.get_by_label("Save as audience").click();
+        settle(&mut harness);
+        let kept = harness.state().0.workspace.audiences.clone();
+        assert_eq!(kept[0].segment, report.findings[0].segment.to_string());
+    }
+}

@@ -3,9 +3,11 @@
 use super::data::open_log;
 use crate::base::{Failure, Result};
 use crate::data::query::SegmentQuery;
+use crate::data::query::finder::FinderQuery;
 use crate::domain::Segment;
 use crate::session::workspace::Audience;
 use crate::session::{Purpose, Session};
+use crate::tasks::find::{FindSegments, FinderAnswer};
 use crate::tasks::segment::{CountSegments, SegmentAnswer};
 use std::sync::Arc;
 
@@ -14,6 +16,10 @@ use std::sync::Arc;
 pub enum SegmentCommand {
     /// Counts groups of the open log; the last question supersedes the one before.
     Count(SegmentQuery),
+    /// Looks through all groups of the open log for those that stand out.
+    Find(FinderQuery),
+    /// Stops looking.
+    StopFinding,
     /// Keeps a segment under a name; one of that name is replaced.
     SaveAudience {
         /// The name.
@@ -30,6 +36,15 @@ pub(super) fn apply(session: &mut Session, command: SegmentCommand) -> Result<()
         SegmentCommand::Count(query) => {
             let log = open_log(session)?.frame.clone();
             session.jobs.start(Purpose::Segment, CountSegments { log, query })
+        }
+        SegmentCommand::Find(query) => {
+            let log = open_log(session)?.frame.clone();
+            session.store.findings = None;
+            session.jobs.start(Purpose::Find, FindSegments { log, query })
+        }
+        SegmentCommand::StopFinding => {
+            session.jobs.cancel(Purpose::Find);
+            Ok(())
         }
         SegmentCommand::SaveAudience { name, segment } => save(session, name.trim(), &segment),
         SegmentCommand::DropAudience(name) => {
@@ -57,5 +72,13 @@ pub(super) fn counted(session: &mut Session, answer: SegmentAnswer) {
     let current = session.store.log.as_ref().is_some_and(|open| open.frame.revision == answer.revision);
     if current {
         session.store.segments = Some(Arc::new(answer));
+    }
+}
+
+/// Takes in what stands out, unless the log has changed since.
+pub(super) fn found(session: &mut Session, answer: FinderAnswer) {
+    let current = session.store.log.as_ref().is_some_and(|open| open.frame.revision == answer.revision);
+    if current {
+        session.store.findings = Some(Arc::new(answer));
     }
 }

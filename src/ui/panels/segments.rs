@@ -1,5 +1,6 @@
 //! Who clicks how often? Rates of the groups of any one or two columns, and audiences made from them.
 
+mod findings;
 mod table;
 
 use super::Panel;
@@ -14,6 +15,7 @@ use crate::ui::charts::bars::{self, BarStyle};
 use crate::ui::{PanelContext, Theme, widgets};
 use egui::{RichText, Ui};
 use egui_extras::{Size, StripBuilder};
+use findings::Findings;
 use std::path::PathBuf;
 use std::sync::Arc;
 use table::Sorting;
@@ -28,6 +30,9 @@ const NOTHING: &str = "nothing";
 /// The question as it stands on the screen, and how the answer is sorted.
 #[derive(Default)]
 pub struct SegmentsPanel {
+    /// True while all groups are looked through rather than those of the columns chosen.
+    finding: bool,
+    findings: Findings,
     by: String,
     crossed_with: String,
     filter: String,
@@ -71,8 +76,17 @@ impl Panel for SegmentsPanel {
         };
         let columns = query::groupable_columns(&log);
         self.start_with(&columns);
-        self.question(ui, &columns);
+        self.modes(ui);
+        if !self.finding {
+            self.question(ui, &columns);
+        }
+        self.filter_field(ui);
         let filter = Segment::parse(&self.filter);
+        if let (true, Ok(filter)) = (self.finding, &filter) {
+            self.audience_bar(ui, cx, filter);
+            self.findings.ui(ui, cx, &log, filter.clone(), &mut self.selected);
+            return;
+        }
         let just_asked = match filter {
             Ok(filter) => self.ask(cx, &log, filter),
             Err(failure) => {
@@ -107,6 +121,19 @@ impl SegmentsPanel {
         }
     }
 
+    fn modes(&mut self, ui: &mut Ui) {
+        ui.horizontal(|ui| {
+            for (finding, words, meaning) in [
+                (false, "Groups of columns", "Rates of the groups of one or two columns"),
+                (true, "What stands out", "Groups of up to three columns that click unlike all others"),
+            ] {
+                if ui.selectable_value(&mut self.finding, finding, words).on_hover_text(meaning).clicked() {
+                    self.selected = None;
+                }
+            }
+        });
+    }
+
     fn question(&mut self, ui: &mut Ui, columns: &[String]) {
         ui.horizontal_wrapped(|ui| {
             let label = ui.label("Groups of").id;
@@ -118,6 +145,9 @@ impl SegmentsPanel {
             ui.add(least).labelled_by(label);
             ui.label("impressions");
         });
+    }
+
+    fn filter_field(&mut self, ui: &mut Ui) {
         ui.horizontal(|ui| {
             let label = ui.label("Only where").id;
             let field = egui::TextEdit::singleline(&mut self.filter)
@@ -160,7 +190,7 @@ impl SegmentsPanel {
                 "The log does not say what was clicked: give a column the role label, or clicks and weight.";
             ui.label(RichText::new(why).color(cx.theme.warn));
         }
-        self.audience_bar(ui, cx, query);
+        self.audience_bar(ui, cx, &query.filter);
         ui.separator();
         let order = self.sorting.order(cx.session.store.segments.as_ref(), table);
         let sides = StripBuilder::new(ui).size(Size::relative(TABLE_SHARE)).size(Size::remainder());
@@ -175,10 +205,10 @@ impl SegmentsPanel {
     }
 
     /// The chosen group as an audience, and the audiences that are kept.
-    fn audience_bar(&mut self, ui: &mut Ui, cx: &mut PanelContext<'_>, query: &SegmentQuery) {
+    fn audience_bar(&mut self, ui: &mut Ui, cx: &mut PanelContext<'_>, filter: &Segment) {
         let segment = match &self.selected {
-            Some(group) => query.filter.clone().and(group.clone()),
-            None => query.filter.clone(),
+            Some(group) => filter.clone().and(group.clone()),
+            None => filter.clone(),
         };
         ui.horizontal_wrapped(|ui| {
             let text = segment.to_string();
