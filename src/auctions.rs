@@ -1,17 +1,33 @@
 //! Who wins an ad slot, and what does the winner pay?
 //!
-//! A rule sees only what each bidder's impression is worth (eCPM) and a reserve, so the same rules serve
-//! bids per impression and bids per click: the market ranks a click bid at `1000 x bid x pCTR` and turns the
-//! price back into a price per click. Add a rule: one file here and its entry in [`AUCTIONS`].
+//! A rule sees only what each bidder's impression is worth (eCPM) and what the seller asks, so the same rules
+//! serve bids per impression, per click and per conversion: the market ranks a click bid at
+//! `1000 x bid x pCTR` and turns the price back into a price per click. An eCPM is the worth of an impression
+//! that is looked at; a slot that is looked at half as often is worth half of it. Add a rule: one file here and
+//! its entry in [`AUCTIONS`].
 
 pub mod first_price;
+pub mod gsp;
+pub mod myerson;
+pub mod posted_price;
 pub mod ranking;
 pub mod second_price;
+pub mod second_price_plus;
+pub mod uniform_price;
+pub mod vcg;
 
 use crate::base::{Failure, Params, Result, params::ParamSpec};
 
 /// Every rule, in the order in which choosers list them.
-pub const AUCTIONS: &[&dyn AuctionRule] = &[&second_price::SecondPrice, &first_price::FirstPrice];
+pub const AUCTIONS: &[&dyn AuctionRule] = &[
+    &second_price::SecondPrice,
+    &first_price::FirstPrice,
+    &gsp::Gsp,
+    &vcg::Vcg,
+    &uniform_price::UniformPrice,
+    &posted_price::PostedPrice,
+    &second_price_plus::SecondPricePlus,
+];
 
 /// A pricing rule as a person meets it: a name, a sentence, its knobs.
 pub trait AuctionRule: Sync {
@@ -36,24 +52,66 @@ pub trait AuctionRule: Sync {
 
 /// A rule at work.
 pub trait Clearing: Send + Sync {
-    /// Sells the slots of one page, first slot first. `sales` is emptied first; it stays empty when nobody
-    /// reaches the reserve. A winner pays at least the reserve and at most its own eCPM; a bidder wins once.
+    /// Sells the slots of one page, first slot first. `sales` is emptied first; a slot whose floor nobody
+    /// reaches has no sale. A winner pays at least the slot's floor and at most its own eCPM; a bidder wins once.
     fn clear(&self, auction: &Auction<'_>, sales: &mut Vec<Sale>);
+
+    /// Whether a winner pays its own bid: then it pays to bid less than one's worth.
+    fn pays_own_bid(&self) -> bool {
+        false
+    }
 }
 
 /// One page's auction.
 #[derive(Debug, Clone, Copy)]
 pub struct Auction<'a> {
-    /// What an impression is worth to each bidder, in micros per thousand impressions.
+    /// What an impression that is looked at is worth to each bidder, in micros per thousand impressions.
     /// Zero, a negative number or NaN means that the bidder sits out.
     pub ecpm_micros: &'a [f64],
-    /// How many slots the page has.
-    pub slots: usize,
+    /// pCTR of each bidder's ad, for rules that weigh it apart from the bid; empty: all ads alike.
+    pub quality: &'a [f64],
+    /// How often each slot is looked at, 1 for always: one entry a slot, in order of the page.
+    pub looks: &'a [f64],
     /// Nobody buys for less, in micros per thousand impressions.
     pub reserve_ecpm_micros: f64,
+    /// What single slots ask beyond the reserve, in micros per thousand impressions; missing entries ask nothing.
+    pub floors_ecpm_micros: &'a [f64],
     /// Decides between equal bidders.
     pub tie_seed: u64,
 }
+
+impl<'a> Auction<'a> {
+    /// An auction of slots that are all looked at, without floors of their own.
+    pub fn plain(ecpm_micros: &'a [f64], slots: usize, reserve_ecpm_micros: f64, tie_seed: u64) -> Self {
+        const SEEN: [f64; MAX_SLOTS] = [1.0; MAX_SLOTS];
+        let looks = &SEEN[..slots.min(MAX_SLOTS)];
+        Self { ecpm_micros, quality: &[], looks, reserve_ecpm_micros, floors_ecpm_micros: &[], tie_seed }
+    }
+
+    /// How many slots the page has.
+    pub fn slots(&self) -> usize {
+        self.looks.len()
+    }
+
+    /// The lowest price of a slot, in micros per thousand impressions.
+    pub fn floor(&self, slot: usize) -> f64 {
+        let own = self.floors_ecpm_micros.get(slot).copied().unwrap_or(0.0);
+        self.reserve_ecpm_micros.max(own).max(0.0)
+    }
+
+    /// The lowest price of any slot: who does not reach it is not in the auction.
+    pub fn lowest_floor(&self) -> f64 {
+        (0..self.slots()).map(|slot| self.floor(slot)).fold(f64::INFINITY, f64::min)
+    }
+
+    /// pCTR of a bidder's ad, as far as the rule may know it.
+    pub fn quality_of(&self, bidder: usize) -> f64 {
+        self.quality.get(bidder).copied().unwrap_or(1.0)
+    }
+}
+
+/// The most slots that a page can have.
+pub const MAX_SLOTS: usize = 16;
 
 /// One slot sold.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -62,7 +120,7 @@ pub struct Sale {
     pub slot: usize,
     /// Index in [`Auction::ecpm_micros`].
     pub bidder: usize,
-    /// What is paid, in micros per thousand impressions.
+    /// What is paid, in micros per thousand impressions that are looked at.
     pub price_ecpm_micros: f64,
     /// The strongest competing claim: what the winner had to reach.
     pub to_win_ecpm_micros: f64,
@@ -96,58 +154,9 @@ mod tests {
         let rule = find(id).unwrap();
         let built = rule.build(&Params::defaults(rule.params())).unwrap();
         let mut sales = Vec::new();
-        let auction = Auction { ecpm_micros: bids, slots: 1, reserve_ecpm_micros: reserve, tie_seed: 5 };
+        let auction = Auction::plain(bids, 1, reserve, 5);
         built.clear(&auction, &mut sales);
         sales.first().copied()
-    }
-
-    /// What many auctions among `n` bidders came to, per auction.
-    #[derive(Debug, Clone, Copy, Default)]
-    pub(super) struct Means {
-        pub revenue: f64,
-        pub fill: f64,
-        /// The winner's value.
-        pub value: f64,
-    }
-
-    /// Means over auctions whose bidders draw their value by `value` and bid `bid(value)`.
-    pub(super) fn market(
-        id: &str,
-        (n, reserve, auctions): (usize, f64, usize),
-        value: impl Fn(&mut Rng) -> f64,
-        bid: impl Fn(f64) -> f64,
-    ) -> Means {
-        let rule = find(id).unwrap();
-        let built = rule.build(&Params::defaults(rule.params())).unwrap();
-        let mut rng = Rng::named(12, "market");
-        let (mut means, mut sales) = (Means::default(), Vec::new());
-        let (mut values, mut bids) = (vec![0.0; n], vec![0.0; n]);
-        for tie_seed in 0..auctions as u64 {
-            for (value_of, bid_of) in values.iter_mut().zip(&mut bids) {
-                *value_of = value(&mut rng);
-                *bid_of = bid(*value_of);
-            }
-            let auction = Auction { ecpm_micros: &bids, slots: 1, reserve_ecpm_micros: reserve, tie_seed };
-            built.clear(&auction, &mut sales);
-            if let Some(sale) = sales.first() {
-                means.revenue += sale.price_ecpm_micros / auctions as f64;
-                means.fill += 1.0 / auctions as f64;
-                means.value += values[sale.bidder] / auctions as f64;
-            }
-        }
-        means
-    }
-
-    /// Mean revenue of `n` uniform bidders and its share of sold slots, bids passed through `bid`.
-    pub(super) fn uniform_market(
-        id: &str,
-        n: usize,
-        reserve: f64,
-        auctions: usize,
-        bid: impl Fn(f64) -> f64,
-    ) -> (f64, f64) {
-        let means = market(id, (n, reserve, auctions), Rng::uniform, bid);
-        (means.revenue, means.fill)
     }
 
     #[test]
@@ -159,22 +168,36 @@ mod tests {
             for tie_seed in 0..20_000 {
                 let bids: Vec<f64> = (0..rng.below(8)).map(|_| (rng.uniform() * 6.0).floor() - 1.0).collect();
                 let reserve = (rng.uniform() * 4.0).floor();
-                let slots = 1 + rng.below(4);
-                let auction = Auction { ecpm_micros: &bids, slots, reserve_ecpm_micros: reserve, tie_seed };
+                let auction = Auction::plain(&bids, 1 + rng.below(4), reserve, tie_seed);
                 built.clear(&auction, &mut sales);
                 let able = bids.iter().filter(|b| **b > 0.0 && **b >= reserve).count();
-                assert_eq!(sales.len(), able.min(slots), "{} {auction:?}", rule.id());
+                assert_eq!(sales.len(), able.min(auction.slots()), "{} {auction:?}", rule.id());
                 for (slot, sale) in sales.iter().enumerate() {
                     assert_eq!(sale.slot, slot);
-                    assert!(sale.price_ecpm_micros <= bids[sale.bidder], "{auction:?}");
-                    assert!(sale.price_ecpm_micros >= reserve, "{auction:?}");
+                    let before = &sales[..slot];
                     assert!(
-                        sales[..slot]
-                            .iter()
-                            .all(|s| s.bidder != sale.bidder && bids[s.bidder] >= bids[sale.bidder])
+                        before.iter().all(|s| s.bidder != sale.bidder && bids[s.bidder] >= bids[sale.bidder])
                     );
                 }
+                keeps_bounds(&auction, &sales);
+                // Slots with floors of their own and unequal looks, and bids that are no numbers.
+                let floors: Vec<f64> = (0..auction.slots()).map(|_| rng.uniform() * 5.0).collect();
+                let looks: Vec<f64> = floors.iter().map(|_| rng.uniform()).collect();
+                let mut bids: Vec<f64> = bids.iter().map(|bid| bid * rng.uniform()).collect();
+                bids.extend([f64::NAN, -3.0]);
+                let auction =
+                    Auction { ecpm_micros: &bids, looks: &looks, floors_ecpm_micros: &floors, ..auction };
+                built.clear(&auction, &mut sales);
+                keeps_bounds(&auction, &sales);
             }
+        }
+    }
+
+    fn keeps_bounds(auction: &Auction<'_>, sales: &[Sale]) {
+        for (index, sale) in sales.iter().enumerate() {
+            let (price, worth) = (sale.price_ecpm_micros, auction.ecpm_micros[sale.bidder]);
+            assert!(price <= worth && price >= auction.floor(sale.slot), "{auction:?} {sale:?}");
+            assert!(sales[..index].iter().all(|s| s.bidder != sale.bidder && s.slot < sale.slot));
         }
     }
 
@@ -184,27 +207,6 @@ mod tests {
         ids.dedup();
         assert_eq!(ids.len(), AUCTIONS.len());
         let failure = find("vickrey").err().unwrap();
-        assert_eq!(failure.hint, "one of: second_price, first_price");
-    }
-
-    #[test]
-    fn openrtb_golden_table() {
-        // OpenRTB 2.6, section 4.4.1: floor 0.85, bids 1.00 / 0.90 / 0.80.
-        let bids = [1_000_000.0, 900_000.0, 800_000.0];
-        let table = |id: &str, increment: &str| {
-            let rule = find(id).unwrap();
-            let mut params = Params::defaults(rule.params());
-            if !increment.is_empty() {
-                params.set(rule.params(), "increment_micros", increment).unwrap();
-            }
-            let mut sales = Vec::new();
-            let auction =
-                Auction { ecpm_micros: &bids, slots: 1, reserve_ecpm_micros: 850_000.0, tie_seed: 1 };
-            rule.build(&params).unwrap().clear(&auction, &mut sales);
-            let to_win = [0, 1, 2].map(|b| minimum_to_win_ecpm_micros(&sales[0], b));
-            (sales[0].bidder, sales[0].price_ecpm_micros, to_win)
-        };
-        assert_eq!(table("first_price", ""), (0, 1_000_000.0, [900_000.0, 1_000_000.0, 1_000_000.0]));
-        assert_eq!(table("second_price", "10000"), (0, 910_000.0, [900_000.0, 910_000.0, 910_000.0]));
+        assert!(failure.hint.starts_with("one of: second_price, first_price, gsp, vcg"), "{failure}");
     }
 }

@@ -5,7 +5,7 @@ pub mod creative;
 pub mod money;
 pub mod segment;
 
-pub use campaign::Campaign;
+pub use campaign::{Campaign, Pacing, Shading};
 pub use creative::{Creative, CreativeLibrary};
 pub use money::Pricing;
 pub use segment::Segment;

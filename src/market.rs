@@ -3,21 +3,31 @@
 //! A [`MarketSpec`] names a log, a model, an audience and two scenarios: the baseline and a what-if.
 //! [`scoring`] turns the audience into a pool of requests and asks the model for pCTR, requests x ads (and the
 //! sample data's truth for the real click probability). [`audience`] draws each request for both scenarios
-//! with common random numbers. [`simulation`] lets the campaigns bid, sells the slots by the chosen rule and
-//! draws the clicks. [`outcome`] counts, and puts an interval on the difference.
+//! with common random numbers. [`simulation`] lets each [`world`] serve it: the campaigns bid, the slots are sold
+//! by the chosen rule, clicks and conversions are drawn. [`outcome`] counts, and puts an interval on the
+//! difference.
 
 pub mod audience;
 pub mod bidder;
 pub mod campaigns;
+pub mod exploration;
+pub mod feedback;
 pub mod outcome;
+mod pacing;
+pub mod position;
 pub mod scoring;
+pub mod shading;
 pub mod simulation;
 pub mod spec;
+mod world;
 
-use crate::auctions::Clearing;
+use crate::auctions::{Clearing, MAX_SLOTS};
 use crate::base::{Failure, Result};
 use audience::Coupling;
 use bidder::Bidder;
+use exploration::Exploration;
+use feedback::Feedback;
+use position::Examination;
 use std::sync::Arc;
 
 pub use outcome::{Difference, Outcome};
@@ -72,8 +82,27 @@ pub struct Arm {
     pub weights: Vec<f64>,
     /// Lowest price, in micros per thousand impressions.
     pub reserve_ecpm_micros: f64,
+    /// What single slots ask beyond it; empty: nothing.
+    pub floors_ecpm_micros: Vec<f64>,
     /// Who wins and what is paid.
     pub rule: Box<dyn Clearing>,
+    /// How campaigns try ads that they know little of.
+    pub exploration: Exploration,
+}
+
+impl Arm {
+    /// A world whose clicks are as predicted, without reserve.
+    pub fn new(predicted: Arc<Scores>, weights: Vec<f64>, rule: Box<dyn Clearing>) -> Self {
+        Self {
+            clicks: Arc::clone(&predicted),
+            predicted,
+            weights,
+            reserve_ecpm_micros: 0.0,
+            floors_ecpm_micros: Vec::new(),
+            rule,
+            exploration: Exploration::None,
+        }
+    }
 }
 
 /// Everything a simulation needs, checked.
@@ -81,12 +110,21 @@ pub struct Market {
     pub(crate) bidders: Vec<Bidder>,
     /// `[row * bidders + bidder]`: may the campaign be shown to this request?
     pub(crate) targeted: Vec<bool>,
-    /// How often each slot of a page is looked at, relative to the first.
+    /// How often each slot of a page is looked at; what that means is up to `examination`.
     pub(crate) slots: Vec<f64>,
+    pub(crate) examination: Examination,
+    /// What the auction knows of how often each slot is looked at.
+    pub(crate) looks: Vec<f64>,
     pub(crate) seed: u64,
     /// Baseline first, then the what-if if there is one.
     pub(crate) arms: Vec<Arm>,
     pub(crate) coupling: Coupling,
+    /// The user of each pooled request, from 0.
+    pub(crate) users: Vec<u32>,
+    pub(crate) user_count: usize,
+    pub(crate) feedback: Feedback,
+    /// Pages between a click and its conversion, on average; 0: at once.
+    pub(crate) conversion_delay_pages: f64,
 }
 
 impl Market {
@@ -95,7 +133,8 @@ impl Market {
         self.arms.len()
     }
 
-    /// Checks that the parts fit together.
+    /// Checks that the parts fit together. Each pooled request is a user of its own, each slot is looked at for
+    /// itself and nothing feeds back, until the `with_` functions say otherwise.
     ///
     /// # Errors
     /// No bidders, no slots, matrices of different shapes, an ad that the scores lack, or an audience without weight.
@@ -120,8 +159,10 @@ impl Market {
         if bidders.is_empty() {
             return refuse("there are no campaigns".to_owned());
         }
-        if slots.is_empty() || slots.iter().any(|look| !(0.0..=1.0).contains(look)) {
-            return refuse("a page needs slots, each looked at with a share of 0 to 1".to_owned());
+        if !(1..=MAX_SLOTS).contains(&slots.len()) || slots.iter().any(|look| !(0.0..=1.0).contains(look)) {
+            return refuse(format!(
+                "a page needs 1 to {MAX_SLOTS} slots, each looked at with a share of 0 to 1"
+            ));
         }
         if let Some(bidder) = bidders.iter().find(|b| b.ads.is_empty()) {
             return refuse(format!("campaign '{}' has no ads", bidder.name));
@@ -131,6 +172,60 @@ impl Market {
         }
         let what_if_weights = arms.get(1).map(|arm| arm.weights.as_slice());
         let coupling = Coupling::new(&arms[0].weights, what_if_weights)?;
-        Ok(Self { bidders, targeted, slots, seed, arms, coupling })
+        Ok(Self {
+            bidders,
+            targeted,
+            looks: slots.clone(),
+            slots,
+            examination: Examination::Each,
+            seed,
+            arms,
+            coupling,
+            users: (0..rows as u32).collect(),
+            user_count: rows,
+            feedback: Feedback::default(),
+            conversion_delay_pages: 0.0,
+        })
+    }
+
+    /// How visitors go through a page.
+    #[must_use]
+    pub fn with_examination(mut self, examination: Examination) -> Self {
+        self.looks = examination.looks(&self.slots);
+        self.examination = examination;
+        self
+    }
+
+    /// Who stands behind each pooled request: caps count by user.
+    ///
+    /// # Errors
+    /// A list that is not one user a request.
+    pub fn with_users(mut self, users: Vec<u32>) -> Result<Self> {
+        if users.len() != self.users.len() {
+            return Err(Failure::new("cannot open the market", "its users do not fit its requests"));
+        }
+        self.user_count = users.iter().max().map_or(0, |last| *last as usize + 1);
+        self.users = users;
+        Ok(self)
+    }
+
+    /// How what is shown changes who sees it.
+    ///
+    /// # Errors
+    /// Categories that are not one an ad.
+    pub fn with_feedback(mut self, feedback: Feedback) -> Result<Self> {
+        let ads = self.arms.first().map_or(0, |arm| arm.predicted.ads);
+        if !feedback.categories.is_empty() && feedback.categories.len() != ads {
+            return Err(Failure::new("cannot open the market", "its categories do not fit its ads"));
+        }
+        self.feedback = feedback;
+        Ok(self)
+    }
+
+    /// How many pages lie between a click and its conversion, on average (exponential).
+    #[must_use]
+    pub fn with_conversion_delay(mut self, pages: f64) -> Self {
+        self.conversion_delay_pages = pages;
+        self
     }
 }

@@ -4,7 +4,7 @@
 //! Two streams with different names are independent; adding a draw to one never shifts another.
 
 use rand::{Rng as _, RngCore, SeedableRng};
-use rand_distr::{Distribution, StandardNormal};
+use rand_distr::{Beta, Distribution, StandardNormal};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use serde::{Deserialize, Serialize};
 
@@ -48,6 +48,11 @@ impl Rng {
     /// True with probability `p`.
     pub fn chance(&mut self, p: f64) -> bool {
         self.uniform() < p
+    }
+
+    /// A draw from Beta(`a`, `b`); 1/2 where the parameters are not positive.
+    pub fn beta(&mut self, a: f64, b: f64) -> f64 {
+        Beta::new(a, b).map_or(0.5, |beta| beta.sample(&mut self.0))
     }
 
     /// A draw from any `rand_distr` distribution.

@@ -19,22 +19,28 @@ pub enum Pricing {
     Cpm,
     /// Per click.
     Cpc,
+    /// Per conversion.
+    Cpa,
 }
 
 impl Pricing {
+    /// Every one, in the order of choosers.
+    pub const ALL: [Self; 3] = [Self::Cpm, Self::Cpc, Self::Cpa];
+
     /// The word for it in tables.
     pub fn label(self) -> &'static str {
         match self {
             Self::Cpm => "CPM",
             Self::Cpc => "CPC",
+            Self::Cpa => "CPA",
         }
     }
 
-    /// What one event (an impression, a click) can cost at most under a bid, in nanos.
+    /// What one event (an impression, a click, a conversion) can cost at most under a bid, in nanos.
     pub fn dearest_event_nanos(self, bid_micros: i64) -> i64 {
         match self {
             Self::Cpm => bid_micros,
-            Self::Cpc => bid_micros.saturating_mul(NANOS_PER_MICRO),
+            Self::Cpc | Self::Cpa => bid_micros.saturating_mul(NANOS_PER_MICRO),
         }
     }
 }

@@ -17,6 +17,7 @@ use crate::gpu::density::{DensityGrid, View};
 use crate::gpu::{Camera, Cloud};
 use crate::jobs::{JobContext, Latest};
 use crate::market::bidder::Bidder;
+use crate::market::simulation::RunOptions;
 use crate::market::{Arm, Market, Scores, Simulation};
 use crate::models::MODELS;
 use crate::train::{TrainSpec, Trainer};
@@ -190,7 +191,8 @@ pub fn auctions(context: &JobContext) -> Result<BenchRow> {
     const REQUESTS: u64 = 200_000;
     let market = Arc::new(market_of_sixty_ads()?);
     let seconds = best_of(5, context, || {
-        let mut simulation = Simulation::new(Arc::clone(&market), 0);
+        let options = RunOptions { requests: REQUESTS, record: 0 };
+        let mut simulation = Simulation::new(Arc::clone(&market), options);
         simulation.step(REQUESTS);
         Ok(())
     })?;
@@ -207,13 +209,9 @@ fn market_of_sixty_ads() -> Result<Market> {
     let scores = Arc::new(Scores::new(ADS, p_click.collect())?);
     let rule = auctions::find("second_price")?;
     let arm = |weight_of: &dyn Fn(usize) -> f64| -> Result<Arm> {
-        Ok(Arm {
-            predicted: Arc::clone(&scores),
-            clicks: Arc::clone(&scores),
-            weights: (0..ROWS).map(weight_of).collect(),
-            reserve_ecpm_micros: 500_000.0,
-            rule: rule.build(&Params::defaults(rule.params()))?,
-        })
+        let built = rule.build(&Params::defaults(rule.params()))?;
+        let weights = (0..ROWS).map(weight_of).collect();
+        Ok(Arm { reserve_ecpm_micros: 500_000.0, ..Arm::new(Arc::clone(&scores), weights, built) })
     };
     let bidder = |place: usize| Bidder {
         name: format!("campaign {place}"),
@@ -221,6 +219,7 @@ fn market_of_sixty_ads() -> Result<Market> {
         pricing: if place.is_multiple_of(2) { Pricing::Cpm } else { Pricing::Cpc },
         bid_micros: if place.is_multiple_of(2) { 3_000_000 + 100_000 * place as i64 } else { 80_000 },
         budget_nanos: Some(900_000_000_000),
+        ..Bidder::default()
     };
     let bidders = (0..CAMPAIGNS).map(bidder).collect();
     let shifted = |row: usize| if row.is_multiple_of(3) { 2.0 } else { 1.0 };

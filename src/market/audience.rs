@@ -21,6 +21,16 @@ pub(crate) mod purpose {
     pub const CLICK: u64 = 4;
     /// Which of two equal bidders wins.
     pub const TIE: u64 = 5;
+    /// Whether a slot is looked at.
+    pub const LOOK: u64 = 6;
+    /// Whether a throttled campaign enters.
+    pub const ENTER: u64 = 7;
+    /// Which ad a campaign tries.
+    pub const EXPLORE: u64 = 8;
+    /// Whether a click converts.
+    pub const CONVERT: u64 = 9;
+    /// How long that takes.
+    pub const DELAY: u64 = 10;
 }
 
 /// Draws the rows of both worlds.

@@ -1,10 +1,10 @@
 //! What does a campaign do in an auction, and what is left of its budget?
 
 use crate::domain::money::NANOS_PER_MICRO;
-use crate::domain::{Campaign, Pricing};
+use crate::domain::{Campaign, Pacing, Pricing, Shading};
 
 /// A campaign with its ads as columns of the score matrix.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Bidder {
     /// What it is called.
     pub name: String,
@@ -16,6 +16,16 @@ pub struct Bidder {
     pub bid_micros: i64,
     /// What it may spend, in nanos; `None` without a limit.
     pub budget_nanos: Option<i64>,
+    /// Conversions per click; 0: none are counted.
+    pub conversion_rate: f64,
+    /// How it spreads its budget.
+    pub pacing: Pacing,
+    /// How much less than its worth it bids where winners pay their own bid.
+    pub shading: Shading,
+    /// Impressions that one user sees at most.
+    pub frequency_cap: Option<u32>,
+    /// Pages of a user without it between two with it.
+    pub recency_pages: u32,
 }
 
 impl Bidder {
@@ -27,6 +37,11 @@ impl Bidder {
             pricing: campaign.pricing,
             bid_micros: campaign.bid_micros,
             budget_nanos: campaign.budget_micros.map(|micros| micros.saturating_mul(NANOS_PER_MICRO)),
+            conversion_rate: campaign.conversion_rate.unwrap_or(0.0),
+            pacing: campaign.pacing,
+            shading: campaign.shading,
+            frequency_cap: campaign.frequency_cap,
+            recency_pages: campaign.recency_pages,
         }
     }
 
@@ -43,19 +58,25 @@ impl Bidder {
     pub fn ecpm_micros(&self, p_click: f32) -> f64 {
         match self.pricing {
             Pricing::Cpm => self.bid_micros as f64,
-            Pricing::Cpc => 1_000.0 * self.bid_micros as f64 * f64::from(p_click),
+            Pricing::Cpc | Pricing::Cpa => 1_000.0 * self.bid_micros as f64 * self.p_event(p_click),
         }
     }
 
-    /// The price of an event (an impression or a click) in nanos, from the auction's price per thousand
-    /// impressions. Rounded down, and never above the bid.
+    /// The price of an event (an impression, a click, a conversion) in nanos, from the auction's price per
+    /// thousand impressions. Rounded down, and never above the bid.
     pub fn event_price_nanos(&self, price_ecpm_micros: f64, p_click: f32) -> i64 {
-        let nanos = match self.pricing {
-            Pricing::Cpm => price_ecpm_micros,
-            Pricing::Cpc if p_click > 0.0 => price_ecpm_micros / f64::from(p_click),
-            Pricing::Cpc => 0.0,
-        };
+        let p_event = self.p_event(p_click);
+        let nanos = if p_event > 0.0 { price_ecpm_micros / p_event } else { 0.0 };
         (nanos as i64).min(self.dearest_event_nanos())
+    }
+
+    /// How likely an impression is to become the event that is paid for.
+    fn p_event(&self, p_click: f32) -> f64 {
+        match self.pricing {
+            Pricing::Cpm => 1.0,
+            Pricing::Cpc => f64::from(p_click),
+            Pricing::Cpa => f64::from(p_click) * self.conversion_rate,
+        }
     }
 
     /// The most that one event can cost.
@@ -64,30 +85,74 @@ impl Bidder {
     }
 }
 
-/// Why a campaign did not get a page, or that it did. The names follow OpenRTB 3.0's loss reasons.
+/// Why a campaign did not get a page, or that it did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fate {
+#[repr(u8)]
+pub enum Fate {
+    /// The request is not in its segment.
     NotTargeted,
+    /// Its budget could not pay another event.
     NoBudget,
+    /// The user has seen it as often, or as lately, as it allows.
+    Capped,
+    /// Its pacing kept it out.
+    Paced,
+    /// Its offer was below the floor.
     BelowReserve,
+    /// Others offered more.
     Outbid,
+    /// It got a slot.
     Won,
+}
+
+impl Fate {
+    /// How many there are.
+    pub(crate) const COUNT: usize = 7;
+
+    /// The words in a table.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::NotTargeted => "not its audience",
+            Self::NoBudget => "budget is spent",
+            Self::Capped => "user has seen it enough",
+            Self::Paced => "held back by its pacing",
+            Self::BelowReserve => "below the reserve",
+            Self::Outbid => "outbid",
+            Self::Won => "won",
+        }
+    }
+
+    /// The loss reason of OpenRTB 3.0; `None` where no bid was made.
+    pub fn loss_reason(self) -> Option<u32> {
+        match self {
+            Self::Won => Some(0),
+            Self::BelowReserve => Some(100),
+            Self::Outbid => Some(102),
+            Self::NotTargeted | Self::NoBudget | Self::Capped | Self::Paced => None,
+        }
+    }
 }
 
 /// A campaign's running account in one world.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Ledger {
-    /// What is left; `i64::MAX` without a limit.
+    /// What is left; `i64::MAX` without a limit. A conversion is set aside when its click happens.
     pub left_nanos: i64,
+    /// What was paid, and what is set aside for conversions on their way.
+    pub committed_nanos: i64,
     pub spend_nanos: i64,
     pub impressions: u64,
     pub clicks: u64,
+    /// Conversions that have arrived.
+    pub conversions: u64,
+    /// Users who saw it at least once.
+    pub reach: u64,
     /// Sum of pCTR over its impressions.
     pub predicted_clicks: f64,
     /// Sum of the true click probability over its impressions.
     pub expected_clicks: f64,
     /// Pages by [`Fate`].
-    pub fates: [u64; 5],
+    pub fates: [u64; Fate::COUNT],
     /// The request after which the budget could not pay another event.
     pub exhausted_at: Option<u64>,
 }
@@ -104,11 +169,6 @@ impl Ledger {
     pub fn pages(&self, fate: Fate) -> u64 {
         self.fates[fate as usize]
     }
-
-    pub fn pay(&mut self, nanos: i64) {
-        self.left_nanos -= nanos;
-        self.spend_nanos += nanos;
-    }
 }
 
 #[cfg(test)]
@@ -116,7 +176,7 @@ mod tests {
     use super::*;
 
     fn bidder(pricing: Pricing, bid_micros: i64) -> Bidder {
-        Bidder { name: "tea".into(), ads: vec![1, 2], pricing, bid_micros, budget_nanos: None }
+        Bidder { name: "tea".into(), ads: vec![1, 2], pricing, bid_micros, ..Bidder::default() }
     }
 
     #[test]
@@ -131,17 +191,14 @@ mod tests {
     }
 
     #[test]
-    fn quality_weighted_prices_are_the_textbook_ones() {
-        // Bids 4, 3, 2 a click with pCTR .05, .10, .04: order B, A, C at 2.00 and 1.60 a click (Varian 2007).
-        let bids = [4_000_000, 3_000_000, 2_000_000].map(|bid| bidder(Pricing::Cpc, bid));
-        let quality = [0.05f32, 0.10, 0.04];
-        let worth: Vec<f64> = bids.iter().zip(quality).map(|(bidder, p)| bidder.ecpm_micros(p)).collect();
-        assert!(worth[1] > worth[0] && worth[0] > worth[2]);
-        let price = |winner: usize, next: usize| {
-            bids[winner].event_price_nanos(worth[next], quality[winner]) as f64 / 1e9
-        };
-        assert!((price(1, 0) - 2.00).abs() < 1e-6, "{}", price(1, 0));
-        assert!((price(0, 2) - 1.60).abs() < 1e-6, "{}", price(0, 2));
+    fn a_conversion_is_worth_its_share_of_the_clicks() {
+        // 20.00 a conversion, one in ten clicks converts: as 2.00 a click.
+        let per_click = bidder(Pricing::Cpc, 2_000_000);
+        let per_conversion = Bidder { conversion_rate: 0.1, ..bidder(Pricing::Cpa, 20_000_000) };
+        assert!((per_click.ecpm_micros(0.05) - per_conversion.ecpm_micros(0.05)).abs() < 10.0);
+        let nanos = per_conversion.event_price_nanos(80_000_000.0, 0.05);
+        assert!((nanos - 16_000_000_000).abs() < 1_000, "{nanos}");
+        assert_eq!(bidder(Pricing::Cpa, 1).event_price_nanos(5.0, 0.1), 0, "no conversions, no price");
     }
 
     #[test]

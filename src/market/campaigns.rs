@@ -129,7 +129,7 @@ impl Tally {
             bid_micros,
             pricing,
             budget_micros: Some(micros_from_units(pages * units_from_micros(worth_micros) / 1_000.0)),
-            targeting: String::new(),
+            ..Campaign::default()
         }
     }
 

@@ -7,6 +7,8 @@
 
 use super::Market;
 use super::bidder::{Bidder, Fate, Ledger};
+use super::feedback::Bubble;
+use super::world::World;
 use crate::domain::Pricing;
 use crate::domain::money::units_from_nanos;
 use crate::metrics::{Estimate, Rate};
@@ -33,6 +35,8 @@ pub struct WorldOutcome {
     pub totals: Totals,
     /// Each campaign.
     pub campaigns: Vec<CampaignOutcome>,
+    /// How narrow it has become for its users.
+    pub bubble: Bubble,
 }
 
 /// All campaigns together. Money is in currency units.
@@ -44,6 +48,8 @@ pub struct Totals {
     pub fill: Rate,
     /// Clicks.
     pub clicks: u64,
+    /// Conversions that have arrived.
+    pub conversions: u64,
     /// Clicks per impression.
     pub ctr: Rate,
     /// What the model predicted for the ads that won, per impression. Above [`Totals::expected_ctr`] it is the
@@ -72,6 +78,12 @@ pub struct CampaignOutcome {
     pub impressions: u64,
     /// Clicks.
     pub clicks: u64,
+    /// Conversions that have arrived.
+    pub conversions: u64,
+    /// Conversions that are on their way: clicked, not yet paid.
+    pub conversions_pending: u64,
+    /// Users who saw it at least once.
+    pub reach: u64,
     /// Clicks per impression.
     pub ctr: Rate,
     /// Predicted clicks per impression.
@@ -80,7 +92,9 @@ pub struct CampaignOutcome {
     pub spend: f64,
     /// What it may pay, if limited.
     pub budget: Option<f64>,
-    /// Paid per thousand impressions (CPM) or per click (CPC); absent before the first.
+    /// Set aside for conversions on their way.
+    pub pending: f64,
+    /// Paid per thousand impressions (CPM), click (CPC) or conversion (CPA); absent before the first.
     pub average_price: Option<f64>,
     /// Pages won out of auctions entered.
     pub win_rate: Rate,
@@ -97,6 +111,10 @@ pub struct Losses {
     pub not_targeted: u64,
     /// Its budget could not pay another event.
     pub no_budget: u64,
+    /// The user has seen it as often, or as lately, as it allows.
+    pub capped: u64,
+    /// Its pacing kept it out.
+    pub paced: u64,
     /// Its offer was below the reserve.
     pub below_reserve: u64,
     /// Others offered more.
@@ -201,10 +219,10 @@ impl Moments {
 
 impl Outcome {
     /// Sums up the accounts of each world, baseline first.
-    pub(crate) fn new(market: &Market, requests: u64, accounts: &[&[Ledger]], moments: &Moments) -> Self {
-        let mut worlds = accounts.iter().enumerate().map(|(index, ledgers)| {
+    pub(super) fn new(market: &Market, requests: u64, states: &[&World], moments: &Moments) -> Self {
+        let mut worlds = states.iter().enumerate().map(|(index, state)| {
             let revenue_per_mille = moments.mean_per_mille(index * WHAT_IF + REVENUE);
-            WorldOutcome::new(market, requests, ledgers, revenue_per_mille)
+            WorldOutcome::new(market, requests, state, revenue_per_mille)
         });
         let baseline = worlds.next().unwrap_or_default();
         let what_if = worlds.next();
@@ -222,12 +240,14 @@ impl Outcome {
 }
 
 impl WorldOutcome {
-    fn new(market: &Market, requests: u64, ledgers: &[Ledger], revenue_per_mille: Estimate) -> Self {
+    fn new(market: &Market, requests: u64, state: &World, revenue_per_mille: Estimate) -> Self {
+        let ledgers = &state.ledgers;
         let campaigns: Vec<_> = market
             .bidders
             .iter()
             .zip(ledgers)
-            .map(|(bidder, ledger)| CampaignOutcome::new(bidder, ledger))
+            .enumerate()
+            .map(|(index, (bidder, ledger))| CampaignOutcome::new(bidder, ledger, state.pending(index)))
             .collect();
         let sum = |of: &dyn Fn(&Ledger) -> f64| ledgers.iter().map(of).sum::<f64>();
         let impressions: u64 = ledgers.iter().map(|l| l.impressions).sum();
@@ -239,6 +259,7 @@ impl WorldOutcome {
             impressions,
             fill: Rate::wilson(impressions as f64, offered),
             clicks,
+            conversions: ledgers.iter().map(|l| l.conversions).sum(),
             ctr: Rate::wilson(clicks as f64, impressions as f64),
             predicted_ctr: sum(&|l| l.predicted_clicks) / shown,
             expected_ctr: sum(&|l| l.expected_clicks) / shown,
@@ -247,33 +268,40 @@ impl WorldOutcome {
             revenue_per_mille,
             average_price_cpm: PER_MILLE * revenue / shown,
         };
-        Self { totals, campaigns }
+        Self { totals, campaigns, bubble: state.tastes.bubble() }
     }
 }
 
 impl CampaignOutcome {
-    fn new(bidder: &Bidder, ledger: &Ledger) -> Self {
+    fn new(bidder: &Bidder, ledger: &Ledger, (pending, pending_nanos): (u64, i64)) -> Self {
         let won = ledger.pages(Fate::Won);
         let entered = won + ledger.pages(Fate::Outbid) + ledger.pages(Fate::BelowReserve);
         let spend = units_from_nanos(ledger.spend_nanos);
         let events = match bidder.pricing {
             Pricing::Cpm => ledger.impressions as f64 / PER_MILLE,
             Pricing::Cpc => ledger.clicks as f64,
+            Pricing::Cpa => ledger.conversions as f64,
         };
         Self {
             name: bidder.name.clone(),
             pricing: bidder.pricing,
             impressions: ledger.impressions,
             clicks: ledger.clicks,
+            conversions: ledger.conversions,
+            conversions_pending: pending,
+            reach: ledger.reach,
             ctr: Rate::wilson(ledger.clicks as f64, ledger.impressions as f64),
             predicted_ctr: ledger.predicted_clicks / (ledger.impressions as f64).max(1.0),
             spend,
+            pending: units_from_nanos(pending_nanos),
             budget: bidder.budget_nanos.map(units_from_nanos),
             average_price: (events > 0.0).then(|| spend / events),
             win_rate: Rate::wilson(won as f64, entered as f64),
             lost: Losses {
                 not_targeted: ledger.pages(Fate::NotTargeted),
                 no_budget: ledger.pages(Fate::NoBudget),
+                capped: ledger.pages(Fate::Capped),
+                paced: ledger.pages(Fate::Paced),
                 below_reserve: ledger.pages(Fate::BelowReserve),
                 outbid: ledger.pages(Fate::Outbid),
             },

@@ -7,13 +7,15 @@
 
 use super::bidder::Bidder;
 use super::campaigns;
+use super::feedback::Feedback;
 use super::spec::{ClickSource, Edit, MarketSpec, Scenario};
 use super::{Arm, Market, Scores};
 use crate::base::rng::Rng;
 use crate::base::{Failure, Result};
+use crate::data::cells::{self, NO_CODE};
 use crate::data::encode::Side;
 use crate::data::sample::World;
-use crate::data::{Dataset, LogFrame, edit, query};
+use crate::data::{Dataset, LogFrame, Role, edit, query};
 use crate::domain::Campaign;
 use crate::domain::segment::Segment;
 use crate::jobs::JobContext;
@@ -61,6 +63,10 @@ pub struct ScoredPool {
     pub rows: Vec<u32>,
     /// How many rows the whole audience has.
     pub audience_rows: usize,
+    /// The user of each pooled row, from 0.
+    users: Vec<u32>,
+    /// The category of each ad, from 0.
+    categories: Vec<u16>,
     baseline: ArmScores,
     what_if: ArmScores,
 }
@@ -204,7 +210,18 @@ fn score(key: PoolKey, inputs: &Inputs, world: Option<&World>, context: &JobCont
     let baseline = score_arm(&key.edits[0])?;
     let what_if = if key.edits[0] == key.edits[1] { baseline.clone() } else { score_arm(&key.edits[1])? };
     let log = edit::edited_rows(&inputs.log, &rows, &[])?;
-    Ok(ScoredPool { key, asked: inputs.clone(), log, rows, audience_rows, baseline, what_if })
+    let (users, categories) = (users(&log)?, categories(&inputs.log, &key.ads)?);
+    Ok(ScoredPool {
+        key,
+        asked: inputs.clone(),
+        log,
+        rows,
+        audience_rows,
+        users,
+        categories,
+        baseline,
+        what_if,
+    })
 }
 
 /// The ads' places in the data set's catalogue.
@@ -303,16 +320,56 @@ fn open_market(
     let targeted = targeted(pool, campaigns)?;
     let arm = |scenario: &Scenario, scores: &ArmScores| -> Result<Arm> {
         Ok(Arm {
-            predicted: Arc::clone(&scores.predicted),
             clicks: Arc::clone(&scores.clicks),
-            weights: weights(pool, scenario)?,
             reserve_ecpm_micros: scenario.reserve_cpm_micros as f64,
-            rule: scenario.auction.build()?,
+            floors_ecpm_micros: scenario.floors_cpm_micros.iter().map(|floor| *floor as f64).collect(),
+            exploration: scenario.exploration,
+            ..Arm::new(Arc::clone(&scores.predicted), weights(pool, scenario)?, scenario.auction.build()?)
         })
     };
     let baseline = arm(&spec.baseline, &pool.baseline)?;
     let what_if = spec.what_if.as_ref().map(|scenario| arm(scenario, &pool.what_if)).transpose()?;
-    Market::new(bidders, targeted, spec.slots.clone(), spec.seed, baseline, what_if)
+    let feedback = Feedback { effects: spec.feedback, categories: pool.categories.clone() };
+    let delay = spec.conversion_delay * spec.requests as f64;
+    Market::new(bidders, targeted, spec.slots.clone(), spec.seed, baseline, what_if)?
+        .with_examination(spec.examination)
+        .with_conversion_delay(delay)
+        .with_users(pool.users.clone())?
+        .with_feedback(feedback)
+}
+
+/// Who stands behind each row, numbered from 0: the user column, or each row for itself.
+fn users(log: &LogFrame) -> Result<Vec<u32>> {
+    let Some(column) = log.schema.with_role(Role::User) else {
+        return Ok((0..log.rows() as u32).collect());
+    };
+    let cells = cells::coded(log, &column.name)?;
+    // Rows without a user are users of their own, after the known ones.
+    let mut next = cells.values.len() as u32;
+    let numbered = cells.codes.iter().map(|&code| {
+        if code != NO_CODE {
+            return code;
+        }
+        next += 1;
+        next - 1
+    });
+    Ok(numbered.collect())
+}
+
+/// The category of each ad, numbered from 0; the campaign where the log names no category.
+fn categories(log: &LogFrame, ads: &[String]) -> Result<Vec<u16>> {
+    let creatives = campaigns::creatives(log)?;
+    let mut known: Vec<&str> = Vec::new();
+    let numbered = ads.iter().map(|ad| {
+        let creative = creatives.get(ad);
+        let word = creative.map_or("", |c| if c.category.is_empty() { &c.campaign } else { &c.category });
+        let place = known.iter().position(|other| *other == word).unwrap_or_else(|| {
+            known.push(word);
+            known.len() - 1
+        });
+        place.min(usize::from(u16::MAX)) as u16
+    });
+    Ok(numbered.collect())
 }
 
 /// `[row * campaigns + campaign]`.

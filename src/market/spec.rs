@@ -11,7 +11,8 @@
 //!   "clicks": "auto",
 //!   "campaigns": [
 //!     {"name": "tea", "ads": ["a1", "a2"], "bid_micros": 5000000, "budget_micros": 20000000},
-//!     {"name": "shoes", "ads": ["a7"], "bid_micros": 400000, "pricing": "cpc", "targeting": "hour >= 18"}
+//!     {"name": "shoes", "ads": ["a7"], "bid_micros": 400000, "pricing": "cpc", "targeting": "hour >= 18",
+//!      "pacing": "multiplicative", "frequency_cap": 3}
 //!   ],
 //!   "baseline": {"reserve_cpm_micros": 500000},
 //!   "what_if": {
@@ -24,7 +25,10 @@
 //! ```
 //! Paths are relative to the spec's own folder. Everything but `log` and `model` may be left out.
 
-use crate::auctions;
+use super::exploration::Exploration;
+use super::feedback::Effects;
+use super::position::Examination;
+use crate::auctions::{self, MAX_SLOTS};
 use crate::base::{Failure, Params, Result};
 use crate::domain::Campaign;
 use serde::{Deserialize, Serialize};
@@ -47,9 +51,18 @@ pub struct MarketSpec {
     /// Who bids; empty: the campaigns of the log.
     #[serde(default)]
     pub campaigns: Vec<Campaign>,
-    /// How often each slot of a page is looked at, relative to the first. One entry a slot.
+    /// How often each slot of a page is looked at, 0 to 1. One entry a slot.
     #[serde(default = "default_slots")]
     pub slots: Vec<f64>,
+    /// How a visitor goes through the slots: `each`, `chain` or `cascade`.
+    #[serde(default)]
+    pub examination: Examination,
+    /// How what is shown changes who sees it.
+    #[serde(default, skip_serializing_if = "Effects::are_off")]
+    pub feedback: Effects,
+    /// Time between a click and its conversion, as a share of the run; on average.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub conversion_delay: f64,
     /// Pages asked for.
     #[serde(default = "default_requests")]
     pub requests: u64,
@@ -102,6 +115,12 @@ pub enum ClickSource {
 pub struct Scenario {
     /// Nobody buys for less, in micros per thousand impressions.
     pub reserve_cpm_micros: i64,
+    /// What single slots ask beyond the reserve, first slot first; missing entries ask nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub floors_cpm_micros: Vec<i64>,
+    /// How campaigns try ads that they know little of: `"none"`, `{"epsilon": 0.1}`, `{"ucb": 1.0}` or
+    /// `{"thompson": 20.0}`.
+    pub exploration: Exploration,
     /// The pricing rule.
     pub auction: AuctionChoice,
     /// Changes of the audience's mix.
@@ -157,6 +176,10 @@ fn default_requests() -> u64 {
     20_000
 }
 
+fn is_zero(value: &f64) -> bool {
+    *value == 0.0
+}
+
 fn is_empty(params: &Params) -> bool {
     params.iter().next().is_none()
 }
@@ -188,6 +211,9 @@ impl MarketSpec {
             pool_rows: default_pool_rows(),
             campaigns: Vec::new(),
             slots: default_slots(),
+            examination: Examination::default(),
+            feedback: Effects::default(),
+            conversion_delay: 0.0,
             requests: default_requests(),
             seed: 0,
             clicks: ClickSource::default(),
@@ -209,8 +235,17 @@ impl MarketSpec {
         if self.pool_rows == 0 {
             return refuse("pool_rows", "the audience needs at least one row".to_owned());
         }
-        if self.slots.is_empty() || self.slots.len() > 16 {
-            return refuse("slots", format!("{} slots; a page has 1 to 16", self.slots.len()));
+        if !(1..=MAX_SLOTS).contains(&self.slots.len()) {
+            return refuse("slots", format!("{} slots; a page has 1 to {MAX_SLOTS}", self.slots.len()));
+        }
+        if let Some(problem) = self.feedback.problem() {
+            return refuse("feedback", problem);
+        }
+        if !(0.0..=10.0).contains(&self.conversion_delay) {
+            return refuse(
+                "conversion_delay",
+                format!("{} is not between 0 and 10 runs", self.conversion_delay),
+            );
         }
         for campaign in &self.campaigns {
             campaign.validate()?;
@@ -227,6 +262,14 @@ impl Scenario {
         if self.reserve_cpm_micros < 0 {
             let why = format!("{} is negative", self.reserve_cpm_micros);
             return Err(Failure::new("cannot simulate", why).at("reserve_cpm_micros"));
+        }
+        if let Some(floor) = self.floors_cpm_micros.iter().find(|floor| **floor < 0) {
+            return Err(
+                Failure::new("cannot simulate", format!("{floor} is negative")).at("floors_cpm_micros")
+            );
+        }
+        if let Some(problem) = self.exploration.problem() {
+            return Err(Failure::new("cannot simulate", problem).at("exploration"));
         }
         if let Some(shift) = self.shifts.iter().find(|shift| !shift.factor.is_finite() || shift.factor < 0.0)
         {

@@ -9,11 +9,13 @@
 
 mod data_panel;
 mod devices;
+mod exact_auctions;
 mod headless;
 mod ingest;
 mod inspect_panels;
 mod layouts;
 mod market;
+mod market_support;
 mod meaning;
 mod models;
 mod segments_panel;

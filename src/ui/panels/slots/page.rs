@@ -158,6 +158,7 @@ fn price_text(pricing: Pricing, shown: &Shown) -> String {
     match pricing {
         Pricing::Cpm => format!("pays {:.2} CPM", 1_000.0 * units),
         Pricing::Cpc => format!("pays {units:.2} a click"),
+        Pricing::Cpa => format!("pays {units:.2} a conversion"),
     }
 }
 

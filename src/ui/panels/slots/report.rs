@@ -99,7 +99,7 @@ pub fn campaigns(ui: &mut Ui, theme: &Theme, outcome: &Outcome, world: &mut usiz
             {
                 ui.weak(head);
             }
-            ui.weak("pages lost: outbid / reserve / budget / targeting");
+            ui.weak("pages lost: outbid / reserve / caps and pacing / budget / targeting");
             ui.end_row();
             for campaign in &shown.campaigns {
                 campaign_row(ui, theme, campaign);
@@ -137,9 +137,10 @@ fn campaign_row(ui: &mut Ui, theme: &Theme, campaign: &CampaignOutcome) {
     ui.label(won);
     let lost = campaign.lost;
     ui.weak(format!(
-        "{} / {} / {} / {}",
+        "{} / {} / {} / {} / {}",
         widgets::grouped(lost.outbid as f64),
         widgets::grouped(lost.below_reserve as f64),
+        widgets::grouped((lost.capped + lost.paced) as f64),
         widgets::grouped(lost.no_budget as f64),
         widgets::grouped(lost.not_targeted as f64)
     ));

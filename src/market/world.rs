@@ -1,0 +1,380 @@
+//! What happens in one scenario, request by request? Offers -> auction -> looks, clicks, conversions -> money.
+//!
+//! Every campaign that targets the request, may still be shown to the user, is let in by its pacing and could
+//! still pay enters with its best ad; the rule sells the slots; the campaign pays per impression, click or
+//! conversion and drops out when its budget could not pay another event, so no budget is ever exceeded.
+
+use super::audience::purpose;
+use super::bidder::{Bidder, Fate, Ledger};
+use super::exploration::{AdRecord, Exploration};
+use super::feedback::Tastes;
+use super::pacing::Pacer;
+use super::position::Visit;
+use super::shading::Shader;
+use super::simulation::{Offer, Shown};
+use super::{Arm, Market};
+use crate::auctions::{Auction, Sale};
+use crate::base::rng::{keyed_uniform, mix};
+use crate::domain::Pricing;
+use crate::domain::money::units_from_nanos;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+/// The offer of a campaign that is not in the auction.
+const SITS_OUT: f64 = -1.0;
+
+/// One scenario's running state.
+pub(super) struct World {
+    pub ledgers: Vec<Ledger>,
+    pub tastes: Tastes,
+    /// What the last page showed.
+    pub page: Vec<Shown>,
+    /// What each campaign offered for the last page.
+    pub offers: Vec<Offer>,
+    pacers: Vec<Pacer>,
+    shaders: Vec<Shader>,
+    ads: Vec<AdRecord>,
+    users: Users,
+    /// `[row * bidders + bidder]`: each campaign's strongest ad and its pCTR, where nothing changes them.
+    strongest: Vec<(u32, f32)>,
+    /// Conversions on their way: the page that they arrive at, the campaign, the price.
+    coming: BinaryHeap<Reverse<(u64, u32, i64)>>,
+    // Scratch, kept to save allocations.
+    ecpm_micros: Vec<f64>,
+    quality: Vec<f64>,
+    sales: Vec<Sale>,
+    learns: bool,
+    caps: bool,
+}
+
+/// What users have seen of each campaign.
+struct Users {
+    /// `[user * bidders + bidder]`: impressions.
+    seen: Vec<u32>,
+    /// `[user * bidders + bidder]`: the user's page, from 1, that last showed it; 0: none did.
+    last: Vec<u32>,
+    /// Pages of each user.
+    pages: Vec<u32>,
+}
+
+impl World {
+    /// `pages` is how long the run will be: pacing spreads the budgets over it.
+    pub fn new(market: &Market, arm: &Arm, pages: u64) -> Self {
+        let bidders = market.bidders.len();
+        let pairs = market.user_count * bidders;
+        let recency = market.bidders.iter().any(|bidder| bidder.recency_pages > 0);
+        let fixed = arm.exploration == Exploration::None && !market.feedback.effects.follows;
+        let shaders = market.bidders.iter().map(|bidder| {
+            Shader::new(if arm.rule.pays_own_bid() { bidder.shading } else { crate::domain::Shading::None })
+        });
+        let pacers = market.bidders.iter().map(|b| Pacer::new(b.pacing, b.budget_nanos, pages));
+        let (shaders, pacers): (Vec<_>, Vec<_>) = (shaders.collect(), pacers.collect());
+        Self {
+            ledgers: market.bidders.iter().map(Ledger::new).collect(),
+            tastes: Tastes::new(&market.feedback, market.user_count, arm.predicted.ads),
+            page: Vec::new(),
+            offers: vec![Offer::default(); bidders],
+            learns: pacers.iter().any(Pacer::learns) || shaders.iter().any(Shader::learns),
+            caps: recency || market.bidders.iter().any(|bidder| bidder.frequency_cap.is_some()),
+            pacers,
+            shaders,
+            ads: vec![AdRecord::default(); arm.predicted.ads],
+            users: Users {
+                seen: vec![0; pairs],
+                last: if recency { vec![0; pairs] } else { Vec::new() },
+                pages: if recency { vec![0; market.user_count] } else { Vec::new() },
+            },
+            strongest: if fixed { strongest_ads(market, arm) } else { Vec::new() },
+            coming: BinaryHeap::new(),
+            ecpm_micros: vec![SITS_OUT; bidders],
+            quality: vec![0.0; bidders],
+            sales: Vec::new(),
+        }
+    }
+
+    /// One page: impressions, clicks, revenue in currency units.
+    pub fn serve(&mut self, market: &Market, arm: &Arm, request: u64, row: usize) -> [f64; 3] {
+        let revenue_before: i64 = self.arrivals(request);
+        if let Some(pages) = self.users.pages.get_mut(market.users[row] as usize) {
+            *pages += 1;
+        }
+        self.collect_offers(market, arm, request, row);
+        let auction = Auction {
+            ecpm_micros: &self.ecpm_micros,
+            quality: &self.quality,
+            looks: &market.looks,
+            reserve_ecpm_micros: arm.reserve_ecpm_micros,
+            floors_ecpm_micros: &arm.floors_ecpm_micros,
+            tie_seed: mix(market.seed ^ mix(request.wrapping_add(purpose::TIE << 48))),
+        };
+        arm.rule.clear(&auction, &mut self.sales);
+        let lowest = auction.lowest_floor();
+        self.note_losers(lowest);
+        let (clicks, paid) = self.show(market, arm, request, row);
+        [self.page.len() as f64, clicks, units_from_nanos(revenue_before + paid)]
+    }
+
+    /// Conversions that were set aside and have not arrived.
+    pub fn pending(&self, bidder: usize) -> (u64, i64) {
+        let of_bidder = self.coming.iter().filter(|Reverse((_, owner, _))| *owner as usize == bidder);
+        of_bidder.fold((0, 0), |(count, nanos), Reverse((_, _, price))| (count + 1, nanos + price))
+    }
+
+    /// Books the conversions that arrive with this request.
+    fn arrivals(&mut self, request: u64) -> i64 {
+        let mut paid = 0;
+        while self.coming.peek().is_some_and(|Reverse((due, _, _))| *due <= request) {
+            let Some(Reverse((_, owner, price))) = self.coming.pop() else { break };
+            let ledger = &mut self.ledgers[owner as usize];
+            ledger.conversions += 1;
+            ledger.spend_nanos += price;
+            paid += price;
+        }
+        paid
+    }
+
+    fn collect_offers(&mut self, market: &Market, arm: &Arm, request: u64, row: usize) {
+        let bidders = market.bidders.len();
+        for (index, bidder) in market.bidders.iter().enumerate() {
+            let place = row * bidders + index;
+            self.ecpm_micros[index] = SITS_OUT;
+            if let Some(fate) = self.kept_out(market, request, row, index) {
+                self.ledgers[index].note(fate);
+                self.offers[index] = Offer { fate, ..Offer::default() };
+                continue;
+            }
+            let (ad, predicted) = match self.strongest.get(place) {
+                Some(strongest) => *strongest,
+                None => self.choose_ad(market, arm, request, row, index),
+            };
+            let worth = bidder.ecpm_micros(predicted) * self.pacers[index].factor();
+            let ecpm_micros = self.shaders[index].bid(worth);
+            self.ecpm_micros[index] = ecpm_micros;
+            self.quality[index] = f64::from(predicted);
+            self.offers[index] = Offer { ecpm_micros, ad, predicted, fate: Fate::Outbid };
+        }
+    }
+
+    /// Why a campaign may not enter, if it may not.
+    fn kept_out(&self, market: &Market, request: u64, row: usize, index: usize) -> Option<Fate> {
+        let bidder = &market.bidders[index];
+        if !market.targeted[row * market.bidders.len() + index] {
+            Some(Fate::NotTargeted)
+        } else if self.ledgers[index].left_nanos < bidder.dearest_event_nanos() {
+            Some(Fate::NoBudget)
+        } else if self.caps && self.users.capped(market, bidder, row, index) {
+            Some(Fate::Capped)
+        } else if self.learns {
+            let key = request * market.bidders.len() as u64 + index as u64;
+            let luck = keyed_uniform(market.seed, purpose::ENTER, key);
+            (!self.pacers[index].enters(luck)).then_some(Fate::Paced)
+        } else {
+            None
+        }
+    }
+
+    /// The ad that a campaign enters with where predictions follow the user or ads are tried.
+    fn choose_ad(&self, market: &Market, arm: &Arm, request: u64, row: usize, index: usize) -> (u32, f32) {
+        let bidder = &market.bidders[index];
+        let predicted = arm.predicted.row(row);
+        let user = market.users[row] as usize;
+        let follows = market.feedback.effects.follows;
+        let believed = |ad: u32| {
+            let liking =
+                if follows { self.tastes.liking(user, market.feedback.category_of(ad)) } else { 1.0 };
+            (predicted[ad as usize] * liking).min(1.0)
+        };
+        let key = |ad: u32, draw: u64| {
+            keyed_uniform(market.seed, purpose::EXPLORE, mix(request) ^ mix(u64::from(ad) * 4 + draw))
+        };
+        if let Exploration::Epsilon(share) = arm.exploration
+            && key(u32::MAX, index as u64 * 4) < share
+        {
+            let any = (key(u32::MAX, index as u64 * 4 + 1) * bidder.ads.len() as f64) as usize;
+            let ad = bidder.ads[any.min(bidder.ads.len() - 1)];
+            return (ad, believed(ad));
+        }
+        let mut best = (0, 0.0f32, f64::NEG_INFINITY);
+        for &ad in &bidder.ads {
+            let normal = match arm.exploration {
+                Exploration::Thompson(_) => box_muller(key(ad, 0), key(ad, 1)),
+                _ => 0.0,
+            };
+            let p = believed(ad);
+            let index = f64::from(p) * self.ads[ad as usize].lift(arm.exploration, normal);
+            if index > best.2 {
+                best = (ad, p, index);
+            }
+        }
+        (best.0, best.1)
+    }
+
+    fn note_losers(&mut self, lowest_floor: f64) {
+        for (index, offer) in self.offers.iter_mut().enumerate() {
+            if self.ecpm_micros[index] == SITS_OUT {
+                continue;
+            }
+            let sale = self.sales.iter().find(|sale| sale.bidder == index);
+            offer.fate = if sale.is_some() {
+                Fate::Won
+            } else if offer.ecpm_micros <= 0.0 || offer.ecpm_micros < lowest_floor {
+                Fate::BelowReserve
+            } else {
+                Fate::Outbid
+            };
+            self.ledgers[index].note(offer.fate);
+            if self.shaders[index].learns() {
+                // The first slot tells what it took: the winner its runner-up, the others its price.
+                let told = self.sales.first().map_or(lowest_floor, |first| {
+                    if first.bidder == index { first.to_win_ecpm_micros } else { first.price_ecpm_micros }
+                });
+                self.shaders[index].saw(told);
+            }
+        }
+    }
+
+    /// Shows the winners and settles: clicks and what was paid, in nanos.
+    fn show(&mut self, market: &Market, arm: &Arm, request: u64, row: usize) -> (f64, i64) {
+        let truth = arm.clicks.row(row);
+        let slots = market.slots.len() as u64;
+        let (mut clicks, mut revenue_nanos) = (0.0, 0i64);
+        let mut visit = Visit::new(market.examination);
+        let luck = |slot: usize| {
+            let key = request * slots + slot as u64;
+            let uniform = |purpose| keyed_uniform(market.seed, purpose, key);
+            (uniform(purpose::LOOK), uniform(purpose::CLICK))
+        };
+        self.page.clear();
+        let sales = std::mem::take(&mut self.sales);
+        for sale in &sales {
+            let Offer { ad, predicted, .. } = self.offers[sale.bidder];
+            let attractive = f64::from(truth[ad as usize]) * self.appeal(market, row, sale.bidder, ad);
+            let look = visit.slot(sale.slot, &market.slots, attractive.min(1.0), luck);
+            let shown = Shown {
+                page: request as u32,
+                slot: sale.slot as u8,
+                bidder: sale.bidder as u32,
+                ad,
+                price_nanos: market.bidders[sale.bidder].event_price_nanos(sale.price_ecpm_micros, predicted),
+                price_ecpm_micros: sale.price_ecpm_micros,
+                to_win_ecpm_micros: sale.to_win_ecpm_micros,
+                predicted,
+                p_click: look.p_click as f32,
+                clicked: look.clicked,
+            };
+            revenue_nanos += self.settle(market, request, row, &shown);
+            clicks += f64::from(u8::from(shown.clicked));
+            self.page.push(shown);
+        }
+        self.sales = sales;
+        if self.learns {
+            self.pace();
+        }
+        (clicks, revenue_nanos)
+    }
+
+    /// The factor that fatigue and drift put on a click probability.
+    fn appeal(&self, market: &Market, row: usize, bidder: usize, ad: u32) -> f64 {
+        let effects = market.feedback.effects;
+        if effects.are_off() {
+            return 1.0;
+        }
+        let user = market.users[row] as usize;
+        let seen = self.users.seen[user * market.bidders.len() + bidder];
+        let liking = self.tastes.liking(user, market.feedback.category_of(ad));
+        f64::from(liking) * (1.0 - effects.fatigue).powi(seen.min(1_000) as i32)
+    }
+
+    /// Counts one impression and books what it costs now.
+    fn settle(&mut self, market: &Market, request: u64, row: usize, shown: &Shown) -> i64 {
+        let index = shown.bidder as usize;
+        let bidder = &market.bidders[index];
+        let user = market.users[row] as usize;
+        let first_time = self.users.saw(user, index, market.bidders.len());
+        let look = market.looks[usize::from(shown.slot)];
+        let ledger = &mut self.ledgers[index];
+        ledger.impressions += 1;
+        ledger.reach += u64::from(first_time);
+        ledger.clicks += u64::from(shown.clicked);
+        ledger.predicted_clicks += f64::from(shown.predicted) * look;
+        ledger.expected_clicks += f64::from(shown.p_click);
+        let record = &mut self.ads[shown.ad as usize];
+        record.predicted_clicks += f64::from(shown.predicted) * look;
+        record.clicks += f64::from(u8::from(shown.clicked));
+        let category = market.feedback.category_of(shown.ad);
+        self.tastes.saw(user, category, shown.ad);
+        if shown.clicked {
+            self.tastes.clicked(user, category, market.feedback.effects.drift);
+        }
+        let luck = |purpose| {
+            let slots = market.slots.len() as u64;
+            keyed_uniform(market.seed, purpose, request * slots + u64::from(shown.slot))
+        };
+        let converts = shown.clicked && luck(purpose::CONVERT) < bidder.conversion_rate;
+        let due_nanos = match bidder.pricing {
+            Pricing::Cpm => shown.price_nanos,
+            Pricing::Cpc if shown.clicked => shown.price_nanos,
+            Pricing::Cpa if converts => shown.price_nanos,
+            Pricing::Cpc | Pricing::Cpa => 0,
+        };
+        ledger.left_nanos -= due_nanos;
+        ledger.committed_nanos += due_nanos;
+        if due_nanos > 0 && ledger.left_nanos < bidder.dearest_event_nanos() {
+            ledger.exhausted_at.get_or_insert(request + 1);
+        }
+        if converts {
+            // A conversion is worth nothing to bill for who pays per impression or click.
+            let price = if bidder.pricing == Pricing::Cpa { due_nanos } else { 0 };
+            let wait = -(1.0 - luck(purpose::DELAY)).ln() * market.conversion_delay_pages;
+            self.coming.push(Reverse((request + 1 + wait as u64, shown.bidder, price)));
+        }
+        if bidder.pricing == Pricing::Cpa {
+            return 0;
+        }
+        ledger.spend_nanos += due_nanos;
+        due_nanos
+    }
+
+    /// Tells every pacer what its campaign has committed.
+    fn pace(&mut self) {
+        for (index, pacer) in self.pacers.iter_mut().enumerate() {
+            pacer.page(self.ecpm_micros[index] != SITS_OUT, self.ledgers[index].committed_nanos);
+        }
+    }
+}
+
+impl Users {
+    fn capped(&self, market: &Market, bidder: &Bidder, row: usize, index: usize) -> bool {
+        let user = market.users[row] as usize;
+        let place = user * market.bidders.len() + index;
+        let often = bidder.frequency_cap.is_some_and(|cap| self.seen[place] >= cap);
+        let lately = bidder.recency_pages > 0
+            && self.last[place] > 0
+            && self.pages[user] - self.last[place] <= bidder.recency_pages;
+        often || lately
+    }
+
+    /// Counts an impression; true for the first.
+    fn saw(&mut self, user: usize, index: usize, bidders: usize) -> bool {
+        let place = user * bidders + index;
+        self.seen[place] += 1;
+        if let Some(last) = self.last.get_mut(place) {
+            *last = self.pages[user];
+        }
+        self.seen[place] == 1
+    }
+}
+
+fn strongest_ads(market: &Market, arm: &Arm) -> Vec<(u32, f32)> {
+    let rows = 0..arm.predicted.rows();
+    rows.flat_map(|row| {
+        let predicted = arm.predicted.row(row);
+        market.bidders.iter().map(move |bidder| bidder.strongest_ad(predicted))
+    })
+    .collect()
+}
+
+/// A standard normal from two uniforms (Box & Muller 1958).
+fn box_muller(one: f64, other: f64) -> f64 {
+    (-2.0 * (1.0 - one).ln()).sqrt() * (std::f64::consts::TAU * other).cos()
+}
