@@ -5,6 +5,7 @@
 
 mod archive;
 mod arrow_ipc;
+mod batch;
 mod build;
 mod cache;
 mod container;
@@ -22,6 +23,7 @@ mod ipinyou;
 mod join;
 mod json;
 mod json_lines;
+mod json_scan;
 mod json_values;
 mod kdd_cup;
 mod keep;

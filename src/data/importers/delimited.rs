@@ -165,7 +165,7 @@ impl Table {
             let mut fits = true;
             let read = self.each_block(input, context, |block, share_read| {
                 if std::mem::take(&mut is_first) {
-                    fill.look(block);
+                    fill.look(block, 0);
                     let suggested = self.settle(input, &fill.guesses(), &mut Vec::new());
                     fill.begin(suggested.into_iter().map(|(plan, _)| plan));
                     fill.store(block);
@@ -175,7 +175,7 @@ impl Table {
                         fill.store(block);
                     }
                 } else {
-                    fill.look_and_store(block);
+                    fill.look_and_store(block, usize::MAX);
                 }
                 fits = !fill.is_over();
                 fits
@@ -300,7 +300,7 @@ fn unlabelled_total(frame: &DataFrame) -> Option<Vec<(String, String)>> {
 }
 
 /// Puts filled columns into a frame and notes cells that could not be read.
-fn filled(fill: Fill, notes: &mut Vec<String>) -> Result<DataFrame> {
+pub(super) fn filled(fill: Fill, notes: &mut Vec<String>) -> Result<DataFrame> {
     let mut columns: Vec<Column> = Vec::new();
     for (series, unreadable) in fill.finish()? {
         note_unreadable(series.name(), unreadable, notes);

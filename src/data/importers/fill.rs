@@ -20,12 +20,34 @@ const COLUMNS_AT_ONCE: usize = 32;
 /// Rows of one piece of a column. Pieces cost no room to spare, as one array that grows would.
 const PIECE: usize = 1 << 20;
 
+/// Some rows, looked at column by column.
+pub(super) trait Cells: Sync {
+    /// How many rows.
+    fn rows(&self) -> usize;
+
+    /// Calls `visit` for each row of a column in its order, with the cell and whether it is text whatever it looks
+    /// like. The cell that a row lacks is empty.
+    fn each(&self, column: usize, visit: impl FnMut(usize, &str, bool));
+}
+
+impl Cells for Block {
+    fn rows(&self) -> usize {
+        Self::rows(self)
+    }
+
+    fn each(&self, column: usize, mut visit: impl FnMut(usize, &str, bool)) {
+        (0..Self::rows(self)).for_each(|row| visit(row, &self.cell(row, column), false));
+    }
+}
+
 /// The columns of a table that is being read.
 pub(super) struct Fill {
     columns: Vec<Filling>,
     keep: Keep,
     /// Rows that have passed in this run through the file.
     passed: u64,
+    /// True when cells are added up as they are stored, after they were looked at in another run.
+    adds_up_again: bool,
 }
 
 struct Filling {
@@ -55,19 +77,53 @@ enum Store {
 impl Fill {
     /// Empty columns.
     pub fn new(names: &[String], keep: Keep) -> Self {
-        let columns = names.iter().map(|name| Filling {
-            name: name.clone(),
-            guess: Guess::default(),
-            plan: None,
-            pieces: Vec::new(),
-            store: Store::Closed,
-            has_many_words: false,
-            rows: 0,
-            unreadable: 0,
-            total: ColumnTotal { column: name.clone(), ..ColumnTotal::default() },
-            failure: None,
-        });
-        Self { columns: columns.collect(), keep, passed: 0 }
+        let columns = names.iter().map(|name| Filling::new(name)).collect();
+        Self { columns, keep, passed: 0, adds_up_again: false }
+    }
+
+    /// One more column, which all rows so far lack.
+    pub fn add(&mut self, name: &str) {
+        let mut column = Filling::new(name);
+        column.guess.see_missing(self.passed);
+        self.columns.push(column);
+    }
+
+    /// Rows that have passed in this run through the file.
+    pub fn passed(&self) -> u64 {
+        self.passed
+    }
+
+    /// How many columns.
+    pub fn width(&self) -> usize {
+        self.columns.len()
+    }
+
+    /// Stores the cells of the columns from `first` on as these types from now on; the rows so far lack them.
+    pub fn begin_late(&mut self, first: usize, plans: impl IntoIterator<Item = Plan>) {
+        let rows = self.columns.iter().map(|column| column.rows).max().unwrap_or_default();
+        for (column, plan) in self.columns.iter_mut().skip(first).zip(plans) {
+            column.begin(plan);
+            (0..rows).for_each(|_| column.push("", false));
+        }
+    }
+
+    /// Forgets what is stored: there is no room for it. Cells are only looked at from now on.
+    pub fn close(&mut self) {
+        for column in &mut self.columns {
+            column.pieces.clear();
+            column.store = Store::Closed;
+        }
+    }
+
+    /// Begins a run that stores these rows as these types and adds up all of them.
+    pub fn begin_again(&mut self, keep: Keep, plans: &[Plan]) {
+        self.keep = keep;
+        self.passed = 0;
+        self.adds_up_again = true;
+        for column in &mut self.columns {
+            column.total = ColumnTotal { column: column.name.clone(), ..ColumnTotal::default() };
+        }
+        self.begin(plans.iter().copied());
     }
 
     /// The rows that are kept.
@@ -92,9 +148,14 @@ impl Fill {
         self.stored_bytes()
     }
 
-    /// True when the finished pieces take more than the memory there is.
+    /// True when the stored rows take more than the memory there is.
     pub fn is_over(&self) -> bool {
-        self.stored_bytes() > self.keep.memory
+        self.bytes_about() > self.keep.memory
+    }
+
+    /// Bytes that the stored rows take, about.
+    pub fn bytes_about(&self) -> u64 {
+        self.stored_bytes() + self.columns.iter().map(Filling::open_bytes).sum::<u64>()
     }
 
     /// Works on all columns side by side. A thread that waits for polars takes the next column meanwhile, one inside
@@ -117,7 +178,7 @@ impl Fill {
     }
 
     /// Which rows of a block are kept; `None` for all.
-    fn kept(&mut self, block: &Block) -> Option<Vec<bool>> {
+    fn kept(&mut self, block: &impl Cells) -> Option<Vec<bool>> {
         let first = self.passed;
         self.passed += block.rows() as u64;
         let keeps = |row| self.keep.keeps(first + row as u64);
@@ -129,16 +190,18 @@ impl Fill {
         self.columns.iter().map(|column| column.guess.clone()).collect()
     }
 
-    /// Looks at a block without storing it.
-    pub fn look(&mut self, block: &Block) {
+    /// Looks at a block without storing it, in the columns from `first` on.
+    pub fn look(&mut self, block: &impl Cells, first: usize) {
         self.each(|place, column| {
-            for row in 0..block.rows() {
-                let cell = block.cell(row, place);
-                let class = classify(&cell);
-                column.guess.see_as(&cell, class);
-                column.add_up(class);
+            if place >= first {
+                block.each(place, |_, cell, is_string| column.look(cell, is_string));
             }
         });
+    }
+
+    /// Leaves out a block that was looked at.
+    pub fn pass(&mut self, block: &impl Cells) {
+        self.passed += block.rows() as u64;
     }
 
     /// Stores cells as these types from now on.
@@ -149,31 +212,30 @@ impl Fill {
     }
 
     /// Stores a block that was looked at already.
-    pub fn store(&mut self, block: &Block) {
+    pub fn store(&mut self, block: &impl Cells) {
         let kept = self.kept(block);
-        let is_kept = |row: &usize| kept.as_ref().is_none_or(|kept| kept[*row]);
-        self.each(|place, column| {
-            if !matches!(column.store, Store::Closed) {
-                (0..block.rows()).filter(is_kept).for_each(|row| column.push(&block.cell(row, place)));
-            }
-        });
+        let adds_up = self.adds_up_again;
+        self.each(|place, column| column.store(block, place, kept.as_deref(), adds_up));
     }
 
-    /// Looks at a block and stores it.
-    pub fn look_and_store(&mut self, block: &Block) {
+    /// Looks at a block and stores it. The columns from `seen` on were looked at already.
+    pub fn look_and_store(&mut self, block: &impl Cells, seen: usize) {
         let kept = self.kept(block);
         self.each(|place, column| {
-            for row in 0..block.rows() {
-                let cell = block.cell(row, place);
+            if place >= seen {
+                column.store(block, place, kept.as_deref(), false);
+                return;
+            }
+            block.each(place, |row, cell, is_string| {
                 let is_kept = match &kept {
                     None => true,
                     Some(kept) => {
-                        column.add_up(classify(&cell));
+                        column.add_up(cell, is_string);
                         kept[row]
                     }
                 };
-                column.look_and_store(&cell, is_kept);
-            }
+                column.look_and_store(cell, is_string, is_kept);
+            });
             column.count_words();
         });
     }
@@ -203,13 +265,72 @@ impl Fill {
 }
 
 impl Filling {
-    fn add_up(&mut self, class: CellClass) {
+    fn new(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            guess: Guess::default(),
+            plan: None,
+            pieces: Vec::new(),
+            store: Store::Closed,
+            has_many_words: false,
+            rows: 0,
+            unreadable: 0,
+            total: ColumnTotal { column: name.to_owned(), ..ColumnTotal::default() },
+            failure: None,
+        }
+    }
+
+    /// Bytes of the piece that is not finished, about.
+    fn open_bytes(&self) -> u64 {
+        /// What polars takes for a short text.
+        const VIEW: usize = 16;
+        let each = match (&self.store, self.plan) {
+            (Store::Closed, _) => 0,
+            (_, Some(Plan::Text | Plan::List(_))) => VIEW,
+            _ => size_of::<f64>(),
+        };
+        (self.rows % PIECE * each) as u64
+    }
+
+    /// Looks at a cell without storing it.
+    fn look(&mut self, cell: &str, is_string: bool) {
+        if is_string {
+            self.guess.see_string(cell);
+        } else {
+            let class = classify(cell);
+            self.guess.see_as(cell, class);
+            self.add_up_as(class);
+        }
+    }
+
+    fn add_up(&mut self, cell: &str, is_string: bool) {
+        if !is_string {
+            self.add_up_as(classify(cell));
+        }
+    }
+
+    fn add_up_as(&mut self, class: CellClass) {
         match class {
             CellClass::Integer(number) => self.total.see(number as f64),
             CellClass::Real(number) => self.total.see(number),
             CellClass::Boolean(flag) => self.total.see(f64::from(u8::from(flag))),
             _ => {}
         }
+    }
+
+    /// Stores a block that was looked at already.
+    fn store(&mut self, block: &impl Cells, place: usize, kept: Option<&[bool]>, adds_up: bool) {
+        if matches!(self.store, Store::Closed) {
+            return;
+        }
+        block.each(place, |row, cell, is_string| {
+            if adds_up {
+                self.add_up(cell, is_string);
+            }
+            if kept.is_none_or(|kept| kept[row]) {
+                self.push(cell, is_string);
+            }
+        });
     }
 
     fn begin(&mut self, plan: Plan) {
@@ -228,19 +349,20 @@ impl Filling {
         };
     }
 
-    fn look_and_store(&mut self, cell: &str, is_kept: bool) {
+    fn look_and_store(&mut self, cell: &str, is_string: bool, is_kept: bool) {
         match &mut self.store {
-            Store::Words(words) => match words.see(cell, &mut self.guess) {
+            Store::Words(words) => match words.see(cell, is_string, &mut self.guess) {
                 _ if !is_kept => {}
                 Some(code) => {
                     words.push_code(code);
                     self.pushed();
                 }
-                None => self.push(cell),
+                None => self.push(cell, is_string),
             },
             Store::Cells(builder) => {
                 let class = classify(cell);
                 match class {
+                    _ if is_string => self.guess.see_string(cell),
                     CellClass::Integer(number) if is_digits_alone(cell) => {
                         self.guess.see_whole(number, cell.len());
                     }
@@ -251,7 +373,7 @@ impl Filling {
                     self.pushed();
                 }
             }
-            Store::Closed => self.guess.see(cell),
+            Store::Closed => self.look(cell, is_string),
         }
     }
 
@@ -262,11 +384,11 @@ impl Filling {
         }
     }
 
-    fn push(&mut self, cell: &str) {
+    fn push(&mut self, cell: &str, is_string: bool) {
         match &mut self.store {
             Store::Cells(builder) => builder.push(cell),
             Store::Words(words) => {
-                if !words.push(cell) {
+                if !words.push(cell, is_string) {
                     words.count(&mut self.guess);
                     let mut builder = ColumnBuilder::new(&self.name, Plan::Text, PIECE);
                     words.cells().for_each(|cell| builder.push(cell));

@@ -290,15 +290,28 @@ impl Guess {
                 self.cells += times;
                 self.digit_names += times;
             }
-            CellClass::Other if self.is_surely_text() && !cell.contains(' ') => {
-                self.cells += times;
-                for (count, separator) in self.lists.iter_mut().zip(LIST_SEPARATORS) {
-                    *count += times * u64::from(cell.contains(separator));
-                }
-                self.undecodable += times * u64::from(cell.contains('\u{fffd}'));
-            }
+            CellClass::Other if self.is_surely_text() && !cell.contains(' ') => self.count_text(cell, times),
             _ => (0..times).for_each(|_| self.see_as(cell, class)),
         }
+    }
+
+    /// As [`see_again`](Self::see_again), for a cell that is text whatever it looks like.
+    pub fn see_string_again(&mut self, cell: &str, times: u64) {
+        match classify(cell) {
+            CellClass::Empty => self.see_missing(times),
+            CellClass::MissingWord => (0..times).for_each(|_| self.see_string(cell)),
+            _ if self.is_surely_text() && !cell.contains(' ') => self.count_text(cell, times),
+            _ => (0..times).for_each(|_| self.see_string(cell)),
+        }
+    }
+
+    /// Counts a text in a column that can be of no other kind.
+    fn count_text(&mut self, cell: &str, times: u64) {
+        self.cells += times;
+        for (count, separator) in self.lists.iter_mut().zip(LIST_SEPARATORS) {
+            *count += times * u64::from(cell.contains(separator));
+        }
+        self.undecodable += times * u64::from(cell.contains('\u{fffd}'));
     }
 
     /// True when no kind but text, names of digits and lists fits all cells so far.

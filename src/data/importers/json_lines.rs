@@ -1,8 +1,10 @@
 //! One JSON object per line; nested objects become columns with points in their names, arrays become lists.
 
+use super::batch::Batch;
 use super::container::Input;
-use super::lines::each_line;
-use super::sparse::{Cell, Row, Rows, read_rows};
+use super::json_scan;
+use super::lines::each_line_into;
+use super::sparse::{Cell, Row, Rows, Visit, read_batches};
 use super::{Importer, Match, RawLog};
 use crate::base::Result;
 use crate::jobs::JobContext;
@@ -30,17 +32,8 @@ impl Importer for JsonLines {
     }
 
     fn read(&self, input: &Input, context: &JobContext) -> Result<RawLog> {
-        let parse = |line: &str| {
-            Ok(object(line)?.map(|object| {
-                let mut row = Row::with_capacity(object.len());
-                flatten("", object, &mut row);
-                row
-            }))
-        };
-        let each = |visit: &mut dyn FnMut(Row)| {
-            each_line(input, context, parse, |row: Option<Row>| row.into_iter().for_each(&mut *visit))
-        };
-        let Rows { frame, bad, notes, layout } = read_rows(input, context, each)?;
+        let each = |visit: &mut Visit<'_>| each_line_into(input, context, parse, visit);
+        let Rows { frame, bad, notes, layout } = read_batches(input, context, each)?;
         Ok(RawLog {
             frame,
             format: format!("jsonl{}", input.describe()),
@@ -50,6 +43,24 @@ impl Importer for JsonLines {
             layout,
         })
     }
+}
+
+/// Adds the cells of the object on a line; false for a line of spaces.
+///
+/// # Errors
+/// As [`object`].
+fn parse(line: &str, batch: &mut Batch) -> std::result::Result<bool, String> {
+    if json_scan::scan(line, batch).is_some() {
+        return Ok(true);
+    }
+    batch.drop_row();
+    let Some(object) = object(line)? else {
+        return Ok(false);
+    };
+    let mut row = Row::with_capacity(object.len());
+    flatten("", object, &mut row);
+    batch.push_cells(row);
+    Ok(true)
 }
 
 /// A first line longer than this is not looked for.

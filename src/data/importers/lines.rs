@@ -1,10 +1,14 @@
 //! How is a text read line by line? On all cores, in order, with the bad lines counted.
 
+use super::batch::Batch;
 use super::container::Input;
-use super::records::{BadRows, Cut, RecordReader, head_records};
+use super::records::{BadRows, Block, Cut, RecordReader, head_records};
+use super::sparse::Visit;
 use crate::base::Result;
 use crate::jobs::JobContext;
-use rayon::prelude::{IntoParallelIterator, ParallelIterator};
+use rayon::prelude::{
+    IndexedParallelIterator, IntoParallelIterator, IntoParallelRefMutIterator, ParallelIterator,
+};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -54,6 +58,66 @@ pub(super) fn each_line<T: Send>(
         context.progress(read_bytes.load(Ordering::Relaxed), input.bytes);
     }
     Ok(reader.bad)
+}
+
+/// Reads every line into columns, in the order of the file, while the next lines are cut. A line that `parse`
+/// refuses is counted with the reason, and what it added is dropped; `false` leaves a line out without a word.
+///
+/// # Errors
+/// As [`each_line`].
+pub(super) fn each_line_into(
+    input: &Input,
+    context: &JobContext,
+    parse: impl Fn(&str, &mut Batch) -> std::result::Result<bool, String> + Sync,
+    visit: &mut Visit<'_>,
+) -> Result<BadRows> {
+    let read_bytes = Arc::new(AtomicU64::new(0));
+    let mut reader = RecordReader::new(input, LINE, 1, 0, &read_bytes)?;
+    let mut batches: Vec<Batch> = Vec::new();
+    batches.resize_with(2 * rayon::current_num_threads(), Batch::default);
+    let mut bad = BadRows::default();
+    let mut next = reader.next_block()?;
+    while let Some(block) = next {
+        context.check()?;
+        let share = (read_bytes.load(Ordering::Relaxed) as f64 / input.bytes.max(1) as f64).clamp(1e-9, 1.0);
+        let work = || {
+            parse_block(&block, &mut batches, &parse, &mut bad);
+            visit(&mut batches, Some(share));
+        };
+        let (following, ()) = rayon::join(|| reader.next_block(), work);
+        context.progress(read_bytes.load(Ordering::Relaxed), input.bytes);
+        next = following?;
+    }
+    reader.bad.append(bad);
+    Ok(reader.bad)
+}
+
+/// Shares the lines of a block among batches.
+fn parse_block(
+    block: &Block,
+    batches: &mut [Batch],
+    parse: &(impl Fn(&str, &mut Batch) -> std::result::Result<bool, String> + Sync),
+    bad: &mut BadRows,
+) {
+    let share = block.rows().div_ceil(batches.len().max(1));
+    let read = |(place, batch): (usize, &mut Batch)| {
+        batch.clear();
+        let mut refused = Vec::new();
+        for row in (place * share).min(block.rows())..((place + 1) * share).min(block.rows()) {
+            batch.begin_row();
+            match parse(&block.cell(row, 0), batch) {
+                Ok(true) => batch.end_row(),
+                Ok(false) => batch.drop_row(),
+                Err(why) => {
+                    batch.drop_row();
+                    refused.push((block.line(row), why));
+                }
+            }
+        }
+        refused
+    };
+    let refused: Vec<Vec<(u64, String)>> = batches.par_iter_mut().enumerate().map(read).collect();
+    refused.into_iter().flatten().for_each(|(line, why)| bad.add(line, || why));
 }
 
 #[cfg(test)]

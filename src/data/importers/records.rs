@@ -73,6 +73,15 @@ impl BadRows {
             self.samples.push(BadRow { line, why: why() });
         }
     }
+
+    /// Adds rows of the same file that were found in another way.
+    pub(super) fn append(&mut self, other: Self) {
+        self.count += other.count;
+        self.undecodable += other.undecodable;
+        self.samples.extend(other.samples);
+        self.samples.sort_by_key(|row| row.line);
+        self.samples.truncate(BAD_SAMPLES);
+    }
 }
 
 /// What a table may have besides rows of equal width. By default nothing.

@@ -1,30 +1,28 @@
 //! How do rows that name their own cells become columns? JSON objects, `slot:value` pairs and namespaces have no
 //! common header, and a name may come first in the last row.
 //!
-//! One pass learns names and types ([`read_rows`]), a second fills the columns ([`build_rows`]): the text is never
-//! held, and a cell that a row lacks is missing.
+//! Names and types are learned while the columns are filled ([`read_rows`]), or were learned beforehand
+//! ([`build_rows`]): the text is never held, and a cell that a row lacks is missing.
 
+use super::batch::{Batch, Batches, MAX_COLUMNS, Names};
 use super::build::ColumnBuilder;
 use super::container::Input;
-use super::delimited::finish;
-use super::guess::{Convention, Guess, LIST_MARK, Plan};
+use super::delimited::{filled, finish};
+use super::fill::Fill;
+use super::guess::{Convention, LIST_MARK, Plan};
 use super::keep::Keep;
 use super::records::BadRows;
 use crate::base::Result;
 use crate::data::layout::{ColumnReading, ColumnTotal, Layout};
 use crate::jobs::JobContext;
 use polars::prelude::DataFrame;
-use std::collections::HashMap;
-
-/// Columns that are kept. More names than these are keys of a map, not columns of a table.
-const MAX_COLUMNS: usize = 4096;
 
 /// The text of a cell and what is known of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Cell {
-    text: String,
+    pub text: String,
     /// True when it is text whatever it looks like.
-    is_string: bool,
+    pub is_string: bool,
 }
 
 impl Cell {
@@ -68,7 +66,13 @@ pub(super) struct Rows {
     pub layout: Layout,
 }
 
-/// Reads rows from a source that can be gone through twice: `each` calls its argument once for every row.
+/// Rows that are handed over at once.
+const ROWS_AT_ONCE: usize = 4096;
+
+/// Takes batches of rows, with the share of the file that is read by then where that is known.
+pub(super) type Visit<'a> = dyn FnMut(&mut [Batch], Option<f64>) + Send + 'a;
+
+/// Reads rows from a source that can be gone through again: `each` calls its argument once for every row.
 ///
 /// # Errors
 /// What `each` answers.
@@ -77,15 +81,133 @@ pub(super) fn read_rows(
     context: &JobContext,
     each: impl Fn(&mut dyn FnMut(Row)) -> Result<BadRows>,
 ) -> Result<Rows> {
-    context.stage("looking at the columns");
-    let mut columns = Columns::default();
-    let bad = each(&mut |row| columns.see(row))?;
-    let mut notes = columns.notes();
-    let (plans, readings) = columns.plans(|name| input.reading.columns.get(name).copied(), &mut notes);
-    let place = |name: &String, expected: usize| columns.place(name, expected);
-    let (frame, layout) = build_rows(input, context, each, &plans, columns.rows as usize, place, &mut notes)?;
-    let layout = Layout { columns: readings, ..layout };
-    Ok(Rows { frame, bad, notes, layout })
+    read_batches(input, context, |visit: &mut Visit<'_>| {
+        let mut batch = [Batch::default()];
+        let bad = each(&mut |row| {
+            batch[0].push_row(row);
+            if batch[0].rows() >= ROWS_AT_ONCE {
+                visit(&mut batch, None);
+                batch[0].clear();
+            }
+        })?;
+        visit(&mut batch, None);
+        Ok(bad)
+    })
+}
+
+/// As [`read_rows`], where `each` hands over many rows at once.
+///
+/// # Errors
+/// What `each` answers.
+pub(super) fn read_batches(
+    input: &Input,
+    context: &JobContext,
+    each: impl Fn(&mut Visit<'_>) -> Result<BadRows>,
+) -> Result<Rows> {
+    context.stage("reading the rows");
+    let mut run = Run::new(input);
+    let bad = each(&mut |batches, share| run.look_and_store(batches, share))?;
+    let mut notes = run.notes();
+    let (plans, columns): (Vec<_>, Vec<_>) = run.settle(0, &mut notes).into_iter().unzip();
+    let rows = run.fill.passed();
+    if let Some((bytes, at)) = run.full_at {
+        let mut keep = run.fill.keep().fitted(bytes as f64 * rows as f64 / at.max(1) as f64);
+        loop {
+            context.stage("reading a sample of the rows");
+            run.fill.begin_again(keep, &plans);
+            each(&mut |batches, _| run.store(batches))?;
+            if !run.fill.is_over() {
+                break;
+            }
+            keep = keep.halved();
+        }
+    } else if run.fill.settle(&plans) {
+        context.stage("reading columns again that turned out otherwise");
+        each(&mut |batches, _| run.store(batches))?;
+    }
+    let (keep, totals) = (run.fill.keep(), run.fill.totals());
+    let frame = filled(run.fill, &mut notes)?;
+    let sample = keep.note(frame.height() as u64, rows, totals);
+    Ok(Rows { frame, bad, notes, layout: Layout { sample, columns, ..input.layout() } })
+}
+
+/// Columns that are found and filled while the rows pass.
+struct Run<'a> {
+    input: &'a Input,
+    names: Names,
+    fill: Fill,
+    /// Bytes that were stored when the memory was full, and rows that had passed.
+    full_at: Option<(u64, u64)>,
+}
+
+impl<'a> Run<'a> {
+    fn new(input: &'a Input) -> Self {
+        let fill = Fill::new(&[], input.keep);
+        Self { input, names: Names::default(), fill, full_at: None }
+    }
+
+    fn look_and_store(&mut self, batches: &mut [Batch], share: Option<f64>) {
+        let seen = self.fill.width();
+        self.names.place(batches, &mut self.fill);
+        let block = Batches::of(batches, self.fill.width());
+        if self.full_at.is_some() {
+            self.fill.look(&block, 0);
+            self.fill.pass(&block);
+            return;
+        }
+        let is_first = self.fill.passed() == 0;
+        self.fill.look(&block, seen);
+        let plans = self.settle(seen, &mut Vec::new());
+        self.fill.begin_late(seen, plans.into_iter().map(|(plan, _)| plan));
+        self.fill.look_and_store(&block, seen);
+        let keep = self.fill.keep();
+        if is_first && keep.is_all() {
+            let all = share.map_or(0.0, |share| self.fill.bytes() as f64 / share);
+            if !keep.fitted(all).is_all() {
+                self.fill.keep_only(keep.fitted(all));
+                self.fill.store(&block);
+            }
+        }
+        if self.fill.is_over() {
+            self.full_at = Some((self.fill.bytes_about(), self.fill.passed()));
+            self.fill.close();
+        }
+    }
+
+    fn store(&mut self, batches: &mut [Batch]) {
+        // Names that were left out are counted already.
+        let left_out = self.names.left_out;
+        self.names.place(batches, &mut self.fill);
+        self.names.left_out = left_out;
+        self.fill.store(&Batches::of(batches, self.fill.width()));
+    }
+
+    /// How the columns from `first` on are read: as was asked for, or as all cells so far tell.
+    fn settle(&self, first: usize, notes: &mut Vec<String>) -> Vec<(Plan, ColumnReading)> {
+        if first >= self.names.all().len() {
+            return Vec::new();
+        }
+        let guesses = self.fill.guesses();
+        let convention = Convention::of(guesses.iter());
+        let columns = self.names.all().iter().zip(&guesses).skip(first);
+        columns
+            .map(|(name, guess)| {
+                let mut found = guess.settle(name, convention);
+                let plan = self.input.reading.columns.get(name).copied().unwrap_or_else(|| {
+                    notes.append(&mut found.notes);
+                    found.plan
+                });
+                (plan, found.reading(name, plan))
+            })
+            .collect()
+    }
+
+    fn notes(&self) -> Vec<String> {
+        let left_out = self.names.left_out;
+        let too_many = (left_out > 0)
+            .then(|| format!("{left_out} cells with names beyond the first {MAX_COLUMNS} were left out"));
+        too_many.into_iter().collect()
+    }
 }
 
 /// Fills columns of known types with `rows` rows, or with a sample of them where all do not fit into memory.
@@ -228,85 +350,6 @@ impl<'a> Build<'a> {
         if is_kept {
             self.builders.iter_mut().zip(&self.cells).for_each(|(builder, cell)| builder.push(cell));
         }
-    }
-}
-
-/// The columns that have shown up so far.
-#[derive(Default)]
-struct Columns {
-    names: Vec<String>,
-    places: HashMap<String, usize>,
-    guesses: Vec<Guess>,
-    rows: u64,
-    /// Cells of names beyond the limit.
-    left_out: u64,
-}
-
-impl Columns {
-    fn see(&mut self, row: Row) {
-        let mut expected = 0;
-        for (name, cell) in row {
-            let Some(column) = self.place(&name, expected).or_else(|| self.add(name)) else {
-                self.left_out += 1;
-                continue;
-            };
-            expected = column + 1;
-            let guess = &mut self.guesses[column];
-            guess.see_missing(self.rows.saturating_sub(guess.cells));
-            if cell.is_string {
-                guess.see_string(&cell.text);
-            } else {
-                guess.see(&cell.text);
-            }
-        }
-        self.rows += 1;
-    }
-
-    /// The column of a name. Rows mostly have the same names in the same order, so the expected one comes first.
-    fn place(&self, name: &str, expected: usize) -> Option<usize> {
-        match self.names.get(expected) {
-            Some(next) if next == name => Some(expected),
-            _ => self.places.get(name).copied(),
-        }
-    }
-
-    fn add(&mut self, name: String) -> Option<usize> {
-        if self.names.len() >= MAX_COLUMNS {
-            return None;
-        }
-        self.names.push(name.clone());
-        self.places.insert(name, self.guesses.len());
-        self.guesses.push(Guess::default());
-        Some(self.guesses.len() - 1)
-    }
-
-    fn notes(&self) -> Vec<String> {
-        let too_many = (self.left_out > 0).then(|| {
-            format!("{} cells with names beyond the first {MAX_COLUMNS} were left out", self.left_out)
-        });
-        too_many.into_iter().collect()
-    }
-
-    fn plans(
-        &mut self,
-        known: impl Fn(&str) -> Option<Plan>,
-        notes: &mut Vec<String>,
-    ) -> (Vec<(String, Plan)>, Vec<ColumnReading>) {
-        for guess in &mut self.guesses {
-            guess.see_missing(self.rows.saturating_sub(guess.cells));
-        }
-        let convention = Convention::of(self.guesses.iter());
-        let columns = self.names.iter().zip(&self.guesses);
-        columns
-            .map(|(name, guess)| {
-                let mut settled = guess.settle(name, convention);
-                let plan = known(name).unwrap_or_else(|| {
-                    notes.append(&mut settled.notes);
-                    settled.plan
-                });
-                ((name.clone(), plan), settled.reading(name, plan))
-            })
-            .unzip()
     }
 }
 

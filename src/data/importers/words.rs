@@ -26,6 +26,8 @@ pub(super) struct Words {
 struct Word {
     text: Box<str>,
     class: CellClass,
+    /// True when it is text whatever it looks like.
+    is_string: bool,
     /// How often it came again since that was last counted.
     again: u64,
 }
@@ -33,18 +35,24 @@ struct Word {
 impl Words {
     /// Looks at a cell: at once where it is new, else when [`count`](Self::count) is called. The answer is its code;
     /// `None` when there are too many distinct ones.
-    pub fn see(&mut self, cell: &str, guess: &mut Guess) -> Option<u32> {
-        if let Some(code) = self.known.get(cell).copied() {
-            if let Some(word) = self.words.get_mut(code as usize) {
-                if word.again == 0 {
-                    self.again.push(code);
-                }
-                word.again += 1;
+    pub fn see(&mut self, cell: &str, is_string: bool, guess: &mut Guess) -> Option<u32> {
+        let known = self.known.get(cell).copied();
+        if let Some(code) = known
+            && let Some(word) = self.words.get_mut(code as usize)
+            && word.is_string == is_string
+        {
+            if word.again == 0 {
+                self.again.push(code);
             }
-            return Some(code);
+            word.again += 1;
+            return known;
         }
-        guess.see_as(cell, classify(cell));
-        (self.words.len() < MOST).then(|| self.add(cell))
+        if is_string {
+            guess.see_string(cell)
+        } else {
+            guess.see_as(cell, classify(cell))
+        }
+        known.or_else(|| (self.words.len() < MOST).then(|| self.add(cell, is_string)))
     }
 
     /// Stores a cell by its code.
@@ -56,25 +64,30 @@ impl Words {
     pub fn count(&mut self, guess: &mut Guess) {
         for code in self.again.drain(..) {
             if let Some(word) = self.words.get_mut(code as usize) {
-                guess.see_again(&word.text, word.class, std::mem::take(&mut word.again));
+                let times = std::mem::take(&mut word.again);
+                if word.is_string {
+                    guess.see_string_again(&word.text, times);
+                } else {
+                    guess.see_again(&word.text, word.class, times);
+                }
             }
         }
     }
 
     /// Stores a cell; false when there are too many distinct ones.
-    pub fn push(&mut self, cell: &str) -> bool {
+    pub fn push(&mut self, cell: &str, is_string: bool) -> bool {
         let code = match self.known.get(cell) {
             Some(code) => *code,
-            None if self.words.len() < MOST => self.add(cell),
+            None if self.words.len() < MOST => self.add(cell, is_string),
             None => return false,
         };
         self.codes.push(code);
         true
     }
 
-    fn add(&mut self, cell: &str) -> u32 {
+    fn add(&mut self, cell: &str, is_string: bool) -> u32 {
         let code = self.words.len() as u32;
-        self.words.push(Word { text: cell.into(), class: classify(cell), again: 0 });
+        self.words.push(Word { text: cell.into(), class: classify(cell), is_string, again: 0 });
         self.known.insert(cell.into(), code);
         code
     }
@@ -106,7 +119,7 @@ mod tests {
         let mut guess = Guess::default();
         let cells = ["a", "b", "", "a", "a", "--", "b"];
         for cell in cells {
-            let code = words.see(cell, &mut guess).unwrap();
+            let code = words.see(cell, false, &mut guess).unwrap();
             words.push_code(code);
         }
         assert_eq!(words.cells().collect::<Vec<_>>(), cells);
@@ -122,8 +135,8 @@ mod tests {
     #[test]
     fn too_many_words_are_told() {
         let mut words = Words::default();
-        assert!((0..MOST).all(|row| words.push(&row.to_string())));
-        assert!(words.push("7") && !words.push("x"));
+        assert!((0..MOST).all(|row| words.push(&row.to_string(), false)));
+        assert!(words.push("7", false) && !words.push("x", false));
         assert_eq!(words.cells().count(), MOST + 1);
     }
 }
