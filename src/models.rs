@@ -266,14 +266,16 @@ pub(crate) mod check {
             parameter.upload().unwrap();
         }
         for table in &mut network.tables {
-            table.values.iter_mut().for_each(|value| *value += (0.5 * rng.normal()) as f32);
+            for row in 0..table.rows() as u32 {
+                table.row_mut(row).iter_mut().for_each(|value| *value += (0.5 * rng.normal()) as f32);
+            }
         }
         let doubled = |values: &[f32]| values.iter().map(|v| f64::from(*v)).collect();
         let weights = Weights(
             network
                 .tensors()
                 .into_iter()
-                .map(|(name, shape, values)| (name, (shape, doubled(values))))
+                .map(|tensor| (tensor.name.clone(), (tensor.shape.clone(), doubled(&tensor.values()))))
                 .collect(),
         );
         let logits = network.forward(&batch, &mut Pass::Predict).unwrap().logits;

@@ -15,7 +15,9 @@ pub mod linear;
 pub mod losses;
 pub mod mlp;
 pub mod normalise;
+pub mod numbers;
 pub mod optimiser;
+pub mod radix;
 pub mod tables;
 pub mod weights;
 

@@ -48,7 +48,7 @@ impl ModelKind for DeepFm {
         let width = params.count("embedding_width")?;
         let linear = LinearPart::new(encoder, builder)?;
         let init = Init::Normal(EMBEDDING_START);
-        let rows = FieldRows::new(encoder, builder, "embedding", width, init);
+        let rows = FieldRows::new(encoder, builder, "embedding", width, init)?;
         let fields = rows.count() + encoder.sequences.len();
         let inputs = fields * width + encoder.numeric.len();
         Ok(Box::new(Network {

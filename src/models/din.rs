@@ -88,7 +88,7 @@ impl ModelKind for Din {
         };
         let linear = LinearPart::new(encoder, builder)?;
         let init = Init::Normal(EMBEDDING_START);
-        let rows = FieldRows::new(encoder, builder, "embedding", width, init);
+        let rows = FieldRows::new(encoder, builder, "embedding", width, init)?;
         let units = params.count("attention_units")?;
         let interests = encoder
             .sequences

@@ -78,12 +78,21 @@ pub struct FieldRows {
 
 impl FieldRows {
     /// Adds a table over all categorical fields.
-    pub fn new(encoder: &Encoder, builder: &mut Builder, name: &str, width: usize, init: Init) -> Self {
+    ///
+    /// # Errors
+    /// There is no room for the table.
+    pub fn new(
+        encoder: &Encoder,
+        builder: &mut Builder,
+        name: &str,
+        width: usize,
+        init: Init,
+    ) -> Result<Self> {
         let fields: Vec<_> =
             encoder.categorical.iter().map(|field| (field.name.clone(), field.cardinality())).collect();
-        let table = builder.table(name, width, &fields, init);
+        let table = builder.table(name, width, &fields, init)?;
         let starts = (0..fields.len()).map(|place| builder.tables[table].start(place)).collect();
-        Self { table, starts }
+        Ok(Self { table, starts })
     }
 
     /// Number of fields.
@@ -169,7 +178,7 @@ impl FieldVectors {
     /// The device is out of memory.
     pub fn new(encoder: &Encoder, builder: &mut Builder, width: usize, with_numeric: bool) -> Result<Self> {
         let init = Init::Normal(EMBEDDING_START);
-        let rows = FieldRows::new(encoder, builder, "embedding", width, init);
+        let rows = FieldRows::new(encoder, builder, "embedding", width, init)?;
         let numbers = encoder.numeric.len();
         let numeric = if with_numeric && numbers > 0 {
             Some(builder.parameter("numeric.embedding", &[numbers, width], init)?)
@@ -238,7 +247,7 @@ impl LinearPart {
     pub fn new(encoder: &Encoder, builder: &mut Builder) -> Result<Self> {
         let numbers = encoder.numeric.len();
         Ok(Self {
-            rows: FieldRows::new(encoder, builder, "linear", 1, Init::Constant(0.0)),
+            rows: FieldRows::new(encoder, builder, "linear", 1, Init::Constant(0.0))?,
             numeric: Linear {
                 weight: builder.parameter("numeric.weight", &[1, numbers], Init::Constant(0.0))?,
                 bias: builder.parameter("bias", &[1], Init::Constant(0.0))?,

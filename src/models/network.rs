@@ -6,10 +6,12 @@ use crate::base::params::Params;
 use crate::base::{Failure, Result};
 use crate::data::{Batch, Encoder};
 use crate::nn::losses::{LogitLoss, backward_from, bce_with_logits, sigmoid};
+use crate::nn::optimiser::{Rule, Step};
 use crate::nn::tables::{Lookup, RowGradients, Table, row_gradients};
-use crate::nn::weights::{Builder, NamedTensors, Parameter, from_safetensors, to_safetensors};
+use crate::nn::weights::{Builder, NamedTensor, NamedTensors, Parameter, from_safetensors, to_safetensors};
 use crate::nn::{Computed, Pass};
 use candle_core::{Device, Tensor, Var};
+use std::collections::HashSet;
 use std::fmt;
 
 /// A model and all its weights.
@@ -20,6 +22,8 @@ pub struct Network {
     pub parameters: Vec<Parameter>,
     /// Embedding tables.
     pub tables: Vec<Table>,
+    /// The optimiser whose memory the weights carry; none outside training.
+    rule: Option<Rule>,
     model: Box<dyn Model>,
 }
 
@@ -50,7 +54,7 @@ pub struct Gradients {
 }
 
 impl Network {
-    /// Draws a network of a kind.
+    /// Draws a network of a kind, to be asked only.
     ///
     /// # Errors
     /// The kind cannot work with this data, or the device is out of memory.
@@ -61,11 +65,29 @@ impl Network {
         seed: u64,
         device: Device,
     ) -> Result<Self> {
+        Self::build(kind, encoder, params, Builder::new(seed, device))
+    }
+
+    /// Draws a network of a kind with room for what `rule` remembers.
+    ///
+    /// # Errors
+    /// As for [`new`](Self::new).
+    pub fn for_training(
+        kind: &dyn ModelKind,
+        encoder: &Encoder,
+        params: &Params,
+        seed: u64,
+        device: Device,
+        rule: Rule,
+    ) -> Result<Self> {
+        Self::build(kind, encoder, params, Builder::for_training(seed, device, rule))
+    }
+
+    fn build(kind: &dyn ModelKind, encoder: &Encoder, params: &Params, mut builder: Builder) -> Result<Self> {
         kind.check(encoder)?;
-        let mut builder = Builder::new(seed, device);
         let model = kind.build(encoder, params, &mut builder)?;
-        let Builder { device, parameters, tables, .. } = builder;
-        Ok(Self { device, parameters, tables, model })
+        let Builder { device, parameters, tables, rule, .. } = builder;
+        Ok(Self { device, parameters, tables, rule, model })
     }
 
     /// Scores a batch, keeping the graph.
@@ -137,10 +159,35 @@ impl Network {
                     .filter(|((lookup, _), _)| lookup.table == table)
                     .map(|((lookup, _), gradient)| (lookup, gradient.as_slice()))
                     .collect();
-                row_gradients(&parts, self.tables[table].width)
+                row_gradients(&parts, self.tables[table].rows(), self.tables[table].width)
             })
             .collect();
         Ok(Gradients { dense, tables })
+    }
+
+    /// Moves every weight that has a gradient.
+    ///
+    /// The result does not depend on the number of threads, on any kind: sums are added in an order fixed by the
+    /// batch, and no number is in two hands.
+    ///
+    /// # Errors
+    /// The network was not made for training with this rule, or the device does not answer.
+    pub fn apply(&mut self, gradients: &Gradients, step: Step) -> Result<()> {
+        if self.rule != Some(step.rule) {
+            let why = format!("the weights carry the memory of {:?}, not of {:?}", self.rule, step.rule);
+            return Err(Failure::new("cannot take a step", why));
+        }
+        for (parameter, gradient) in self.parameters.iter_mut().zip(&gradients.dense) {
+            // A penalty on biases would pull the average prediction away from the click rate.
+            let is_bias = parameter.name.ends_with("bias");
+            let step = if is_bias { Step { l2: 0.0, l1: 0.0, ..step } } else { step };
+            step.dense(&mut parameter.values, &mut parameter.memory, gradient);
+            parameter.upload()?;
+        }
+        for (table, gradients) in self.tables.iter_mut().zip(&gradients.tables) {
+            table.apply(step, gradients);
+        }
+        Ok(())
     }
 
     /// Moves the bias so that a fresh network predicts `rate` for everyone: it need not be learnt.
@@ -172,19 +219,41 @@ impl Network {
     /// How many numbers are trained.
     pub fn count(&self) -> usize {
         let dense: usize = self.parameters.iter().map(|p| p.values.len()).sum();
-        dense + self.tables.iter().map(|t| t.values.len()).sum::<usize>()
+        dense + self.tables.iter().map(|t| t.rows() * t.width).sum::<usize>()
     }
 
     /// Every weight by its name in files: dense parameters, then one tensor per table and field.
-    pub fn tensors(&self) -> Vec<(String, Vec<usize>, &[f32])> {
-        let dense = self.parameters.iter().map(|p| (p.name.clone(), p.shape.clone(), p.values.as_slice()));
-        let of_tables = self.tables.iter().flat_map(|table| {
-            (0..table.fields().count()).map(|place| {
-                let shape = vec![table.rows_of(place), table.width];
-                (table.tensor_name(place), shape, &table.values[table.range(place)])
+    pub fn tensors(&self) -> Vec<NamedTensor<'_>> {
+        let dense = self
+            .parameters
+            .iter()
+            .map(|p| NamedTensor::of_numbers(p.name.clone(), p.shape.clone(), &p.values));
+        dense.chain(self.of_tables(|part| part.is_empty())).collect()
+    }
+
+    /// All that the optimiser remembers, by names like those of the weights: `deep.0.weight.mean`,
+    /// `embedding.city.mean`. Empty outside training.
+    pub fn memory(&self) -> Vec<NamedTensor<'_>> {
+        let of_dense = self.parameters.iter().flat_map(|p| {
+            let parts = self.rule.map_or_else(Vec::new, |rule| p.remembered(rule));
+            parts.into_iter().map(|(part, place)| {
+                let name = format!("{}.{part}", p.name);
+                NamedTensor::of_numbers(name, p.shape.clone(), &p.memory[place])
             })
         });
-        dense.chain(of_tables).collect()
+        of_dense.chain(self.of_tables(|part| !part.is_empty())).collect()
+    }
+
+    /// The tensors of tables whose part is `wanted`; weights have no part.
+    fn of_tables(&self, wanted: impl Fn(&str) -> bool + Copy) -> impl Iterator<Item = NamedTensor<'_>> {
+        self.tables.iter().flat_map(move |table| {
+            (0..table.fields().count()).flat_map(move |place| {
+                let parts = table.parts().into_iter().filter(move |(part, _)| wanted(part));
+                parts.map(move |(part, columns)| {
+                    NamedTensor::of_columns(part_name(table, place, part), table, place, columns)
+                })
+            })
+        })
     }
 
     /// The weights as the bytes of a safetensors file.
@@ -192,7 +261,7 @@ impl Network {
     /// # Errors
     /// None in practice: shapes and numbers agree by construction.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
-        to_safetensors(&self.tensors())
+        to_safetensors(self.tensors())
     }
 
     /// Replaces all weights by those of a safetensors file.
@@ -200,41 +269,78 @@ impl Network {
     /// # Errors
     /// The file is broken, or its tensors are not exactly those of this network; nothing is changed then.
     pub fn set_bytes(&mut self, bytes: &[u8]) -> Result<()> {
-        let mut tensors = from_safetensors(bytes)?;
-        self.check_names(&tensors)?;
-        let mut take = |name: &str| tensors.remove(name).map(|(_, values)| values).unwrap_or_default();
+        self.set_tensors(from_safetensors(bytes)?)
+    }
+
+    /// Replaces all weights by what [`tensors`](Self::tensors) answered once.
+    ///
+    /// # Errors
+    /// The tensors are not exactly those of this network; nothing is changed then.
+    pub fn set_tensors(&mut self, mut tensors: NamedTensors) -> Result<()> {
+        check_names("cannot use these weights", &self.tensors(), &tensors)?;
         for parameter in &mut self.parameters {
-            parameter.values = take(&parameter.name);
+            parameter.values = take(&mut tensors, &parameter.name);
             parameter.upload()?;
         }
-        for table in &mut self.tables {
-            for place in 0..table.fields().count() {
-                let (name, range) = (table.tensor_name(place), table.range(place));
-                table.values[range].copy_from_slice(&take(&name));
-            }
-        }
+        self.set_tables(&mut tensors, |part| part.is_empty());
         Ok(())
     }
 
-    fn check_names(&self, found: &NamedTensors) -> Result<()> {
-        let what = "cannot use these weights";
-        let wanted = self.tensors();
-        for (name, shape, _) in &wanted {
-            match found.get(name) {
-                None => return Err(Failure::new(what, format!("tensor {name} is missing"))),
-                Some((other, _)) if other != shape => {
-                    return Err(Failure::new(
-                        what,
-                        format!("tensor {name} is {other:?} where the model needs {shape:?}"),
-                    ));
-                }
-                Some(_) => {}
+    /// Replaces all that the optimiser remembers by what [`memory`](Self::memory) answered once.
+    ///
+    /// # Errors
+    /// The tensors are not exactly those of this network's optimiser; nothing is changed then.
+    pub fn set_memory(&mut self, mut tensors: NamedTensors) -> Result<()> {
+        check_names("cannot use this optimiser's memory", &self.memory(), &tensors)?;
+        for parameter in &mut self.parameters {
+            for (part, place) in self.rule.map_or_else(Vec::new, |rule| parameter.remembered(rule)) {
+                let name = format!("{}.{part}", parameter.name);
+                parameter.memory[place].copy_from_slice(&take(&mut tensors, &name));
             }
         }
-        match found.keys().find(|name| !wanted.iter().any(|(known, ..)| known == *name)) {
-            Some(name) => Err(Failure::new(what, format!("the model has no tensor {name}"))),
-            None => Ok(()),
+        self.set_tables(&mut tensors, |part| !part.is_empty());
+        Ok(())
+    }
+
+    fn set_tables(&mut self, tensors: &mut NamedTensors, wanted: impl Fn(&str) -> bool) {
+        for table in &mut self.tables {
+            for place in 0..table.fields().count() {
+                for (part, columns) in table.parts().into_iter().filter(|(part, _)| wanted(part)) {
+                    let values = take(tensors, &part_name(table, place, part));
+                    table.write(place, columns, &values);
+                }
+            }
         }
+    }
+}
+
+/// The name of a part of a field's rows: the weights' own, then what the optimiser remembers.
+fn part_name(table: &Table, place: usize, part: &str) -> String {
+    let name = table.tensor_name(place);
+    if part.is_empty() { name } else { format!("{name}.{part}") }
+}
+
+fn take(tensors: &mut NamedTensors, name: &str) -> Vec<f32> {
+    tensors.remove(name).map(|(_, values)| values).unwrap_or_default()
+}
+
+fn check_names(what: &str, wanted: &[NamedTensor<'_>], found: &NamedTensors) -> Result<()> {
+    for NamedTensor { name, shape, .. } in wanted {
+        match found.get(name) {
+            None => return Err(Failure::new(what, format!("tensor {name} is missing"))),
+            Some((other, _)) if other != shape => {
+                return Err(Failure::new(
+                    what,
+                    format!("tensor {name} is {other:?} where the model needs {shape:?}"),
+                ));
+            }
+            Some(_) => {}
+        }
+    }
+    let known: HashSet<&str> = wanted.iter().map(|tensor| tensor.name.as_str()).collect();
+    match found.keys().find(|name| !known.contains(name.as_str())) {
+        Some(name) => Err(Failure::new(what, format!("the model has no tensor {name}"))),
+        None => Ok(()),
     }
 }
 

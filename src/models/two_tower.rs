@@ -82,7 +82,7 @@ impl ModelKind for TwoTower {
         let width = params.count("embedding_width")?;
         let outputs = params.count("tower_width")?;
         let linear = LinearPart::new(encoder, builder)?;
-        let rows = FieldRows::new(encoder, builder, "embedding", width, Init::Normal(EMBEDDING_START));
+        let rows = FieldRows::new(encoder, builder, "embedding", width, Init::Normal(EMBEDDING_START))?;
         let (user, ad) = sides(encoder);
         let targets: Vec<usize> = encoder.sequences.iter().map(|sequence| sequence.target).collect();
         let shape = deep_shape(params)?;

@@ -1,13 +1,17 @@
 //! Where do a model's weights come from, and how are they kept? Named, seeded, saved as safetensors.
 
 use super::linear::Linear;
+use super::numbers::FILE_FROM;
+use super::optimiser::Rule;
 use super::tables::Table;
 use crate::base::failure::Explain;
 use crate::base::rng::Rng;
 use crate::base::{Failure, Result};
 use candle_core::{Device, Tensor, Var};
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use safetensors::tensor::{Dtype, SafeTensors};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 /// How a parameter starts.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -27,11 +31,24 @@ pub struct Parameter {
     pub shape: Vec<usize>,
     /// Row-major numbers.
     pub values: Vec<f32>,
+    /// What the optimiser remembers of them, one tensor after another; empty outside training.
+    pub memory: Vec<f32>,
     /// What the graph reads.
     pub var: Var,
 }
 
 impl Parameter {
+    /// The tensors of `memory` as `(name, their place in it)`.
+    pub fn remembered(&self, rule: Rule) -> Vec<(&'static str, Range<usize>)> {
+        let mut start = 0;
+        let tensors = rule.remembers_dense(self.values.len()).into_iter();
+        let place = |(name, count)| {
+            start += count;
+            (name, start - count..start)
+        };
+        tensors.map(place).collect()
+    }
+
     /// Copies `values` to the device.
     ///
     /// # Errors
@@ -53,13 +70,22 @@ pub struct Builder {
     pub parameters: Vec<Parameter>,
     /// Embedding tables so far.
     pub tables: Vec<Table>,
+    /// The optimiser whose memory the weights carry; none outside training.
+    pub rule: Option<Rule>,
+    /// Bytes from which on a table lives in a file.
+    file_from: usize,
     seed: u64,
 }
 
 impl Builder {
-    /// An empty model.
+    /// An empty model, to be asked only.
     pub fn new(seed: u64, device: Device) -> Self {
-        Self { device, parameters: Vec::new(), tables: Vec::new(), seed }
+        Self { device, parameters: Vec::new(), tables: Vec::new(), rule: None, file_from: FILE_FROM, seed }
+    }
+
+    /// An empty model that an optimiser will train.
+    pub fn for_training(seed: u64, device: Device, rule: Rule) -> Self {
+        Self { rule: Some(rule), ..Self::new(seed, device) }
     }
 
     /// A dense parameter.
@@ -71,7 +97,9 @@ impl Builder {
         let values = self.draw(name, n, init);
         let var = Var::from_slice(&values, shape, &self.device).explain("cannot make the model's weights")?;
         let tensor = var.as_tensor().clone();
-        self.parameters.push(Parameter { name: name.to_owned(), shape: shape.to_vec(), values, var });
+        let remembered = self.rule.map_or_else(Vec::new, |rule| rule.remembers_dense(n));
+        let memory = vec![0.0; remembered.iter().map(|(_, count)| count).sum()];
+        self.parameters.push(Parameter { name: name.to_owned(), shape: shape.to_vec(), values, memory, var });
         Ok(tensor)
     }
 
@@ -88,27 +116,109 @@ impl Builder {
     }
 
     /// An embedding table of `width` numbers a row over `fields` of `(name, rows)`; returns its place.
-    pub fn table(&mut self, name: &str, width: usize, fields: &[(String, usize)], init: Init) -> usize {
-        let mut table = Table::zeros(name, width, fields);
+    ///
+    /// # Errors
+    /// More than 2^32 rows, or there is no room for them.
+    pub fn table(
+        &mut self,
+        name: &str,
+        width: usize,
+        fields: &[(String, usize)],
+        init: Init,
+    ) -> Result<usize> {
+        let mut table = Table::zeros(name, width, fields, self.rule, self.file_from)?;
         for place in 0..fields.len() {
             // A stream per field: a larger vocabulary in one changes no other.
-            let stream = table.tensor_name(place);
-            let range = table.range(place);
-            let values = self.draw(&stream, range.len(), init);
-            table.values[range].copy_from_slice(&values);
+            let mut draw = self.stream(&table.tensor_name(place), init);
+            for row in table.start(place)..table.start(place + 1) {
+                table.row_mut(row).iter_mut().for_each(|weight| *weight = draw());
+            }
         }
         self.tables.push(table);
-        self.tables.len() - 1
+        Ok(self.tables.len() - 1)
     }
 
     fn draw(&self, name: &str, n: usize, init: Init) -> Vec<f32> {
-        match init {
-            Init::Constant(value) => vec![value; n],
-            Init::Normal(deviation) => {
-                let mut rng = Rng::named(self.seed, &format!("weights/{name}"));
-                (0..n).map(|_| (rng.normal() * deviation) as f32).collect()
-            }
+        let mut draw = self.stream(name, init);
+        (0..n).map(|_| draw()).collect()
+    }
+
+    /// The numbers that a tensor starts with, in its order.
+    fn stream(&self, name: &str, init: Init) -> impl FnMut() -> f32 + use<> {
+        let mut rng = Rng::named(self.seed, &format!("weights/{name}"));
+        move || match init {
+            Init::Constant(value) => value,
+            Init::Normal(deviation) => (rng.normal() * deviation) as f32,
         }
+    }
+}
+
+/// A tensor by its name in files, whose numbers are put together only when they are asked for: a table may be as
+/// large as the memory.
+#[derive(Debug)]
+pub struct NamedTensor<'a> {
+    /// Stable name in files.
+    pub name: String,
+    /// Its dimensions.
+    pub shape: Vec<usize>,
+    source: Source<'a>,
+}
+
+#[derive(Debug)]
+enum Source<'a> {
+    Numbers(&'a [f32]),
+    /// Some columns of the rows of the field at `place`.
+    Columns {
+        table: &'a Table,
+        place: usize,
+        columns: Range<usize>,
+    },
+}
+
+impl<'a> NamedTensor<'a> {
+    /// A tensor whose numbers stand together.
+    pub fn of_numbers(name: String, shape: Vec<usize>, numbers: &'a [f32]) -> Self {
+        Self { name, shape, source: Source::Numbers(numbers) }
+    }
+
+    /// Some columns of the rows of a table's field at `place`.
+    pub fn of_columns(name: String, table: &'a Table, place: usize, columns: Range<usize>) -> Self {
+        let shape = vec![table.rows_of(place), columns.len()];
+        Self { name, shape, source: Source::Columns { table, place, columns } }
+    }
+
+    /// The same in a folder of names.
+    pub fn under(self, folder: &str) -> Self {
+        Self { name: format!("{folder}/{}", self.name), ..self }
+    }
+
+    /// The numbers, row-major.
+    pub fn values(&self) -> Cow<'a, [f32]> {
+        match &self.source {
+            Source::Numbers(numbers) => Cow::Borrowed(numbers),
+            Source::Columns { table, place, columns } => Cow::Owned(table.read(*place, columns.clone())),
+        }
+    }
+}
+
+impl safetensors::View for NamedTensor<'_> {
+    fn dtype(&self) -> Dtype {
+        Dtype::F32
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        match self.values() {
+            Cow::Borrowed(numbers) => Cow::Borrowed(bytemuck::cast_slice(numbers)),
+            Cow::Owned(numbers) => Cow::Owned(bytemuck::cast_slice(&numbers).to_vec()),
+        }
+    }
+
+    fn data_len(&self) -> usize {
+        self.shape.iter().product::<usize>() * size_of::<f32>()
     }
 }
 
@@ -119,17 +229,9 @@ pub type NamedTensors = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
 ///
 /// # Errors
 /// A shape does not match its numbers.
-pub fn to_safetensors(tensors: &[(String, Vec<usize>, &[f32])]) -> Result<Vec<u8>> {
-    let what = "cannot write the weights";
-    let views = tensors
-        .iter()
-        .map(|(name, shape, values)| {
-            TensorView::new(Dtype::F32, shape.clone(), bytemuck::cast_slice(values))
-                .map(|view| (name.as_str(), view))
-        })
-        .collect::<std::result::Result<Vec<_>, _>>()
-        .explain(what)?;
-    safetensors::tensor::serialize(views, None).explain(what)
+pub fn to_safetensors<'a>(tensors: impl IntoIterator<Item = NamedTensor<'a>>) -> Result<Vec<u8>> {
+    let named = tensors.into_iter().map(|tensor| (tensor.name.clone(), tensor));
+    safetensors::tensor::serialize(named, None).explain("cannot write the weights")
 }
 
 /// Reads a safetensors file of f32 tensors.
@@ -173,7 +275,8 @@ mod tests {
 
     #[test]
     fn tensors_survive_the_file_and_rubbish_is_refused() {
-        let bytes = to_safetensors(&[("a".into(), vec![2, 1], &[1.5, -2.0])]).unwrap();
+        let tensor = NamedTensor::of_numbers("a".into(), vec![2, 1], &[1.5, -2.0]);
+        let bytes = to_safetensors([tensor]).unwrap();
         let back = from_safetensors(&bytes).unwrap();
         assert_eq!(back["a"], (vec![2, 1], vec![1.5, -2.0]));
         assert!(from_safetensors(b"not a file of weights").is_err());

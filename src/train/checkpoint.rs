@@ -7,7 +7,7 @@ use crate::base::failure::Explain;
 use crate::base::files::{disk_failure, write_atomically};
 use crate::base::{Failure, Result};
 use crate::data::Dataset;
-use crate::nn::weights::{from_safetensors, to_safetensors};
+use crate::nn::weights::{NamedTensor, NamedTensors, from_safetensors, to_safetensors};
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::io::Write;
@@ -45,20 +45,11 @@ impl Trainer {
             Some(bytes) => from_safetensors(bytes)?,
             None => Default::default(),
         };
-        let mut tensors = vec![(STATE.to_owned(), vec![text.len()], text.as_slice())];
-        for (name, shape, values) in self.network.tensors() {
-            tensors.push((format!("now/{name}"), shape, values));
-        }
-        for (name, (shape, values)) in &best {
-            tensors.push((format!("best/{name}"), shape.clone(), values));
-        }
-        for (place, moments) in self.moments.iter().enumerate() {
-            for (part, values) in [("first", &moments.first), ("second", &moments.second)] {
-                let name = format!("moments/{place}/{part}");
-                tensors.push((name, vec![values.len()], values));
-            }
-        }
-        let bytes = to_safetensors(&tensors)?;
+        let mut tensors = vec![NamedTensor::of_numbers(STATE.to_owned(), vec![text.len()], &text)];
+        tensors.extend(self.network.tensors().into_iter().map(|tensor| tensor.under("now")));
+        tensors.extend(self.network.memory().into_iter().map(|tensor| tensor.under("memory")));
+        tensors.extend(views(&best).map(|tensor| tensor.under("best")));
+        let bytes = to_safetensors(tensors)?;
         fs::create_dir_all(folder).map_err(|error| disk_failure(WHAT_SAVE, folder, &error))?;
         let path = folder.join(FILE);
         write_atomically(&path, |out| {
@@ -94,37 +85,24 @@ impl Trainer {
             .hint("give the same log and roles, or train from the start"));
         }
         let mut trainer = Self::new(dataset, &state.spec)?;
-        let mut part = |prefix: &str| -> Vec<(String, Vec<usize>, Vec<f32>)> {
+        let mut part = |prefix: &str| -> NamedTensors {
             let names: Vec<_> = tensors.keys().filter(|name| name.starts_with(prefix)).cloned().collect();
             names
                 .into_iter()
-                .filter_map(|name| {
-                    let (shape, values) = tensors.remove(&name)?;
-                    Some((name[prefix.len()..].to_owned(), shape, values))
-                })
+                .filter_map(|name| Some((name[prefix.len()..].to_owned(), tensors.remove(&name)?)))
                 .collect()
         };
-        trainer.network.set_bytes(&bytes_of(&part("now/"))?)?;
+        trainer.network.set_tensors(part("now/"))?;
+        trainer.network.set_memory(part("memory/"))?;
         let best = part("best/");
-        trainer.best = if best.is_empty() { None } else { Some(bytes_of(&best)?) };
-        for (place, moments) in trainer.moments.iter_mut().enumerate() {
-            for (name, _, values) in part(&format!("moments/{place}/")) {
-                let slot = if name == "first" { &mut moments.first } else { &mut moments.second };
-                if slot.len() != values.len() {
-                    return Err(broken());
-                }
-                *slot = values;
-            }
+        if !best.is_empty() {
+            trainer.best = Some(to_safetensors(views(&best))?);
         }
         trainer.position = state.position;
         Ok(trainer)
     }
 }
 
-fn bytes_of(tensors: &[(String, Vec<usize>, Vec<f32>)]) -> Result<Vec<u8>> {
-    let views: Vec<_> = tensors
-        .iter()
-        .map(|(name, shape, values)| (name.clone(), shape.clone(), values.as_slice()))
-        .collect();
-    to_safetensors(&views)
+fn views(tensors: &NamedTensors) -> impl Iterator<Item = NamedTensor<'_>> {
+    tensors.iter().map(|(name, (shape, values))| NamedTensor::of_numbers(name.clone(), shape.clone(), values))
 }

@@ -6,7 +6,7 @@ use crate::base::params::{ParamKind, ParamSpec, Params};
 use crate::base::{Failure, Result};
 use crate::models;
 use crate::nn::device::DEVICES;
-use crate::nn::optimiser::Rule;
+use crate::nn::optimiser::{RULES, Rule};
 use serde::{Deserialize, Serialize};
 
 /// The knobs of training, for every kind of model.
@@ -56,8 +56,9 @@ pub const TRAIN_PARAMS: &[ParamSpec] = &[
     ParamSpec::choice(
         "optimiser",
         "Optimiser",
-        &["adam", "adagrad"],
-        "The rule of a step. adam suits most; adagrad favours rare values.",
+        &["adam", "adagrad", "rowwise_adagrad", "ftrl", "sgd"],
+        "The rule of a step. adam suits most; adagrad favours rare values, rowwise_adagrad with the least memory; \
+         ftrl can leave weights out.",
     ),
     ParamSpec::log_real(
         "l2",
@@ -88,6 +89,12 @@ pub const TRAIN_PARAMS: &[ParamSpec] = &[
         "Label smoothing",
         (0.0, 0.0, 0.5),
         "Moves every label this share of the way to one half. Guards against wrong labels, but pulls probabilities to one half too.",
+    ),
+    ParamSpec::log_real(
+        "l1",
+        "L1 penalty (ftrl)",
+        (0.0, 0.0, 1e3),
+        "For ftrl only: weights whose gradients add up to less than this stay exactly 0.",
     ),
     ParamSpec::choice(
         "calibrate",
@@ -159,11 +166,12 @@ impl TrainSpec {
     /// # Errors
     /// The knob is missing.
     pub fn rule(&self) -> Result<Rule> {
-        match self.params.choice("optimiser")? {
-            "adam" => Ok(Rule::Adam),
-            "adagrad" => Ok(Rule::Adagrad),
-            other => Err(Failure::new("cannot choose an optimiser", format!("there is no '{other}'"))),
-        }
+        let word = self.params.choice("optimiser")?;
+        RULES
+            .iter()
+            .copied()
+            .find(|rule| rule.id() == word)
+            .ok_or_else(|| Failure::new("cannot choose an optimiser", format!("there is no '{word}'")))
     }
 
     /// How the learning rate falls.

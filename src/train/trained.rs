@@ -136,7 +136,7 @@ impl TrainedModel {
             field: field.to_owned(),
             names,
             width: table.width,
-            values: table.values[table.range(place)].to_vec(),
+            values: table.read(place, 0..table.width),
         })
     }
 

@@ -16,7 +16,7 @@ use crate::metrics::{Outcomes, calibration};
 use crate::models::{self, Network};
 use crate::nn::Pass;
 use crate::nn::device;
-use crate::nn::optimiser::{Moments, Step};
+use crate::nn::optimiser::Step;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -35,8 +35,6 @@ pub struct Trainer {
     pub spec: TrainSpec,
     pub(super) dataset: Dataset,
     pub(super) network: Network,
-    /// The optimiser's memory: dense parameters, then tables, in the network's order.
-    pub(super) moments: Vec<Moments>,
     pub(super) position: Position,
     objective: Objective,
     /// Weights of the best epoch, as a safetensors file.
@@ -83,23 +81,19 @@ impl Trainer {
         let seed = spec.seed()?;
         let (objective, monitor) = (spec.objective()?, spec.monitor()?);
         check_monitor(dataset, monitor)?;
-        let mut network = Network::new(
+        let mut network = Network::for_training(
             models::kind(&spec.kind)?,
             &dataset.encoder,
             &spec.params,
             seed,
             device::choose(spec.params.choice("device")?)?,
+            spec.rule()?,
         )?;
         network.start_at_rate(objective.learnt_rate(rate))?;
-        let rule = spec.rule()?;
-        let dense = network.parameters.iter().map(|p| p.values.len());
-        let sparse = network.tables.iter().map(|t| t.values.len());
-        let moments = dense.chain(sparse).map(|n| Moments::new(rule, n)).collect();
         Ok(Self {
             spec,
             dataset: dataset.clone(),
             network,
-            moments,
             objective,
             position: Position {
                 epoch: 0,
@@ -265,20 +259,10 @@ impl Trainer {
             rule: self.spec.rule()?,
             rate: self.learning_rate(total)? as f32,
             l2: self.spec.params.real("l2")? as f32,
+            l1: self.spec.params.real("l1")? as f32,
             count: self.position.step + 1,
         };
-        let (dense, sparse) = self.moments.split_at_mut(self.network.parameters.len());
-        let parameters = self.network.parameters.iter_mut();
-        for ((parameter, moments), gradient) in parameters.zip(dense).zip(&gradients.dense) {
-            // A penalty on biases would pull the average prediction away from the click rate.
-            let l2 = if parameter.name.ends_with("bias") { 0.0 } else { step.l2 };
-            Step { l2, ..step }.dense(&mut parameter.values, moments, gradient);
-            parameter.upload()?;
-        }
-        let tables = self.network.tables.iter_mut();
-        for ((table, moments), gradient) in tables.zip(sparse).zip(&gradients.tables) {
-            step.sparse(&mut table.values, moments, gradient, table.width);
-        }
+        self.network.apply(&gradients, step)?;
         let position = &mut self.position;
         position.step += 1;
         position.batch += 1;
@@ -342,9 +326,7 @@ impl Trainer {
     fn layers(&self, squares: &[f64], steps: f64) -> Vec<LayerNorms> {
         let sum = |values: &[f32]| values.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>();
         let dense = self.network.parameters.iter().map(|p| (p.name.clone(), sum(&p.values).sqrt()));
-        let tables = self.network.tables.iter().map(|table| {
-            (table.name.clone(), (sum(&table.values) / table.values.len().max(1) as f64).sqrt())
-        });
+        let tables = self.network.tables.iter().map(|table| (table.name.clone(), table.mean_square().sqrt()));
         let gradients = squares.iter().map(|square| (square / steps).sqrt());
         dense
             .chain(tables)
