@@ -32,6 +32,7 @@ pub mod schema;
 pub mod shape;
 pub mod sides;
 pub mod split;
+mod text_codes;
 pub mod vocab;
 
 pub use batch::Batch;

@@ -5,11 +5,13 @@
 
 pub use super::calendar::{WEEKDAYS, date_of, hour_of, moment, weekday_of};
 use super::frame::LogFrame;
+use super::text_codes::TextCodes;
 use crate::base::failure::Explain;
 use crate::base::{Failure, Result, rng};
 use polars::prelude::{ChunkExplode, DataType, ExplodeOptions, Series, TimeUnit};
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
+use std::ops::Range;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// Code of a missing cell in [`Coded`].
@@ -112,6 +114,31 @@ pub fn numbers(log: &LogFrame, column: &str) -> Result<Vec<f64>> {
     Ok(cells.iter().map(|cell| cell.unwrap_or(f64::NAN)).collect())
 }
 
+/// The cells of some rows as [`numbers`]; points in time are milliseconds since 1970.
+///
+/// # Errors
+/// No such column, or a column of lists.
+pub fn numbers_within(log: &LogFrame, column: &str, rows: Range<usize>) -> Result<Vec<f64>> {
+    let some = series(log, column)?.slice(rows.start as i64, rows.len());
+    let what = format!("cannot read '{column}' as numbers");
+    let whole = match some.dtype() {
+        DataType::List(_) => {
+            return Err(Failure::new(what, "its cells are lists").hint("give it the role sequence"));
+        }
+        DataType::Datetime(..) | DataType::Date => some
+            .cast(&DataType::Datetime(TimeUnit::Milliseconds, None))
+            .and_then(|times| times.cast(&DataType::Int64))
+            .explain(&what)?,
+        _ => some,
+    };
+    let cast = whole.cast(&DataType::Float64).explain(&what)?;
+    let cells = cast.f64().explain(&what)?;
+    Ok(match cells.cont_slice() {
+        Ok(all_present) => all_present.to_vec(),
+        Err(_) => cells.iter().map(|cell| cell.unwrap_or(f64::NAN)).collect(),
+    })
+}
+
 /// The cells as points in time, in milliseconds since 1970 for a time column and in the column's own unit for
 /// whole numbers; `None` is missing.
 ///
@@ -193,10 +220,17 @@ pub(in crate::data) fn code_series(series: &Series) -> Result<Coded> {
         }
         _ => {
             let cast = series.cast(&DataType::String).explain(&what)?;
-            let mut seen = HashMap::default();
+            let mut seen = TextCodes::default();
             for cell in cast.str().explain(&what)?.iter() {
-                let cell = cell.filter(|cell| !cell.is_empty());
-                coded.push(&mut seen, cell, || cell.unwrap_or_default().to_owned());
+                let next = coded.values.len() as u32;
+                let code = match cell.filter(|cell| !cell.is_empty()) {
+                    Some(cell) => seen.code(cell, next, || cell),
+                    None => NO_CODE,
+                };
+                if code == next {
+                    coded.values.push(cell.unwrap_or_default().to_owned());
+                }
+                coded.codes.push(code);
             }
         }
     }

@@ -11,6 +11,8 @@ mod near_texts;
 mod outliers;
 mod personal;
 mod reading;
+mod repeats;
+mod runs;
 mod test_series;
 mod totals;
 

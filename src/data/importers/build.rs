@@ -85,6 +85,24 @@ impl ColumnBuilder {
         self.unreadable += u64::from(!is_read && class.holds_something());
     }
 
+    /// Adds a whole number to a column of such.
+    #[inline]
+    pub fn push_whole(&mut self, number: i64) {
+        match &mut self.cells {
+            Cells::Integer(numbers) => numbers.append_value(number),
+            _ => self.push(&number.to_string()),
+        }
+    }
+
+    /// Adds a number to a column of real numbers.
+    #[inline]
+    pub fn push_real(&mut self, number: f64) {
+        match &mut self.cells {
+            Cells::Real(numbers) => numbers.append_value(number),
+            _ => self.push(&number.to_string()),
+        }
+    }
+
     /// The finished column.
     ///
     /// # Errors

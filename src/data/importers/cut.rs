@@ -52,6 +52,7 @@ pub(super) struct Span {
 }
 
 /// The text of a cell.
+#[inline]
 pub(super) fn cell_text(text: &str, span: Span) -> Cow<'_, str> {
     let cell = text.get(span.start as usize..span.end as usize).unwrap_or_default();
     if span.doubled == 0 {

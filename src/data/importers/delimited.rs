@@ -228,6 +228,7 @@ impl Table {
             let (following, goes_on) =
                 rayon::join(|| reader.next_block(), || visit(&block, share.clamp(1e-9, 1.0)));
             context.progress(read_bytes.load(Ordering::Relaxed), input.bytes);
+            reader.recycle(block);
             next = following?.filter(|_| goes_on);
         }
         Ok(Read { bad: reader.bad, met: reader.met })

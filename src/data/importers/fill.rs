@@ -5,7 +5,7 @@
 //! are stored in the fewest bytes that hold them all.
 
 use super::build::ColumnBuilder;
-use super::guess::{CellClass, Guess, Plan, classify};
+use super::guess::{CellClass, Guess, Plan, classify, short_real, short_whole};
 use super::keep::Keep;
 use super::records::Block;
 use super::words::Words;
@@ -226,17 +226,7 @@ impl Fill {
                 column.store(block, place, kept.as_deref(), false);
                 return;
             }
-            block.each(place, |row, cell, is_string| {
-                let is_kept = match &kept {
-                    None => true,
-                    Some(kept) => {
-                        column.add_up(cell, is_string);
-                        kept[row]
-                    }
-                };
-                column.look_and_store(cell, is_string, is_kept);
-            });
-            column.count_words();
+            column.look_and_store_all(block, place, kept.as_deref());
         });
     }
 
@@ -347,6 +337,49 @@ impl Filling {
             Some(Plan::Text) if !self.has_many_words => Store::Words(Words::default()),
             Some(plan) => Store::Cells(Box::new(ColumnBuilder::new(&self.name, plan, rows))),
         };
+    }
+
+    fn look_and_store_all(&mut self, block: &impl Cells, place: usize, kept: Option<&[bool]>) {
+        block.each(place, |row, cell, is_string| {
+            let is_kept = match kept {
+                // The usual case, and most of the work: a number in a column of numbers.
+                None if !is_string && self.look_and_store_number(cell) => return,
+                None => true,
+                Some(kept) => {
+                    self.add_up(cell, is_string);
+                    kept[row]
+                }
+            };
+            self.look_and_store(cell, is_string, is_kept);
+        });
+        self.count_words();
+    }
+
+    /// Stores a number that is digits and at most a point, in a column of such; false for all else.
+    #[inline]
+    fn look_and_store_number(&mut self, cell: &str) -> bool {
+        let Store::Cells(builder) = &mut self.store else { return false };
+        match self.plan {
+            Some(Plan::Integer) => {
+                let Some(number) = short_whole(cell.as_bytes()) else { return false };
+                self.guess.see_whole(number, cell.len());
+                builder.push_whole(number);
+            }
+            Some(Plan::Real) if cell.as_bytes().first().is_some_and(u8::is_ascii_digit) => {
+                if let Some(number) = short_real(cell.as_bytes()) {
+                    self.guess.see_real(cell, number);
+                    builder.push_real(number);
+                } else if let Some(number) = short_whole(cell.as_bytes()) {
+                    self.guess.see_whole(number, cell.len());
+                    builder.push_real(number as f64);
+                } else {
+                    return false;
+                }
+            }
+            _ => return false,
+        }
+        self.pushed();
+        true
     }
 
     fn look_and_store(&mut self, cell: &str, is_string: bool, is_kept: bool) {

@@ -113,7 +113,8 @@ fn number_class(cell: &str) -> CellClass {
 }
 
 /// A number of at most 18 digits and nothing else, the usual case: without a leading zero, unless it is zero.
-fn short_whole(digits: &[u8]) -> Option<i64> {
+#[inline]
+pub(super) fn short_whole(digits: &[u8]) -> Option<i64> {
     let is_short = matches!(digits.len(), 1..=18) && (digits[0] != b'0' || digits.len() == 1);
     let mut number = 0;
     for byte in digits.iter().filter(|_| is_short) {
@@ -128,7 +129,8 @@ fn short_whole(digits: &[u8]) -> Option<i64> {
 
 /// Digits with a point among them, at most 15: both parts are exact in 64 bits, so one division rounds once, as a
 /// full parser does (Clinger 1990).
-fn short_real(bytes: &[u8]) -> Option<f64> {
+#[inline]
+pub(super) fn short_real(bytes: &[u8]) -> Option<f64> {
     const POWERS: [f64; 16] =
         [1.0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
     if bytes.len() > 16 {
@@ -175,10 +177,10 @@ pub struct Guess {
     shape: Shape,
 }
 
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 struct Span {
-    low: Option<f64>,
-    high: Option<f64>,
+    low: f64,
+    high: f64,
 }
 
 /// Cells that say yes or no in one pair of words.
@@ -251,14 +253,7 @@ impl Guess {
                 cell.trim().clone_into(&mut self.damage);
             }
             CellClass::Integer(number) => self.count_whole(number),
-            CellClass::Real(number) => {
-                self.reals += 1;
-                self.whole_reals += u64::from(number.fract() == 0.0 && number.abs() < 9e15);
-                self.numbers.see(number);
-                if !self.marks.comma_fails {
-                    self.marks.see_plain(cell.trim());
-                }
-            }
+            CellClass::Real(number) => self.count_real(cell, number),
             CellClass::DigitName => self.digit_names += 1,
             CellClass::Boolean(_) => self.booleans += 1,
             CellClass::Other => self.see_text(cell, false),
@@ -272,6 +267,24 @@ impl Guess {
             self.shape.see_digits(length, number < 0);
         }
         self.count_whole(number);
+    }
+
+    /// Looks at a cell of digits with a point among them.
+    pub fn see_real(&mut self, cell: &str, number: f64) {
+        self.cells += 1;
+        if !self.shape.is_broken {
+            self.shape.see(cell);
+        }
+        self.count_real(cell, number);
+    }
+
+    fn count_real(&mut self, cell: &str, number: f64) {
+        self.reals += 1;
+        self.whole_reals += u64::from(number.abs() < 9e15 && number as i64 as f64 == number);
+        self.numbers.see(number);
+        if !self.marks.comma_fails {
+            self.marks.see_plain(cell.trim());
+        }
     }
 
     fn count_whole(&mut self, number: i64) {
@@ -489,7 +502,7 @@ impl Guess {
     }
 
     fn number_plan(&self, name: &str) -> (Plan, Option<String>) {
-        let (low, high) = (self.numbers.low.unwrap_or_default(), self.numbers.high.unwrap_or_default());
+        let (low, high) = self.numbers.ends();
         let are_stamps = self.stamps == self.integers && self.reals == 0;
         if let Some((reading, words)) = epoch(name, low, high, are_stamps) {
             let note = format!("'{name}' read as {words}");
@@ -510,7 +523,7 @@ impl Guess {
     }
 
     fn only_zeros(&self) -> bool {
-        self.numbers.low.is_none_or(|low| low == 0.0) && self.numbers.high.is_none_or(|high| high == 0.0)
+        self.numbers.ends() == (0.0, 0.0)
     }
 
     /// True when all cells are hexadecimal digits of one length, of at least 8, and no times.
@@ -542,14 +555,22 @@ impl Convention {
     }
 }
 
+impl Default for Span {
+    /// Nothing seen.
+    fn default() -> Self {
+        Self { low: f64::INFINITY, high: f64::NEG_INFINITY }
+    }
+}
+
 impl Span {
     fn see(&mut self, number: f64) {
-        if self.low.is_none_or(|low| number < low) {
-            self.low = Some(number);
-        }
-        if self.high.is_none_or(|high| number > high) {
-            self.high = Some(number);
-        }
+        self.low = self.low.min(number);
+        self.high = self.high.max(number);
+    }
+
+    /// The lowest and the highest number; zeros where none was seen.
+    fn ends(&self) -> (f64, f64) {
+        if self.low <= self.high { (self.low, self.high) } else { (0.0, 0.0) }
     }
 }
 

@@ -86,6 +86,7 @@ pub(super) fn each_line_into(
         };
         let (following, ()) = rayon::join(|| reader.next_block(), work);
         context.progress(read_bytes.load(Ordering::Relaxed), input.bytes);
+        reader.recycle(block);
         next = following?;
     }
     reader.bad.append(bad);

@@ -17,8 +17,8 @@ use std::sync::atomic::AtomicU64;
 
 pub use super::cut::{Cut, head_records};
 
-/// Bytes cut at once. Large enough to share a block's columns among threads.
-const BLOCK_BYTES: usize = 1 << 20;
+/// Bytes cut at once. Large enough to share a block's columns among threads, small enough for their caches.
+const BLOCK_BYTES: usize = 1 << 19;
 /// A record longer than this means that the file is no table.
 const RECORD_BYTES: usize = 128 << 20;
 /// Bad rows that are shown; the rest are only counted.
@@ -48,6 +48,7 @@ impl Block {
     }
 
     /// One cell.
+    #[inline]
     pub fn cell(&self, row: usize, column: usize) -> Cow<'_, str> {
         let span = self.spans[row * self.width + column];
         cell_text(&self.text, span)
@@ -134,6 +135,8 @@ pub struct RecordReader<'a> {
     /// Records still to be left out at the start (preamble and header).
     skip: usize,
     buffer: Vec<u8>,
+    /// Room of blocks that are done with.
+    spare: Vec<Block>,
     line: u64,
     ended: bool,
     rules: Rules,
@@ -164,6 +167,7 @@ impl<'a> RecordReader<'a> {
             width,
             skip,
             buffer: Vec::new(),
+            spare: Vec::new(),
             line: 1,
             ended: false,
             rules: Rules::default(),
@@ -213,6 +217,11 @@ impl<'a> RecordReader<'a> {
         }
     }
 
+    /// Takes the room of a block that is done with, for the blocks to come.
+    pub fn recycle(&mut self, block: Block) {
+        self.spare.push(block);
+    }
+
     /// Leaves out a line that is too long to be a row, without holding it; a line ends where it ends where quotes
     /// mean nothing.
     fn pass_long_line(&mut self) -> Result<()> {
@@ -249,7 +258,13 @@ impl<'a> RecordReader<'a> {
 
     /// Cuts the whole records of the buffer; the second value is how many bytes they took.
     fn cut_block(&mut self) -> (Block, usize) {
-        let bytes = std::mem::take(&mut self.buffer);
+        let Block { text, spans, lines, .. } = self.spare.pop().unwrap_or_default();
+        let mut rows = Rows { spans, lines, ..Rows::default() };
+        rows.spans.clear();
+        rows.lines.clear();
+        let mut room = text.into_bytes();
+        room.clear();
+        let bytes = std::mem::replace(&mut self.buffer, room);
         if self.met.rest.is_some() {
             self.pass_rest(&bytes);
             return (Block::default(), bytes.len());
@@ -261,7 +276,6 @@ impl<'a> RecordReader<'a> {
         };
         let has_zeros = memchr(0, &bytes).is_some();
         let mut stops = unquoted_stops(&bytes, self.cut);
-        let mut rows = Rows::default();
         let mut at = 0;
         while at < bytes.len() {
             let before = rows.spans.len();

@@ -6,9 +6,8 @@ use super::build::ColumnBuilder;
 use super::guess::{CellClass, Guess, Plan, classify};
 use crate::base::Result;
 use crate::base::failure::Explain;
-use crate::data::cells::Quick;
+use crate::data::text_codes::TextCodes;
 use polars::prelude::{IdxCa, Series};
-use std::collections::HashMap;
 
 /// Texts with more distinct cells than this are stored as they are.
 const MOST: usize = 1 << 14;
@@ -17,7 +16,7 @@ const MOST: usize = 1 << 14;
 #[derive(Default)]
 pub(super) struct Words {
     codes: Vec<u32>,
-    known: HashMap<Box<str>, u32, Quick>,
+    known: TextCodes<Box<str>>,
     words: Vec<Word>,
     /// Words that came again since they were last counted.
     again: Vec<u32>,
@@ -36,7 +35,7 @@ impl Words {
     /// Looks at a cell: at once where it is new, else when [`count`](Self::count) is called. The answer is its code;
     /// `None` when there are too many distinct ones.
     pub fn see(&mut self, cell: &str, is_string: bool, guess: &mut Guess) -> Option<u32> {
-        let known = self.known.get(cell).copied();
+        let known = self.known.get(cell);
         if let Some(code) = known
             && let Some(word) = self.words.get_mut(code as usize)
             && word.is_string == is_string
@@ -77,7 +76,7 @@ impl Words {
     /// Stores a cell; false when there are too many distinct ones.
     pub fn push(&mut self, cell: &str, is_string: bool) -> bool {
         let code = match self.known.get(cell) {
-            Some(code) => *code,
+            Some(code) => code,
             None if self.words.len() < MOST => self.add(cell, is_string),
             None => return false,
         };
@@ -88,7 +87,7 @@ impl Words {
     fn add(&mut self, cell: &str, is_string: bool) -> u32 {
         let code = self.words.len() as u32;
         self.words.push(Word { text: cell.into(), class: classify(cell), is_string, again: 0 });
-        self.known.insert(cell.into(), code);
+        self.known.insert(cell, code, || cell.into());
         code
     }
 

@@ -5,7 +5,7 @@ use crate::base::Result;
 use crate::base::failure::Explain;
 use crate::data::schema::ColumnType;
 use crate::jobs::JobContext;
-use polars::prelude::{ChunkAgg, Column, DataFrame, DataType, PolarsResult};
+use polars::prelude::{ChunkAgg, Column, DataFrame, DataType, PolarsResult, Series};
 use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -13,6 +13,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 const COLUMNS_AT_ONCE: usize = 32;
 /// Rows that are looked at where all of them would take long; ranges always come from all rows.
 const SAMPLE: usize = 200_000;
+/// Rows whose numbers are turned at once.
+const PIECE: usize = 1 << 16;
 
 /// One column, seen from afar.
 #[derive(Debug, Clone, PartialEq)]
@@ -80,12 +82,11 @@ impl Facts {
         };
         match kind {
             ColumnType::Integer | ColumnType::Real | ColumnType::Boolean => {
-                let numbers = series.cast(&DataType::Float64)?;
-                let numbers = numbers.f64()?;
-                facts.range = numbers.min().zip(numbers.max());
-                facts.has_zero =
-                    facts.range == Some((-1.0, 1.0)) && numbers.iter().flatten().any(|number| number == 0.0);
-                let mut sample = numbers.iter().take(SAMPLE).flatten();
+                for first in (0..series.len()).step_by(PIECE) {
+                    facts.see_numbers(&series.slice(first as i64, PIECE))?;
+                }
+                let sample = sample.cast(&DataType::Float64)?;
+                let mut sample = sample.f64()?.iter().flatten();
                 let mut last = sample.next().unwrap_or_default();
                 facts.is_sample_sorted = sample.all(|number| {
                     let grows = number > last;
@@ -102,6 +103,19 @@ impl Facts {
             ColumnType::Time | ColumnType::List => {}
         }
         Ok(facts)
+    }
+
+    /// Widens the range by some numbers.
+    fn see_numbers(&mut self, some: &Series) -> PolarsResult<()> {
+        let numbers = some.cast(&DataType::Float64)?;
+        let numbers = numbers.f64()?;
+        if let Some((low, high)) = numbers.min().zip(numbers.max()) {
+            let (least, most) = self.range.unwrap_or((low, high));
+            self.range = Some((low.min(least), high.max(most)));
+            self.has_zero = self.has_zero
+                || (low >= -1.0 && high <= 1.0 && numbers.iter().flatten().any(|number| number == 0.0));
+        }
+        Ok(())
     }
 
     /// True for columns of 0 and 1 or of flags (also where only one of them occurs).

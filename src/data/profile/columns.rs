@@ -1,6 +1,7 @@
 //! What does each column hold? Missing, distinct, quantiles or frequent values; and how often is clicked?
 
 use super::outliers::{self, Far};
+use super::runs::Runs;
 use super::{ColumnProfile, LabelProfile, Quantiles, TopValue};
 use crate::base::Result;
 use crate::base::failure::Explain;
@@ -18,13 +19,17 @@ const TOP: usize = 5;
 /// Ranges that are kept, all of them in their order.
 const TOP_RANGES: usize = 24;
 
-/// The columns, and one number per row that is equal where all cells are.
+/// The columns.
 pub(super) struct Described {
     pub columns: Vec<ColumnProfile>,
-    /// A hash of each row, without columns that number the rows.
-    pub row_hashes: Vec<u64>,
-    /// Per column: distinct values with their counts, where it is text.
+    /// Per column: true when it numbers the rows.
+    pub numbers_rows: Vec<bool>,
+    /// Per column: its values as codes, where it is text.
     pub texts: Vec<Option<Coded>>,
+    /// Per column: how often each of these values occurs.
+    pub counts: Vec<Vec<u64>>,
+    /// Per column: a hash of each list, where it holds lists.
+    pub list_hashes: Vec<Vec<u64>>,
     /// Per column: how many cells hold its most frequent value.
     pub commonest: Vec<u64>,
     /// Per column: what lies far beyond all other numbers.
@@ -35,8 +40,10 @@ pub(super) struct Described {
 pub(super) fn describe(log: &LogFrame, context: &JobContext) -> Result<Described> {
     let mut described = Described {
         columns: Vec::with_capacity(log.schema.columns.len()),
-        row_hashes: vec![0; log.rows()],
+        numbers_rows: Vec::new(),
         texts: Vec::new(),
+        counts: Vec::new(),
+        list_hashes: Vec::new(),
         commonest: Vec::new(),
         far: Vec::new(),
     };
@@ -45,13 +52,11 @@ pub(super) fn describe(log: &LogFrame, context: &JobContext) -> Result<Described
         context.check()?;
         let seen: Vec<Seen> = some.par_iter().map(|column| see(log, column)).collect::<Result<_>>()?;
         for seen in seen {
-            if !seen.numbers_rows {
-                for (hash, cell) in described.row_hashes.iter_mut().zip(&seen.cell_hashes) {
-                    *hash = mix(*hash ^ cell);
-                }
-            }
             described.columns.push(seen.profile);
+            described.numbers_rows.push(seen.numbers_rows);
             described.texts.push(seen.text);
+            described.counts.push(seen.counts);
+            described.list_hashes.push(seen.list_hashes);
             described.commonest.push(seen.commonest);
             described.far.push(seen.far);
         }
@@ -101,8 +106,9 @@ fn over_all_rows<'a>(log: &'a LogFrame, column: &str) -> Option<&'a ColumnTotal>
 
 struct Seen {
     profile: ColumnProfile,
-    cell_hashes: Vec<u64>,
+    list_hashes: Vec<u64>,
     text: Option<Coded>,
+    counts: Vec<u64>,
     numbers_rows: bool,
     commonest: u64,
     far: Option<Far>,
@@ -122,8 +128,15 @@ fn see(log: &LogFrame, column: &Column) -> Result<Seen> {
         lengths: None,
         is_ordered: false,
     };
-    let mut seen =
-        Seen { profile, cell_hashes: Vec::new(), text: None, numbers_rows: false, commonest: 0, far: None };
+    let mut seen = Seen {
+        profile,
+        list_hashes: Vec::new(),
+        text: None,
+        counts: Vec::new(),
+        numbers_rows: false,
+        commonest: 0,
+        far: None,
+    };
     match column.kind {
         ColumnType::List => see_lists(log, &mut seen)?,
         ColumnType::Text | ColumnType::Boolean => see_codes(cells::coded(log, &column.name)?, &mut seen),
@@ -138,12 +151,13 @@ fn see_lists(log: &LogFrame, seen: &mut Seen) -> Result<()> {
     let series = log.frame.column(&profile.name).explain("cannot read the lists")?;
     profile.missing = series.null_count() as u64;
     profile.distinct = lists.items.values.len() as u64;
-    profile.top = top(&lists.items);
+    profile.top = top(&lists.items, &counts(&lists.items));
     let rows = || lists.offsets.windows(2);
     let mut lengths: Vec<f64> = rows().map(|ends| f64::from(ends[1] - ends[0])).collect();
     lengths.sort_unstable_by(f64::total_cmp);
-    profile.lengths = quantiles(&lengths);
-    seen.cell_hashes = rows()
+    let sum = lengths.iter().sum();
+    profile.lengths = quantiles(|place| lengths.get(place as usize).copied(), lengths.len() as u64, sum);
+    seen.list_hashes = rows()
         .map(|ends| {
             let items = &lists.items.codes[ends[0] as usize..ends[1] as usize];
             items.iter().fold(1, |hash, item| mix(hash ^ u64::from(*item)))
@@ -156,85 +170,50 @@ fn see_codes(coded: Coded, seen: &mut Seen) {
     let profile = &mut seen.profile;
     profile.missing = coded.codes.iter().filter(|code| **code == NO_CODE).count() as u64;
     profile.distinct = coded.values.len() as u64;
-    profile.top = top(&coded);
+    let counts = counts(&coded);
+    profile.top = top(&coded, &counts);
     seen.commonest = profile.top.first().map_or(0, |top| top.count);
     if profile.kind == ColumnType::Boolean {
         let trues = coded.values.iter().position(|value| value == "true");
-        let trues = trues.map_or(0, |code| coded.codes.iter().filter(|one| **one == code as u32).count());
-        profile.sum = Some(trues as f64);
+        profile.sum = Some(trues.map_or(0, |code| counts[code]) as f64);
     } else if let Some(order) = ordinal::order(&coded.values) {
         profile.is_ordered = true;
-        let counts = counts(&coded);
         let ranges = order.into_iter().take(TOP_RANGES);
         profile.top = ranges
             .map(|place| TopValue { value: coded.values[place].clone(), count: counts[place] })
             .collect();
     }
-    seen.cell_hashes = coded.codes.iter().map(|code| u64::from(*code)).collect();
+    seen.counts = counts;
     seen.text = Some(coded);
 }
 
 fn see_numbers(log: &LogFrame, seen: &mut Seen) -> Result<()> {
     let profile = &mut seen.profile;
     let is_time = profile.kind == ColumnType::Time;
-    let numbers: Vec<f64> = if is_time {
-        let times = cells::times(log, &profile.name)?.into_iter();
-        times.map(|time| time.map_or(f64::NAN, |time| time as f64)).collect()
-    } else {
-        cells::numbers(log, &profile.name)?
-    };
-    // Adding 0.0 makes -0.0 and 0.0 one value.
-    seen.cell_hashes = numbers.iter().map(|number| (number + 0.0).to_bits()).collect();
-    let rows = numbers.len();
-    let mut sorted = numbers;
-    sorted.retain(|number| !number.is_nan());
-    let is_growing = sorted.windows(2).all(|pair| pair[1] == pair[0] + 1.0);
-    profile.missing = (rows - sorted.len()) as u64;
-    let is_counter = is_growing && profile.missing == 0 && sorted.len() > 2;
+    let runs = Runs::of(log, &profile.name)?;
+    profile.missing = runs.missing;
+    let is_counter = runs.counts_up && runs.missing == 0 && runs.count() > 2;
     // An ad id may count from 1 and still tell rows apart.
     seen.numbers_rows = is_counter && profile.role == Role::Ignored;
-    if !is_time && !sorted.is_empty() {
-        profile.sum = Some(sorted.iter().sum());
+    if !is_time && runs.count() > 0 {
+        profile.sum = Some(runs.sum);
     }
-    sort(&mut sorted);
-    profile.quantiles = quantiles(&sorted);
-    let runs = || sorted.chunk_by(|one, next| one == next);
-    profile.distinct = runs().count() as u64;
-    seen.commonest = runs().map(<[f64]>::len).max().unwrap_or_default() as u64;
+    profile.quantiles = quantiles(|place| runs.at(place), runs.count(), runs.sum);
+    profile.distinct = runs.values.len() as u64;
+    seen.commonest = runs.counted().map(|(_, count)| count).max().unwrap_or_default();
     if matches!(profile.role, Role::Categorical | Role::User | Role::Ad | Role::Campaign | Role::Slot) {
-        profile.top = top_numbers(&sorted);
+        profile.top = most_frequent(runs.counted());
     } else if !is_time {
-        seen.far = outliers::far(&sorted);
+        seen.far = outliers::far(&|place| runs.at(place as u64), runs.count() as usize);
     }
     Ok(())
 }
 
-/// Sorts numbers; whole ones within a narrow range are counted, which takes two looks at each.
-fn sort(numbers: &mut [f64]) {
-    const NARROW: f64 = (1 << 16) as f64;
-    let fold = |(low, high): (f64, f64), number: &f64| (low.min(*number), high.max(*number));
-    let (low, high) = numbers.iter().fold((f64::INFINITY, f64::NEG_INFINITY), fold);
-    let is_narrow = high - low < NARROW && numbers.iter().all(|number| number.fract() == 0.0);
-    if !is_narrow || numbers.len() < 256 {
-        numbers.sort_unstable_by(f64::total_cmp);
-        return;
-    }
-    let mut counts = vec![0usize; (high - low) as usize + 1];
-    for number in numbers.iter() {
-        counts[(number - low) as usize] += 1;
-    }
-    let mut rest = numbers;
-    for (place, count) in counts.into_iter().enumerate() {
-        let (run, after) = rest.split_at_mut(count);
-        run.fill(low + place as f64);
-        rest = after;
-    }
-}
-
-fn quantiles(sorted: &[f64]) -> Option<Quantiles> {
+/// Quantiles of a sorted column of so many numbers and their sum.
+fn quantiles(sorted: impl Fn(u64) -> Option<f64>, count: u64, sum: f64) -> Option<Quantiles> {
     let at = |share: f64| {
-        let rank = (share * sorted.len() as f64).ceil().max(1.0) as usize;
-        sorted.get(rank - 1).copied()
+        let rank = (share * count as f64).ceil().max(1.0) as u64;
+        sorted(rank - 1)
     };
     Some(Quantiles {
         min: at(0.0)?,
@@ -242,12 +221,12 @@ fn quantiles(sorted: &[f64]) -> Option<Quantiles> {
         median: at(0.5)?,
         p75: at(0.75)?,
         max: at(1.0)?,
-        mean: sorted.iter().sum::<f64>() / sorted.len() as f64,
+        mean: sum / count as f64,
     })
 }
 
-fn top(coded: &Coded) -> Vec<TopValue> {
-    most_frequent(coded.values.iter().zip(counts(coded)))
+fn top(coded: &Coded, counts: &[u64]) -> Vec<TopValue> {
+    most_frequent(coded.values.iter().zip(counts.iter().copied()))
 }
 
 /// How often each value occurs.
@@ -259,11 +238,6 @@ pub(super) fn counts(coded: &Coded) -> Vec<u64> {
         }
     }
     counts
-}
-
-fn top_numbers(sorted: &[f64]) -> Vec<TopValue> {
-    let runs = sorted.chunk_by(|one, next| one == next);
-    most_frequent(runs.filter_map(|run| Some((run.first()?, run.len() as u64))))
 }
 
 fn most_frequent<T: ToString>(counted: impl Iterator<Item = (T, u64)>) -> Vec<TopValue> {
@@ -279,27 +253,9 @@ fn most_frequent<T: ToString>(counted: impl Iterator<Item = (T, u64)>) -> Vec<To
 }
 
 /// The finaliser of SplitMix64 (Steele, Lea & Flood 2014): every bit of the input moves half of the output.
-fn mix(mut bits: u64) -> u64 {
+pub(super) fn mix(mut bits: u64) -> u64 {
     bits = bits.wrapping_add(0x9e37_79b9_7f4a_7c15);
     bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     bits ^ (bits >> 31)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_are_sorted_by_counting_where_that_is_quick() {
-        let whole: Vec<f64> = (0..1000).map(|row| f64::from(row * 7919 % 613) - 300.0).collect();
-        let real: Vec<f64> = whole.iter().map(|number| number / 8.0).collect();
-        for numbers in [whole, real] {
-            let mut counted = numbers.clone();
-            sort(&mut counted);
-            let mut expected = numbers;
-            expected.sort_by(f64::total_cmp);
-            assert_eq!(counted, expected);
-        }
-    }
 }

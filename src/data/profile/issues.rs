@@ -1,15 +1,14 @@
 //! What would a careful person object to? One rule after the other, each with its count and what it means.
 
-use super::columns::{Described, counts};
+use super::columns::Described;
 use super::leaks::Answers;
 use super::{ColumnProfile, Issue, IssueKind, LabelProfile};
-use super::{mirrors, missing, near_texts, personal};
+use super::{mirrors, missing, near_texts, personal, repeats};
 use crate::base::Result;
 use crate::data::cells::{self, Coded};
 use crate::data::frame::LogFrame;
 use crate::data::schema::{ColumnType, Role};
 use crate::jobs::JobContext;
-use rayon::slice::ParallelSliceMut;
 
 /// Below this many clicks an interval is wider than a fifth of the rate to either side.
 const FEW_POSITIVES: u64 = 100;
@@ -46,22 +45,19 @@ pub(super) fn find(
     }
     issues.extend(mirrors::find(log, &described.columns)?);
     let rows = log.rows() as u64;
-    let facts = described.columns.iter().zip(&described.texts).zip(&described.commonest).zip(&described.far);
-    for (((column, text), commonest), far) in facts {
+    let texts = described.texts.iter().zip(&described.counts);
+    let facts = described.columns.iter().zip(texts).zip(&described.commonest).zip(&described.far);
+    for (((column, (text, counts)), commonest), far) in facts {
         context.check()?;
-        issues.extend(about_column(column, text.as_ref(), rows));
+        let counted = text.as_ref().map(|text| (text, counts.as_slice()));
+        issues.extend(about_column(column, counted, rows));
         issues.extend(near_constant(column, *commonest, rows));
         issues.extend(far.map(|far| far.issue(&column.name)));
-        let counted = text.as_ref().map(|text| (text, counts(text)));
-        issues.extend(personal::suspect(
-            column,
-            counted.as_ref().map(|(text, counts)| (*text, &counts[..])),
-            rows,
-        ));
+        issues.extend(personal::suspect(column, counted, rows));
         issues.extend(text.as_ref().and_then(|text| near_texts::find(column, &text.values, rows)));
     }
     issues.extend(missing::over_time(log, context)?);
-    issues.extend(duplicates(&described.row_hashes, log));
+    issues.extend(duplicates(repeats::count(log, described, context)?, log));
     issues.extend(time_gaps(log)?);
     Ok(issues)
 }
@@ -171,7 +167,7 @@ fn about_counts(log: &LogFrame, label: Option<&LabelProfile>) -> Result<Vec<Issu
     Ok(issues)
 }
 
-fn about_column(column: &ColumnProfile, text: Option<&Coded>, rows: u64) -> Vec<Issue> {
+fn about_column(column: &ColumnProfile, text: Option<(&Coded, &[u64])>, rows: u64) -> Vec<Issue> {
     let name = Some(column.name.as_str());
     if column.missing == rows {
         return vec![issue(IssueKind::AllMissing, name, rows, "every cell is missing".to_owned())];
@@ -187,7 +183,8 @@ fn about_column(column: &ColumnProfile, text: Option<&Coded>, rows: u64) -> Vec<
     let Some(text) = text.filter(|_| column.kind == ColumnType::Text) else {
         return issues;
     };
-    issues.extend(mixed_types(&column.name, text));
+    let (text, counts) = text;
+    issues.extend(mixed_types(&column.name, text, counts));
     issues
 }
 
@@ -209,12 +206,11 @@ fn near_constant(column: &ColumnProfile, commonest: u64, rows: u64) -> Option<Is
 }
 
 /// Mostly numbers, but not only: `1`, `0`, `Other`.
-fn mixed_types(name: &str, text: &Coded) -> Option<Issue> {
-    let counts = counts(text);
+fn mixed_types(name: &str, text: &Coded, counts: &[u64]) -> Option<Issue> {
     let is_number = |value: &String| value.trim().parse::<f64>().is_ok_and(f64::is_finite);
     let (mut numbers, mut words) = (0, 0);
     let mut example = None;
-    for (value, count) in text.values.iter().zip(&counts) {
+    for (value, count) in text.values.iter().zip(counts) {
         if is_number(value) {
             numbers += count;
         } else {
@@ -235,11 +231,7 @@ fn mixed_types(name: &str, text: &Coded) -> Option<Issue> {
     Some(issue(IssueKind::MixedTypes, Some(name), words, detail))
 }
 
-fn duplicates(row_hashes: &[u64], log: &LogFrame) -> Option<Issue> {
-    let mut sorted = row_hashes.to_vec();
-    sorted.par_sort_unstable();
-    let distinct = sorted.chunk_by(|one, next| one == next).count();
-    let repeated = (sorted.len() - distinct) as u64;
+fn duplicates(repeated: u64, log: &LogFrame) -> Option<Issue> {
     let identified = [Role::User, Role::Time].iter().any(|role| log.schema.with_role(*role).is_some());
     let meaning = if identified {
         "read or exported twice?"
@@ -259,6 +251,8 @@ fn time_gaps(log: &LogFrame) -> Result<Option<Issue>> {
     };
     let mut days: Vec<i64> = calendar_times(log)?.iter().map(|time| time.div_euclid(DAY_MILLIS)).collect();
     let rows = days.len();
+    // Logs are mostly sorted by time.
+    days.dedup();
     days.sort_unstable();
     days.dedup();
     let (Some(first), Some(last)) = (days.first(), days.last()) else {

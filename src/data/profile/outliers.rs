@@ -36,16 +36,15 @@ impl Far {
     }
 }
 
-/// The numbers far beyond the others; the side that is farther out.
-pub(super) fn far(sorted: &[f64]) -> Option<Far> {
-    if sorted.len() < ENOUGH {
+/// The numbers far beyond the others, of a sorted column of so many; the side that is farther out.
+pub(super) fn far(sorted: &dyn Fn(usize) -> Option<f64>, count: usize) -> Option<Far> {
+    if count < ENOUGH {
         return None;
     }
-    let at = |share: f64| sorted.get((share * sorted.len() as f64) as usize).copied();
+    let at = |share: f64| sorted((share * count as f64) as usize);
     let bulk = Bulk { p25: at(0.25)?, median: at(0.5)?, p75: at(0.75)? };
-    let count = sorted.len();
-    let high = above(&|place| sorted.get(place).copied(), count, bulk);
-    let mirrored = |place: usize| Some(-sorted.get((count - 1).checked_sub(place)?)?);
+    let high = above(sorted, count, bulk);
+    let mirrored = |place: usize| Some(-sorted((count - 1).checked_sub(place)?)?);
     let low = above(&mirrored, count, Bulk { p25: -bulk.p75, median: -bulk.median, p75: -bulk.p25 });
     let low = low.map(|far| Far { value: -far.value, last: -far.last, ..far });
     let width = |far: &Far| (far.value - far.last).abs();
@@ -84,6 +83,10 @@ fn above(sorted: &dyn Fn(usize) -> Option<f64>, count: usize, bulk: Bulk) -> Opt
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn far(sorted: &[f64]) -> Option<Far> {
+        super::far(&|place| sorted.get(place).copied(), sorted.len())
+    }
 
     fn sorted(mut numbers: Vec<f64>) -> Vec<f64> {
         numbers.sort_by(f64::total_cmp);
