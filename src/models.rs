@@ -4,6 +4,8 @@
 //! model with its weights and runs it on batches. Adding a kind is one file and one entry in [`MODELS`]: form,
 //! command line, training, saving, evaluation and the tests over all kinds follow. Start with [`logistic`].
 
+pub mod auto_int;
+pub mod bst;
 pub mod dcn_v2;
 pub mod deep_fm;
 pub mod din;
@@ -12,6 +14,7 @@ pub mod ffm;
 pub mod fm;
 pub mod logistic;
 pub mod network;
+pub mod recurrent;
 pub mod two_tower;
 pub mod wide_deep;
 
@@ -20,6 +23,7 @@ pub use network::{Forward, Network};
 use crate::base::params::{ParamSpec, Params};
 use crate::base::{Failure, Result};
 use crate::data::{Batch, Encoder};
+use crate::nn::recurrent::Cell;
 use crate::nn::tables::Lookup;
 use crate::nn::weights::Builder;
 use crate::nn::{Computed, Pass};
@@ -33,8 +37,12 @@ pub const MODELS: &[&dyn ModelKind] = &[
     &wide_deep::WideDeep,
     &deep_fm::DeepFm,
     &dcn_v2::DcnV2,
+    &auto_int::AutoInt,
     &two_tower::TwoTower,
+    &recurrent::ReadsInOrder(Cell::Lstm),
+    &recurrent::ReadsInOrder(Cell::Gru),
     &din::Din,
+    &bst::Bst,
 ];
 
 /// A kind of model: what it is, what it needs, how it is built.

@@ -10,6 +10,7 @@ pub mod attention;
 pub mod cross;
 pub mod device;
 pub mod dropout;
+pub mod heads;
 pub mod interact;
 pub mod linear;
 pub mod losses;
@@ -18,7 +19,10 @@ pub mod normalise;
 pub mod numbers;
 pub mod optimiser;
 pub mod radix;
+pub mod recurrent;
 pub mod tables;
+pub mod transformer;
+mod vector;
 pub mod weights;
 
 /// The result of candle operations that carry no words for a person yet.

@@ -5,11 +5,11 @@
 
 use super::features::{
     DROPOUT, EMBEDDING_START, EMBEDDING_WIDTH, FieldRows, HIDDEN_LAYERS, HIDDEN_UNITS, LinearPart, NORMALISE,
-    deep_shape, need_features, side_by_side,
+    deep_shape, need_features, need_sequence, side_by_side,
 };
 use super::{Inputs, Model, ModelKind, Output};
+use crate::base::Result;
 use crate::base::params::{ParamSpec, Params};
-use crate::base::{Failure, Result};
 use crate::data::{Batch, Encoder};
 use crate::nn::attention::{TargetAttention, Weighting};
 use crate::nn::mlp::Mlp;
@@ -69,15 +69,7 @@ impl ModelKind for Din {
 
     fn check(&self, encoder: &Encoder) -> Result<()> {
         need_features(encoder)?;
-        if encoder.sequences.is_empty() {
-            return Err(Failure::new(
-                "cannot train din",
-                "it attends to a behaviour sequence, and this log has neither a list column nor a user and a time \
-                 from which one could be made",
-            )
-            .hint("give a column the role sequence, or mark the user and time columns, or train deep_fm"));
-        }
-        Ok(())
+        need_sequence(encoder, "din", "it attends to a behaviour sequence")
     }
 
     fn build(&self, encoder: &Encoder, params: &Params, builder: &mut Builder) -> Result<Box<dyn Model>> {

@@ -288,6 +288,23 @@ pub fn need_features(encoder: &Encoder) -> Result<()> {
     Ok(())
 }
 
+/// Refuses an encoding without a behaviour sequence, which `kind` needs since `reason`.
+///
+/// # Errors
+/// There is none.
+pub fn need_sequence(encoder: &Encoder, kind: &str, reason: &str) -> Result<()> {
+    if encoder.sequences.is_empty() {
+        return Err(Failure::new(
+            format!("cannot train {kind}"),
+            format!(
+                "{reason}, and this log has neither a list column nor a user and a time from which one could be made"
+            ),
+        )
+        .hint("give a column the role sequence, or mark the user and time columns, or train deep_fm"));
+    }
+    Ok(())
+}
+
 /// `(row, position, id, length)` of every real event.
 fn each_event(sequence: &SequenceBatch) -> impl Iterator<Item = (usize, usize, u32, u32)> + '_ {
     sequence.lengths.iter().enumerate().flat_map(move |(row, &length)| {

@@ -122,6 +122,7 @@ fn mask(lengths: &[u32], positions: usize, device: &Device) -> Computed<Tensor> 
 mod tests {
     use super::*;
     use crate::nn::check::{agrees_with_differences, normals};
+    use candle_core::Var;
 
     const LENGTHS: [u32; 3] = [3, 1, 0];
 
@@ -146,16 +147,40 @@ mod tests {
         assert_eq!(pooled.to_vec2::<f32>().unwrap()[2], [0.0; 2]);
     }
 
+    type Way = fn(&TargetAttention, &Tensor, &Tensor, &[u32]) -> Computed<(Tensor, Tensor)>;
+
+    /// Sizes below, at and above whole vectors; more rows than a thread takes at a time.
     #[test]
-    fn fused_equals_plain() {
-        let [history, target] = inputs();
-        for weighting in [Weighting::Softmax, Weighting::Sigmoid] {
-            let attention = attention(weighting);
-            let fused = attention.forward(&history, &target, &LENGTHS).unwrap();
-            let plain = attention.plain(&history, &target, &LENGTHS).unwrap();
-            for (fused, plain) in [(fused.0, plain.0), (fused.1, plain.1)] {
-                let gap = (fused - plain).unwrap().abs().unwrap().max_all().unwrap();
-                assert!(gap.to_scalar::<f32>().unwrap() < 1e-6, "{weighting:?}");
+    fn fused_equals_plain_forward_and_backward() {
+        for (width, units, positions) in [(2, 5, 3), (8, 16, 4), (9, 17, 13)] {
+            for weighting in [Weighting::Softmax, Weighting::Sigmoid] {
+                let mut builder = Builder::new(3, Device::Cpu);
+                let attention =
+                    TargetAttention::new(&mut builder, "attention", width, units, weighting).unwrap();
+                let lengths: Vec<u32> = (0..70).map(|row| row * 7 % (positions as u32 + 1)).collect();
+                let history = Var::from_tensor(&normals(&[70, positions, width], 1)).unwrap();
+                let target = Var::from_tensor(&normals(&[70, width], 2)).unwrap();
+                let answer = |pass: Way| -> Vec<Tensor> {
+                    let (pooled, weights) = pass(&attention, &history, &target, &lengths[..]).unwrap();
+                    let both = Tensor::cat(&[pooled, weights], 1).unwrap();
+                    let probe = normals(both.dims(), 5);
+                    let store = (&both * probe).unwrap().sum_all().unwrap().backward().unwrap();
+                    let mut answer = vec![both];
+                    let vars = builder.parameters.iter().map(|parameter| &parameter.var);
+                    answer.extend(
+                        [&history, &target]
+                            .into_iter()
+                            .chain(vars)
+                            .map(|var| store.get(var).unwrap().clone()),
+                    );
+                    answer
+                };
+                let pairs = answer(TargetAttention::forward).into_iter().zip(answer(TargetAttention::plain));
+                for (place, (fused, plain)) in pairs.enumerate() {
+                    let gap = (fused - plain).unwrap().abs().unwrap().max_all().unwrap();
+                    let gap = gap.to_scalar::<f32>().unwrap();
+                    assert!(gap < 1e-4, "{weighting:?} of {units} units, answer {place}: {gap}");
+                }
             }
         }
     }

@@ -3,6 +3,8 @@
 //! candle 0.11.1's own `LayerNorm` and `softmax_last_dim` return no gradient for contiguous input, without an
 //! error (candle issues #2168, #3011, #3568); these are made of operations that do.
 
+mod fused;
+
 use super::Computed;
 use candle_core::{D, Tensor};
 
@@ -15,9 +17,20 @@ const FAR_BELOW: f64 = 1e9;
 
 /// `gain (x - mean) / sqrt(variance + 1e-5) + bias` over the last dimension (Ba, Kiros & Hinton 2016).
 ///
+/// One fused pass each way on the processor, plain operations elsewhere.
+///
 /// # Errors
 /// Shapes that do not fit.
 pub fn layer_norm(x: &Tensor, gain: &Tensor, bias: &Tensor) -> Computed<Tensor> {
+    if x.device().is_cpu() {
+        x.contiguous()?.apply_op3(gain, bias, fused::LayerNorm)
+    } else {
+        plain_layer_norm(x, gain, bias)
+    }
+}
+
+/// The same by graph operations: for other devices, and the reference of the fused pass.
+fn plain_layer_norm(x: &Tensor, gain: &Tensor, bias: &Tensor) -> Computed<Tensor> {
     let centred = x.broadcast_sub(&x.mean_keepdim(D::Minus1)?)?;
     let variance = centred.sqr()?.mean_keepdim(D::Minus1)?;
     let scaled = centred.broadcast_div(&(variance + EPSILON)?.sqrt()?)?;
@@ -64,7 +77,14 @@ mod tests {
             let variance = row.iter().map(|v| (v - mean).powi(2)).sum::<f32>() / 6.0;
             assert!(mean.abs() < 1e-5 && (variance - 1.0).abs() < 1e-3);
         }
-        agrees_with_differences(&[normals(&[4, 6], 1), gain, bias], |t| layer_norm(&t[0], &t[1], &t[2]));
+        let plain = plain_layer_norm(&normals(&[4, 6], 1), &gain, &bias).unwrap();
+        let fused = layer_norm(&normals(&[4, 6], 1), &gain, &bias).unwrap();
+        let gap = (plain - fused).unwrap().abs().unwrap().max_all().unwrap();
+        assert!(gap.to_scalar::<f32>().unwrap() < 1e-5);
+        for way in [layer_norm, plain_layer_norm] {
+            let all = [normals(&[4, 6], 1), gain.clone(), bias.clone()];
+            agrees_with_differences(&all, |t| way(&t[0], &t[1], &t[2]));
+        }
     }
 
     #[test]
