@@ -1,5 +1,6 @@
 //! How good, how sure? Pure maths on slices; every function says its formula and its source.
 
+pub mod ab_test;
 pub mod bootstrap;
 pub mod calibration;
 pub mod grouped;

@@ -11,16 +11,15 @@ import subprocess
 import sys
 import tempfile
 
-# Library, the module of cudarc that declares its functions, and the file that is opened at run time.
+# Library, the module of cudarc that declares its functions, the file that is opened at run time, and what a call
+# answers where that file is missing: CUDA_ERROR_NO_DEVICE, or a number that is no success of the library.
 LIBRARIES = [
-    ("cuda", "driver", "libcuda.so.1"),
-    ("nvrtc", "nvrtc", "libnvrtc.so.13"),
-    ("curand", "curand", "libcurand.so.10"),
-    ("cublas", "cublas", "libcublas.so.13"),
-    ("cublasLt", "cublaslt", "libcublasLt.so.13"),
+    ("cuda", "driver", "libcuda.so.1", 100),
+    ("nvrtc", "nvrtc", "libnvrtc.so.13", 999),
+    ("curand", "curand", "libcurand.so.10", 999),
+    ("cublas", "cublas", "libcublas.so.13", 999),
+    ("cublasLt", "cublaslt", "libcublasLt.so.13", 999),
 ]
-# CUDA_ERROR_UNKNOWN, and unknown to the other libraries.
-MISSING = 999
 
 
 def cudarc_sources() -> pathlib.Path:
@@ -40,7 +39,7 @@ def functions(sources: pathlib.Path, module: str) -> list[str]:
     return sorted(names - {"culib"})
 
 
-def table(library: str, names: list[str]) -> str:
+def table(library: str, missing: int, names: list[str]) -> str:
     """Assembly: one jump a function, through a table that starts full of `missing`."""
     jumps = "".join(
         f".globl {name}\n.type {name}, @function\n{name}: jmp *table_{library}+{8 * place}(%rip)\n"
@@ -48,7 +47,7 @@ def table(library: str, names: list[str]) -> str:
     )
     entries = f" .quad missing_{library}\n" * len(names)
     return (
-        f".text\nmissing_{library}: movl ${MISSING}, %eax\n ret\n{jumps}"
+        f".text\nmissing_{library}: movl ${missing}, %eax\n ret\n{jumps}"
         f".data\n.balign 8\n.globl table_{library}\ntable_{library}:\n{entries}"
         '.section .note.GNU-stack,"",@progbits\n'
     )
@@ -70,11 +69,11 @@ __attribute__((constructor)) static void open_{library}(void) {{
 """
 
 
-def build(folder: pathlib.Path, library: str, file: str, names: list[str]) -> None:
+def build(folder: pathlib.Path, library: str, file: str, missing: int, names: list[str]) -> None:
     """Writes lib`library`.a; one object, so that a call pulls the constructor in as well."""
     with tempfile.TemporaryDirectory() as scratch:
         at = pathlib.Path(scratch)
-        (at / "table.S").write_text(table(library, names))
+        (at / "table.S").write_text(table(library, missing, names))
         (at / "open.c").write_text(constructor(library, file, names))
         run = lambda *command: subprocess.check_call(command, cwd=at)
         run("cc", "-c", "-fPIC", "-O1", "table.S", "open.c")
@@ -87,11 +86,11 @@ def build(folder: pathlib.Path, library: str, file: str, names: list[str]) -> No
 def main() -> None:
     folder = pathlib.Path(sys.argv[1])
     sources = cudarc_sources()
-    for library, module, file in LIBRARIES:
+    for library, module, file, missing in LIBRARIES:
         names = functions(sources, module)
         if not names:
             sys.exit(f"shims: cudarc declares no function of {library}: its sources are laid out anew")
-        build(folder, library, file, names)
+        build(folder, library, file, missing, names)
         print(f"shims: lib{library}.a, {len(names)} functions of {file}")
 
 

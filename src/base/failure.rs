@@ -88,12 +88,23 @@ pub trait Explain<T> {
 
 impl<T, E: fmt::Display> Explain<T> for std::result::Result<T, E> {
     fn explain(self, what: &str) -> Result<T> {
-        self.map_err(|error| Failure::new(what, error))
+        self.map_err(|error| Failure::new(what, without_backtrace(&error.to_string())))
     }
+}
+
+/// A person is told the reason, not the calls that led there, which some errors append to their text.
+pub(crate) fn without_backtrace(text: &str) -> &str {
+    text.split("\n   0: ").next().unwrap_or(text)
 }
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn a_backtrace_is_no_reason() {
+        let error: std::result::Result<(), _> = Err("out of memory\n   0: cuda::alloc\n   1: main");
+        assert_eq!(error.explain("cannot train").unwrap_err().why, "out of memory");
+    }
+
     use super::*;
 
     #[test]

@@ -89,7 +89,8 @@ impl TargetAttention {
         let product = history.broadcast_mul(&target.unsqueeze(1)?)?;
         let pair = Tensor::cat(&[history, &product], 2)?.reshape((rows * positions, 2 * width))?;
         let of_history = self.hidden.narrow(1, 0, width)?;
-        let of_target = self.hidden.narrow(1, width, width)?;
+        // A matrix product on a graphics card takes no stretch of a wider matrix.
+        let of_target = self.hidden.narrow(1, width, width)?.contiguous()?;
         let of_product = self.hidden.narrow(1, 2 * width, width)?;
         let of_pair = Tensor::cat(&[of_history, of_product], 1)?;
         let per_row = target.matmul(&of_target.t()?)?.broadcast_add(&self.hidden_bias)?.unsqueeze(1)?;

@@ -1,5 +1,6 @@
 //! On which processor do models run? Chosen when the program runs, named in every result.
 
+use crate::base::failure::without_backtrace;
 use crate::base::{Failure, Result};
 use candle_core::Device;
 
@@ -56,7 +57,9 @@ fn absent(label: &str, feature: &str) -> Failure {
 }
 
 fn silent(label: &str, error: &candle_core::Error) -> Failure {
-    Failure::new(format!("cannot use {label}"), error).hint("--device auto, or check the driver")
+    let why = error.to_string();
+    Failure::new(format!("cannot use {label}"), without_backtrace(&why))
+        .hint("--device auto, or check the driver")
 }
 
 #[cfg(test)]
