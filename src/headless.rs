@@ -4,6 +4,7 @@
 //! printed here and nowhere else: text for people, or with `--json` one JSON object as the last line of
 //! standard output. Progress goes to standard error. Exit codes: 0, 1 failed, 2 usage.
 
+pub mod ab;
 pub mod bench;
 pub mod embed;
 pub mod evaluate;
@@ -83,6 +84,7 @@ pub struct Invocation {
 
 #[derive(Debug, Subcommand)]
 enum Subcommands {
+    Ab(ab::Args),
     Bench(bench::Args),
     Embed(embed::Args),
     Evaluate(evaluate::Args),
@@ -139,6 +141,7 @@ pub fn main(invocation: Invocation) -> ExitCode {
 
 fn run(command: &Subcommands, terminal: &Terminal) -> Result<Answer> {
     match command {
+        Subcommands::Ab(args) => ab::run(args, terminal),
         Subcommands::Bench(args) => bench::run(args, terminal),
         Subcommands::Embed(args) => embed::run(args, terminal),
         Subcommands::Evaluate(args) => evaluate::run(args, terminal),

@@ -1,7 +1,7 @@
 //! What is in this log, and can it be trusted? Columns, click rate, and what a careful person would object to.
 
 mod columns;
-mod experiment;
+pub(in crate::data) mod experiment;
 mod issues;
 mod kept;
 mod leaks;

@@ -69,7 +69,7 @@ pub fn compare(control: &ArmTotals, arm: &ArmTotals) -> Option<Comparison> {
     }
     let difference = arm.rate() - control.rate();
     let variance = control.variance + arm.variance;
-    if !(variance > 0.0) {
+    if variance.is_nan() || variance <= 0.0 {
         return None;
     }
     let by_impression =
@@ -118,7 +118,7 @@ pub fn needed_per_arm(base: f64, lifted: f64, level: f64, power: f64, pooled: bo
 /// `None` when not even a rate of 1 would do.
 pub fn detectable(base: f64, per_arm: f64, level: f64, power: f64) -> Option<f64> {
     let enough = |lifted: f64| needed_per_arm(base, lifted, level, power, false) <= per_arm;
-    if !(base > 0.0 && base < 1.0) || !enough(1.0 - 1e-12) {
+    if !(base > 0.0 && base < 1.0 && enough(1.0 - 1e-12)) {
         return None;
     }
     let (mut low, mut high) = (base, 1.0 - 1e-12);
@@ -165,7 +165,7 @@ pub fn cuped(outcome: &[f64], covariate: &[f64]) -> Option<Cuped> {
         yy += (y - mean_y).powi(2);
         xy += (x - mean_x) * (y - mean_y);
     }
-    if !(xx > 0.0 && yy > 0.0) {
+    if xx <= 0.0 || yy <= 0.0 {
         return None;
     }
     let theta = xy / xx;

@@ -91,7 +91,8 @@ impl Experiment {
     }
 }
 
-fn assigns_arms(name: &str, values: &[String]) -> bool {
+/// True for a column whose name or values say that it assigns the arms of a test.
+pub(in crate::data) fn assigns_arms(name: &str, values: &[String]) -> bool {
     if !(2..=MOST_ARMS).contains(&values.len()) {
         return false;
     }
