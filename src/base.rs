@@ -6,6 +6,7 @@ pub mod files;
 pub mod numbers;
 pub mod params;
 pub mod rng;
+pub mod simd;
 
 pub use failure::{Failure, Result};
 pub use params::Params;

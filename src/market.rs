@@ -10,8 +10,12 @@
 pub mod audience;
 pub mod bidder;
 pub mod campaigns;
+pub mod diversity;
+pub mod equilibrium;
 pub mod exploration;
 pub mod feedback;
+pub mod landscape;
+pub mod monte_carlo;
 pub mod outcome;
 mod pacing;
 pub mod position;

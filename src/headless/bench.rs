@@ -5,6 +5,7 @@
 
 pub mod explore;
 pub mod import;
+pub mod market;
 
 use super::{Answer, Terminal};
 use crate::auctions;
@@ -32,8 +33,8 @@ pub(super) const WINDOW: &str = "window";
 /// Measures a named group of workloads.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The group: spine, explore (questions about groups of rows), import (logs against polars and pandas), or window (what a frame costs at rest and while a
-    /// model trains).
+    /// The group: spine, explore (questions about groups of rows), import (logs against polars and pandas),
+    /// market (auctions a second), or window (what a frame costs at rest and while a model trains).
     pub name: String,
     /// Rows of the log that is measured on [default: 20,000 for the spine, 1,000,000 for import].
     #[arg(long)]
@@ -70,9 +71,10 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
         "spine" => spine(args.rows.unwrap_or(20_000), &terminal.context())?,
         "explore" => explore::explore(args.rows.unwrap_or(1_000_000), &terminal.context())?,
         "import" => import::import(args.rows.unwrap_or(1_000_000), &terminal.context())?,
+        "market" => market::market(&terminal.context())?,
         WINDOW => window(&terminal.context())?,
         other => {
-            let known = format!("spine, explore, import, {WINDOW}");
+            let known = format!("spine, explore, import, market, {WINDOW}");
             return Err(Failure::new("cannot measure", format!("there is no group '{other}'")).hint(known));
         }
     };
@@ -288,6 +290,9 @@ mod tests {
     #[test]
     fn an_unknown_group_is_refused() {
         let args = Args { name: "speed".into(), rows: Some(100) };
-        assert_eq!(run(&args, &Terminal::default()).unwrap_err().hint, "spine, explore, import, window");
+        assert_eq!(
+            run(&args, &Terminal::default()).unwrap_err().hint,
+            "spine, explore, import, market, window"
+        );
     }
 }

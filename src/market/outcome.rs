@@ -310,6 +310,17 @@ impl CampaignOutcome {
     }
 }
 
+/// AuctionNet's score of a campaign with a target cost per conversion: its conversions, times
+/// `min(1, (target / cost)^2)` (Su et al. 2024). 0 without conversions.
+pub fn autobidding_score(conversions: f64, spend: f64, target_cost: f64) -> f64 {
+    if conversions <= 0.0 {
+        return 0.0;
+    }
+    let cost = spend / conversions;
+    let kept = if cost > 0.0 { target_cost / cost } else { 1.0 };
+    conversions * (kept * kept).min(1.0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

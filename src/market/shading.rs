@@ -14,7 +14,7 @@ pub fn best_bid(value: f64, win: impl Fn(f64) -> f64) -> f64 {
     const BIDS: usize = 200;
     let gain = |bid: f64| (value - bid) * win(bid);
     let at = |step: usize| value * step as f64 / BIDS as f64;
-    let best = (0..=BIDS).max_by(|a, b| gain(at(*a)).total_cmp(&gain(at(*b)))).unwrap_or(0);
+    let best = (1..=BIDS).max_by(|a, b| gain(at(*a)).total_cmp(&gain(at(*b)))).unwrap_or(1);
     let (mut low, mut high) = (at(best.saturating_sub(1)), at((best + 1).min(BIDS)));
     let golden = (5f64.sqrt() - 1.0) / 2.0;
     while high - low > 1e-9 * value.abs().max(f64::MIN_POSITIVE) {

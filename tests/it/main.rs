@@ -10,6 +10,7 @@
 mod data_panel;
 mod devices;
 mod exact_auctions;
+mod exact_market;
 mod headless;
 mod ingest;
 mod inspect_panels;

@@ -1,0 +1,79 @@
+//! How many auctions a second? The market's kernels beside plain loops of the same market in the same run.
+
+use super::{BenchRow, auctions, best_of, ours};
+use crate::base::{Result, simd};
+use crate::jobs::JobContext;
+use crate::market::monte_carlo::{self, LognormalMarket, slots};
+
+/// Every workload of the market.
+///
+/// # Errors
+/// A cancel.
+pub fn market(context: &JobContext) -> Result<Vec<BenchRow>> {
+    let mut rows = vec![second_price(context)?];
+    rows.push(pages(context, (48, 16), (4_000_000, 200_000), Some(4e6))?);
+    rows.push(pages(context, (100, 64), (1_000_000, 40_000), Some(0.6e6))?);
+    rows.push(auctions(context)?);
+    rows.extend(memory(context)?);
+    Ok(rows)
+}
+
+/// Plain second price: 8 lognormal bidders and a reserve.
+fn second_price(context: &JobContext) -> Result<BenchRow> {
+    const AUCTIONS: u64 = 100_000_000;
+    const PLAIN: u64 = 2_000_000;
+    let market = eight_bidders();
+    let seconds = best_of(3, context, || market.hold(AUCTIONS, 1, context).map(drop))?;
+    let plain = best_of(3, context, || {
+        std::hint::black_box(monte_carlo::plainly(&market, PLAIN, 1));
+        Ok(())
+    })?;
+    let work = format!("second price, 8 lognormal bidders, reserve ({})", simd::widest());
+    Ok(beside_plain(&work, AUCTIONS as f64 / seconds, PLAIN as f64 / plain, Some(77e6)))
+}
+
+fn eight_bidders() -> LognormalMarket {
+    LognormalMarket { bidders: vec![(0.0, 1.0); 8], reserve: 1.353_415 }
+}
+
+/// Quality-weighted GSP with four slots, cascade clicks and budgets.
+fn pages(
+    context: &JobContext,
+    (ads, dimensions): (usize, usize),
+    (pages, plain_pages): (u64, u64),
+    reach: Option<f64>,
+) -> Result<BenchRow> {
+    let market = slots::example(ads, dimensions);
+    let seconds = best_of(3, context, || market.serve(pages, 1, context).map(drop))?;
+    let plain = best_of(3, context, || {
+        std::hint::black_box(slots::plainly(&market, plain_pages, 1));
+        Ok(())
+    })?;
+    let work = format!("GSP, {ads} ads, 4 slots, {dimensions}-d pCTR, cascade, budgets");
+    Ok(beside_plain(&work, pages as f64 / seconds, plain_pages as f64 / plain, reach))
+}
+
+fn beside_plain(work: &str, rate: f64, plain: f64, reach: Option<f64>) -> BenchRow {
+    BenchRow {
+        rival: Some("a plain loop on one thread".to_owned()),
+        rival_value: Some(plain),
+        ratio: Some(rate / plain),
+        ..ours(work, rate, "auctions/s", reach)
+    }
+}
+
+/// What a billion auctions add to the memory in use; nothing where the system does not say.
+fn memory(context: &JobContext) -> Result<Option<BenchRow>> {
+    let Some(before) = resident_megabytes() else { return Ok(None) };
+    let tally = eight_bidders().hold(1_000_000_000, 2, context)?;
+    let grown = (resident_megabytes().unwrap_or(before) - before).max(0.0);
+    let work = format!("memory that {} auctions added", tally.auctions);
+    Ok(Some(BenchRow { met: Some(grown <= 16.0), ..ours(&work, grown, "MB", Some(16.0)) }))
+}
+
+fn resident_megabytes() -> Option<f64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kilobytes: f64 = line.trim().trim_end_matches("kB").trim().parse().ok()?;
+    Some(kilobytes / 1_024.0)
+}
