@@ -5,6 +5,7 @@ pub mod failure;
 pub mod files;
 pub mod numbers;
 pub mod params;
+pub mod resources;
 pub mod rng;
 pub mod simd;
 

@@ -1,5 +1,6 @@
 //! What runs in the background? One operation a file, from a request to an [`Output`].
 
+pub mod compare;
 pub mod encode;
 pub mod evaluate;
 pub mod explain;
@@ -18,6 +19,8 @@ use std::sync::Arc;
 pub enum Output {
     /// Attention over many rows.
     Averaged(Box<explain::Averaged>),
+    /// Models side by side.
+    Compared(Arc<crate::insight::comparison::Comparison>),
     /// The arrays of a log.
     Encoded(Box<encode::Encoded>),
     /// Numbers and curves of a model.

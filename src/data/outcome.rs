@@ -5,6 +5,9 @@ use super::frame::LogFrame;
 use super::schema::Role;
 use crate::base::{Failure, Result};
 
+/// Nothing is counted beyond this: 1e30 or infinity is a mistake of whoever wrote the log, and would drown all else.
+const LARGEST_COUNT: f64 = 1e15;
+
 /// The outcome of every row of a log.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Outcome {
@@ -117,13 +120,15 @@ fn label_value(column: &str, value: &str) -> Result<f32> {
 
 fn read_counts(log: &LogFrame, column: &str) -> Result<Vec<f32>> {
     let counts = cells::numbers(log, column)?;
-    if let Some(row) = counts.iter().position(|count| *count < 0.0) {
+    if let Some(row) =
+        counts.iter().position(|count| !count.is_nan() && !(0.0..=LARGEST_COUNT).contains(count))
+    {
         return Err(Failure::new(
             "cannot read the counts",
             format!("'{column}' is {} in row {}", counts[row], row + 1),
         )
         .at(format!("column {column}"))
-        .hint("a count is never negative: choose another column"));
+        .hint("a count is neither negative nor beyond 1e15: choose another column"));
     }
     // A missing count stands for nothing seen.
     Ok(counts.iter().map(|count| if count.is_nan() { 0.0 } else { *count as f32 }).collect())
@@ -174,6 +179,12 @@ mod tests {
         assert_eq!(outcome.totals(&[0, 2]).1, 14.0);
         assert!((outcome.totals(&[0, 2]).0 - 3.0).abs() < 1e-6);
         assert_eq!(outcome.notes.len(), 2);
+        for extreme in [1e30, f64::INFINITY, -1.0] {
+            let frame = df!("shown" => [10.0, extreme], "clicked" => [1.0, 0.0]).unwrap();
+            let log = LogFrame::from_frame(frame, &roles).unwrap();
+            let failure = Outcome::read(&log).unwrap_err();
+            assert!(failure.why.contains("row 2"), "{failure}");
+        }
         let half = LogFrame::from_frame(frame, &[("clicked", Role::Clicks)]).unwrap();
         assert!(Outcome::read(&half).unwrap_err().hint.contains("weight"));
     }

@@ -1,9 +1,17 @@
 //! How is a number brought to a scale that a model can use?
+//!
+//! The policy for extremes: a missing number (NaN) is the mean; an infinite one, and one beyond [`FAR`] times the usual
+//! spread (1e30 among prices), has no part in fitting the scale and lies at its end, [`CLAMP`] deviations out. So what
+//! a model reads is always a number between -5 and 5, whatever the log holds.
 
 use super::encode::{NumericField, Side};
 
 /// A scaled number is never further from its mean than this many deviations.
 pub const CLAMP: f64 = 5.0;
+
+/// Median absolute deviations from the median beyond which a number is a slip of somebody's pen: far outside the
+/// heaviest tails that logs have.
+const FAR: f64 = 1e9;
 
 /// A skewness beyond this calls for the logarithm.
 const HEAVY_TAIL_SKEWNESS: f64 = 2.0;
@@ -11,7 +19,9 @@ const HEAVY_TAIL_SKEWNESS: f64 = 2.0;
 /// Fits mean and deviation on the given rows, after `sign(x) ln(1 + |x|)` where that tames a heavy tail.
 /// `None` when the rows hold fewer than two different numbers: nothing can be learned from such a column.
 pub fn fit_scale(name: &str, side: Side, cells: &[f64], rows: &[u32]) -> Option<NumericField> {
-    let plain = || rows.iter().map(|&row| cells[row as usize]).filter(|x| x.is_finite());
+    let finite = || rows.iter().map(|&row| cells[row as usize]).filter(|x| x.is_finite());
+    let (low, high) = usual_range(finite().collect());
+    let plain = || finite().filter(|x| (low..=high).contains(x));
     let raw = Moments::of(plain());
     let logged = Moments::of(plain().map(signed_log));
     let heavy = raw.skewness.abs() > HEAVY_TAIL_SKEWNESS;
@@ -24,6 +34,21 @@ pub fn fit_scale(name: &str, side: Side, cells: &[f64], rows: &[u32]) -> Option<
         mean: chosen.mean,
         deviation: chosen.deviation,
     })
+}
+
+/// From where to where numbers lie that are no slips; everything where half of them are the same.
+fn usual_range(mut cells: Vec<f64>) -> (f64, f64) {
+    let middle = cells.len() / 2;
+    let median = |cells: &mut [f64]| match cells {
+        [] => 0.0,
+        cells => *cells.select_nth_unstable_by(middle, f64::total_cmp).1,
+    };
+    let centre = median(&mut cells);
+    cells.iter_mut().for_each(|x| *x = (*x - centre).abs());
+    match FAR * median(&mut cells) {
+        0.0 => (f64::MIN, f64::MAX),
+        reach => (centre - reach, centre + reach),
+    }
 }
 
 impl NumericField {
@@ -100,6 +125,20 @@ mod tests {
         // ln(1 + (e^(i/100) - 1)) = i/100, whose mean over 0..999 is 4.995.
         assert!((field.mean - 4.995).abs() < 1e-9);
         assert!((signed_log(-1.0) + 2f64.ln()).abs() < 1e-15);
+    }
+
+    #[test]
+    fn extremes_neither_move_the_scale_nor_leave_it() {
+        let usual: Vec<f64> = (0..1_000).map(|i| f64::from(i % 37)).collect();
+        let rows: Vec<u32> = (0..1_000).collect();
+        let plain = fit_scale("price", Side::Context, &usual, &rows).unwrap();
+        let extremes = [1e30, f64::INFINITY, f64::NEG_INFINITY, f64::NAN, -1e300, f64::MAX];
+        let cells = [&usual[..], &extremes].concat();
+        let rows: Vec<u32> = (0..cells.len() as u32).collect();
+        let field = fit_scale("price", Side::Context, &cells, &rows).unwrap();
+        assert_eq!((field.mean, field.deviation, field.log), (plain.mean, plain.deviation, plain.log));
+        let end = CLAMP as f32;
+        assert_eq!(field.encode(&cells)[1_000..], [end, end, -end, 0.0, -end, end]);
     }
 
     #[test]

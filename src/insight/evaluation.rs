@@ -6,7 +6,7 @@ use crate::jobs::JobContext;
 use crate::metrics::calibration::{self, ScoreBin};
 use crate::metrics::ranking::{self, Cut};
 use crate::metrics::threshold::{self, Confusion};
-use crate::metrics::{Estimate, Rate};
+use crate::metrics::{Estimate, Measures, Outcomes, Rate};
 use crate::train::TrainedModel;
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +30,8 @@ pub struct Scored<'a> {
     pub weights: &'a [f32],
     /// True click probabilities of a simulated log; empty otherwise.
     pub truth: &'a [f32],
+    /// Who saw it, as codes; empty where the log names no users.
+    pub users: &'a [u32],
 }
 
 /// Everything the curves panel shows about one model on one part of a log.
@@ -53,25 +55,19 @@ pub struct Evaluation {
     pub best_cut: Confusion,
 }
 
-/// The headline numbers, each with a 95 % interval where one is known.
+/// The headline numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Scores {
+    /// Every measure with its n and interval.
+    pub measures: Measures,
     /// Area under the ROC curve (DeLong interval).
     pub auc: Estimate,
     /// AUC of the true probabilities on the same rows: nothing can be expected above it. Simulated logs only.
     pub auc_of_truth: Option<Estimate>,
     /// Area under the precision-recall curve.
     pub average_precision: f64,
-    /// Mean negative log likelihood, nats.
-    pub log_loss: Estimate,
     /// Log loss of the true probabilities on the same rows. Simulated logs only.
-    pub log_loss_of_truth: Option<Estimate>,
-    /// Log loss over the entropy of the average click rate; below 1 beats a constant.
-    pub normalized_entropy: f64,
-    /// Expected calibration error over 20 groups of equal weight.
-    pub ece: f64,
-    /// Predicted clicks over actual clicks.
-    pub predicted_over_actual: Estimate,
+    pub log_loss_of_truth: Option<f64>,
 }
 
 /// Curves as `[x, y]` points, thinned to what a screen can show.
@@ -119,18 +115,21 @@ pub fn evaluate(
     context.stage("scoring");
     let predicted = model.predict(dataset, rows, context)?;
     context.stage("judging");
-    let of_rows = |column: &[f32]| -> Vec<f32> {
-        if column.is_empty() {
-            return Vec::new();
-        }
-        rows.iter().map(|&row| column[row as usize]).collect()
-    };
     judge(Scored {
         predicted: &predicted,
-        labels: &of_rows(&dataset.label),
-        weights: &of_rows(&dataset.weight),
-        truth: &of_rows(&dataset.truth),
+        labels: &of_rows(&dataset.label, rows),
+        weights: &of_rows(&dataset.weight, rows),
+        truth: &of_rows(&dataset.truth, rows),
+        users: &of_rows(&dataset.users, rows),
     })
+}
+
+/// The cells of some rows; none where the log lacks the column.
+fn of_rows<T: Copy>(column: &[T], rows: &[u32]) -> Vec<T> {
+    if column.is_empty() {
+        return Vec::new();
+    }
+    rows.iter().map(|&row| column[row as usize]).collect()
 }
 
 /// Judges predictions against outcomes.
@@ -139,7 +138,7 @@ pub fn evaluate(
 /// No rows, lengths that differ, predictions that are no numbers, or outcomes of one kind only (no ranking
 /// can be judged then).
 pub fn judge(scored: Scored<'_>) -> Result<Evaluation> {
-    let Scored { predicted, labels, weights, truth } = scored;
+    let Scored { predicted, labels, weights, truth, .. } = scored;
     check(scored)?;
     let cuts = ranking::cuts(predicted, labels, weights).ok_or_else(one_class)?;
     let truth_cuts = (!truth.is_empty()).then(|| ranking::cuts(truth, labels, weights)).flatten();
@@ -174,7 +173,8 @@ fn check(scored: Scored<'_>) -> Result<()> {
         return refuse("the log has no label to compare with".to_owned());
     }
     let fits = |values: &[f32]| values.is_empty() || values.len() == rows;
-    if !(fits(scored.labels) && fits(scored.weights) && fits(scored.truth)) {
+    let users = scored.users.len();
+    if !(fits(scored.labels) && fits(scored.weights) && fits(scored.truth) && (users == 0 || users == rows)) {
         return refuse(format!("{rows} predictions, but other numbers of outcomes"));
     }
     let wrong = scored.predicted.iter().filter(|p| !(0.0..=1.0).contains(*p)).count();
@@ -193,17 +193,15 @@ fn one_class() -> Failure {
 }
 
 fn scores(scored: Scored<'_>) -> Option<Scores> {
-    let Scored { predicted: p, labels: y, weights: w, truth } = scored;
+    let Scored { predicted, labels, weights, truth, users } = scored;
     let of_truth = (!truth.is_empty()).then_some(truth);
+    let measures = Measures::of(Outcomes { predicted, labels, weights, users });
     Some(Scores {
-        auc: ranking::auc_estimate(p, y, w)?,
-        auc_of_truth: of_truth.and_then(|t| ranking::auc_estimate(t, y, w)),
-        average_precision: ranking::average_precision(p, y, w)?,
-        log_loss: calibration::log_loss_estimate(p, y, w)?,
-        log_loss_of_truth: of_truth.and_then(|t| calibration::log_loss_estimate(t, y, w)),
-        normalized_entropy: calibration::normalized_entropy(p, y, w)?,
-        ece: calibration::ece(p, y, w, RELIABILITY_BINS)?,
-        predicted_over_actual: calibration::predicted_over_actual(p, y, w)?,
+        measures,
+        auc: measures.auc?,
+        auc_of_truth: of_truth.and_then(|truth| ranking::auc_estimate(truth, labels, weights)),
+        average_precision: ranking::average_precision(predicted, labels, weights)?,
+        log_loss_of_truth: of_truth.and_then(|truth| calibration::log_loss(truth, labels, weights)),
     })
 }
 
@@ -255,8 +253,10 @@ mod tests {
             judge(Scored { predicted: &truth, labels: &labels, truth: &truth, ..Scored::default() }).unwrap();
         let scores = judged.scores;
         assert_eq!(Some(scores.auc), scores.auc_of_truth);
-        assert!(!scores.predicted_over_actual.excludes(1.0), "{scores:?}");
-        assert!(scores.ece < 0.01 && scores.normalized_entropy < 1.0, "{scores:?}");
+        let measures = scores.measures;
+        assert!(!measures.predicted_over_actual.unwrap().excludes(1.0), "{scores:?}");
+        assert!(measures.ece.unwrap().value < 0.01, "{scores:?}");
+        assert!(measures.normalized_entropy.unwrap().high < 1.0, "{scores:?}");
         // Of 20 Wilson intervals at 95 % at most a few may miss.
         let misses = judged
             .reliability
@@ -276,9 +276,10 @@ mod tests {
         let judged =
             judge(Scored { predicted: &doubled, labels: &labels, truth: &truth, ..Scored::default() })
                 .unwrap();
-        assert!(judged.scores.predicted_over_actual.low > 1.7);
+        let measures = judged.scores.measures;
+        assert!(measures.predicted_over_actual.unwrap().low > 1.7);
         assert_eq!(Some(judged.scores.auc), judged.scores.auc_of_truth);
-        assert!(judged.scores.log_loss.value > judged.scores.log_loss_of_truth.unwrap().value);
+        assert!(measures.log_loss.unwrap().low > judged.scores.log_loss_of_truth.unwrap());
     }
 
     #[test]

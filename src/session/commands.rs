@@ -50,6 +50,7 @@ pub(super) fn apply(session: &mut Session, command: Command) -> Result<()> {
 pub(super) fn absorb(session: &mut Session, output: Output) -> Result<()> {
     match output {
         Output::Averaged(averaged) => inspect::averaged(session, *averaged),
+        Output::Compared(compared) => inspect::compared(session, compared),
         Output::Encoded(encoded) => data::encoded(session, *encoded),
         Output::Evaluated(evaluated) => inspect::evaluated(session, *evaluated),
         Output::Explained(explained) => inspect::explained(session, *explained),

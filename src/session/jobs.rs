@@ -24,6 +24,8 @@ pub enum Purpose {
     Train,
     /// Curves of a model on a split.
     Evaluate,
+    /// Differences between models.
+    Compare,
     /// Points of an embedding table.
     Project,
     /// Attention behind one prediction.

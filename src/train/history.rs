@@ -17,14 +17,18 @@ const SMOOTHING: f64 = 0.95;
 pub struct History {
     /// `[epochs passed, smoothed training log loss]`, by step.
     pub training: Vec<[f64; 2]>,
+    /// `[epochs passed, learning rate]`, at the same steps.
+    pub rates: Vec<[f64; 2]>,
+    /// `[epochs passed, length of the gradient]`, smoothed, before clipping, at the same steps.
+    pub gradients: Vec<[f64; 2]>,
     /// One entry per finished epoch.
     pub epochs: Vec<EpochRecord>,
     /// Lengths of each layer's weights and gradient after the last finished epoch.
     pub layers: Vec<LayerNorms>,
     /// Steps between two points of `training`.
     stride: u64,
-    /// Running mean of the training loss and its weight so far (for an unbiased start).
-    smoothed: (f64, f64),
+    /// Running means of training loss and gradient length, and their common weight so far (for an unbiased start).
+    smoothed: [f64; 3],
 }
 
 /// How large a layer's numbers are.
@@ -109,28 +113,45 @@ impl ValidationNumbers {
 }
 
 impl History {
-    /// Takes in one step's loss at `epochs_passed` (2.5 is halfway through the third).
-    pub fn record_step(&mut self, step: u64, epochs_passed: f64, loss: f64) {
-        let (sum, weight) = self.smoothed;
-        self.smoothed = (SMOOTHING * sum + (1.0 - SMOOTHING) * loss, SMOOTHING * weight + (1.0 - SMOOTHING));
+    /// Takes in one step at `epochs_passed` (2.5 is halfway through the third).
+    pub fn record_step(&mut self, step: u64, epochs_passed: f64, taken: StepTaken) {
+        let news = [taken.loss, taken.gradient_norm, 1.0];
+        for (mean, new) in self.smoothed.iter_mut().zip(news) {
+            *mean = SMOOTHING * *mean + (1.0 - SMOOTHING) * new;
+        }
         self.stride = self.stride.max(1);
         if step.is_multiple_of(self.stride) {
             self.training.push([epochs_passed, self.training_loss()]);
+            self.rates.push([epochs_passed, taken.learning_rate]);
+            self.gradients.push([epochs_passed, self.smoothed[1] / self.smoothed[2]]);
         }
         if self.training.len() >= CURVE_POINTS {
-            let mut place = 0;
-            self.training.retain(|_| {
-                place += 1;
-                place % 2 == 0
-            });
+            for curve in [&mut self.training, &mut self.rates, &mut self.gradients] {
+                let mut place = 0;
+                curve.retain(|_| {
+                    place += 1;
+                    place % 2 == 0
+                });
+            }
             self.stride *= 2;
         }
     }
 
     /// The smoothed training loss; NaN before the first step.
     pub fn training_loss(&self) -> f64 {
-        self.smoothed.0 / self.smoothed.1
+        self.smoothed[0] / self.smoothed[2]
     }
+}
+
+/// What one step says of itself.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct StepTaken {
+    /// Mean loss of its batch.
+    pub loss: f64,
+    /// Length of its gradient over all weights.
+    pub gradient_norm: f64,
+    /// Its learning rate.
+    pub learning_rate: f64,
 }
 
 /// A training while it runs, for the window. A new one is published at most every 100 ms.
@@ -150,6 +171,12 @@ pub struct TrainSnapshot {
     pub examples_per_second: f64,
     /// Time spent so far, stops left out.
     pub elapsed_secs: f64,
+    /// Time that all epochs that are left would take at the speed so far; early stopping may end sooner.
+    pub left_secs: f64,
+    /// Memory of the whole program in bytes; `None` where the system does not tell.
+    pub resident_bytes: Option<u64>,
+    /// Processor cores busy for the program since the last snapshot; `None` where the system does not tell.
+    pub busy_cores: Option<f64>,
 }
 
 #[cfg(test)]
@@ -159,13 +186,19 @@ mod tests {
     #[test]
     fn smooths_without_a_biased_start_and_stays_small() {
         let mut history = History::default();
-        history.record_step(1, 0.0, 0.7);
+        let taken = |loss| StepTaken { loss, gradient_norm: 2.0, learning_rate: 0.1 };
+        history.record_step(1, 0.0, taken(0.7));
         assert!((history.training_loss() - 0.7).abs() < 1e-12);
         for step in 2..100_000 {
-            history.record_step(step, step as f64 / 1000.0, 0.5);
+            history.record_step(step, step as f64 / 1000.0, taken(0.5));
         }
         assert!((history.training_loss() - 0.5).abs() < 1e-9);
         assert!((CURVE_POINTS / 2 - 1..CURVE_POINTS).contains(&history.training.len()));
+        assert_eq!(
+            (history.rates.len(), history.gradients.len()),
+            (history.training.len(), history.training.len())
+        );
+        assert!(history.gradients.iter().all(|point| (point[1] - 2.0).abs() < 1e-9));
         assert!(history.training.windows(2).all(|pair| pair[0][0] < pair[1][0]));
     }
 }

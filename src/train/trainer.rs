@@ -2,11 +2,12 @@
 
 use super::card::{DataCard, ModelCard, TrainingCard, measure};
 use super::gradient::{Lengths, clip};
-use super::history::{EpochRecord, History, LayerNorms, TrainSnapshot, ValidationNumbers};
+use super::history::{EpochRecord, History, LayerNorms, StepTaken, TrainSnapshot, ValidationNumbers};
 use super::objective::Objective;
 use super::schedule::{EarlyStopping, Monitor};
 use super::spec::TrainSpec;
 use super::trained::{TrainedModel, predict_rows};
+use crate::base::resources;
 use crate::base::rng::Rng;
 use crate::base::{Failure, Result};
 use crate::data::{Dataset, Split};
@@ -37,6 +38,7 @@ pub struct Trainer {
     pub(super) network: Network,
     pub(super) position: Position,
     objective: Objective,
+    meter: resources::Meter,
     /// Weights of the best epoch, as a safetensors file.
     pub(super) best: Option<Vec<u8>>,
 }
@@ -95,6 +97,7 @@ impl Trainer {
             dataset: dataset.clone(),
             network,
             objective,
+            meter: resources::Meter::default(),
             position: Position {
                 epoch: 0,
                 batch: 0,
@@ -272,7 +275,8 @@ impl Trainer {
         position.squares.resize(lengths.parts.len(), 0.0);
         position.squares.iter_mut().zip(&lengths.parts).for_each(|(sum, part)| *sum += part * part);
         let passed = f64::from(position.epoch) + position.batch as f64 / batches as f64;
-        position.history.record_step(position.step, passed, loss);
+        let taken = StepTaken { loss, gradient_norm: lengths.whole(), learning_rate: f64::from(step.rate) };
+        position.history.record_step(position.step, passed, taken);
         Ok(())
     }
 
@@ -339,16 +343,22 @@ impl Trainer {
         self.position.examples as f64 / self.position.step_secs.max(1e-9)
     }
 
-    fn snapshot(&self, batches: usize) -> Result<TrainSnapshot> {
+    fn snapshot(&mut self, batches: usize) -> Result<TrainSnapshot> {
+        let busy_cores = self.meter.busy_cores();
         let position = &self.position;
+        let passed = f64::from(position.epoch) + position.batch as f64 / batches.max(1) as f64;
+        let left = (f64::from(self.epochs()?) - passed).max(0.0);
         Ok(TrainSnapshot {
             kind: self.spec.kind.clone(),
             device: device::name(&self.network.device).to_owned(),
             history: position.history.clone(),
-            epochs_passed: f64::from(position.epoch) + position.batch as f64 / batches.max(1) as f64,
+            epochs_passed: passed,
             epochs: self.epochs()?,
             examples_per_second: self.speed(),
             elapsed_secs: position.total_secs,
+            left_secs: left * position.total_secs / passed.max(f64::MIN_POSITIVE),
+            resident_bytes: resources::resident_bytes(),
+            busy_cores,
         })
     }
 }

@@ -1,12 +1,14 @@
 //! What do several panels share? Small parts with no state of their own.
 
 pub mod cloud_view;
+pub mod data_table;
 pub mod empty_state;
 pub mod job_strip;
 pub mod metric_card;
 pub mod notices;
 
 use super::Theme;
+pub use data_table::data_table;
 use egui::{RichText, Ui};
 pub use empty_state::empty_state;
 pub use metric_card::metric_card;

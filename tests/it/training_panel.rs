@@ -57,7 +57,7 @@ fn a_stopped_training_goes_on_or_is_kept_as_it_is() {
     harness.get_by_label("Go on").click();
     harness.run_ok();
     assert!(harness.state().0.jobs.of(Purpose::Train).is_some());
-    harness.get_by_label("Stop training").click();
+    harness.get_by_label("Pause training").click();
     harness.run_ok();
     assert!(harness.state_mut().0.settle(LIMIT));
     harness.run_ok();
@@ -107,4 +107,62 @@ fn a_model_is_saved_opened_and_a_failure_keeps_the_list() {
     harness.get_by_label("1 logistic").click();
     harness.run();
     assert_eq!(harness.state().0.store.training.selected, 0);
+}
+
+#[test]
+fn ticked_runs_are_compared_on_the_same_rows_with_what_differs_between_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut session = opened(&folder, 3000);
+    for rate in ["0.004", "0.00001"] {
+        let mut spec = spec("logistic", "2");
+        spec.set("learning_rate", rate).unwrap();
+        session.apply(Command::Train(TrainCommand::Start(spec)));
+        assert!(session.settle(LIMIT));
+    }
+    let mut harness = harness(session, false);
+    harness.get_by_label("Compare").click();
+    harness.run();
+    harness.get_by_label_contains("Tick two runs");
+    for place in ["compare 1", "compare 2"] {
+        harness.get_by_label(place).click();
+        harness.run();
+    }
+    harness.get_by_label_contains("Validation loss of runs (log loss (nats) against epochs): 1 logistic");
+    harness.get_by_label("Compare 2 runs on the test rows").click();
+    harness.run_ok();
+    assert!(harness.state_mut().0.settle(LIMIT), "{:?}", harness.state().0.notices.all());
+    harness.run();
+    let compared = harness.state().0.store.inspect.compared.clone().unwrap();
+    assert_eq!(compared.knobs, [("learning_rate".to_owned(), vec!["0.004".into(), "0.00001".into()])]);
+    let (first, second) = (&compared.models[0], &compared.models[1]);
+    let difference = second.differences.log_loss.unwrap();
+    let apart = second.measures.log_loss.unwrap().value - first.measures.log_loss.unwrap().value;
+    assert!((difference.value - apart).abs() < 1e-12 && difference.low < difference.high);
+    assert_eq!(first.differences.auc.unwrap().value, 0.0);
+    assert!(harness.query_all_by_label("reference").count() > 0);
+    harness.get_by_label_contains("1 settings differ");
+}
+
+#[test]
+fn of_a_thousand_runs_only_those_in_sight_are_drawn() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut session = support::trained(&folder, "logistic");
+    let run = session.store.training.models[0].clone();
+    session.store.training.models.extend(std::iter::repeat_n(run, 999));
+    let harness = harness(session, true);
+    harness.get_by_label("1 logistic");
+    assert!(harness.query_by_label("500 logistic").is_none());
+}
+
+#[test]
+fn epochs_and_layers_are_tables_with_intervals() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut harness = harness(support::trained(&folder, "deep_fm"), true);
+    harness.get_by_label("Epochs").click();
+    harness.run();
+    harness.get_by_label("validation loss (95 %)");
+    harness.get_by_label_contains("validation rows, intervals by formula");
+    harness.get_by_label("Layers").click();
+    harness.run();
+    harness.get_by_label("embedding");
 }

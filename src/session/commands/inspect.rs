@@ -4,7 +4,9 @@ use crate::base::{Failure, Result};
 use crate::data::Split;
 use crate::domain::Segment;
 use crate::insight::Subject;
+use crate::insight::comparison::Comparison;
 use crate::session::{Purpose, Session};
+use crate::tasks::compare::Compare;
 use crate::tasks::evaluate::{Evaluate, Evaluated};
 use crate::tasks::explain::{Average, Averaged, Explain, Explained};
 use crate::tasks::project::{Project, Projected};
@@ -16,6 +18,8 @@ use std::sync::Arc;
 pub enum InspectCommand {
     /// Numbers and curves on one part of the log.
     Evaluate(Split),
+    /// Models of the list side by side, by place; differences are to the first.
+    Compare(Vec<usize>),
     /// Points of the embeddings of a field.
     Project(String),
     /// Attention for one row, with its own ad or another one by name.
@@ -29,6 +33,8 @@ pub enum InspectCommand {
 pub struct InspectState {
     /// The last evaluation.
     pub evaluated: Option<Arc<Evaluated>>,
+    /// The last comparison.
+    pub compared: Option<Arc<Comparison>>,
     /// The last projection.
     pub projected: Option<Arc<Projected>>,
     /// The last explained prediction.
@@ -40,6 +46,7 @@ pub struct InspectState {
 pub(super) fn apply(session: &mut Session, command: InspectCommand) -> Result<()> {
     let subject = subject(session)?;
     match command {
+        InspectCommand::Compare(places) => compare(session, &subject, &places),
         InspectCommand::Evaluate(split) => session.jobs.start(Purpose::Evaluate, Evaluate { subject, split }),
         InspectCommand::Project(field) => session.jobs.start(Purpose::Project, Project { subject, field }),
         InspectCommand::Explain(row, ad) => {
@@ -50,6 +57,18 @@ pub(super) fn apply(session: &mut Session, command: InspectCommand) -> Result<()
             session.jobs.start(Purpose::Average, Average { subject, segment })
         }
     }
+}
+
+fn compare(session: &mut Session, subject: &Subject, places: &[usize]) -> Result<()> {
+    let models = &session.store.training.models;
+    let chosen = places.iter().filter_map(|place| models.get(*place));
+    let subjects = chosen.map(|run| Subject { model: Arc::clone(&run.model), ..subject.clone() }).collect();
+    session.jobs.start(Purpose::Compare, Compare { subjects })
+}
+
+/// Takes in a comparison.
+pub(super) fn compared(session: &mut Session, compared: Arc<Comparison>) {
+    session.store.inspect.compared = Some(compared);
 }
 
 /// Takes in an evaluation.

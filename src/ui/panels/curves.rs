@@ -146,30 +146,34 @@ fn titled(ui: &mut Ui, title: &str, draw: impl FnOnce(&mut Ui)) {
 }
 
 fn cards(ui: &mut Ui, theme: &Theme, evaluation: &Evaluation) {
-    let Scores { auc, auc_of_truth, log_loss, log_loss_of_truth, .. } = evaluation.scores;
-    let scores = &evaluation.scores;
+    let Scores { measures, auc, auc_of_truth, average_precision, log_loss_of_truth } = evaluation.scores;
     let interval = |estimate: Estimate| format!("95 %: {:.4} to {:.4}", estimate.low, estimate.high);
-    let truth = |of_truth: Option<Estimate>| {
-        of_truth.map_or_else(String::new, |truth| format!("; truth {:.4}", truth.value))
-    };
+    let truth =
+        |of_truth: Option<f64>| of_truth.map_or_else(String::new, |truth| format!("; truth {truth:.4}"));
     ui.horizontal_wrapped(|ui| {
-        let mut card = |caption: &str, value: f64, below: String| {
-            widgets::metric_card(ui, theme, caption, &format!("{value:.4}"), &below);
+        let mut card = |caption: &str, value: Option<Estimate>, more: String| {
+            let (value, below) = value.map_or_else(
+                || ("unknown".to_owned(), "these rows cannot tell".to_owned()),
+                |known| (format!("{:.4}", known.value), interval(known) + &more),
+            );
+            widgets::metric_card(ui, theme, caption, &value, &below);
         };
-        card("AUC", auc.value, interval(auc) + &truth(auc_of_truth));
-        card("Log loss", log_loss.value, interval(log_loss) + &truth(log_loss_of_truth));
-        card("Normalised entropy", scores.normalized_entropy, "below 1 beats a constant".to_owned());
-        card("Calibration error", scores.ece, "mean gap over 20 groups".to_owned());
-        card(
-            "Predicted / actual",
-            scores.predicted_over_actual.value,
-            interval(scores.predicted_over_actual),
-        );
-        card(
-            "Average precision",
-            scores.average_precision,
-            format!("a constant has {:.4}", evaluation.clicks.rate),
-        );
+        let binned = match measures.auc_error {
+            0.0 => String::new(),
+            error => format!("; in bins, off by {error:.0e} at most"),
+        };
+        card("AUC", Some(auc), truth(auc_of_truth.map(|truth| truth.value)) + &binned);
+        let users = measures.users_ranked + measures.users_one_class;
+        if users > 0 {
+            let users = format!("; {} of {} users", measures.users_ranked, users);
+            card("AUC within users", measures.gauc, users);
+        }
+        card("Log loss", measures.log_loss, truth(log_loss_of_truth));
+        card("Normalised entropy", measures.normalized_entropy, "; a constant has 1".to_owned());
+        card("Calibration error", measures.ece, "; 20 groups".to_owned());
+        card("Predicted / actual", measures.predicted_over_actual, String::new());
+        let constant = format!("a constant has {:.4}", evaluation.clicks.rate);
+        widgets::metric_card(ui, theme, "Average precision", &format!("{average_precision:.4}"), &constant);
         widgets::metric_card(
             ui,
             theme,

@@ -1,18 +1,18 @@
 //! What is being trained, how is it going, and which models are there?
 
+mod compare;
+mod progress;
+mod runs;
+
 use crate::base::params::Params;
-use crate::metrics::Estimate;
 use crate::models::{MODELS, ModelKind};
 use crate::nn::device;
-use crate::session::commands::train::ModelRun;
 use crate::session::commands::{DataCommand, TrainCommand};
 use crate::session::{Command, Purpose};
-use crate::train::history::EpochRecord;
-use crate::train::{TRAIN_PARAMS, TrainSnapshot, TrainSpec, specs_of};
-use crate::ui::charts::{self, Series, curve};
+use crate::train::{TRAIN_PARAMS, TrainSpec, specs_of};
 use crate::ui::panels::Panel;
 use crate::ui::{DialogKind, DialogRequest, PanelContext, form, widgets};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 /// Model chooser, form, live curves, list of models.
@@ -22,10 +22,22 @@ pub struct TrainingPanel {
     /// Knobs by kind, kept while another kind is looked at.
     params: BTreeMap<&'static str, Params>,
     folder: String,
+    view: View,
+    /// Places of the runs that are compared.
+    chosen: BTreeSet<usize>,
+}
+
+/// What is looked at above the list of runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum View {
+    #[default]
+    Curves,
+    Epochs,
+    Layers,
+    Compare,
 }
 
 const FORM_WIDTH: f32 = 330.0;
-const CURVE_HEIGHT: f32 = 190.0;
 
 impl Panel for TrainingPanel {
     fn id(&self) -> &'static str {
@@ -57,7 +69,11 @@ impl Panel for TrainingPanel {
                 });
                 ui.separator();
                 ui.vertical(|ui| {
-                    progress(ui, cx);
+                    self.views(ui);
+                    match self.view {
+                        View::Compare => compare::show(ui, cx, &self.chosen),
+                        view => progress::show(ui, cx, view),
+                    }
                     self.models(ui, cx);
                 });
             });
@@ -66,6 +82,24 @@ impl Panel for TrainingPanel {
 }
 
 impl TrainingPanel {
+    fn views(&mut self, ui: &mut egui::Ui) {
+        ui.horizontal(|ui| {
+            let compare = match self.chosen.len() {
+                0 => "Compare".to_owned(),
+                chosen => format!("Compare ({chosen})"),
+            };
+            for (view, words) in [
+                (View::Curves, "Curves"),
+                (View::Epochs, "Epochs"),
+                (View::Layers, "Layers"),
+                (View::Compare, &compare),
+            ] {
+                ui.selectable_value(&mut self.view, view, words);
+            }
+        });
+        ui.add_space(4.0);
+    }
+
     fn chooser(&mut self, ui: &mut egui::Ui, cx: &mut PanelContext<'_>) {
         let kind = MODELS[self.kind.min(MODELS.len() - 1)];
         ui.horizontal(|ui| {
@@ -103,7 +137,7 @@ impl TrainingPanel {
     fn buttons(&mut self, ui: &mut egui::Ui, cx: &mut PanelContext<'_>, kind: &'static dyn ModelKind) {
         let session = cx.session;
         if session.jobs.of(Purpose::Train).is_some() {
-            if ui.button("Stop training").on_hover_text("Stops after this batch; it can go on").clicked() {
+            if ui.button("Pause training").on_hover_text("Stops after this batch; it can go on").clicked() {
                 cx.send(Command::Train(TrainCommand::Stop));
             }
             return;
@@ -151,7 +185,7 @@ impl TrainingPanel {
             ui.weak("None yet: train one, or open one that was saved.");
         } else {
             let mut selected = training.selected;
-            models_table(ui, &training.models, &mut selected);
+            runs::show(ui, &training.models, &mut selected, &mut self.chosen);
             if selected != training.selected {
                 cx.send(Command::Train(TrainCommand::Select(selected)));
             }
@@ -179,100 +213,6 @@ impl TrainingPanel {
             }
         });
     }
-}
-
-/// The training that runs or ran last: where it stands and its two curves.
-fn progress(ui: &mut egui::Ui, cx: &PanelContext<'_>) {
-    let Some(live) = cx.session.store.training.live.get() else {
-        ui.weak(format!("Nothing was trained in this run. Device: {}.", device_name()));
-        return;
-    };
-    ui.horizontal_wrapped(|ui| {
-        let epoch = format!("{:.2} of {}", live.epochs_passed, live.epochs);
-        widgets::metric_card(ui, cx.theme, "epochs", &epoch, &live.kind);
-        let loss = charts::short(live.history.training_loss());
-        widgets::metric_card(ui, cx.theme, "training loss", &loss, "log loss, smoothed");
-        let (validation, auc) = latest_validation(&live);
-        widgets::metric_card(ui, cx.theme, "validation loss", &validation, "log loss after the last epoch");
-        widgets::metric_card(ui, cx.theme, "validation AUC", &auc, "after the last epoch");
-        let speed = widgets::grouped(live.examples_per_second);
-        let below = format!("{}, {:.1} s so far", live.device, live.elapsed_secs);
-        widgets::metric_card(ui, cx.theme, "examples/s", &speed, &below);
-    });
-    curves(ui, cx, &live);
-}
-
-fn latest_validation(live: &TrainSnapshot) -> (String, String) {
-    let unknown = || "not yet".to_owned();
-    let Some(last) = live.history.epochs.last() else {
-        return (unknown(), unknown());
-    };
-    let number = |estimate: Option<Estimate>, unknown: &str| {
-        estimate.map_or_else(|| unknown.to_owned(), |known| charts::short(known.value))
-    };
-    (number(last.validation.loss, "no rows"), number(last.validation.auc, "one class"))
-}
-
-fn curves(ui: &mut egui::Ui, cx: &PanelContext<'_>, live: &TrainSnapshot) {
-    let epochs = &live.history.epochs;
-    let by_epoch = |number: fn(&EpochRecord) -> Option<Estimate>| -> Vec<[f64; 2]> {
-        let known = epochs.iter().filter_map(|record| Some((record.epoch, number(record)?)));
-        known.map(|(epoch, estimate)| [f64::from(epoch), estimate.value]).collect()
-    };
-    let validation = by_epoch(|record| record.validation.loss);
-    let auc = by_epoch(|record| record.validation.auc);
-    let series = |name, points, place| Series { name, points, colour: cx.theme.series(place), dashed: false };
-    let loss = charts::Frame { name: "Loss", x: "epochs", y: "log loss (nats)", height: CURVE_HEIGHT };
-    let lines =
-        [series("training", live.history.training.as_slice(), 0), series("validation", &validation, 1)];
-    curve::show(ui, cx.theme, loss, curve::LegendCorner::RightTop, &lines);
-    let ranking = charts::Frame { name: "AUC", x: "epochs", y: "AUC (validation)", height: CURVE_HEIGHT };
-    curve::show(ui, cx.theme, ranking, curve::LegendCorner::RightBottom, &[series("validation", &auc, 1)]);
-}
-
-/// One row a model; a click selects the one that all views show.
-fn models_table(ui: &mut egui::Ui, models: &[ModelRun], selected: &mut usize) {
-    egui::Grid::new("models").striped(true).num_columns(9).spacing([14.0, 4.0]).show(ui, |ui| {
-        for head in [
-            "model",
-            "AUC (95 %)",
-            "log loss",
-            "norm. entropy",
-            "pred./actual",
-            "rows",
-            "seed",
-            "device",
-            "examples/s",
-        ] {
-            ui.strong(head);
-        }
-        ui.end_row();
-        for (place, run) in models.iter().enumerate() {
-            let card = &run.model.card;
-            let name = format!("{} {}", place + 1, run.model.kind);
-            let hover = run.folder.as_ref().map_or_else(
-                || format!("trained on {}; not saved", card.data.source),
-                |folder| format!("trained on {}; in {}", card.data.source, folder.display()),
-            );
-            ui.radio_value(selected, place, name).on_hover_text(hover);
-            let test = card.test.unwrap_or_default();
-            let number = |estimate: Option<Estimate>| {
-                estimate.map_or_else(|| "unknown".to_owned(), |known| charts::short(known.value))
-            };
-            ui.label(test.auc.map_or_else(
-                || "unknown".to_owned(),
-                |auc| format!("{:.4} ({:.4} to {:.4})", auc.value, auc.low, auc.high),
-            ));
-            ui.label(number(test.log_loss));
-            ui.label(number(test.normalized_entropy));
-            ui.label(number(test.predicted_over_actual));
-            ui.label(widgets::grouped(test.rows as f64)).on_hover_text("test rows behind these numbers");
-            ui.label(card.training.seed.to_string());
-            ui.label(&card.training.device);
-            ui.label(widgets::grouped(card.training.examples_per_second));
-            ui.end_row();
-        }
-    });
 }
 
 /// The device that `auto` takes on this machine.
