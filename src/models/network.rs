@@ -180,7 +180,7 @@ impl Network {
         for (parameter, gradient) in self.parameters.iter_mut().zip(&gradients.dense) {
             // A penalty on biases would pull the average prediction away from the click rate.
             let is_bias = parameter.name.ends_with("bias");
-            let step = if is_bias { Step { l2: 0.0, l1: 0.0, ..step } } else { step };
+            let step = if is_bias { Step { l2: 0.0, l1: 0.0, decay: 0.0, ..step } } else { step };
             step.dense(&mut parameter.values, &mut parameter.memory, gradient);
             parameter.upload()?;
         }

@@ -38,6 +38,9 @@ pub struct Step {
     pub l2: f32,
     /// FTRL's L1: weights whose summed gradient stays within it are 0. Other rules have none.
     pub l1: f32,
+    /// Before a step each value shrinks by `rate * decay` of itself, apart from its gradient (decoupled weight decay,
+    /// Loshchilov & Hutter 2019); on tables only touched rows.
+    pub decay: f32,
     /// Steps taken, this one included: from 1.
     pub count: u64,
 }
@@ -91,7 +94,7 @@ impl Rule {
 impl Step {
     /// The first step of a rule, without penalties.
     pub fn new(rule: Rule, rate: f32) -> Self {
-        Self { rule, rate, l2: 0.0, l1: 0.0, count: 1 }
+        Self { rule, rate, l2: 0.0, l1: 0.0, decay: 0.0, count: 1 }
     }
 
     /// Moves every number of a tensor outside tables. `memory` holds [`Rule::remembers_dense`], one after another.
@@ -123,6 +126,7 @@ impl Step {
     }
 
     fn numbers(self, values: &mut [f32], first: &mut [f32], second: &mut [f32], gradient: &[f32]) {
+        self.shrink(values);
         match self.rule {
             Rule::Sgd => {
                 for (value, g) in values.iter_mut().zip(gradient) {
@@ -141,10 +145,18 @@ impl Step {
         }
     }
 
+    fn shrink(self, values: &mut [f32]) {
+        if self.decay > 0.0 {
+            let kept = 1.0 - self.rate * self.decay;
+            values.iter_mut().for_each(|value| *value *= kept);
+        }
+    }
+
     fn rowwise_adagrad(self, weights: &mut [f32], memory: &mut [f32], gradient: &[f32]) {
         let Some(sum) = memory.first_mut() else {
             return;
         };
+        self.shrink(weights);
         let square = |(weight, g): (&f32, &f32)| (g + self.l2 * weight).powi(2);
         *sum += weights.iter().zip(gradient).map(square).sum::<f32>() / weights.len().max(1) as f32;
         let rate = self.rate / (sum.sqrt() + ROWWISE_EPSILON);
@@ -202,6 +214,23 @@ mod tests {
             Step { count: place as u64 + 1, ..Step::new(rule, 0.1) }.dense(&mut value, &mut memory, &[*g]);
         }
         value[0]
+    }
+
+    #[test]
+    fn decoupled_decay_shrinks_first_and_leaves_the_gradient_alone() {
+        for rule in RULES {
+            let step = Step { decay: 0.5, ..Step::new(*rule, 0.1) };
+            // Loshchilov & Hutter 2019, algorithm 2: without a gradient only (1 - rate * decay) is left.
+            let mut memory = vec![0.0; 2];
+            let mut still = [2.0_f32];
+            step.row(&mut still, &mut memory, &[0.0]);
+            assert!((still[0] - 1.9).abs() < 1e-6, "{rule:?}: {}", still[0]);
+            // With one it is the plain step from the shrunk value.
+            let (mut decayed, mut plain) = ([2.0_f32], [1.9_f32]);
+            step.row(&mut decayed, &mut [0.0; 2], &[0.3]);
+            Step::new(*rule, 0.1).row(&mut plain, &mut [0.0; 2], &[0.3]);
+            assert!((decayed[0] - plain[0]).abs() < 1e-6, "{rule:?}: {} {}", decayed[0], plain[0]);
+        }
     }
 
     #[test]

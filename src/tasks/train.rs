@@ -34,6 +34,8 @@ pub enum Trained {
     Model(Arc<TrainedModel>, u64),
     /// Stopped; it can go on.
     Stopped(Box<Trainer>, u64),
+    /// Gone wrong after its best epoch, which can still be made a model.
+    Broken(Box<Trainer>, u64, Failure),
 }
 
 impl Job for Train {
@@ -63,6 +65,9 @@ impl Job for Train {
                 // A stop is an answer: what was learnt is handed over.
                 Err(failure) if failure.is_cancelled() => {
                     return Ok(Output::Trained(Box::new(Trained::Stopped(trainer, revision))));
+                }
+                Err(failure) if trainer.has_best() => {
+                    return Ok(Output::Trained(Box::new(Trained::Broken(trainer, revision, failure))));
                 }
                 ended => ended?,
             }

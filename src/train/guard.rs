@@ -5,6 +5,7 @@ use crate::base::{Failure, Result};
 use crate::data::Dataset;
 use crate::metrics::calibration;
 use crate::models::Network;
+use crate::nn::Pass;
 use crate::nn::losses::bce_with_logits;
 
 /// A smoothed loss above this many times that of always guessing the click rate, and more than [`RUNAWAY_NATS`]
@@ -63,7 +64,7 @@ fn worst_row(
 ) -> Result<(u32, f64)> {
     let mut batch = dataset.batch(rows);
     objective.shape(&mut batch);
-    let logits = network.logits(&batch)?;
+    let logits = network.forward(&batch, &mut Pass::Predict)?.logits;
     let mut worst = (rows.first().copied().unwrap_or_default(), f64::NEG_INFINITY);
     for (place, row) in rows.iter().enumerate() {
         let one = place..place + 1;
@@ -101,22 +102,32 @@ fn worst_field(network: &Network, dataset: &Dataset, row: u32) -> Result<String>
             largest = Some((size, words));
         }
     };
-    for (place, (field, cells)) in encoder.categorical.iter().zip(&dataset.categorical).enumerate() {
-        let id = cells[at];
-        for size in network.sizes_of(place, id) {
-            take(size, format!("'{}' = {}", field.name, field.name_of(id)));
+    for table in &network.tables {
+        for (place, name) in table.fields().enumerate() {
+            let known = encoder
+                .position(name)
+                .and_then(|at| Some((&encoder.categorical[at], dataset.categorical.get(at)?)));
+            if let Some((field, cells)) = known {
+                let id = cells[at];
+                let size = largest_of(table.row(table.start(place) + id));
+                take(size, format!("'{}' = {}", field.name, field.name_of(id)));
+            }
         }
     }
     for parameter in &network.parameters {
-        let size = parameter.values.iter().fold(0.0_f32, |top, v| if v.is_finite() { top.max(v.abs()) } else { f32::NAN });
-        if size.is_nan() {
-            return Ok(format!("no field is to blame: the weights '{}' are no numbers any more", parameter.name));
+        if largest_of(&parameter.values).is_nan() {
+            return Ok(format!(
+                "no field is to blame: the weights '{}' are no numbers any more",
+                parameter.name
+            ));
         }
     }
     let numeric = encoder.numeric.iter().zip(&dataset.numeric);
     let farthest = numeric.max_by(|a, b| a.1[at].abs().total_cmp(&b.1[at].abs()));
     Ok(match (largest, farthest) {
-        (Some((size, words)), _) if !size.is_finite() => format!("its field {words} has an embedding that is no number"),
+        (Some((size, words)), _) if size.is_nan() => {
+            format!("its field {words} has an embedding that is no number")
+        }
         (Some((size, words)), Some((field, cells))) => format!(
             "its largest embedding is that of {words} ({size}), its number farthest from the mean '{}' ({} deviations)",
             field.name, cells[at]
@@ -126,5 +137,13 @@ fn worst_field(network: &Network, dataset: &Dataset, row: u32) -> Result<String>
             format!("its number farthest from the mean is '{}' ({} deviations)", field.name, cells[at])
         }
         (None, None) => "the model reads no field of it".to_owned(),
+    })
+}
+
+/// The largest size of a number; NaN where one is no number or infinite.
+fn largest_of(numbers: &[f32]) -> f32 {
+    numbers.iter().fold(0.0_f32, |top, number| match number.is_finite() && !top.is_nan() {
+        true => top.max(number.abs()),
+        false => f32::NAN,
     })
 }

@@ -67,6 +67,12 @@ pub const TRAIN_PARAMS: &[ParamSpec] = &[
         "Pulls weights towards zero; in tables only those that a batch uses. Turn up against overfitting.",
     ),
     ParamSpec::log_real(
+        "weight_decay",
+        "Weight decay",
+        (0.0, 0.0, 1.0),
+        "Shrinks weights by this share of the learning rate a step, apart from the gradient (AdamW); in tables only those that a batch uses.",
+    ),
+    ParamSpec::log_real(
         "clip_norm",
         "Clip gradient",
         (0.0, 0.0, 1000.0),

@@ -2,6 +2,7 @@
 
 use super::card::{DataCard, ModelCard, TrainingCard, measure};
 use super::gradient::{Lengths, clip};
+use super::guard::{self, Place};
 use super::history::{EpochRecord, History, LayerNorms, StepTaken, TrainSnapshot, ValidationNumbers};
 use super::objective::Objective;
 use super::schedule::{EarlyStopping, Monitor};
@@ -25,6 +26,9 @@ use std::time::{Duration, Instant};
 /// The window is told at most this often.
 const SNAPSHOT_EVERY: Duration = Duration::from_millis(100);
 
+/// Steps after which the smoothed loss means something.
+const SETTLED: u64 = 20;
+
 /// Standard deviation of the log odds by which a fitted model's average is usually off: 0.1 is about 10 %. Few
 /// validation clicks thus move it little.
 const USUAL_SHIFT: f64 = 0.1;
@@ -39,6 +43,8 @@ pub struct Trainer {
     pub(super) position: Position,
     objective: Objective,
     meter: resources::Meter,
+    /// Click rate of what is trained on.
+    learnt_rate: f64,
     /// Weights of the best epoch, as a safetensors file.
     pub(super) best: Option<Vec<u8>>,
 }
@@ -98,6 +104,7 @@ impl Trainer {
             network,
             objective,
             meter: resources::Meter::default(),
+            learnt_rate: objective.learnt_rate(rate),
             position: Position {
                 epoch: 0,
                 batch: 0,
@@ -141,6 +148,11 @@ impl Trainer {
     /// Finished epochs.
     pub fn epochs_done(&self) -> u32 {
         self.position.epoch
+    }
+
+    /// True when the weights of a finished epoch are kept.
+    pub fn has_best(&self) -> bool {
+        self.best.is_some()
     }
 
     /// Measures the best weights on the test rows and hands the model over.
@@ -249,20 +261,22 @@ impl Trainer {
         self.objective.shape(&mut batch);
         let mut pass = Pass::Train(&mut self.position.dropout);
         let (loss, mut gradients) = self.network.gradients(&batch, &mut pass)?;
-        if !loss.is_finite() {
-            return Err(Failure::new(
-                "cannot go on training",
-                format!("the loss became {loss} at step {}", self.position.step + 1),
-            )
-            .hint("a lower learning_rate"));
-        }
         let lengths = Lengths::of(&gradients);
+        if !loss.is_finite() || !lengths.whole().is_finite() {
+            let what = if loss.is_finite() {
+                "the gradient is no number".to_owned()
+            } else {
+                format!("the loss is {loss}")
+            };
+            return Err(self.blame(&what, rows)?);
+        }
         clip(&mut gradients, &lengths, self.spec.params.real("clip_norm")?);
         let step = Step {
             rule: self.spec.rule()?,
             rate: self.learning_rate(total)? as f32,
             l2: self.spec.params.real("l2")? as f32,
             l1: self.spec.params.real("l1")? as f32,
+            decay: self.spec.params.real("weight_decay")? as f32,
             count: self.position.step + 1,
         };
         self.network.apply(&gradients, step)?;
@@ -277,7 +291,26 @@ impl Trainer {
         let passed = f64::from(position.epoch) + position.batch as f64 / batches as f64;
         let taken = StepTaken { loss, gradient_norm: lengths.whole(), learning_rate: f64::from(step.rate) };
         position.history.record_step(position.step, passed, taken);
+        let smoothed = self.position.history.training_loss();
+        if self.position.step >= SETTLED && guard::has_run_away(smoothed, self.learnt_rate) {
+            return Err(self.blame(&format!("the loss ran away to {smoothed:.3}"), rows)?);
+        }
         Ok(())
+    }
+
+    /// Why the training cannot go on after a batch of these rows.
+    fn blame(&self, what: &str, rows: &[u32]) -> Result<Failure> {
+        let Position { epoch, batch, step, .. } = self.position;
+        let place = Place { epoch: epoch + 1, batch: batch + 1, step: step + 1 };
+        let failure = guard::blame(what, &self.network, &self.dataset, &self.objective, rows, place)?;
+        Ok(match self.position.stopping.best {
+            Some((_, epoch)) => {
+                let kept = format!("the weights of epoch {epoch} are kept and can be made a model");
+                let hint = format!("{}; {kept}", failure.hint);
+                failure.hint(hint)
+            }
+            None => failure,
+        })
     }
 
     fn learning_rate(&self, total: u64) -> Result<f64> {

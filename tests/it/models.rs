@@ -558,3 +558,46 @@ fn a_clipped_run_takes_shorter_steps_and_layers_are_measured() {
     let loose = run("1000");
     assert_eq!(free.epochs[1].validation, loose.epochs[1].validation);
 }
+
+#[test]
+fn a_number_that_is_none_stops_the_training_with_its_row_and_field() {
+    let mut data = clicks(400, 20, 19);
+    let mut numbers = (*data.numeric[0]).clone();
+    let poisoned = data.train[77] as usize;
+    numbers[poisoned] = f32::INFINITY;
+    data.numeric[0] = Arc::new(numbers);
+    for kind in ["logistic", "deep_fm"] {
+        let run = train::fit(&data, &spec(kind, &[]), &Latest::default(), &JobContext::detached());
+        let failure = run.unwrap_err();
+        let row = format!("row {} of the log", poisoned + 1);
+        assert!(failure.why.contains(&row), "{failure}");
+        assert!(failure.why.contains("'number' is inf") && failure.why.contains("batch"), "{failure}");
+    }
+    let mut weights = vec![1.0; 400];
+    weights[poisoned] = f32::NAN;
+    let data = Dataset { weight: Arc::new(weights), ..clicks(400, 20, 19) };
+    let run = train::fit(&data, &spec("logistic", &[]), &Latest::default(), &JobContext::detached());
+    assert!(run.unwrap_err().why.contains("its weight is NaN"));
+}
+
+#[test]
+fn a_loss_that_runs_away_is_stopped_and_the_best_epoch_is_kept() {
+    let mut data = clicks(2_000, 30, 20);
+    let numbers = data.numeric[0].iter().map(|number| 1_000.0 * number).collect();
+    data.numeric[0] = Arc::new(numbers);
+    let calm =
+        [("epochs", "1"), ("learning_rate", "0.000001"), ("optimiser", "sgd"), ("schedule", "constant")];
+    let mut trainer = Trainer::new(&data, &spec("logistic", &calm)).unwrap();
+    let run = |trainer: &mut Trainer| trainer.run(&Latest::default(), &JobContext::detached());
+    run(&mut trainer).unwrap();
+    assert!(trainer.has_best());
+    for (name, value) in [("epochs", "9"), ("learning_rate", "1"), ("batch_size", "8")] {
+        trainer.spec.set(name, value).unwrap();
+    }
+    let failure = run(&mut trainer).unwrap_err();
+    assert!(failure.why.contains("ran away") && failure.why.contains("'number'"), "{failure}");
+    assert!(failure.why.contains("worst row is row"), "{failure}");
+    assert!(failure.hint.contains("the weights of epoch"), "{failure}");
+    let model = trainer.finish(&JobContext::detached()).unwrap();
+    assert!(scores(&model, &data).iter().all(|p| p.is_finite()));
+}

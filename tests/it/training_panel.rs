@@ -158,11 +158,11 @@ fn of_a_thousand_runs_only_those_in_sight_are_drawn() {
 fn epochs_and_layers_are_tables_with_intervals() {
     let folder = tempfile::tempdir().unwrap();
     let mut harness = harness(support::trained(&folder, "deep_fm"), true);
-    harness.get_by_label("Epochs").click();
+    harness.get_by_label("By epoch").click();
     harness.run();
     harness.get_by_label("validation loss (95 %)");
     harness.get_by_label_contains("validation rows, intervals by formula");
-    harness.get_by_label("Layers").click();
+    harness.get_by_label("By layer").click();
     harness.run();
     harness.get_by_label("embedding");
 }

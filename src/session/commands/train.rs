@@ -95,6 +95,10 @@ pub(super) fn trained(session: &mut Session, trained: Trained) {
             session.notices.done(format!("{} is trained", model.kind));
             session.store.training.add(ModelRun { model, revision: Some(revision), folder: None });
         }
+        Trained::Broken(trainer, revision, failure) => {
+            session.notices.failed(&failure);
+            session.store.training.stopped = Some((trainer, revision));
+        }
         Trained::Stopped(trainer, revision) => session.store.training.stopped = Some((trainer, revision)),
     }
 }

@@ -90,8 +90,8 @@ impl TrainingPanel {
             };
             for (view, words) in [
                 (View::Curves, "Curves"),
-                (View::Epochs, "Epochs"),
-                (View::Layers, "Layers"),
+                (View::Epochs, "By epoch"),
+                (View::Layers, "By layer"),
                 (View::Compare, &compare),
             ] {
                 ui.selectable_value(&mut self.view, view, words);

@@ -17,33 +17,31 @@ pub fn data_table(
     mut cell: impl FnMut(&mut Ui, usize, usize),
 ) {
     ui.push_id(id, |ui| {
-        let whole: f32 = heads.iter().map(|(_, width)| width + 8.0).sum();
-        egui::ScrollArea::horizontal().auto_shrink([false, true]).show(ui, |ui| {
-            ui.set_min_width(whole.min(4_000.0));
-            let mut table = TableBuilder::new(ui)
-                .striped(true)
-                .auto_shrink([false, true])
-                .max_scroll_height(height)
-                .cell_layout(egui::Layout::left_to_right(egui::Align::Center));
-            for (_, width) in heads {
-                table = table.column(Column::exact(*width).clip(true));
-            }
-            table
-                .header(ROW_HEIGHT, |mut header| {
-                    for (words, _) in heads {
-                        header.col(|ui| {
-                            ui.add(egui::Label::new(RichText::new(*words).strong()).truncate());
-                        });
-                    }
-                })
-                .body(|body| {
-                    body.rows(ROW_HEIGHT, rows, |mut line| {
-                        let row = line.index();
-                        for column in 0..heads.len() {
-                            line.col(|ui| cell(ui, row, column));
-                        }
+        // The panel around the table scrolls sideways.
+        ui.set_min_width(heads.iter().map(|(_, width)| width + 8.0).sum());
+        let mut table = TableBuilder::new(ui)
+            .striped(true)
+            .auto_shrink([false, true])
+            .max_scroll_height(height)
+            .cell_layout(egui::Layout::left_to_right(egui::Align::Center));
+        for (_, width) in heads {
+            table = table.column(Column::exact(*width).clip(true));
+        }
+        table
+            .header(ROW_HEIGHT, |mut header| {
+                for (words, _) in heads {
+                    header.col(|ui| {
+                        ui.add(egui::Label::new(RichText::new(*words).strong()).truncate());
                     });
+                }
+            })
+            .body(|body| {
+                body.rows(ROW_HEIGHT, rows, |mut line| {
+                    let row = line.index();
+                    for column in 0..heads.len() {
+                        line.col(|ui| cell(ui, row, column));
+                    }
                 });
-        });
+            });
     });
 }
