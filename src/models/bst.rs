@@ -6,8 +6,8 @@
 //! learns plain rates.
 
 use super::features::{
-    DROPOUT, EMBEDDING_START, EMBEDDING_WIDTH, FieldRows, HIDDEN_LAYERS, HIDDEN_UNITS, LinearPart, NORMALISE,
-    deep_shape, need_features, need_sequence, side_by_side,
+    DROPOUT, EMBEDDING_START, EMBEDDING_WIDTH, FieldRows, GENTLE_STEPS, HIDDEN_LAYERS, HIDDEN_UNITS,
+    LinearPart, NORMALISE, deep_shape, need_features, need_sequence, side_by_side,
 };
 use super::{Inputs, Model, ModelKind, Output};
 use crate::base::params::{ParamSpec, Params};
@@ -62,9 +62,8 @@ impl ModelKind for Bst {
         PARAMS
     }
 
-    /// As for DIN: nothing but the deep part holds its embeddings.
     fn training_defaults(&self) -> &'static [(&'static str, f64)] {
-        &[("l2", 5e-5)]
+        GENTLE_STEPS
     }
 
     fn exposes_attention(&self) -> bool {

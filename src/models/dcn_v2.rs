@@ -4,8 +4,8 @@
 //! combinations of up to `l + 1` fields; `W` may be of low rank, `U Vᵀ`. A linear part beside it learns plain rates.
 
 use super::features::{
-    DROPOUT, EMBEDDING_WIDTH, FieldVectors, HIDDEN_LAYERS, HIDDEN_UNITS, LinearPart, NORMALISE, deep_shape,
-    need_features, side_by_side,
+    DROPOUT, EMBEDDING_WIDTH, FieldVectors, GENTLE_PENALTY, HIDDEN_LAYERS, HIDDEN_UNITS, LinearPart,
+    NORMALISE, deep_shape, need_features, side_by_side,
 };
 use super::{Inputs, Model, ModelKind, Output};
 use crate::base::Result;
@@ -63,6 +63,10 @@ impl ModelKind for DcnV2 {
 
     fn params(&self) -> &'static [ParamSpec] {
         PARAMS
+    }
+
+    fn training_defaults(&self) -> &'static [(&'static str, f64)] {
+        GENTLE_PENALTY
     }
 
     fn check(&self, encoder: &Encoder) -> Result<()> {

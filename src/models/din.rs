@@ -4,8 +4,8 @@
 //! interest joins all other fields in a deep network. A linear part beside it (Cheng et al. 2016) learns plain rates.
 
 use super::features::{
-    DROPOUT, EMBEDDING_START, EMBEDDING_WIDTH, FieldRows, HIDDEN_LAYERS, HIDDEN_UNITS, LinearPart, NORMALISE,
-    deep_shape, need_features, need_sequence, side_by_side,
+    DROPOUT, EMBEDDING_START, EMBEDDING_WIDTH, FieldRows, GENTLE_PENALTY, HIDDEN_LAYERS, HIDDEN_UNITS,
+    LinearPart, NORMALISE, deep_shape, need_features, need_sequence, side_by_side,
 };
 use super::{Inputs, Model, ModelKind, Output};
 use crate::base::Result;
@@ -58,9 +58,8 @@ impl ModelKind for Din {
         PARAMS
     }
 
-    /// Nothing but the deep part holds its embeddings, so the penalty that suits DeepFM would shrink them to nothing.
     fn training_defaults(&self) -> &'static [(&'static str, f64)] {
-        &[("l2", 5e-5)]
+        GENTLE_PENALTY
     }
 
     fn exposes_attention(&self) -> bool {

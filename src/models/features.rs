@@ -54,6 +54,13 @@ pub const NORMALISE: ParamSpec = ParamSpec::choice(
 /// Deviation of fresh embeddings: small, so that training starts at the linear part.
 pub const EMBEDDING_START: f64 = 0.02;
 
+/// For [`training_defaults`](super::ModelKind::training_defaults) of kinds in which nothing but a deep part holds the
+/// embeddings: the penalty that suits pairs of embeddings would shrink them to nothing.
+pub const GENTLE_PENALTY: &[(&str, f64)] = &[("l2", 5e-5)];
+
+/// The same for kinds with attention among all members, which a large step throws off course.
+pub const GENTLE_STEPS: &[(&str, f64)] = &[("l2", 5e-5), ("learning_rate", 1e-3)];
+
 /// The deep part's shape as set by [`HIDDEN_UNITS`], [`HIDDEN_LAYERS`], [`DROPOUT`] and [`NORMALISE`].
 ///
 /// # Errors

@@ -4,8 +4,8 @@
 //! other fields, and its product with the ad's embedding, in a deep network. A linear part beside it learns plain rates.
 
 use super::features::{
-    DROPOUT, EMBEDDING_START, EMBEDDING_WIDTH, FieldRows, HIDDEN_LAYERS, HIDDEN_UNITS, LinearPart, NORMALISE,
-    deep_shape, need_features, need_sequence, side_by_side,
+    DROPOUT, EMBEDDING_START, EMBEDDING_WIDTH, FieldRows, GENTLE_PENALTY, HIDDEN_LAYERS, HIDDEN_UNITS,
+    LinearPart, NORMALISE, deep_shape, need_features, need_sequence, side_by_side,
 };
 use super::{Inputs, Model, ModelKind, Output};
 use crate::base::Result;
@@ -50,9 +50,8 @@ impl ModelKind for ReadsInOrder {
         PARAMS
     }
 
-    /// As for DIN: nothing but the deep part holds its embeddings.
     fn training_defaults(&self) -> &'static [(&'static str, f64)] {
-        &[("l2", 5e-5)]
+        GENTLE_PENALTY
     }
 
     fn check(&self, encoder: &Encoder) -> Result<()> {

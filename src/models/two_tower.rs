@@ -5,8 +5,8 @@
 //! vectors of all ads can be made once and searched for the nearest. Trained on clicks and non-clicks here.
 
 use super::features::{
-    DROPOUT, EMBEDDING_START, EMBEDDING_WIDTH, FieldRows, HIDDEN_LAYERS, HIDDEN_UNITS, LinearPart, NORMALISE,
-    deep_shape, side_by_side,
+    DROPOUT, EMBEDDING_START, EMBEDDING_WIDTH, FieldRows, GENTLE_PENALTY, HIDDEN_LAYERS, HIDDEN_UNITS,
+    LinearPart, NORMALISE, deep_shape, side_by_side,
 };
 use super::{Inputs, Model, ModelKind, Output};
 use crate::base::params::{ParamSpec, Params};
@@ -35,7 +35,7 @@ const PARAMS: &[ParamSpec] = &[
     ParamSpec::log_real(
         "temperature",
         "Temperature",
-        (0.02, 0.2, 2.0),
+        (0.02, 0.5, 2.0),
         "The cosine of the two vectors is divided by this. Lower tells near ads from nearest ones more sharply.",
     ),
     HIDDEN_UNITS,
@@ -59,6 +59,10 @@ impl ModelKind for TwoTower {
 
     fn params(&self) -> &'static [ParamSpec] {
         PARAMS
+    }
+
+    fn training_defaults(&self) -> &'static [(&'static str, f64)] {
+        GENTLE_PENALTY
     }
 
     fn check(&self, encoder: &Encoder) -> Result<()> {

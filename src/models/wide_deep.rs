@@ -4,8 +4,8 @@
 //! authors chose by hand for the wide part are not made up here; the other kinds learn crossings.
 
 use super::features::{
-    DROPOUT, EMBEDDING_WIDTH, FieldVectors, HIDDEN_LAYERS, HIDDEN_UNITS, LinearPart, NORMALISE, deep_shape,
-    need_features, side_by_side,
+    DROPOUT, EMBEDDING_WIDTH, FieldVectors, GENTLE_PENALTY, HIDDEN_LAYERS, HIDDEN_UNITS, LinearPart,
+    NORMALISE, deep_shape, need_features, side_by_side,
 };
 use super::{Inputs, Model, ModelKind, Output};
 use crate::base::Result;
@@ -37,6 +37,10 @@ impl ModelKind for WideDeep {
 
     fn params(&self) -> &'static [ParamSpec] {
         PARAMS
+    }
+
+    fn training_defaults(&self) -> &'static [(&'static str, f64)] {
+        GENTLE_PENALTY
     }
 
     fn check(&self, encoder: &Encoder) -> Result<()> {
