@@ -3,6 +3,7 @@
 pub mod compare;
 pub mod encode;
 pub mod evaluate;
+pub mod experiment;
 pub mod explain;
 pub mod find;
 pub mod import;
@@ -27,6 +28,8 @@ pub enum Output {
     Evaluated(Box<evaluate::Evaluated>),
     /// Attention behind one prediction.
     Explained(Box<explain::Explained>),
+    /// The arms of a test.
+    Tested(Box<experiment::ExperimentAnswer>),
     /// Groups that stand out.
     Found(Box<find::FinderAnswer>),
     /// A log was read, or its roles were changed.

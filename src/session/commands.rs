@@ -56,6 +56,7 @@ pub(super) fn absorb(session: &mut Session, output: Output) -> Result<()> {
         Output::Explained(explained) => inspect::explained(session, *explained),
         Output::Imported(imported) => data::imported(session, *imported)?,
         Output::Simulated(simulated) => market::absorb(session, simulated),
+        Output::Tested(answer) => segment::compared(session, *answer),
         Output::Found(answer) => segment::found(session, *answer),
         Output::Segments(answer) => segment::counted(session, *answer),
         Output::ModelOpened(model, folder) => train::opened(session, model, folder),

@@ -20,6 +20,8 @@ pub enum Purpose {
     Segment,
     /// Groups that stand out.
     Find,
+    /// Compare the arms of a test.
+    Experiment,
     /// Fit a model.
     Train,
     /// Curves of a model on a split.

@@ -7,6 +7,7 @@ use crate::base::Failure;
 use crate::data::importers::ImportOptions;
 use crate::data::profile::Profile;
 use crate::data::{Dataset, LogFrame};
+use crate::tasks::experiment::ExperimentAnswer;
 use crate::tasks::find::FinderAnswer;
 use crate::tasks::segment::SegmentAnswer;
 use std::path::PathBuf;
@@ -25,6 +26,8 @@ pub struct Store {
     pub segments: Option<Arc<SegmentAnswer>>,
     /// What stands out in the open log.
     pub findings: Option<Arc<FinderAnswer>>,
+    /// What the test in the open log says.
+    pub experiment: Option<Arc<ExperimentAnswer>>,
     /// Simulated slots.
     pub market: MarketState,
     /// Trainings and models.
@@ -40,6 +43,7 @@ impl Store {
         self.untrainable = None;
         self.segments = None;
         self.findings = None;
+        self.experiment = None;
         self.market = MarketState::default();
         self.inspect = InspectState::default();
     }

@@ -7,6 +7,7 @@ pub mod attention;
 pub mod curves;
 pub mod data;
 pub mod embeddings;
+pub mod experiment;
 pub mod segments;
 pub mod slots;
 pub mod training;
@@ -35,6 +36,7 @@ pub fn all() -> Vec<Box<dyn Panel>> {
         Box::new(welcome::WelcomePanel::default()),
         Box::<data::DataPanel>::default(),
         Box::new(segments::SegmentsPanel::default()),
+        Box::new(experiment::ExperimentPanel::default()),
         Box::new(training::TrainingPanel::default()),
         Box::new(curves::CurvesPanel),
         Box::new(embeddings::EmbeddingsPanel::default()),

@@ -11,6 +11,7 @@ mod data_panel;
 mod devices;
 mod exact_auctions;
 mod exact_market;
+mod experiment_panel;
 mod headless;
 mod ingest;
 mod inspect_panels;

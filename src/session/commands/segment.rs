@@ -3,10 +3,12 @@
 use super::data::open_log;
 use crate::base::{Failure, Result};
 use crate::data::query::SegmentQuery;
+use crate::data::query::experiment::ExperimentQuery;
 use crate::data::query::finder::FinderQuery;
 use crate::domain::Segment;
 use crate::session::workspace::Audience;
 use crate::session::{Purpose, Session};
+use crate::tasks::experiment::{CompareArms, ExperimentAnswer};
 use crate::tasks::find::{FindSegments, FinderAnswer};
 use crate::tasks::segment::{CountSegments, SegmentAnswer};
 use std::sync::Arc;
@@ -20,6 +22,8 @@ pub enum SegmentCommand {
     Find(FinderQuery),
     /// Stops looking.
     StopFinding,
+    /// Compares the arms of a test in the open log.
+    Compare(ExperimentQuery),
     /// Keeps a segment under a name; one of that name is replaced.
     SaveAudience {
         /// The name.
@@ -45,6 +49,10 @@ pub(super) fn apply(session: &mut Session, command: SegmentCommand) -> Result<()
         SegmentCommand::StopFinding => {
             session.jobs.cancel(Purpose::Find);
             Ok(())
+        }
+        SegmentCommand::Compare(query) => {
+            let log = open_log(session)?.frame.clone();
+            session.jobs.start(Purpose::Experiment, CompareArms { log, query })
         }
         SegmentCommand::SaveAudience { name, segment } => save(session, name.trim(), &segment),
         SegmentCommand::DropAudience(name) => {
@@ -80,5 +88,13 @@ pub(super) fn found(session: &mut Session, answer: FinderAnswer) {
     let current = session.store.log.as_ref().is_some_and(|open| open.frame.revision == answer.revision);
     if current {
         session.store.findings = Some(Arc::new(answer));
+    }
+}
+
+/// Takes in what a test says, unless the log has changed since.
+pub(super) fn compared(session: &mut Session, answer: ExperimentAnswer) {
+    let current = session.store.log.as_ref().is_some_and(|open| open.frame.revision == answer.revision);
+    if current {
+        session.store.experiment = Some(Arc::new(answer));
     }
 }

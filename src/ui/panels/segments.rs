@@ -252,7 +252,7 @@ impl SegmentsPanel {
 }
 
 /// A menu of columns; `none` is the first entry and leaves the choice empty.
-fn column_menu(
+pub(super) fn column_menu(
     ui: &mut Ui,
     salt: &str,
     chosen: &mut String,
@@ -272,7 +272,7 @@ fn column_menu(
     answer.response
 }
 
-fn complain(ui: &mut Ui, theme: &Theme, failure: &Failure) {
+pub(super) fn complain(ui: &mut Ui, theme: &Theme, failure: &Failure) {
     ui.label(RichText::new(failure.to_string()).color(theme.bad));
 }
 
