@@ -6,6 +6,7 @@ pub mod evaluate;
 pub mod experiment;
 pub mod explain;
 pub mod find;
+pub mod follow;
 pub mod import;
 pub mod project;
 pub mod segment;
@@ -32,6 +33,8 @@ pub enum Output {
     Tested(Box<experiment::ExperimentAnswer>),
     /// Groups that stand out.
     Found(Box<find::FinderAnswer>),
+    /// Rows came to the log that is followed.
+    Followed(Box<follow::Followed>),
     /// A log was read, or its roles were changed.
     Imported(Box<import::Imported>),
     /// Rates by group.

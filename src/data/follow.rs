@@ -17,6 +17,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -76,6 +77,11 @@ impl Follower {
     /// A log of a kind that cannot grow (packed, or a table that has a foot), or what the disk answers.
     pub fn start(log: LogFrame, options: &ImportOptions, context: &JobContext) -> Result<(Self, LogFrame)> {
         let path = log.source.path.clone();
+        if let Some(sample) = &log.source.layout.sample {
+            return Err(Failure::new(WHAT, format!("only {sample} is open, and new rows would weigh more"))
+                .at(path.display())
+                .hint("open all rows first"));
+        }
         let options = importers::with_recipe(&path, options)?;
         let recipe = Recipe::of(&log, &options);
         if path.is_dir() {
@@ -288,6 +294,8 @@ impl LogFrame {
             columns.push(whole);
         }
         self.frame = DataFrame::new_infer_height(columns).explain(what)?;
+        // The copy in the cache has other rows.
+        Arc::make_mut(&mut self.source).kept_in = None;
         self.revision += 1;
         Ok(())
     }

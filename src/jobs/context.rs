@@ -5,11 +5,19 @@ use crate::base::{Failure, Result};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, ThreadId};
+use std::time::Duration;
+
+/// How often a paused job looks whether it may go on.
+const PAUSE_LOOK: Duration = Duration::from_millis(20);
 
 /// The worker's side of a job: ask for cancel, tell progress, warn.
 #[derive(Clone)]
 pub struct JobContext {
     cancel: Arc<AtomicBool>,
+    pause: Arc<AtomicBool>,
+    /// The thread whose work may wait.
+    thread: ThreadId,
     progress: Arc<Progress>,
     warn: Arc<dyn Fn(String) + Send + Sync>,
     wake: Arc<dyn Fn() + Send + Sync>,
@@ -22,30 +30,39 @@ impl fmt::Debug for JobContext {
 }
 
 impl JobContext {
+    /// For work on the thread that calls this.
     pub(super) fn new(
         cancel: Arc<AtomicBool>,
+        pause: Arc<AtomicBool>,
         progress: Arc<Progress>,
         warn: Arc<dyn Fn(String) + Send + Sync>,
         wake: Arc<dyn Fn() + Send + Sync>,
     ) -> Self {
-        Self { cancel, progress, warn, wake }
+        Self { cancel, pause, thread: thread::current().id(), progress, warn, wake }
     }
 
     /// A context that nobody watches: for tests and calls on the caller's own thread.
     pub fn detached() -> Self {
-        Self::new(Arc::default(), Arc::default(), Arc::new(|_| {}), Arc::new(|| {}))
+        Self::new(Arc::default(), Arc::default(), Arc::default(), Arc::new(|_| {}), Arc::new(|| {}))
     }
 
     /// A context for the command line: `cancel` may be set by Ctrl-C, `warn` writes to standard error.
     pub fn watched(cancel: Arc<AtomicBool>, warn: impl Fn(String) + Send + Sync + 'static) -> Self {
-        Self::new(cancel, Arc::default(), Arc::new(warn), Arc::new(|| {}))
+        Self::new(cancel, Arc::default(), Arc::default(), Arc::new(warn), Arc::new(|| {}))
     }
 
-    /// Call once a batch.
+    /// Call once a batch. While the job is paused this waits, on the job's own thread: the threads that all jobs
+    /// share never do.
     ///
     /// # Errors
     /// [`Failure::cancelled`] after a stop was asked for.
     pub fn check(&self) -> Result<()> {
+        while self.pause.load(Ordering::Relaxed)
+            && !self.is_cancelled()
+            && thread::current().id() == self.thread
+        {
+            thread::sleep(PAUSE_LOOK);
+        }
         if self.is_cancelled() { Err(Failure::cancelled()) } else { Ok(()) }
     }
 

@@ -50,12 +50,23 @@ pub struct JobHandle {
     /// How far it is.
     pub progress: Arc<Progress>,
     pub(super) cancel: Arc<AtomicBool>,
+    pub(super) pause: Arc<AtomicBool>,
 }
 
 impl JobHandle {
     /// Asks the job to stop; it answers within one batch.
     pub fn cancel(&self) {
         self.cancel.store(true, Ordering::Relaxed);
+    }
+
+    /// Lets the job wait at its next batch, or go on.
+    pub fn set_paused(&self, paused: bool) {
+        self.pause.store(paused, Ordering::Relaxed);
+    }
+
+    /// True while the job waits, or will at its next batch.
+    pub fn is_paused(&self) -> bool {
+        self.pause.load(Ordering::Relaxed)
     }
 
     /// True once a stop was asked for.

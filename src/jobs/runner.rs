@@ -1,8 +1,8 @@
 //! Who runs the jobs, in which order, and what if one panics?
 //!
 //! One thread per [`Lane`], named after it: `gpu` for training and scoring (its jobs queue, so two
-//! trainings never fight for the cores), `cpu` for short answers, `io` for files. A panic inside a job
-//! becomes its [`Failure`]; the thread lives on.
+//! trainings never fight for the cores), `cpu` for short answers, `io` for files, `watch` for files that grow. A
+//! panic inside a job becomes its [`Failure`]; the thread lives on.
 
 use super::context::JobContext;
 use super::handle::{JobHandle, JobId, Progress};
@@ -50,16 +50,19 @@ pub enum Lane {
     Cpu,
     /// Files.
     Io,
+    /// Waits for files to grow.
+    Watch,
 }
 
 impl Lane {
-    const ALL: [Self; 3] = [Self::Gpu, Self::Cpu, Self::Io];
+    const ALL: [Self; 4] = [Self::Gpu, Self::Cpu, Self::Io, Self::Watch];
 
     fn thread_name(self) -> &'static str {
         match self {
             Self::Gpu => "adloupe-gpu",
             Self::Cpu => "adloupe-cpu",
             Self::Io => "adloupe-io",
+            Self::Watch => "adloupe-watch",
         }
     }
 }
@@ -89,6 +92,7 @@ struct Ticket<O> {
     job: Box<dyn Job<Output = O>>,
     progress: Arc<Progress>,
     cancel: Arc<AtomicBool>,
+    pause: Arc<AtomicBool>,
 }
 
 /// Owns the threads. Dropping it cancels what runs and waits up to two seconds for each thread.
@@ -147,12 +151,17 @@ impl<O: Send + 'static> Runner<O> {
         self.next_id += 1;
         let (name, lane) = (job.name(), job.lane());
         let progress = Arc::new(Progress::default());
-        let cancel = Arc::new(AtomicBool::new(false));
-        let ticket =
-            Ticket { id, job: Box::new(job), progress: Arc::clone(&progress), cancel: Arc::clone(&cancel) };
+        let (cancel, pause) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+        let ticket = Ticket {
+            id,
+            job: Box::new(job),
+            progress: Arc::clone(&progress),
+            cancel: Arc::clone(&cancel),
+            pause: Arc::clone(&pause),
+        };
         let sender = self.lanes.iter().find(|(l, _)| *l == lane).map(|(_, sender)| sender);
         match sender.map(|sender| sender.send(ticket)) {
-            Some(Ok(())) => Ok(JobHandle { id, name, progress, cancel }),
+            Some(Ok(())) => Ok(JobHandle { id, name, progress, cancel, pause }),
             _ => Err(Failure::new(format!("cannot start '{name}'"), "its thread has ended")
                 .hint("save your work and start adloupe again")),
         }
@@ -206,12 +215,12 @@ impl<O: Send + 'static> Worker<O> {
     }
 
     fn run(&self, ticket: Ticket<O>) {
-        let Ticket { id, job, progress, cancel } = ticket;
+        let Ticket { id, job, progress, cancel, pause } = ticket;
         self.send(JobEvent::Started(id));
         let begun = Instant::now();
         let name = job.name();
         let was_cancelled = cancel.load(Ordering::Relaxed);
-        let context = self.context(id, progress, cancel);
+        let context = self.context(id, progress, cancel, pause);
         let work = || if was_cancelled { job.never_began() } else { job.run(&context) };
         let end = match catch_unwind(AssertUnwindSafe(work)) {
             Ok(Ok(output)) => JobEnd::Done(output),
@@ -221,14 +230,20 @@ impl<O: Send + 'static> Worker<O> {
         self.send(JobEvent::Ended(id, end, begun.elapsed()));
     }
 
-    fn context(&self, id: JobId, progress: Arc<Progress>, cancel: Arc<AtomicBool>) -> JobContext {
+    fn context(
+        &self,
+        id: JobId,
+        progress: Arc<Progress>,
+        cancel: Arc<AtomicBool>,
+        pause: Arc<AtomicBool>,
+    ) -> JobContext {
         let (events, wake) = (self.events.clone(), Arc::clone(&self.wake));
         let warn = move |text| {
             // The window is gone when this fails; then nobody is left to warn.
             let _ = events.send(JobEvent::Warned(id, text));
             wake();
         };
-        JobContext::new(cancel, progress, Arc::new(warn), Arc::clone(&self.wake))
+        JobContext::new(cancel, pause, progress, Arc::new(warn), Arc::clone(&self.wake))
     }
 
     fn send(&self, event: JobEvent<O>) {
@@ -335,6 +350,43 @@ mod tests {
         let id = handle.id;
         drop(handle);
         assert!(matches!(end_of(&runner, id), JobEnd::Failed(f) if f.is_cancelled()));
+    }
+
+    #[test]
+    fn a_paused_job_waits_and_goes_on_where_it_was() {
+        let counted = Arc::new(std::sync::atomic::AtomicU32::new(0));
+        let inside = Arc::clone(&counted);
+        let mut runner = Runner::new(|| {}).unwrap();
+        let handle = runner
+            .submit(Answer(Box::new(move |context| {
+                while inside.fetch_add(1, Ordering::SeqCst) < 300 {
+                    context.check()?;
+                    thread::sleep(Duration::from_millis(1));
+                }
+                Ok(1)
+            })))
+            .unwrap();
+        while counted.load(Ordering::SeqCst) < 3 {
+            thread::sleep(Duration::from_millis(1));
+        }
+        handle.set_paused(true);
+        thread::sleep(Duration::from_millis(50));
+        let at = counted.load(Ordering::SeqCst);
+        thread::sleep(Duration::from_millis(100));
+        assert_eq!(counted.load(Ordering::SeqCst), at);
+        handle.set_paused(false);
+        assert!(matches!(end_of(&runner, handle.id), JobEnd::Done(1)));
+        // A paused job can still be stopped.
+        let stopped = runner
+            .submit(Answer(Box::new(|context| {
+                loop {
+                    context.check()?;
+                }
+            })))
+            .unwrap();
+        stopped.set_paused(true);
+        stopped.cancel();
+        assert!(matches!(end_of(&runner, stopped.id), JobEnd::Failed(failure) if failure.is_cancelled()));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What can a person ask for? One enum an area, each with its handler beside it.
 
 pub mod data;
+pub mod follow;
 pub mod inspect;
 pub mod market;
 pub mod segment;
@@ -54,6 +55,7 @@ pub(super) fn absorb(session: &mut Session, output: Output) -> Result<()> {
         Output::Encoded(encoded) => data::encoded(session, *encoded),
         Output::Evaluated(evaluated) => inspect::evaluated(session, *evaluated),
         Output::Explained(explained) => inspect::explained(session, *explained),
+        Output::Followed(followed) => follow::followed(session, *followed)?,
         Output::Imported(imported) => data::imported(session, *imported)?,
         Output::Simulated(simulated) => market::absorb(session, simulated),
         Output::Tested(answer) => segment::compared(session, *answer),

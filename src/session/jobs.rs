@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 pub enum Purpose {
     /// Read a log and profile it.
     Import,
+    /// Watch a growing log.
+    Follow,
     /// Encode a log for models.
     Encode,
     /// Rates by segment.
@@ -73,6 +75,13 @@ pub struct JobTable {
 /// Ends remembered for the Activity panel.
 const FINISHED_KEPT: usize = 200;
 
+impl Purpose {
+    /// True for jobs that take so long that a person may want the machine meanwhile.
+    pub fn can_pause(self) -> bool {
+        matches!(self, Self::Import | Self::Train | Self::Find)
+    }
+}
+
 impl JobTable {
     pub(super) fn new(wake: impl Fn() + Send + Sync + 'static) -> Result<Self> {
         Ok(Self {
@@ -104,6 +113,13 @@ impl JobTable {
     pub fn stop(&mut self, purpose: Purpose) {
         for running in self.running.iter().filter(|running| running.purpose == purpose) {
             running.handle.cancel();
+        }
+    }
+
+    /// Lets the job of a purpose wait at its next batch, or go on.
+    pub fn pause(&mut self, purpose: Purpose, paused: bool) {
+        for running in self.running.iter().filter(|running| running.purpose == purpose) {
+            running.handle.set_paused(paused);
         }
     }
 

@@ -20,6 +20,8 @@ pub struct Store {
     pub log: Option<OpenLog>,
     /// The open log, encoded for models; `None` until that job is done, or where it failed.
     pub dataset: Option<Arc<Dataset>>,
+    /// Rows that come to the open log; `None` while it is not followed.
+    pub following: Option<Following>,
     /// Why no model can learn from the open log.
     pub untrainable: Option<Failure>,
     /// The last question about groups and its answer.
@@ -37,16 +39,28 @@ pub struct Store {
 }
 
 impl Store {
-    /// Drops what was computed from the former log. Models stay: they carry their own encoder.
-    pub fn forget_results(&mut self) {
+    /// Drops what was counted of the rows, after some came: the rest still tells of the rows that it was made from.
+    pub fn forget_counts(&mut self) {
         self.dataset = None;
         self.untrainable = None;
         self.segments = None;
         self.findings = None;
         self.experiment = None;
+    }
+
+    /// Drops what was computed from the former log. Models stay: they carry their own encoder.
+    pub fn forget_results(&mut self) {
+        self.forget_counts();
         self.market = MarketState::default();
         self.inspect = InspectState::default();
     }
+}
+
+/// A log that is followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Following {
+    /// Rows that came since it was opened.
+    pub arrived: u64,
 }
 
 /// A log and what is known of it.

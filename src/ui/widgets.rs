@@ -11,6 +11,7 @@ use super::Theme;
 pub use data_table::data_table;
 use egui::{RichText, Ui};
 pub use empty_state::empty_state;
+pub use job_strip::pause_button;
 pub use metric_card::metric_card;
 
 /// The title of a panel with one sentence under it.

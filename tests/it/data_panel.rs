@@ -3,7 +3,8 @@
 use crate::support::{self, LIMIT, opened, session};
 use adloupe::data::Role;
 use adloupe::data::importers::ImportOptions;
-use adloupe::session::commands::DataCommand;
+use adloupe::data::query::SegmentQuery;
+use adloupe::session::commands::{DataCommand, SegmentCommand};
 use adloupe::session::{Command, Session};
 use adloupe::ui::panels::data::DataPanel;
 use egui_kittest::Harness;
@@ -152,4 +153,56 @@ fn a_file_that_cannot_be_read_leaves_the_open_one() {
     let mut harness = harness(session, true);
     harness.run_ok();
     harness.get_by_label("Rate of click");
+}
+
+/// Takes in news until `is_there` holds: a session that follows a file never comes to rest.
+fn until(harness: &mut Harness<'_, Parts>, is_there: impl Fn(&Session) -> bool) {
+    let begun = std::time::Instant::now();
+    while !is_there(&harness.state().0) {
+        assert!(begun.elapsed() < LIMIT, "{:?}", harness.state().0.notices.all());
+        harness.state_mut().0.absorb();
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    harness.run_ok();
+}
+
+#[test]
+fn rows_that_come_to_a_followed_file_reach_what_is_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("log.csv");
+    let rows = |from: usize, to: usize| -> String {
+        (from..to).map(|row| format!("u{row},{},{}\n", ["a", "b"][row % 2], u8::from(row % 4 == 0))).collect()
+    };
+    let add = |text: &str| {
+        use std::io::Write as _;
+        std::fs::OpenOptions::new().append(true).open(&path).unwrap().write_all(text.as_bytes()).unwrap();
+    };
+    let session = with_file(&folder, &format!("user_id,slot,click\n{}", rows(0, 200)));
+    let mut harness = harness(session, true);
+    harness.run_ok();
+    harness.get_by_label("Follow this file").click();
+    harness.run_ok();
+    until(&mut harness, |session| session.store.following.is_some());
+    harness.get_by_label("Following: 0 rows came since");
+    let query = SegmentQuery { by: vec!["slot".to_owned()], ..SegmentQuery::default() };
+    let shown = |session: &Session| -> Option<u64> {
+        let answer = session.store.segments.as_ref()?;
+        Some(answer.table.as_ref().unwrap().total.trials as u64)
+    };
+    harness.state_mut().0.apply(Command::Segment(SegmentCommand::Count(query.clone())));
+    until(&mut harness, |session| shown(session) == Some(200));
+    add(&rows(200, 260));
+    let profiled = |session: &Session| session.store.log.as_ref().unwrap().profile.rows;
+    until(&mut harness, |session| profiled(session) == 260);
+    harness.get_by_label("Following: 60 rows came since");
+    // The groups of the rows before are gone, and the panel asks for those of all rows.
+    assert_eq!(shown(&harness.state().0), None);
+    harness.state_mut().0.apply(Command::Segment(SegmentCommand::Count(query)));
+    until(&mut harness, |session| shown(session) == Some(260));
+    harness.get_by_label("Stop following").click();
+    harness.run_ok();
+    add(&rows(260, 300));
+    assert!(harness.state_mut().0.settle(LIMIT));
+    assert_eq!(harness.state().0.store.log.as_ref().unwrap().frame.rows(), 260);
+    harness.get_by_label("Follow this file");
 }

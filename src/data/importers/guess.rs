@@ -3,150 +3,26 @@
 //! Cells are counted by what they could be ([`Guess::see`]); then the columns of a file settle what they leave
 //! open together ([`Convention`]): one column with `12,5` tells how `1.234` is meant in the next.
 
+mod class;
 mod dates;
 mod marks;
+mod settle;
 mod spaced;
 
 use super::numerals;
 use super::times;
 use super::tokens;
-use crate::data::layout::ColumnReading;
-use dates::{Dates, Durations, epoch};
+use dates::{Dates, Durations};
 use marks::Marks;
 use spaced::Spaced;
 
-pub use super::plan::{Decimal, LIST_MARK, Plan, TimeReading, Unit};
-pub use super::times::DateOrder;
+pub use class::{CellClass, classify, short_real, short_whole};
+pub use settle::Convention;
+
+pub use super::plan::{LIST_MARK, Plan, TimeReading, Unit};
 
 /// Characters that part the values of a cell; the first that fits is taken.
 const LIST_SEPARATORS: [char; 3] = [LIST_MARK, '|', '^'];
-
-/// What one cell is.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum CellClass {
-    /// Nothing in it.
-    Empty,
-    /// A word for missing: `null`, `NA`, `\N`, `--`.
-    MissingWord,
-    /// What a spreadsheet writes in place of a value: `#####`, `#DIV/0!`.
-    Damage,
-    /// A whole number of at most 18 digits.
-    Integer(i64),
-    /// A real number.
-    Real(f64),
-    /// Digits that are a name and no quantity: a leading zero, more than 18 digits, or `241546e0`.
-    DigitName,
-    /// `true` or `false`.
-    Boolean(bool),
-    /// Anything else.
-    Other,
-}
-
-/// Takes a cell for what it looks like.
-pub fn classify(cell: &str) -> CellClass {
-    let trimmed = trimmed(cell);
-    let bytes = trimmed.as_bytes();
-    let Some(first) = bytes.first() else {
-        return CellClass::Empty;
-    };
-    if first.is_ascii_digit() || matches!(first, b'-' | b'+' | b'.') {
-        return number_class(trimmed);
-    }
-    match bytes.len() {
-        4 if trimmed.eq_ignore_ascii_case("true") => CellClass::Boolean(true),
-        5 if trimmed.eq_ignore_ascii_case("false") => CellClass::Boolean(false),
-        _ if *first == b'#' && tokens::is_damage(trimmed) => CellClass::Damage,
-        _ if tokens::is_missing(trimmed) => CellClass::MissingWord,
-        _ => CellClass::Other,
-    }
-}
-
-/// Without spaces at the ends, which few cells have.
-fn trimmed(cell: &str) -> &str {
-    let is_letter = |byte: Option<&u8>| byte.is_some_and(|byte| (b'!'..=b'~').contains(byte));
-    let bytes = cell.as_bytes();
-    if is_letter(bytes.first()) && is_letter(bytes.last()) { cell } else { cell.trim() }
-}
-
-fn number_class(cell: &str) -> CellClass {
-    let digits = cell.strip_prefix(['-', '+']).unwrap_or(cell);
-    let bytes = digits.as_bytes();
-    if let Some(number) = short_whole(bytes) {
-        return CellClass::Integer(if cell.as_bytes().first() == Some(&b'-') { -number } else { number });
-    }
-    if !bytes.is_empty() && bytes.iter().all(u8::is_ascii_digit) {
-        let is_name = (bytes.len() > 1 && bytes[0] == b'0') || bytes.len() > 18;
-        return match cell.parse() {
-            Ok(number) if !is_name => CellClass::Integer(number),
-            _ => CellClass::DigitName,
-        };
-    }
-    // After digits only a point or an exponent goes on with a number: dates and times are told here.
-    let after = bytes.iter().position(|byte| !byte.is_ascii_digit());
-    match after.and_then(|place| Some((place, bytes.get(place)?))) {
-        Some((1.., b'.')) => {
-            if let Some(number) = short_real(bytes) {
-                return CellClass::Real(if cell.starts_with('-') { -number } else { number });
-            }
-        }
-        Some((1.., byte)) if !matches!(byte, b'e' | b'E') => return CellClass::Other,
-        _ => {}
-    }
-    // Programs write exponents with a sign or after a point; a hash such as 241546e0 has neither.
-    let exponent = digits.split_once(['e', 'E']);
-    if let Some((mantissa, power)) = exponent
-        && !mantissa.contains('.')
-        && power.bytes().all(|byte| byte.is_ascii_digit())
-        && mantissa.bytes().all(|byte| byte.is_ascii_digit())
-        && !mantissa.is_empty()
-        && !power.is_empty()
-    {
-        return CellClass::DigitName;
-    }
-    if !bytes.first().is_some_and(|byte| byte.is_ascii_digit() || *byte == b'.') {
-        return if tokens::is_missing(cell) { CellClass::MissingWord } else { CellClass::Other };
-    }
-    match cell.parse::<f64>() {
-        Ok(number) if number.is_finite() => CellClass::Real(number),
-        _ => CellClass::Other,
-    }
-}
-
-/// A number of at most 18 digits and nothing else, the usual case: without a leading zero, unless it is zero.
-#[inline]
-pub(super) fn short_whole(digits: &[u8]) -> Option<i64> {
-    let is_short = matches!(digits.len(), 1..=18) && (digits[0] != b'0' || digits.len() == 1);
-    let mut number = 0;
-    for byte in digits.iter().filter(|_| is_short) {
-        let digit = byte.wrapping_sub(b'0');
-        if digit > 9 {
-            return None;
-        }
-        number = number * 10 + i64::from(digit);
-    }
-    is_short.then_some(number)
-}
-
-/// Digits with a point among them, at most 15: both parts are exact in 64 bits, so one division rounds once, as a
-/// full parser does (Clinger 1990).
-#[inline]
-pub(super) fn short_real(bytes: &[u8]) -> Option<f64> {
-    const POWERS: [f64; 16] =
-        [1.0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
-    if bytes.len() > 16 {
-        return None;
-    }
-    let (mut number, mut point) = (0u64, None);
-    for (place, byte) in bytes.iter().enumerate() {
-        match byte {
-            b'0'..=b'9' => number = number * 10 + u64::from(byte - b'0'),
-            b'.' if point.is_none() => point = Some(place),
-            _ => return None,
-        }
-    }
-    let decimals = bytes.len() - 1 - point?;
-    Some(number as f64 / POWERS.get(decimals)?)
-}
 
 /// Counts over the cells of one column.
 #[derive(Debug, Clone, Default)]
@@ -197,40 +73,6 @@ struct Shape {
     length: usize,
     has_letters: bool,
     is_broken: bool,
-}
-
-/// What the columns of a file tell each other.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Convention {
-    /// The decimal mark, where some columns prove one and none proves the other.
-    decimal: Option<Decimal>,
-    /// The order of dates, in the same way.
-    order: Option<DateOrder>,
-    /// The length of the hashes of the file.
-    hash_length: Option<usize>,
-}
-
-/// How a column is read, and what a person should know about it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Settled {
-    /// How its cells are read.
-    pub plan: Plan,
-    /// The currency at its cells or in its name; empty when there is none.
-    pub currency: String,
-    /// Sentences for the person.
-    pub notes: Vec<String>,
-}
-
-impl Settled {
-    /// How the column is read by a plan, as a fact of the layout.
-    pub(super) fn reading(&self, name: &str, plan: Plan) -> ColumnReading {
-        let words = match plan {
-            Plan::Number(numeral) => numeral.describe(&self.currency),
-            plan => plan.describe(),
-        };
-        let (column, currency) = (name.to_owned(), self.currency.clone());
-        ColumnReading { column, plan: plan.to_string(), words, currency }
-    }
 }
 
 impl Guess {
@@ -416,143 +258,6 @@ impl Guess {
         }
         self.undecodable += u64::from(!cell.is_ascii() && cell.contains('\u{fffd}'));
     }
-
-    /// The type that every cell agrees with, and what a person should know about it, for a column alone.
-    pub fn plan(&self, name: &str) -> (Plan, Option<String>) {
-        let settled = self.settle(name, Convention::default());
-        (settled.plan, (!settled.notes.is_empty()).then(|| settled.notes.join("; ")))
-    }
-
-    /// The type that every cell agrees with, in a file with these conventions.
-    pub fn settle(&self, name: &str, convention: Convention) -> Settled {
-        let (plan, note) = self.choose(name, convention);
-        let mut notes: Vec<String> = note.into_iter().collect();
-        if self.damaged > 0 {
-            let (count, example) = (self.damaged, &self.damage);
-            notes.push(format!("'{name}': {count} cells show spreadsheet damage ({example}): missing"));
-        }
-        if self.undecodable > 0 {
-            let count = self.undecodable;
-            notes.push(format!("'{name}': {count} cells hold characters that could not be decoded"));
-        }
-        if plan == Plan::Text && self.never_text > 0 {
-            let (count, word) = (self.never_text, &self.missing_word);
-            notes.push(format!("'{name}': {count} cells such as '{word}' count as missing"));
-        }
-        let is_number = matches!(plan, Plan::Integer | Plan::Real | Plan::Number(_));
-        let in_name = || numerals::currency_in(name).filter(|_| is_number);
-        let at_cells = self.marks.currency().filter(|_| is_number);
-        let currency = at_cells.or_else(in_name).unwrap_or_default().to_owned();
-        Settled { plan, currency, notes }
-    }
-
-    fn choose(&self, name: &str, convention: Convention) -> (Plan, Option<String>) {
-        let present = self.present();
-        if present == 0 {
-            return (Plan::Text, None);
-        }
-        let numbers = self.integers + self.reals;
-        let singles = self.integers + self.digit_names;
-        if self.spaced.count + singles == present && self.spaced.are_lists(singles) {
-            return (Plan::List(' '), list_note(name, ' '));
-        }
-        if self.is_numeric() {
-            if let Some(length) = convention.hash_length.filter(|_| self.is_hash_like(name)) {
-                let note =
-                    format!("'{name}' holds digits of the length of the file's hashes ({length}): text");
-                return (Plan::Text, Some(note));
-            }
-            return if self.marks.count == 0 && !self.is_grouped_by_points(convention) {
-                self.number_plan(name)
-            } else {
-                self.marks.plan(name, convention.decimal, self.only_zeros())
-            };
-        }
-        if self.booleans == present {
-            return (Plan::Boolean, None);
-        }
-        if self.flags.count == present {
-            let is_proven = !tokens::is_letters(self.flags.pair)
-                || (self.flags.yes > 0 && self.flags.yes < self.flags.count);
-            let plan = if is_proven { Plan::Boolean } else { Plan::Text };
-            return (plan, None);
-        }
-        if self.dates.count == present
-            && let Some((order, note)) = self.dates.order(name, convention.order)
-        {
-            return (Plan::Time(TimeReading::Calendar(order)), note);
-        }
-        if self.durations.count == present {
-            return self.durations.plan(name);
-        }
-        if self.digit_names > 0 && self.digit_names + numbers == present {
-            let note =
-                format!("'{name}' has leading zeros, more than 18 digits or hashes of digits: kept as text");
-            return (Plan::Text, Some(note));
-        }
-        for (count, separator) in self.lists.into_iter().zip(LIST_SEPARATORS) {
-            // A tenth of the cells: single values are lists of one, but a rare bar is punctuation.
-            // A bar in the name of a campaign or the title of an ad is punctuation.
-            let is_list = separator == LIST_MARK || (count * 10 >= present && !is_title(name));
-            if count > 0 && is_list {
-                return (Plan::List(separator), list_note(name, separator));
-            }
-        }
-        (Plan::Text, None)
-    }
-
-    fn number_plan(&self, name: &str) -> (Plan, Option<String>) {
-        let (low, high) = self.numbers.ends();
-        let are_stamps = self.stamps == self.integers && self.reals == 0;
-        if let Some((reading, words)) = epoch(name, low, high, are_stamps) {
-            let note = format!("'{name}' read as {words}");
-            return (Plan::Time(reading), Some(note));
-        }
-        let is_whole = self.integers + self.whole_reals == self.integers + self.reals;
-        if !is_whole {
-            return (Plan::Real, None);
-        }
-        let note = (self.reals > 0)
-            .then(|| format!("'{name}' holds whole numbers written with a decimal point: read as whole"));
-        (Plan::Integer, note)
-    }
-
-    /// True when the file writes decimal commas and every point of this column may part thousands.
-    fn is_grouped_by_points(&self, convention: Convention) -> bool {
-        convention.decimal == Some(Decimal::Comma) && self.reals > 0 && !self.marks.comma_fails
-    }
-
-    fn only_zeros(&self) -> bool {
-        self.numbers.ends() == (0.0, 0.0)
-    }
-
-    /// True when all cells are hexadecimal digits of one length, of at least 8, and no times.
-    fn is_hash_like(&self, name: &str) -> bool {
-        let is_time = || matches!(self.number_plan(name).0, Plan::Time(_));
-        !self.shape.is_broken && self.shape.length >= 8 && !is_time()
-    }
-}
-
-impl Convention {
-    /// What these columns tell each other.
-    pub fn of<'a>(columns: impl Iterator<Item = &'a Guess> + Clone) -> Self {
-        let proof = |wanted| {
-            let numeric = columns.clone().filter(|guess| guess.is_numeric());
-            numeric.clone().any(|guess| guess.marks.proves(guess.reals) == Some(wanted))
-        };
-        let decimal = match (proof(Decimal::Point), proof(Decimal::Comma)) {
-            (true, false) => Some(Decimal::Point),
-            (false, true) => Some(Decimal::Comma),
-            _ => None,
-        };
-        let dates = columns.clone().filter(|guess| guess.dates.count > 0);
-        let dates = dates.filter(|guess| guess.dates.count == guess.present());
-        let mut orders = dates.filter_map(|guess| guess.dates.proven());
-        let order = orders.next().filter(|first| orders.all(|next| next == *first));
-        let hashes = columns
-            .filter(|guess| !guess.shape.is_broken && guess.shape.has_letters && guess.shape.length >= 8);
-        Self { decimal, order, hash_length: hashes.map(|guess| guess.shape.length).next() }
-    }
 }
 
 impl Default for Span {
@@ -598,42 +303,11 @@ fn is_bound(cell: &str) -> bool {
     share.is_some_and(|share| share.unit == Unit::Percent)
 }
 
-/// True for columns of names and titles, which people write with bars in them.
-fn is_title(name: &str) -> bool {
-    let lower = name.to_lowercase();
-    let words = [
-        "name", "campaign", "kampagne", "campagne", "ad set", "adset", "ad group", "headline", "title",
-        "anzeige",
-    ];
-    let parts = ["系列", "计划", "标题", "キャンペーン", "名称"];
-    words
-        .iter()
-        .any(|word| lower.split(|c: char| !c.is_alphanumeric() && c != ' ').any(|own| own.contains(word)))
-        || parts.iter().any(|part| name.contains(part))
-}
-
-fn list_note(name: &str, separator: char) -> Option<String> {
-    (separator != LIST_MARK).then(|| format!("'{name}' holds lists parted by '{separator}'"))
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::plan::Numeral;
+    use super::super::plan::{Decimal, Numeral};
+    use super::super::times::DateOrder;
     use super::*;
-
-    #[test]
-    fn short_numbers_are_those_of_the_full_parser() {
-        for cell in
-            ["0.1", "1.005", "123456.789", "0.000001", "99999999999999.9", "5.", "00.50", "3.14159265358979"]
-        {
-            assert_eq!(classify(cell), CellClass::Real(cell.parse().unwrap()), "{cell}");
-            let negative = format!("-{cell}");
-            assert_eq!(classify(&negative), CellClass::Real(negative.parse().unwrap()), "{negative}");
-        }
-        for cell in ["1.2.3", "2026-01-05", "10:20", "1.5x", "3 km"] {
-            assert_eq!(classify(cell), CellClass::Other, "{cell}");
-        }
-    }
 
     #[test]
     fn cells_that_come_again_count_as_often() {

@@ -6,6 +6,7 @@
 use crate::base::Result;
 use crate::data::cells;
 use crate::data::frame::LogFrame;
+use crate::data::schema::ColumnType;
 
 /// Rows of a piece, which stay close to the processor.
 const PIECE: usize = 1 << 16;
@@ -36,9 +37,11 @@ struct Grid {
     parts: f64,
 }
 
-/// Whole numbers; up to four decimals; milliseconds that are whole seconds.
-const GRIDS: [Grid; 3] =
-    [Grid { step: 1.0, parts: 1.0 }, Grid { step: 1.0, parts: 1e4 }, Grid { step: 1000.0, parts: 1.0 }];
+const WHOLE: Grid = Grid { step: 1.0, parts: 1.0 };
+/// Up to four decimals.
+const DECIMALS: Grid = Grid { step: 1.0, parts: 1e4 };
+/// Milliseconds that are whole seconds.
+const SECONDS: Grid = Grid { step: 1000.0, parts: 1.0 };
 
 impl Grid {
     /// The place of a number; `None` when it does not lie on the grid exactly.
@@ -58,12 +61,13 @@ impl Grid {
 /// What one look at all numbers tells.
 #[derive(Debug, Clone, Copy)]
 struct Look {
+    grid: Grid,
     missing: u64,
     sum: f64,
     counts_up: bool,
     last: Option<f64>,
-    /// Per grid: the range of places; `None` where a number lies beside the grid.
-    ranges: [Option<(i64, i64)>; GRIDS.len()],
+    /// The range of places; `None` where a number lies beside the grid.
+    range: Option<(i64, i64)>,
 }
 
 impl Look {
@@ -79,22 +83,17 @@ impl Look {
             self.counts_up &= self.last.is_none_or(|last| number == last + 1.0);
             self.last = Some(number);
         }
-        for (grid, range) in GRIDS.into_iter().zip(&mut self.ranges) {
-            for number in numbers.iter().filter(|number| !number.is_nan()) {
-                let Some((low, high)) = *range else { break };
-                *range = grid.place(*number).map(|place| (low.min(place), high.max(place)));
-            }
+        for number in numbers.iter().filter(|number| !number.is_nan()) {
+            let Some((low, high)) = self.range else { break };
+            self.range = self.grid.place(*number).map(|place| (low.min(place), high.max(place)));
         }
     }
 
-    /// The grid with the fewest places, the lowest of them and how many there are, where that is worth it.
-    fn best(&self, rows: usize) -> Option<(Grid, i64, usize)> {
-        let grids = GRIDS.into_iter().zip(self.ranges).filter_map(|(grid, range)| {
-            let (low, high) = range.filter(|(low, high)| low <= high)?;
-            Some((grid, low, usize::try_from(high - low).ok()?.saturating_add(1)))
-        });
-        let best = grids.min_by_key(|(.., places)| *places);
-        best.filter(|(.., places)| *places <= FEW.max(rows).min(MANY))
+    /// The lowest place and how many there are, where counting is worth it.
+    fn places(&self, rows: usize) -> Option<(i64, usize)> {
+        let (low, high) = self.range.filter(|(low, high)| low <= high)?;
+        let places = usize::try_from(high - low).ok()?.saturating_add(1);
+        (places <= FEW.max(rows).min(MANY)).then_some((low, places))
     }
 }
 
@@ -104,21 +103,31 @@ impl Runs {
     /// # Errors
     /// No such column, or a column of lists.
     pub fn of(log: &LogFrame, column: &str) -> Result<Self> {
+        let grid = match log.schema.column(column)?.kind {
+            ColumnType::Real => DECIMALS,
+            ColumnType::Time => SECONDS,
+            _ => WHOLE,
+        };
         let pieces = (0..log.rows()).step_by(PIECE).map(|first| first..(first + PIECE).min(log.rows()));
-        Self::of_pieces(log.rows(), || pieces.clone().map(|rows| cells::numbers_within(log, column, rows)))
+        Self::of_pieces(grid, log.rows(), || {
+            pieces.clone().map(|rows| cells::numbers_within(log, column, rows))
+        })
     }
 
-    fn of_pieces<I: Iterator<Item = Result<Vec<f64>>>>(rows: usize, pieces: impl Fn() -> I) -> Result<Self> {
-        let nothing = Some((i64::MAX, i64::MIN));
-        let mut look =
-            Look { missing: 0, sum: 0.0, counts_up: true, last: None, ranges: [nothing; GRIDS.len()] };
+    fn of_pieces<I: Iterator<Item = Result<Vec<f64>>>>(
+        grid: Grid,
+        rows: usize,
+        pieces: impl Fn() -> I,
+    ) -> Result<Self> {
+        let range = Some((i64::MAX, i64::MIN));
+        let mut look = Look { grid, missing: 0, sum: 0.0, counts_up: true, last: None, range };
         for piece in pieces() {
             look.see(&piece?);
         }
         let mut runs =
             Self { missing: look.missing, sum: look.sum, counts_up: look.counts_up, ..Self::default() };
-        match look.best(rows) {
-            Some((grid, low, places)) => {
+        match look.places(rows) {
+            Some((low, places)) => {
                 let mut counts = vec![0u32; places];
                 for piece in pieces() {
                     for place in piece?.into_iter().filter_map(|number| grid.place(number)) {
@@ -180,8 +189,8 @@ impl Runs {
 mod tests {
     use super::*;
 
-    fn runs(numbers: &[f64]) -> Runs {
-        Runs::of_pieces(numbers.len(), || numbers.chunks(7).map(|piece| Ok(piece.to_vec()))).unwrap()
+    fn runs(grid: Grid, numbers: &[f64]) -> Runs {
+        Runs::of_pieces(grid, numbers.len(), || numbers.chunks(7).map(|piece| Ok(piece.to_vec()))).unwrap()
     }
 
     #[test]
@@ -191,8 +200,10 @@ mod tests {
         let times: Vec<f64> = whole.iter().map(|number| 1.7e12 + number * 1000.0).collect();
         let thirds: Vec<f64> = whole.iter().map(|number| number / 3.0).collect();
         let wide: Vec<f64> = whole.iter().map(|number| number * 1e9).collect();
-        for numbers in [whole, prices, times, thirds, wide] {
-            let runs = runs(&numbers);
+        let columns =
+            [(WHOLE, whole), (DECIMALS, prices), (SECONDS, times), (DECIMALS, thirds), (WHOLE, wide)];
+        for (grid, numbers) in columns {
+            let runs = runs(grid, &numbers);
             let mut sorted = numbers.clone();
             sorted.sort_by(f64::total_cmp);
             let counted: Vec<f64> = runs
@@ -208,10 +219,10 @@ mod tests {
 
     #[test]
     fn missing_infinite_and_zero_are_themselves() {
-        let found = runs(&[f64::NAN, -0.0, 0.0, f64::INFINITY, 1e300]);
+        let found = runs(DECIMALS, &[f64::NAN, -0.0, 0.0, f64::INFINITY, 1e300]);
         assert_eq!((found.missing, found.count(), found.values.len()), (1, 4, 3));
         assert_eq!(found.at(4), None);
-        assert_eq!(runs(&[]).count(), 0);
-        assert!(runs(&[3.0, 4.0, 5.0]).counts_up && !runs(&[3.0, 5.0]).counts_up);
+        assert_eq!(runs(WHOLE, &[]).count(), 0);
+        assert!(runs(WHOLE, &[3.0, 4.0, 5.0]).counts_up && !runs(WHOLE, &[3.0, 5.0]).counts_up);
     }
 }

@@ -1,5 +1,6 @@
 //! How does a log get in, and how are its columns understood?
 
+use super::follow;
 use crate::base::{Failure, Result};
 use crate::data::Role;
 use crate::data::importers::{CacheChoice, ImportOptions};
@@ -23,6 +24,10 @@ pub enum DataCommand {
     OpenSample,
     /// Gives a column another role.
     SetRole(String, Role),
+    /// Watches the open log's files for rows that come.
+    Follow,
+    /// Watches no more.
+    StopFollowing,
     /// Encodes the open log for models again.
     Encode,
     /// Writes every choice beside the data, for the next file of the kind.
@@ -35,6 +40,11 @@ pub(super) fn apply(session: &mut Session, command: DataCommand) -> Result<()> {
         DataCommand::OpenAs(paths, options) => open(session, paths, *options),
         DataCommand::OpenSample => open(session, vec![sample_log_path()?], usual_options()),
         DataCommand::SetRole(column, role) => set_role(session, &column, role),
+        DataCommand::Follow => follow::start(session),
+        DataCommand::StopFollowing => {
+            follow::stop(session);
+            Ok(())
+        }
         DataCommand::Encode => encode(session),
         DataCommand::SaveRecipe => save_recipe(session),
     }
@@ -46,6 +56,8 @@ pub fn usual_options() -> ImportOptions {
 }
 
 fn open(session: &mut Session, paths: Vec<PathBuf>, options: ImportOptions) -> Result<()> {
+    // A log that is read again is followed from its new end.
+    session.jobs.cancel(Purpose::Follow);
     session.jobs.start(Purpose::Import, Import { paths, options })
 }
 
@@ -84,8 +96,17 @@ pub fn open_log(session: &Session) -> Result<&OpenLog> {
 /// Takes in a log that was read: what was computed from the former one no longer holds.
 pub(super) fn imported(session: &mut Session, imported: Imported) -> Result<()> {
     let Imported { log, profile, paths, options } = imported;
-    let same_file = session.store.log.as_ref().is_some_and(|open| open.frame.source.path == log.source.path);
-    session.store.forget_results();
+    let known = session.store.log.as_ref();
+    let same_file = known.is_some_and(|open| open.frame.source.path == log.source.path);
+    let same_rows = known.is_some_and(|open| same_file && open.frame.revision == log.revision);
+    if session.store.following.is_some() && same_file {
+        // What was counted since the rows came holds.
+        if !same_rows {
+            session.store.forget_counts();
+        }
+    } else {
+        session.store.forget_results();
+    }
     if !same_file {
         session.workspace.remember(log.source.path.clone());
         if session.workspace.panel == "welcome" {
@@ -94,6 +115,7 @@ pub(super) fn imported(session: &mut Session, imported: Imported) -> Result<()> 
     }
     let has_label = profile.label.is_some();
     session.store.log = Some(OpenLog { frame: log, profile: Arc::new(profile), paths, options });
+    follow::after_import(session, same_file)?;
     // Models need arrays: make them while the person looks at the profile.
     if has_label { encode(session) } else { Ok(()) }
 }

@@ -14,6 +14,8 @@ pub enum ViewCommand {
     Dismiss(usize),
     /// Stops the job of a purpose.
     Cancel(Purpose),
+    /// Lets the job of a purpose wait, or go on.
+    Pause(Purpose, bool),
 }
 
 #[allow(clippy::unnecessary_wraps, reason = "every area's handler has the same shape")]
@@ -23,6 +25,7 @@ pub(super) fn apply(session: &mut Session, command: ViewCommand) -> Result<()> {
         ViewCommand::SetDark(dark) => session.workspace.dark = dark,
         ViewCommand::Dismiss(index) => session.notices.dismiss(index),
         ViewCommand::Cancel(purpose) => session.jobs.stop(purpose),
+        ViewCommand::Pause(purpose, paused) => session.jobs.pause(purpose, paused),
     }
     Ok(())
 }

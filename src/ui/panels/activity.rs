@@ -42,6 +42,7 @@ fn running(ui: &mut egui::Ui, cx: &mut PanelContext<'_>) {
             if ui.button("Stop").on_hover_text(format!("Stop {}", job.handle.name)).clicked() {
                 cx.send(Command::View(ViewCommand::Cancel(job.purpose)));
             }
+            widgets::pause_button(ui, cx, job);
             ui.label(&job.handle.name);
             ui.weak(job.handle.progress.stage());
             match job.handle.progress.fraction() {

@@ -2,6 +2,7 @@
 
 mod columns;
 mod experiment;
+mod follow;
 mod health;
 mod reading;
 
@@ -61,6 +62,8 @@ impl Panel for DataPanel {
         let profile = Arc::clone(&log.profile);
         widgets::heading(ui, cx.theme, &log.name(), &profile.reading);
         sampled(ui, cx);
+        follow::bar(ui, cx);
+        problem(ui, cx);
         cards(ui, cx.theme, &profile);
         ui.add_space(6.0);
         for issue in profile.issues.iter().filter(|issue| health::is_grave(issue)) {
@@ -95,6 +98,13 @@ impl DataPanel {
             self.tab = Tab::Columns;
         }
         ui.separator();
+    }
+}
+
+/// Says why no model can learn from the log, where that is so.
+fn problem(ui: &mut Ui, cx: &PanelContext<'_>) {
+    if let Some(failure) = &cx.session.store.untrainable {
+        ui.label(RichText::new(format!("No model can learn from this log: {failure}")).color(cx.theme.warn));
     }
 }
 
