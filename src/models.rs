@@ -9,6 +9,7 @@ pub mod bst;
 pub mod dcn_v2;
 pub mod deep_fm;
 pub mod din;
+pub mod direct;
 pub mod features;
 pub mod ffm;
 pub mod fm;
@@ -18,7 +19,8 @@ pub mod recurrent;
 pub mod two_tower;
 pub mod wide_deep;
 
-pub use network::{Forward, Network};
+pub use direct::DirectModel;
+pub use network::{Forward, Gradients, Network};
 
 use crate::base::params::{ParamSpec, Params};
 use crate::base::{Failure, Result};
@@ -92,6 +94,11 @@ pub trait Model: Send + Sync {
     /// # Errors
     /// Shapes that do not fit, or the device is out of memory.
     fn forward(&self, inputs: &Inputs<'_>, pass: &mut Pass<'_>) -> Computed<Output>;
+
+    /// The same sums without a graph, where the kind has them; the processor's way.
+    fn direct(&self) -> Option<Box<dyn DirectModel>> {
+        None
+    }
 }
 
 /// What a model sees of a batch.

@@ -8,8 +8,11 @@
 
 pub mod attention;
 pub mod cross;
+pub mod deep;
 pub mod device;
 pub mod dropout;
+pub mod field_input;
+pub mod fields;
 pub mod heads;
 pub mod interact;
 pub mod linear;
@@ -18,6 +21,7 @@ pub mod mlp;
 pub mod normalise;
 pub mod numbers;
 pub mod optimiser;
+pub mod product;
 pub mod radix;
 pub mod recurrent;
 pub mod tables;

@@ -3,14 +3,18 @@
 //! Guo et al., IJCAI 2017 (arXiv 1703.04247): score = linear + pairwise products of embeddings + MLP. A behaviour
 //! sequence takes part as one more field, the mean of its embeddings.
 
+use super::direct::{DirectModel, LinearTerm, PairTerm, Weights};
 use super::features::{
     DROPOUT, EMBEDDING_START, EMBEDDING_WIDTH, FieldRows, HIDDEN_LAYERS, HIDDEN_UNITS, LinearPart, NORMALISE,
     deep_shape, need_features, side_by_side,
 };
-use super::{Inputs, Model, ModelKind, Output};
+use super::{Gradients, Inputs, Model, ModelKind, Output};
 use crate::base::Result;
 use crate::base::params::{ParamSpec, Params};
 use crate::data::{Batch, Encoder};
+use crate::nn::deep::DeepPass;
+use crate::nn::field_input::{FieldInput, FieldLayer};
+use crate::nn::fields::Fields;
 use crate::nn::mlp::Mlp;
 use crate::nn::tables::Lookup;
 use crate::nn::weights::{Builder, Init};
@@ -54,6 +58,7 @@ impl ModelKind for DeepFm {
         Ok(Box::new(Network {
             deep: Mlp::new(builder, "deep", inputs, deep_shape(params)?)?,
             targets: encoder.sequences.iter().map(|s| s.target).collect(),
+            numbers: encoder.numeric.len(),
             width,
             linear,
             rows,
@@ -66,6 +71,7 @@ struct Network {
     rows: FieldRows,
     /// The categorical field whose vocabulary each sequence shares.
     targets: Vec<usize>,
+    numbers: usize,
     width: usize,
     deep: Mlp,
 }
@@ -91,5 +97,60 @@ impl Model for Network {
         let flat = fields.reshape((rows, fields.dim(1)? * self.width))?;
         let deep = self.deep.forward(&side_by_side(&[flat, inputs.numeric.clone()])?, pass)?;
         Ok(Output { logits: ((linear + interact::pairwise(&fields)?)? + deep)?, attention: Vec::new() })
+    }
+
+    fn direct(&self) -> Option<Box<dyn DirectModel>> {
+        Some(Box::new(Direct {
+            rows: self.rows.clone(),
+            targets: self.targets.clone(),
+            width: self.width,
+            fields: Fields::default(),
+            embeddings: Vec::new(),
+            linear: self.linear.direct(),
+            pairs: PairTerm::default(),
+            layer: FieldLayer::new(self.width, self.targets.clone(), self.numbers),
+            deep: self.deep.direct(),
+        }))
+    }
+}
+
+/// The same without a graph.
+struct Direct {
+    rows: FieldRows,
+    targets: Vec<usize>,
+    width: usize,
+    fields: Fields,
+    /// Of the distinct rows.
+    embeddings: Vec<f32>,
+    linear: LinearTerm,
+    pairs: PairTerm,
+    layer: FieldLayer,
+    deep: DeepPass,
+}
+
+impl DirectModel for Direct {
+    fn forward(&mut self, weights: Weights<'_>, batch: &Batch, pass: &mut Pass<'_>, logits: &mut [f32]) {
+        let Self { rows, targets, width, fields, embeddings, linear, pairs, layer, deep } = self;
+        rows.distinct(batch, weights.tables, targets, fields);
+        fields.gather(&weights.tables[rows.table], embeddings);
+        layer.read(batch, fields, embeddings);
+        let mut input = FieldInput { layer: &mut *layer, fields, embeddings, gradients: None };
+        logits.copy_from_slice(deep.forward(weights.dense, &mut input, batch.rows, pass));
+        pairs.forward(fields, layer, embeddings, *width, logits);
+        linear.forward(weights, batch, fields, logits);
+    }
+
+    fn backward(&mut self, weights: Weights<'_>, batch: &Batch, of_logits: &[f32], out: &mut Gradients) {
+        let Self { rows, width, fields, embeddings, linear, pairs, layer, deep, .. } = self;
+        linear.backward(batch, fields, of_logits, out);
+        let mut of_rows = std::mem::take(&mut out.tables[rows.table]);
+        fields.start_gradient(*width, &mut of_rows);
+        let gradients = Some(&mut of_rows);
+        let mut input = FieldInput { layer: &mut *layer, fields, embeddings, gradients };
+        deep.backward(weights.dense, &mut input, of_logits, &mut out.dense);
+        let of_pairs = pairs.backward(layer, of_logits, *width);
+        layer.collect(fields, Some(of_pairs), &mut of_rows);
+        PairTerm::finish(linear.of_values(), embeddings, *width, &mut of_rows);
+        out.tables[rows.table] = of_rows;
     }
 }

@@ -1,13 +1,15 @@
 //! What do several kinds share? Knobs of the deep part, the table rows that a batch needs, the linear part.
 
+use super::direct::LinearTerm;
 use crate::base::params::{ParamSpec, Params};
 use crate::base::{Failure, Result};
 use crate::data::batch::SequenceBatch;
 use crate::data::{Batch, Encoder};
 use crate::nn::Computed;
+use crate::nn::fields::Fields;
 use crate::nn::linear::Linear;
 use crate::nn::mlp::MlpShape;
-use crate::nn::tables::{Lookup, Read};
+use crate::nn::tables::{Lookup, Read, Table};
 use crate::nn::weights::{Builder, Init};
 use candle_core::Tensor;
 
@@ -105,6 +107,11 @@ impl FieldRows {
     /// Number of fields.
     pub fn count(&self) -> usize {
         self.starts.len()
+    }
+
+    /// Finds the distinct rows of a batch; `targets` as in [`Fields::read`].
+    pub fn distinct(&self, batch: &Batch, tables: &[Table], targets: &[usize], out: &mut Fields) {
+        out.read(batch, &self.starts, tables[self.table].rows(), targets);
     }
 
     /// One row per example and field: `[rows, fields, width]`.
@@ -242,8 +249,11 @@ pub fn side_by_side(parts: &[Tensor]) -> Computed<Tensor> {
 /// The part that every kind has: a weight per categorical value, per number, and a bias.
 #[derive(Debug)]
 pub struct LinearPart {
-    rows: FieldRows,
+    /// Where its fields start.
+    pub rows: FieldRows,
     numeric: Linear,
+    /// Place of the numbers' weight among the network's parameters; the bias follows.
+    place: usize,
 }
 
 impl LinearPart {
@@ -254,12 +264,18 @@ impl LinearPart {
     pub fn new(encoder: &Encoder, builder: &mut Builder) -> Result<Self> {
         let numbers = encoder.numeric.len();
         Ok(Self {
+            place: builder.parameters.len(),
             rows: FieldRows::new(encoder, builder, "linear", 1, Init::Constant(0.0))?,
             numeric: Linear {
                 weight: builder.parameter("numeric.weight", &[1, numbers], Init::Constant(0.0))?,
                 bias: builder.parameter("bias", &[1], Init::Constant(0.0))?,
             },
         })
+    }
+
+    /// The same without a graph.
+    pub fn direct(&self) -> LinearTerm {
+        LinearTerm::new(self.rows.table, self.place, self.place + 1)
     }
 
     /// The one lookup it needs.

@@ -1,10 +1,12 @@
 //! What does each value tell on its own? Logistic regression, the reference: read this kind first.
 
-use super::features::{LinearPart, need_features};
-use super::{Inputs, Model, ModelKind, Output};
+use super::direct::{DirectModel, LinearTerm, Weights};
+use super::features::{FieldRows, LinearPart, need_features};
+use super::{Gradients, Inputs, Model, ModelKind, Output};
 use crate::base::Result;
 use crate::base::params::{ParamSpec, Params};
 use crate::data::{Batch, Encoder};
+use crate::nn::fields::Fields;
 use crate::nn::tables::Lookup;
 use crate::nn::weights::Builder;
 use crate::nn::{Computed, Pass};
@@ -48,5 +50,32 @@ impl Model for Sum {
 
     fn forward(&self, inputs: &Inputs<'_>, _pass: &mut Pass<'_>) -> Computed<Output> {
         Ok(Output { logits: self.0.forward(&inputs.gathered[0], &inputs.numeric)?, attention: Vec::new() })
+    }
+
+    fn direct(&self) -> Option<Box<dyn DirectModel>> {
+        Some(Box::new(Direct {
+            rows: self.0.rows.clone(),
+            fields: Fields::default(),
+            linear: self.0.direct(),
+        }))
+    }
+}
+
+/// The same without a graph.
+struct Direct {
+    rows: FieldRows,
+    fields: Fields,
+    linear: LinearTerm,
+}
+
+impl DirectModel for Direct {
+    fn forward(&mut self, weights: Weights<'_>, batch: &Batch, _pass: &mut Pass<'_>, logits: &mut [f32]) {
+        self.rows.distinct(batch, weights.tables, &[], &mut self.fields);
+        logits.fill(0.0);
+        self.linear.forward(weights, batch, &self.fields, logits);
+    }
+
+    fn backward(&mut self, _weights: Weights<'_>, batch: &Batch, of_logits: &[f32], out: &mut Gradients) {
+        self.linear.backward(batch, &self.fields, of_logits, out);
     }
 }

@@ -1,5 +1,6 @@
 //! How does a model with its weights run on a batch, and travel to a file and back?
 
+use super::direct::{DirectModel, Weights};
 use super::{Inputs, Model, ModelKind};
 use crate::base::failure::Explain;
 use crate::base::params::Params;
@@ -13,6 +14,7 @@ use crate::nn::{Computed, Pass};
 use candle_core::{Device, Tensor, Var};
 use std::collections::HashSet;
 use std::fmt;
+use std::sync::{Mutex, PoisonError};
 
 /// A model and all its weights.
 pub struct Network {
@@ -25,6 +27,8 @@ pub struct Network {
     /// The optimiser whose memory the weights carry; none outside training.
     rule: Option<Rule>,
     model: Box<dyn Model>,
+    /// Direct forms at rest, with their buffers: one for each pass that runs at the same time.
+    direct: Mutex<Vec<Box<dyn DirectModel>>>,
 }
 
 impl fmt::Debug for Network {
@@ -45,7 +49,7 @@ pub struct Forward {
 }
 
 /// The derivative of a loss by every weight that took part.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Gradients {
     /// One per dense parameter, in their order.
     pub dense: Vec<Vec<f32>>,
@@ -87,7 +91,7 @@ impl Network {
         kind.check(encoder)?;
         let model = kind.build(encoder, params, &mut builder)?;
         let Builder { device, parameters, tables, rule, .. } = builder;
-        Ok(Self { device, parameters, tables, rule, model })
+        Ok(Self { device, parameters, tables, rule, model, direct: Mutex::default() })
     }
 
     /// Scores a batch, keeping the graph.
@@ -120,24 +124,95 @@ impl Network {
         })
     }
 
+    /// Log odds of a batch: without the graph where the kind can and the device is the processor.
+    ///
+    /// # Errors
+    /// As for [`forward`](Self::forward).
+    pub fn logits(&self, batch: &Batch) -> Result<Vec<f32>> {
+        let Some(mut model) = self.take_direct() else {
+            return Ok(self.forward(batch, &mut Pass::Predict)?.logits);
+        };
+        let mut logits = vec![0.0; batch.rows];
+        model.forward(self.weights(), batch, &mut Pass::Predict, &mut logits);
+        self.rest(model);
+        Ok(logits)
+    }
+
     /// Probabilities of a batch.
     ///
     /// # Errors
     /// As for [`forward`](Self::forward).
     pub fn predict(&self, batch: &Batch) -> Result<Vec<f32>> {
-        let forward = self.forward(batch, &mut Pass::Predict)?;
-        Ok(forward.logits.iter().map(|z| sigmoid(f64::from(*z)) as f32).collect())
+        Ok(self.logits(batch)?.iter().map(|z| sigmoid(f64::from(*z)) as f32).collect())
     }
 
     /// Mean log loss of a labelled batch and its derivative by every weight.
     ///
     /// # Errors
-    /// As for [`forward`](Self::forward), or an operation has no backward.
+    /// As for [`gradients_into`](Self::gradients_into).
     pub fn gradients(&self, batch: &Batch, pass: &mut Pass<'_>) -> Result<(f64, Gradients)> {
+        let mut gradients = Gradients::default();
+        let loss = self.gradients_into(batch, pass, &mut gradients)?;
+        Ok((loss, gradients))
+    }
+
+    /// Writes the derivative of a labelled batch's mean log loss by every weight, and answers the loss: without the
+    /// graph where the kind can and the device is the processor.
+    ///
+    /// # Errors
+    /// As for [`forward`](Self::forward), or an operation has no backward.
+    pub fn gradients_into(&self, batch: &Batch, pass: &mut Pass<'_>, out: &mut Gradients) -> Result<f64> {
+        let Some(mut model) = self.take_direct() else {
+            let (loss, gradients) = self.graph_gradients(batch, pass)?;
+            *out = gradients;
+            return Ok(loss);
+        };
+        let mut logits = vec![0.0; batch.rows];
+        model.forward(self.weights(), batch, pass, &mut logits);
+        let loss = bce_with_logits(&logits, &batch.label, &batch.weight);
+        out.dense.resize_with(self.parameters.len(), Vec::new);
+        for (gradient, parameter) in out.dense.iter_mut().zip(&self.parameters) {
+            gradient.clear();
+            gradient.resize(parameter.values.len(), 0.0);
+        }
+        out.tables.resize_with(self.tables.len(), RowGradients::default);
+        out.tables.iter_mut().for_each(RowGradients::clear);
+        model.backward(self.weights(), batch, &loss.gradient, out);
+        self.rest(model);
+        Ok(loss.mean)
+    }
+
+    /// The same by the graph: the oracle of the direct form, and the only way for kinds without one.
+    ///
+    /// # Errors
+    /// As for [`gradients_into`](Self::gradients_into).
+    pub fn graph_gradients(&self, batch: &Batch, pass: &mut Pass<'_>) -> Result<(f64, Gradients)> {
         let forward = self.forward(batch, pass)?;
         let loss = bce_with_logits(&forward.logits, &batch.label, &batch.weight);
         let gradients = self.backward(&forward, &loss).explain("cannot compute the gradient")?;
         Ok((loss.mean, gradients))
+    }
+
+    /// True when the network runs without a graph.
+    pub fn is_direct(&self) -> bool {
+        self.device.is_cpu() && self.model.direct().is_some()
+    }
+
+    fn weights(&self) -> Weights<'_> {
+        Weights { dense: &self.parameters, tables: &self.tables }
+    }
+
+    fn take_direct(&self) -> Option<Box<dyn DirectModel>> {
+        if !self.device.is_cpu() {
+            return None;
+        }
+        // A panic elsewhere leaves buffers, which any batch overwrites.
+        let resting = self.direct.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        resting.or_else(|| self.model.direct())
+    }
+
+    fn rest(&self, model: Box<dyn DirectModel>) {
+        self.direct.lock().unwrap_or_else(PoisonError::into_inner).push(model);
     }
 
     fn backward(&self, forward: &Forward, loss: &LogitLoss) -> Computed<Gradients> {

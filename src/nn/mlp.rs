@@ -1,5 +1,6 @@
 //! How do features combine freely? A stack of dense layers.
 
+use super::deep::DeepPass;
 use super::dropout::dropout;
 use super::linear::Linear;
 use super::normalise::layer_norm;
@@ -27,6 +28,10 @@ pub struct Mlp {
     hidden: Vec<Hidden>,
     output: Linear,
     dropout: f64,
+    /// Place of the first parameter among the network's.
+    place: usize,
+    shape: MlpShape,
+    outputs: usize,
 }
 
 #[derive(Debug)]
@@ -56,6 +61,7 @@ impl Mlp {
         shape: MlpShape,
         outputs: usize,
     ) -> Result<Self> {
+        let place = builder.parameters.len();
         let mut width = inputs;
         let mut hidden = Vec::with_capacity(shape.layers);
         for layer in 0..shape.layers {
@@ -74,7 +80,12 @@ impl Mlp {
             width = shape.units;
         }
         let output = builder.linear(&format!("{name}.out"), width, outputs)?;
-        Ok(Self { hidden, output, dropout: shape.dropout })
+        Ok(Self { hidden, output, dropout: shape.dropout, place, shape, outputs })
+    }
+
+    /// The same stack without a graph.
+    pub fn direct(&self) -> DeepPass {
+        DeepPass::new(self.place, self.shape, self.outputs)
     }
 
     /// `[rows, inputs]` -> `[rows]`.

@@ -60,6 +60,14 @@ pub struct RowGradients {
     pub values: Vec<f32>,
 }
 
+impl RowGradients {
+    /// Leaves no row.
+    pub fn clear(&mut self) {
+        self.rows.clear();
+        self.values.clear();
+    }
+}
+
 /// Slots gathered, or rows added up, by a thread at a time: a fixed number, so that nothing depends on the threads.
 const AT_ONCE: usize = 1024;
 /// Rows below which a split over threads costs more than it gives.

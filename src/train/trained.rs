@@ -98,7 +98,7 @@ impl TrainedModel {
     /// # Errors
     /// The device fails.
     pub fn logits(&self, batch: &Batch) -> Result<Vec<f32>> {
-        Ok(self.network.forward(batch, &mut Pass::Predict)?.logits)
+        self.network.logits(batch)
     }
 
     /// The embedding tables, widest part first: those of kinds without embeddings are the linear weights.

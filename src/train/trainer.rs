@@ -15,7 +15,7 @@ use crate::data::{Dataset, Split};
 use crate::jobs::{JobContext, Latest};
 use crate::metrics::grouped::GroupedAuc;
 use crate::metrics::{Outcomes, calibration};
-use crate::models::{self, Network};
+use crate::models::{self, Gradients, Network};
 use crate::nn::Pass;
 use crate::nn::device;
 use crate::nn::optimiser::Step;
@@ -41,6 +41,8 @@ pub struct Trainer {
     pub(super) dataset: Dataset,
     pub(super) network: Network,
     pub(super) position: Position,
+    /// Of the last step; buffers are kept from step to step.
+    gradients: Gradients,
     objective: Objective,
     meter: resources::Meter,
     /// Click rate of what is trained on.
@@ -105,6 +107,7 @@ impl Trainer {
             objective,
             meter: resources::Meter::default(),
             learnt_rate: objective.learnt_rate(rate),
+            gradients: Gradients::default(),
             position: Position {
                 epoch: 0,
                 batch: 0,
@@ -260,8 +263,8 @@ impl Trainer {
         let mut batch = self.dataset.batch(rows);
         self.objective.shape(&mut batch);
         let mut pass = Pass::Train(&mut self.position.dropout);
-        let (loss, mut gradients) = self.network.gradients(&batch, &mut pass)?;
-        let lengths = Lengths::of(&gradients);
+        let loss = self.network.gradients_into(&batch, &mut pass, &mut self.gradients)?;
+        let lengths = Lengths::of(&self.gradients);
         if !loss.is_finite() || !lengths.whole().is_finite() {
             let what = if loss.is_finite() {
                 "the gradient is no number".to_owned()
@@ -270,7 +273,7 @@ impl Trainer {
             };
             return Err(self.blame(&what, rows)?);
         }
-        clip(&mut gradients, &lengths, self.spec.params.real("clip_norm")?);
+        clip(&mut self.gradients, &lengths, self.spec.params.real("clip_norm")?);
         let step = Step {
             rule: self.spec.rule()?,
             rate: self.learning_rate(total)? as f32,
@@ -279,7 +282,7 @@ impl Trainer {
             decay: self.spec.params.real("weight_decay")? as f32,
             count: self.position.step + 1,
         };
-        self.network.apply(&gradients, step)?;
+        self.network.apply(&self.gradients, step)?;
         let position = &mut self.position;
         position.step += 1;
         position.batch += 1;

@@ -22,7 +22,7 @@ fn every_kind_scores_and_goes_back_as_on_the_processor() {
     let batch = data.batch(&all_rows(&data));
     for spec in variants() {
         let on = |device| -> (Vec<f32>, f64, Gradients) {
-            let network = lively_network(&spec, &data, &device);
+            let network = lively_network(&spec, &data.encoder, &device);
             let logits = network.forward(&batch, &mut Pass::Predict).unwrap().logits;
             let (loss, gradients) = network.gradients(&batch, &mut Pass::Predict).unwrap();
             (logits, loss, gradients)

@@ -9,6 +9,7 @@
 
 mod data_panel;
 mod devices;
+mod direct;
 mod exact_auctions;
 mod exact_market;
 mod experiment_panel;

@@ -1,9 +1,10 @@
 //! Does every kind of model learn, repeat, stop, travel, and tell the truth about itself?
 
 use adloupe::base::rng::Rng;
+use adloupe::data::batch::SequenceBatch;
 use adloupe::data::dataset::SequenceColumn;
 use adloupe::data::encode::{CategoricalField, NumericField, SequenceField, Side};
-use adloupe::data::{Dataset, Encoder};
+use adloupe::data::{Batch, Dataset, Encoder};
 use adloupe::jobs::{JobContext, Latest};
 use adloupe::metrics::ranking::auc;
 use adloupe::models::{self, MODELS, Network};
@@ -111,9 +112,9 @@ pub fn variants() -> Vec<TrainSpec> {
 }
 
 /// A network whose weights are all of a size that matters, so that no gradient is tiny by chance.
-pub fn lively_network(spec: &TrainSpec, data: &Dataset, device: &Device) -> Network {
+pub fn lively_network(spec: &TrainSpec, encoder: &Encoder, device: &Device) -> Network {
     let kind = models::kind(&spec.kind).unwrap();
-    let mut network = Network::new(kind, &data.encoder, &spec.params, 3, device.clone()).unwrap();
+    let mut network = Network::new(kind, encoder, &spec.params, 3, device.clone()).unwrap();
     let mut rng = Rng::named(4, "lively");
     for parameter in &mut network.parameters {
         for value in &mut parameter.values {
@@ -129,6 +130,27 @@ pub fn lively_network(spec: &TrainSpec, data: &Dataset, device: &Device) -> Netw
         }
     }
     network
+}
+
+/// The first rows of a batch.
+pub fn head(batch: &Batch, rows: usize) -> Batch {
+    let first = |column: &Vec<f32>| column[..rows.min(column.len())].to_vec();
+    Batch {
+        rows,
+        categorical: batch.categorical.iter().map(|ids| ids[..rows].to_vec()).collect(),
+        numeric: batch.numeric.iter().map(first).collect(),
+        sequences: batch
+            .sequences
+            .iter()
+            .map(|sequence| SequenceBatch {
+                max_len: sequence.max_len,
+                ids: sequence.ids[..rows * sequence.max_len].to_vec(),
+                lengths: sequence.lengths[..rows].to_vec(),
+            })
+            .collect(),
+        label: first(&batch.label),
+        weight: first(&batch.weight),
+    }
 }
 
 fn loss(network: &Network, batch: &adloupe::data::Batch) -> f64 {
@@ -164,7 +186,7 @@ fn every_weight_gets_a_gradient_that_agrees_with_central_differences() {
     let data = clicks(48, 10, 1);
     let batch = data.batch(&all_rows(&data));
     for spec in variants() {
-        let mut network = lively_network(&spec, &data, &Device::Cpu);
+        let mut network = lively_network(&spec, &data.encoder, &Device::Cpu);
         let (_, gradients) = network.gradients(&batch, &mut Pass::Predict).unwrap();
         for place in 0..network.parameters.len() {
             let name = format!("{}/{}", spec.kind, network.parameters[place].name);
