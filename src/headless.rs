@@ -18,6 +18,7 @@ pub mod predict;
 pub mod profile;
 pub mod reproduce;
 pub mod segment;
+pub mod serve;
 pub mod simulate;
 pub mod source;
 pub mod tour;
@@ -98,6 +99,7 @@ enum Subcommands {
     Profile(profile::Args),
     Reproduce(reproduce::Args),
     Segment(segment::Args),
+    Serve(serve::Args),
     Simulate(simulate::Args),
     Tour(tour::Args),
     Train(train::Args),
@@ -155,6 +157,7 @@ fn run(command: &Subcommands, terminal: &Terminal) -> Result<Answer> {
         Subcommands::Profile(args) => profile::run(args, terminal),
         Subcommands::Reproduce(args) => reproduce::run(args, terminal),
         Subcommands::Segment(args) => segment::run(args, terminal),
+        Subcommands::Serve(args) => serve::run(args, terminal),
         Subcommands::Simulate(args) => simulate::run(args, terminal),
         Subcommands::Tour(args) => tour::run(args, terminal),
         Subcommands::Train(args) => train::run(args, terminal),

@@ -9,6 +9,7 @@
 
 pub mod audience;
 pub mod bidder;
+pub mod bidding;
 pub mod campaigns;
 pub mod diversity;
 pub mod equilibrium;
@@ -16,6 +17,7 @@ pub mod exploration;
 pub mod feedback;
 pub mod landscape;
 pub mod monte_carlo;
+pub mod openrtb;
 pub mod outcome;
 mod pacing;
 pub mod position;
@@ -190,6 +192,17 @@ impl Market {
             feedback: Feedback::default(),
             conversion_delay_pages: 0.0,
         })
+    }
+
+    /// What an impression of each pooled request is worth to each campaign that targets it, in the baseline.
+    pub fn offers_ecpm_micros(&self) -> Vec<f64> {
+        let Some(arm) = self.arms.first() else { return Vec::new() };
+        let pairs = self.targeted.iter().enumerate().filter(|(_, targeted)| **targeted);
+        let worth = pairs.map(|(pair, _)| {
+            let (row, bidder) = (pair / self.bidders.len(), &self.bidders[pair % self.bidders.len()]);
+            bidder.ecpm_micros(bidder.strongest_ad(arm.predicted.row(row)).1)
+        });
+        worth.collect()
     }
 
     /// How visitors go through a page.

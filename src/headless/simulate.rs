@@ -1,10 +1,11 @@
 //! `adloupe simulate SPEC.json`: what would this audience, these campaigns and this auction do?
 
 use super::{Answer, Terminal};
-use crate::base::{Failure, Params, Result, failure::Explain, files::disk_failure};
+use crate::base::{Params, Result, failure::Explain, files::disk_failure, files::write_atomically};
 use crate::data::importers::{self, ImportOptions};
 use crate::data::{Dataset, EncodeOptions, Encoder, LogFrame, dataset};
 use crate::jobs::{JobContext, Latest};
+use crate::market::openrtb;
 use crate::market::outcome::{CampaignOutcome, Difference, Outcome, WorldOutcome};
 use crate::market::scoring::{self, Inputs, Prepared};
 use crate::market::simulation::{RunOptions, simulate};
@@ -27,7 +28,13 @@ pub struct Args {
     /// Seed instead of the spec's.
     #[arg(long)]
     pub seed: Option<u64>,
+    /// Also writes the auctions of the first 1,000 pages as lines of OpenRTB 2.6 JSON.
+    #[arg(long, value_name = "FILE")]
+    pub openrtb: Option<PathBuf>,
 }
+
+/// Pages whose auctions are written.
+const WRITTEN_PAGES: u64 = 1_000;
 
 /// Reads the spec, makes its market, runs it.
 ///
@@ -45,24 +52,34 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
     let prepared = scoring::prepare(&spec, &inputs, None, &context)?;
     Terminal::note(&format!("simulating {} requests", spec.requests));
     let begun = Instant::now();
-    let options = RunOptions { requests: spec.requests, record: 0 };
-    let outcome = simulate(&prepared.market, options, &Latest::default(), &context)?.outcome;
+    let record = if args.openrtb.is_some() { WRITTEN_PAGES.min(spec.requests) } else { 0 };
+    let options = RunOptions { requests: spec.requests, record };
+    let run = simulate(&prepared.market, options, &Latest::default(), &context)?;
+    let outcome = run.outcome;
     let seconds = begun.elapsed().as_secs_f64();
+    if let (Some(path), Some(recording)) = (&args.openrtb, &run.recording) {
+        write_atomically(path, |out| openrtb::write(out, &spec, &prepared, recording).map(drop))?;
+        Terminal::note(&format!("auctions written to {}", path.display()));
+    }
     let json = as_json(&spec, &inputs, &prepared, &outcome, seconds)?;
     Ok(Answer { text: as_text(&prepared, &outcome, seconds), json })
 }
 
-fn read_spec(path: &Path) -> Result<MarketSpec> {
+pub(super) fn read_spec(path: &Path) -> Result<MarketSpec> {
     let what = "cannot read the spec";
     let text = std::fs::read_to_string(path).map_err(|error| disk_failure(what, path, &error))?;
-    serde_json::from_str(&text).map_err(|error| {
-        Failure::new(what, error)
-            .at(path.display())
-            .hint("export one from the Slots panel, or see the example at the top of src/market/spec.rs")
+    MarketSpec::parse(&text).map_err(|failure| {
+        let failure = failure.at(path.display());
+        if failure.hint.is_empty() {
+            return failure.hint(
+                "export one from the Slots panel, or see the example at the top of src/market/spec.rs",
+            );
+        }
+        failure
     })
 }
 
-fn inputs(spec: &MarketSpec, folder: &Path, context: &JobContext) -> Result<Inputs> {
+pub(super) fn inputs(spec: &MarketSpec, folder: &Path, context: &JobContext) -> Result<Inputs> {
     let log_path = folder.join(&spec.log);
     Terminal::note(&format!("reading {}", log_path.display()));
     let log = importers::open(&log_path, &ImportOptions::default(), context)?;
@@ -102,6 +119,7 @@ fn as_json(
         "seed": spec.seed,
         "audience_rows": prepared.pool.audience_rows,
         "pool_rows": prepared.pool.rows.len(),
+        "myerson_reserve_cpm": prepared.myerson.map(|mark| mark.reserve / 1e6),
         "notes": prepared.notes,
         "seconds": seconds,
         "auctions_per_second": auctions / seconds.max(1e-9),

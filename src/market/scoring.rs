@@ -10,6 +10,7 @@ use super::campaigns;
 use super::feedback::Feedback;
 use super::spec::{ClickSource, Edit, MarketSpec, Scenario};
 use super::{Arm, Market, Scores};
+use crate::auctions::myerson::{self, MyersonMark};
 use crate::base::rng::Rng;
 use crate::base::{Failure, Result};
 use crate::data::cells::{self, NO_CODE};
@@ -47,6 +48,8 @@ pub struct Prepared {
     pub clicks_from: String,
     /// What was assumed or left out, in words.
     pub notes: Vec<String>,
+    /// The baseline reserve that would earn most, if enough campaigns bid.
+    pub myerson: Option<MyersonMark>,
     /// To be handed in again: spares the scoring when only weights change.
     pub pool: Arc<ScoredPool>,
 }
@@ -89,6 +92,8 @@ struct ArmScores {
     clicks: Arc<Scores>,
 }
 
+/// Fewer rows than this in an audience are told.
+const FEW_ROWS: usize = 100;
 /// Pairs scored at once: cancel is answered between batches.
 const PAIRS_PER_BATCH: usize = 4_096;
 
@@ -103,14 +108,7 @@ pub fn prepare(
     context: &JobContext,
 ) -> Result<Prepared> {
     spec.validate()?;
-    let mut notes = Vec::new();
-    let campaigns = if spec.campaigns.is_empty() {
-        let read = campaigns::from_log(&inputs.log, spec.requests)?;
-        notes.extend(read.notes);
-        read.campaigns
-    } else {
-        spec.campaigns.clone()
-    };
+    let (campaigns, mut notes) = campaigns_of(spec, &inputs.log)?;
     let ads = ads_of(&campaigns);
     let world = truth_for(spec, &inputs.log)?;
     let key = PoolKey::new(spec, &ads, world.is_some());
@@ -123,7 +121,26 @@ pub fn prepare(
         Some(_) => "the true click probability of the sample data".to_owned(),
         None => format!("the trained model ({})", inputs.model.kind),
     };
-    Ok(Prepared { market, campaigns, ads, clicks_from, notes, pool })
+    if pool.rows.len() < FEW_ROWS {
+        notes.push(format!(
+            "only {} rows stand for the audience: the result speaks of these alone",
+            pool.rows.len()
+        ));
+    }
+    if !spec.feedback.are_off() {
+        notes.push("fatigue and drift are as set by hand, not learnt from the log".to_owned());
+    }
+    let myerson = myerson::mark(&market.offers_ecpm_micros());
+    Ok(Prepared { market, campaigns, ads, clicks_from, notes, myerson, pool })
+}
+
+/// The campaigns that bid, and what was assumed of them.
+pub(super) fn campaigns_of(spec: &MarketSpec, log: &LogFrame) -> Result<(Vec<Campaign>, Vec<String>)> {
+    if !spec.campaigns.is_empty() {
+        return Ok((spec.campaigns.clone(), Vec::new()));
+    }
+    let read = campaigns::from_log(log, spec.requests)?;
+    Ok((read.campaigns, read.notes))
 }
 
 impl PoolKey {
@@ -150,7 +167,7 @@ impl Inputs {
 }
 
 /// Every ad once, in the order of the campaigns.
-fn ads_of(campaigns: &[Campaign]) -> Vec<String> {
+pub(super) fn ads_of(campaigns: &[Campaign]) -> Vec<String> {
     let mut ads: Vec<String> = Vec::new();
     for ad in campaigns.iter().flat_map(|campaign| &campaign.ads) {
         if !ads.contains(ad) {
@@ -225,7 +242,7 @@ fn score(key: PoolKey, inputs: &Inputs, world: Option<&World>, context: &JobCont
 }
 
 /// The ads' places in the data set's catalogue.
-fn catalogue_columns(inputs: &Inputs, ads: &[String]) -> Result<Vec<u32>> {
+pub(super) fn catalogue_columns(inputs: &Inputs, ads: &[String]) -> Result<Vec<u32>> {
     let catalogue = inputs.dataset.ads.as_ref().ok_or_else(|| {
         Failure::new("cannot show other ads", "no column of the log has the role ad")
             .hint("give the column with ad or item ids the role ad, and train again")

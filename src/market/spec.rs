@@ -29,15 +29,21 @@ use super::exploration::Exploration;
 use super::feedback::Effects;
 use super::position::Examination;
 use crate::auctions::{self, MAX_SLOTS};
-use crate::base::{Failure, Params, Result};
+use crate::base::{Failure, Params, Result, failure::Explain};
 use crate::domain::Campaign;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
+
+/// The form that this program writes. A newer one is refused, not guessed at.
+pub const VERSION: u32 = 1;
 
 /// One simulation, complete.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MarketSpec {
+    /// Version of the file's form; see [`VERSION`].
+    #[serde(default = "default_version")]
+    pub version: u32,
     /// The log that the audience is drawn from.
     pub log: PathBuf,
     /// Who predicts pCTR.
@@ -168,6 +174,10 @@ fn default_pool_rows() -> usize {
     2_000
 }
 
+fn default_version() -> u32 {
+    VERSION
+}
+
 fn default_slots() -> Vec<f64> {
     vec![1.0]
 }
@@ -205,6 +215,7 @@ impl MarketSpec {
     /// A spec with defaults for all but the log and the model.
     pub fn new(log: PathBuf, model: ModelSource) -> Self {
         Self {
+            version: VERSION,
             log,
             model,
             audience: String::new(),
@@ -220,6 +231,25 @@ impl MarketSpec {
             baseline: Scenario::default(),
             what_if: None,
         }
+    }
+
+    /// Reads a spec file's text.
+    ///
+    /// # Errors
+    /// No JSON, a field that is missing or unknown, or a file from a newer version.
+    pub fn parse(text: &str) -> Result<Self> {
+        let what = "cannot read the spec";
+        let value: serde_json::Value = serde_json::from_str(text).explain(what)?;
+        let version = value.get("version").and_then(serde_json::Value::as_u64).unwrap_or(VERSION.into());
+        if version > u64::from(VERSION) {
+            return Err(Failure::new(
+                what,
+                format!("it has version {version}; this program reads up to {VERSION}"),
+            )
+            .at("version")
+            .hint("open it with a newer adloupe, or export it again from this one"));
+        }
+        serde_json::from_value(value).explain(what)
     }
 
     /// Checks what can be checked without the log.
@@ -312,6 +342,15 @@ mod tests {
     }
 
     #[test]
+    fn a_newer_file_is_refused_before_its_unknown_fields_are() {
+        let newer = r#"{"version": 2, "log": "a.csv", "model": {"folder": "m"}, "holograms": true}"#;
+        let failure = MarketSpec::parse(newer).unwrap_err();
+        assert!(failure.why.contains("version 2") && failure.place.contains("version"), "{failure}");
+        assert!(MarketSpec::parse("{").is_err());
+        assert!(MarketSpec::parse(r#"{"log": "a.csv"}"#).unwrap_err().why.contains("model"));
+    }
+
+    #[test]
     fn wrong_values_are_told_with_their_place() {
         let good = MarketSpec::new("a.csv".into(), ModelSource::Folder("m".into()));
         let place = |change: &dyn Fn(&mut MarketSpec)| {
@@ -322,6 +361,10 @@ mod tests {
         assert_eq!(place(&|s| s.requests = 0), "requests");
         assert_eq!(place(&|s| s.slots.clear()), "slots");
         assert_eq!(place(&|s| s.baseline.reserve_cpm_micros = -1), "reserve_cpm_micros");
+        assert_eq!(place(&|s| s.baseline.floors_cpm_micros = vec![0, -5]), "floors_cpm_micros");
+        assert_eq!(place(&|s| s.baseline.exploration = Exploration::Epsilon(f64::NAN)), "exploration");
+        assert_eq!(place(&|s| s.feedback.fatigue = 2.0), "feedback");
+        assert_eq!(place(&|s| s.conversion_delay = f64::NAN), "conversion_delay");
         assert!(
             place(&|s| s.baseline.shifts.push(Shift { segment: "x = 'y'".into(), factor: -1.0 }))
                 .contains("x = 'y'")

@@ -22,6 +22,7 @@ mod market_support;
 mod meaning;
 mod models;
 mod segments_panel;
+mod serve;
 mod slots_panel;
 mod sources;
 mod support;

@@ -169,7 +169,92 @@ fn the_command_line_runs_a_spec_file() {
     assert!(refused.contains("spec.json") && refused.contains("model"), "{refused}");
 }
 
+#[test]
+fn auctions_are_written_as_openrtb_with_the_reason_of_each_loss() {
+    let folder = fixture().folder.path();
+    let (path, out) = (folder.join("openrtb.json"), folder.join("auctions.ndjson"));
+    let text = r#"{"log": "log.parquet", "model": {"train": {"kind": "logistic", "params": {"epochs": 1}}},
+        "pool_rows": 100, "requests": 300, "seed": 9, "slots": [1.0, 0.5],
+        "baseline": {"auction": {"id": "second_price_plus"}, "reserve_cpm_micros": 40000000},
+        "what_if": {"auction": {"id": "first_price"}}}"#;
+    std::fs::write(&path, text).unwrap();
+    let args = headless_simulate::Args { spec: path, requests: None, seed: None, openrtb: Some(out.clone()) };
+    let answer = headless_simulate::run(&args, &Terminal::default()).unwrap();
+    let lines: Vec<serde_json::Value> = std::fs::read_to_string(&out)
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(lines.len(), 600, "a line a page and world");
+    assert_eq!((&lines[0]["request"]["at"], &lines[300]["request"]["at"]), (&2.into(), &1.into()));
+    assert_eq!(lines[0]["request"]["imp"][0]["bidfloor"], 40.0);
+    let mut wins = 0;
+    for line in &lines {
+        for response in line["responses"].as_array().unwrap() {
+            let told = &response["ext"]["adloupe"];
+            let Some(loss) = told["AUCTION_LOSS"].as_u64() else {
+                assert!(response["nbr"].is_u64() && response["seatbid"].is_null(), "{response}");
+                continue;
+            };
+            let bid = &response["seatbid"][0]["bid"][0];
+            let price = bid["price"].as_f64().unwrap();
+            match loss {
+                0 => {
+                    wins += 1;
+                    assert!(told["AUCTION_PRICE"].as_f64().unwrap() <= price + 1e-9, "{response}");
+                    assert!(told["AUCTION_MIN_TO_WIN"].as_f64().unwrap() <= price + 1e-9, "{response}");
+                }
+                100 => assert!(price < 40.0, "{response}"),
+                102 => assert!(told["AUCTION_MIN_TO_WIN"].as_f64().unwrap() >= price - 1e-9, "{response}"),
+                other => panic!("an unknown loss reason {other}"),
+            }
+        }
+    }
+    let shown = |world: &serde_json::Value| world["impressions"].as_u64().unwrap();
+    let impressions = shown(&answer.json["totals"]) + shown(&answer.json["what_if"]["totals"]);
+    assert_eq!(wins, impressions);
+}
+
+#[test]
+fn overlapping_shifts_multiply_and_a_small_audience_is_told() {
+    let mut overlapping = spec();
+    let shift = |segment: &str, factor| Shift { segment: segment.into(), factor };
+    let twice = vec![shift("hour >= 18", 2.0), shift("hour >= 20", 3.0)];
+    overlapping.what_if = Some(Scenario { shifts: twice, ..Scenario::default() });
+    let mut spelled_out = spec();
+    let parts = vec![shift("hour >= 18 and hour < 20", 2.0), shift("hour >= 20", 6.0)];
+    spelled_out.what_if = Some(Scenario { shifts: parts, ..Scenario::default() });
+    assert_eq!(run(&overlapping).1, run(&spelled_out).1);
+    let mut small = spec();
+    small.pool_rows = 5;
+    assert!(run(&small).0.notes.iter().any(|note| note.contains("only 5 rows")));
+}
+
+#[test]
+fn a_market_that_cannot_sell_anything_stands_still() {
+    let campaigns = |text: &str| serde_json::from_str(text).unwrap();
+    let mut broke = spec();
+    broke.campaigns = campaigns(r#"[{"name":"x","ads":["a01"],"bid_micros":1000000,"budget_micros":0}]"#);
+    let ads = &run(&spec()).0.ads;
+    broke.campaigns[0].ads = vec![ads[0].clone()];
+    let (_, outcome) = run(&broke);
+    assert_eq!((outcome.baseline.totals.impressions, outcome.baseline.totals.revenue), (0, 0.0));
+    let mut dear = spec();
+    dear.baseline.reserve_cpm_micros = 1_000_000_000_000_000;
+    let (_, outcome) = run(&dear);
+    assert_eq!(outcome.baseline.totals.fill.rate, 0.0);
+    assert!(outcome.baseline.campaigns.iter().all(|c| c.lost.outbid == 0 && c.average_price.is_none()));
+    for wrong in [r#""bid_micros":-5"#, r#""bid_micros":0"#, r#""bid_micros":1,"budget_micros":-1"#] {
+        let text = format!(r#"[{{"name":"x","ads":["a"],{wrong}}}]"#);
+        let refused = failure(|spec| spec.campaigns = campaigns(&text));
+        assert!(refused.contains("campaign 'x'"), "{refused}");
+    }
+    assert!(
+        serde_json::from_str::<MarketSpec>(r#"{"log":"a","model":{"folder":"m"},"slots":[NaN]}"#).is_err()
+    );
+}
+
 fn command_line(spec: &Path) -> Result<adloupe::headless::Answer> {
-    let args = headless_simulate::Args { spec: spec.to_owned(), requests: None, seed: None };
+    let args = headless_simulate::Args { spec: spec.to_owned(), requests: None, seed: None, openrtb: None };
     headless_simulate::run(&args, &Terminal::default())
 }

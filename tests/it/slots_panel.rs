@@ -65,6 +65,31 @@ fn one_button_runs_the_market_and_the_page_fills() {
 }
 
 #[test]
+fn an_auction_opens_on_a_click_and_the_page_changes_its_kind() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut window = harness(trained(&folder, "logistic"), true);
+    window.get_by_label("Run the market").click();
+    window.step();
+    settle(&mut window);
+    for kind in ["Search", "Feed", "Video", "TV", "News"] {
+        window.get_by_label(kind).click();
+        window.step();
+        window.step();
+        window.get_by_label_contains("Baseline slot 1:");
+    }
+    window.get_by_label("Baseline auction").click();
+    window.step();
+    window.step();
+    window.get_by_label_contains("Baseline: the auction of page");
+    window.get_by_label("won slot 1");
+    assert!(window.query_all_by_label("outbid").count() > 0);
+    window.get_by_label("Close the auction").click();
+    window.step();
+    window.step();
+    assert!(window.query_by_label_contains("Baseline: the auction of page").is_none());
+}
+
+#[test]
 fn a_what_if_runs_again_on_the_same_scores() {
     let folder = tempfile::tempdir().unwrap();
     let mut window = harness(trained(&folder, "logistic"), false);
@@ -113,4 +138,9 @@ fn an_exported_spec_runs_on_its_own() {
     let spec: MarketSpec = serde_json::from_str(&text).unwrap();
     assert_eq!(spec.validate(), Ok(()));
     assert_eq!(spec.campaigns.len(), 12);
+    let auctions = folder.path().join("auctions.ndjson");
+    window.state_mut().0.apply(Command::Market(MarketCommand::ExportAuctions(auctions.clone())));
+    let lines = std::fs::read_to_string(&auctions).unwrap();
+    // 20,000 recorded pages in two worlds.
+    assert_eq!(lines.lines().count(), 40_000);
 }

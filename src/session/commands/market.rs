@@ -3,7 +3,7 @@
 use crate::base::files::write_atomically;
 use crate::base::{Failure, Result, failure::Explain};
 use crate::jobs::Latest;
-use crate::market::{MarketSpec, Outcome};
+use crate::market::{MarketSpec, Outcome, openrtb};
 use crate::session::commands::data::open_log;
 use crate::session::{Purpose, Session};
 use crate::tasks::simulate::{Simulate, Simulated};
@@ -20,6 +20,8 @@ pub enum MarketCommand {
     Simulate(Box<MarketSpec>),
     /// Writes the spec of the last run, for `adloupe simulate`.
     Export(PathBuf),
+    /// Writes the recorded auctions of the last run as lines of OpenRTB 2.6 JSON.
+    ExportAuctions(PathBuf),
 }
 
 /// What the market has answered.
@@ -36,6 +38,11 @@ pub(super) fn apply(session: &mut Session, command: MarketCommand) -> Result<()>
         MarketCommand::Simulate(spec) => simulate(session, *spec),
         MarketCommand::Export(path) => {
             let written = export(session, &path)?;
+            session.notices.done(written);
+            Ok(())
+        }
+        MarketCommand::ExportAuctions(path) => {
+            let written = export_auctions(session, &path)?;
             session.notices.done(written);
             Ok(())
         }
@@ -78,6 +85,20 @@ fn export(session: &Session, path: &Path) -> Result<String> {
     let text = serde_json::to_string_pretty(&spec).explain(what)?;
     write_atomically(path, |out| out.write_all(text.as_bytes()).explain(what))?;
     Ok(format!("Spec written: adloupe simulate {}", path.display()))
+}
+
+fn export_auctions(session: &Session, path: &Path) -> Result<String> {
+    let nothing = || {
+        Failure::new("cannot export the auctions", "nothing was simulated yet").hint("run the market first")
+    };
+    let simulated = session.store.market.result.as_ref().ok_or_else(nothing)?;
+    let recording = simulated.run.recording.as_ref().ok_or_else(nothing)?;
+    let mut lines = 0;
+    write_atomically(path, |out| {
+        lines = openrtb::write(out, &simulated.spec, &simulated.prepared, recording)?;
+        Ok(())
+    })?;
+    Ok(format!("{lines} auctions written to {}", path.display()))
 }
 
 /// The model that ranks the bids: the one that all views show.

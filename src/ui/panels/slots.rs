@@ -4,8 +4,10 @@
 //! beside and below it the totals of both worlds with the interval on their difference, the campaigns and the
 //! spend. The simulation runs in the background within a second; the player shows it again at a person's pace.
 
+mod auction;
 mod controls;
 mod draft;
+mod layouts;
 mod page;
 mod player;
 mod report;
@@ -18,8 +20,10 @@ use crate::tasks::simulate::Simulated;
 use crate::ui::PanelContext;
 use crate::ui::panels::Panel;
 use crate::ui::widgets;
+use auction::Opened;
 use draft::Draft;
 use egui::{RichText, ScrollArea, Ui};
+use layouts::Layout;
 use player::Player;
 use std::sync::Arc;
 
@@ -32,6 +36,10 @@ pub struct SlotsPanel {
     shown: Option<Arc<Simulated>>,
     /// Which world the campaign table shows: 0 baseline, 1 what-if.
     world: usize,
+    /// The kind of page that the slots stand on.
+    layout: Layout,
+    /// The auction that is open.
+    opened: Option<Opened>,
 }
 
 /// From this width on the page stands beside the totals, which need so much.
@@ -138,6 +146,7 @@ impl SlotsPanel {
             }
             let pages = result.run.recording.as_ref().map_or(0, |recording| recording.pages);
             self.player.load(pages);
+            self.opened = None;
             self.shown = Some(Arc::clone(result));
         }
     }
@@ -159,18 +168,35 @@ impl SlotsPanel {
         self.player.controls(ui, cx.theme);
         let outcome = self.outcome_at_cursor(&simulated, live);
         let page = self.player.page();
+        ui.horizontal(|ui| {
+            ui.label("Page");
+            for layout in Layout::ALL {
+                ui.selectable_value(&mut self.layout, layout, layout.label());
+            }
+        });
+        if let Some(opened) = self.opened
+            && !auction::show(ui, cx.theme, &simulated, opened)
+        {
+            self.opened = None;
+        }
+        let mut asked = None;
+        let layout = self.layout;
         if ui.available_width() > SIDE_BY_SIDE {
             ui.horizontal_top(|ui| {
                 let width = ui.available_width() - TOTALS_WIDTH;
                 ui.allocate_ui(egui::vec2(width, 0.0), |ui| {
-                    ui.vertical(|ui| page::show(ui, cx, &simulated, page));
+                    ui.vertical(|ui| asked = page::show(ui, cx, &simulated, page, layout));
                 });
                 ui.vertical(|ui| report::totals(ui, cx.theme, &outcome));
             });
         } else {
-            page::show(ui, cx, &simulated, page);
+            asked = page::show(ui, cx, &simulated, page, layout);
             ui.add_space(6.0);
             report::totals(ui, cx.theme, &outcome);
+        }
+        if asked.is_some() {
+            self.opened = asked;
+            self.player.pause();
         }
         ui.add_space(8.0);
         report::spend_curve(ui, cx.theme, &simulated, self.player.page());

@@ -1,10 +1,13 @@
 //! Who comes, what changes, and by which rules are slots sold? The controls at the left.
 
 use super::draft::{self, Draft, MixColumn};
+use crate::auctions::myerson::MyersonMark;
 use crate::auctions::{self, AUCTIONS};
-use crate::domain::Pricing;
 use crate::domain::money::{micros_from_units, units_from_micros};
+use crate::domain::{Campaign, Pacing, Pricing, Shading};
 use crate::market::Scenario;
+use crate::market::exploration::Exploration;
+use crate::market::position::Examination;
 use crate::session::Command;
 use crate::session::commands::MarketCommand;
 use crate::ui::dialogs::{DialogKind, DialogRequest};
@@ -107,8 +110,10 @@ fn edit_column(ui: &mut Ui, draft: &mut Draft, column: &MixColumn) -> egui::Resp
 
 fn rules(ui: &mut Ui, draft: &mut Draft) {
     ui.strong("Auction");
-    scenario(ui, "baseline", &mut draft.spec.baseline);
-    scenario(ui, "what-if", draft.what_if());
+    let slots = draft.spec.slots.len();
+    let mark = draft.myerson;
+    scenario(ui, "baseline", &mut draft.spec.baseline, slots, mark);
+    scenario(ui, "what-if", draft.what_if(), slots, mark);
     ui.horizontal(|ui| {
         let label = ui.label("Slots a page");
         let mut slots = draft.spec.slots.len();
@@ -118,10 +123,57 @@ fn rules(ui: &mut Ui, draft: &mut Draft) {
             draft.spec.slots = (0..slots).map(|slot| 1.0 / (1.0 + 0.5 * slot as f64)).collect();
         }
     });
+    if draft.spec.slots.len() > 1 {
+        looks(ui, draft);
+    }
+    ui.add_space(6.0);
+    users(ui, draft);
     ui.add_space(6.0);
 }
 
-fn scenario(ui: &mut Ui, whose: &str, scenario: &mut Scenario) {
+/// How visitors go down the page.
+fn looks(ui: &mut Ui, draft: &mut Draft) {
+    egui::CollapsingHeader::new("Who looks at which slot").show(ui, |ui| {
+        let label = ui.label("Visitors look at");
+        let examination = &mut draft.spec.examination;
+        let combo =
+            ComboBox::from_id_salt("examination").selected_text(examination.label()).show_ui(ui, |ui| {
+                for each in Examination::ALL {
+                    ui.selectable_value(examination, each, each.label());
+                }
+            });
+        combo.response.labelled_by(label.id);
+        egui::Grid::new("looks").num_columns(2).show(ui, |ui| {
+            for (slot, share) in draft.spec.slots.iter_mut().enumerate() {
+                let label = ui.label(format!("Slot {} share", slot + 1));
+                ui.add(Slider::new(share, 0.0..=1.0).max_decimals(2)).labelled_by(label.id);
+                ui.end_row();
+            }
+        });
+    });
+}
+
+/// How users change by what they see.
+fn users(ui: &mut Ui, draft: &mut Draft) {
+    egui::CollapsingHeader::new("Users over time").show(ui, |ui| {
+        ui.weak("Assumptions, in both worlds; 0 leaves everyone as they are.");
+        let effects = &mut draft.spec.feedback;
+        egui::Grid::new("users over time").num_columns(2).show(ui, |ui| {
+            let label =
+                ui.label("Fatigue").on_hover_text("Share that each impression of a campaign takes away");
+            ui.add(Slider::new(&mut effects.fatigue, 0.0..=0.5).max_decimals(2)).labelled_by(label.id);
+            ui.end_row();
+            let label =
+                ui.label("Drift").on_hover_text("Share by which a click raises the liking for its category");
+            ui.add(Slider::new(&mut effects.drift, 0.0..=0.5).max_decimals(2)).labelled_by(label.id);
+            ui.end_row();
+        });
+        ui.checkbox(&mut effects.follows, "Predictions follow the drift")
+            .on_hover_text("As those of a model that reads the user's history");
+    });
+}
+
+fn scenario(ui: &mut Ui, whose: &str, scenario: &mut Scenario, slots: usize, mark: Option<MyersonMark>) {
     ui.weak(format!("In the {whose}"));
     ui.spacing_mut().slider_width = 80.0;
     egui::Grid::new(("rule", whose)).num_columns(2).show(ui, |ui| {
@@ -144,10 +196,78 @@ fn scenario(ui: &mut Ui, whose: &str, scenario: &mut Scenario) {
             scenario.reserve_cpm_micros = micros_from_units(units);
         }
         ui.end_row();
+        let label = ui.label("New ads").on_hover_text("How campaigns try ads that they know little of");
+        exploration(ui, whose, &mut scenario.exploration).labelled_by(label.id);
+        ui.end_row();
     });
+    if let Some(mark) = mark {
+        myerson_mark(ui, scenario, mark);
+    }
     if let Ok(rule) = auctions::find(&scenario.auction.id) {
         form::params_form(ui, whose, rule.params(), &mut scenario.auction.params);
     }
+    if slots > 1 {
+        floors(ui, whose, scenario, slots);
+    }
+}
+
+/// The reserve that theory would set, as a mark that a click takes over.
+fn myerson_mark(ui: &mut Ui, scenario: &mut Scenario, mark: MyersonMark) {
+    let units = |micros: f64| micros / 1e6;
+    let words = format!(
+        "Myerson's mark {:.1} ({:.1} to {:.1})",
+        units(mark.reserve),
+        units(mark.from),
+        units(mark.to)
+    );
+    let hint = format!(
+        "The reserve that would earn most if all campaigns drew their worth from the {} offers of this audience; \
+         reserves in brackets earn as much to within two standard errors. A click sets it.",
+        mark.n
+    );
+    if ui.small_button(words).on_hover_text(hint).clicked() {
+        scenario.reserve_cpm_micros = mark.reserve.round() as i64;
+    }
+}
+
+fn exploration(ui: &mut Ui, whose: &str, exploration: &mut Exploration) -> egui::Response {
+    const CHOICES: [(&str, Exploration); 4] = [
+        ("as predicted", Exploration::None),
+        ("any ad, 1 in 10", Exploration::Epsilon(0.1)),
+        ("optimism (UCB)", Exploration::Ucb(1.0)),
+        ("Thompson", Exploration::Thompson(20.0)),
+    ];
+    let chosen =
+        CHOICES.iter().find(|(_, choice)| choice == exploration).map_or("as in the file", |(name, _)| name);
+    let combo = ComboBox::from_id_salt(("exploration", whose)).selected_text(chosen).show_ui(ui, |ui| {
+        for (name, choice) in CHOICES {
+            ui.selectable_value(exploration, choice, name);
+        }
+    });
+    combo.response
+}
+
+fn floors(ui: &mut Ui, whose: &str, scenario: &mut Scenario, slots: usize) {
+    egui::CollapsingHeader::new("Floors per slot").id_salt(("floors", whose)).show(ui, |ui| {
+        let floors = &mut scenario.floors_cpm_micros;
+        for slot in 0..slots {
+            ui.horizontal(|ui| {
+                let label = ui.label(format!("Slot {}", slot + 1));
+                let mut units = units_from_micros(floors.get(slot).copied().unwrap_or(0));
+                if ui
+                    .add(Slider::new(&mut units, 0.0..=100.0).max_decimals(1))
+                    .labelled_by(label.id)
+                    .changed()
+                {
+                    floors.resize(slots.max(floors.len()), 0);
+                    floors[slot] = micros_from_units(units);
+                }
+            });
+        }
+        if floors.iter().all(|floor| *floor == 0) {
+            floors.clear();
+        }
+    });
 }
 
 fn campaigns(ui: &mut Ui, draft: &mut Draft) {
@@ -166,8 +286,12 @@ fn campaigns(ui: &mut Ui, draft: &mut Draft) {
                 if drag.changed() {
                     campaign.bid_micros = micros_from_units(bid);
                 }
-                for pricing in [Pricing::Cpm, Pricing::Cpc] {
+                for pricing in Pricing::ALL {
                     ui.selectable_value(&mut campaign.pricing, pricing, pricing.label());
+                }
+                if campaign.pricing == Pricing::Cpa {
+                    // A stand-in until the person says better: one click in twenty converts.
+                    campaign.conversion_rate.get_or_insert(0.05);
                 }
             });
             ui.horizontal(|ui| {
@@ -181,6 +305,7 @@ fn campaigns(ui: &mut Ui, draft: &mut Draft) {
                     campaign.budget_micros = limited.then(|| micros_from_units(budget));
                 }
             });
+            manner(ui, campaign);
         }
         if edited != draft.campaigns {
             draft.spec.campaigns.clone_from(&edited);
@@ -188,6 +313,44 @@ fn campaigns(ui: &mut Ui, draft: &mut Draft) {
         }
     });
     ui.add_space(6.0);
+}
+
+/// How a campaign spends and how often it is seen.
+fn manner(ui: &mut Ui, campaign: &mut Campaign) {
+    ui.horizontal(|ui| {
+        let named = |response: egui::Response, what: &str| {
+            let name = format!("{what} of {}", campaign.name);
+            response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::ComboBox, true, &name));
+        };
+        let combo = ComboBox::from_id_salt(("pacing", &campaign.name)).width(110.0);
+        let shown = combo.selected_text(campaign.pacing.label()).show_ui(ui, |ui| {
+            let mut pacing = campaign.pacing;
+            for each in Pacing::ALL {
+                ui.selectable_value(&mut pacing, each, each.label());
+            }
+            pacing
+        });
+        named(shown.response, "Pacing");
+        let mut pacing = campaign.pacing;
+        if let Some(chosen) = shown.inner {
+            pacing = chosen;
+        }
+        let mut learns = campaign.shading == Shading::Learnt;
+        let hint = "Bids less than its worth where winners pay their own bid, as past prices suggest";
+        if ui.checkbox(&mut learns, "shades").on_hover_text(hint).changed() {
+            campaign.shading = if learns { Shading::Learnt } else { Shading::None };
+        }
+        campaign.pacing = pacing;
+    });
+    ui.horizontal(|ui| {
+        let mut capped = campaign.frequency_cap.is_some();
+        ui.checkbox(&mut capped, "at most").on_hover_text("Impressions that one user sees");
+        let mut cap = campaign.frequency_cap.unwrap_or(3);
+        let name = format!("Frequency cap of {}", campaign.name);
+        let drag = ui.add_enabled(capped, DragValue::new(&mut cap).range(1..=1_000).suffix(" a user"));
+        drag.widget_info(|| egui::WidgetInfo::labeled(egui::Role::SpinButton, capped, &name));
+        campaign.frequency_cap = capped.then_some(cap);
+    });
 }
 
 fn run_options(ui: &mut Ui, cx: &mut PanelContext<'_>, draft: &mut Draft) {
@@ -208,6 +371,15 @@ fn run_options(ui: &mut Ui, cx: &mut PanelContext<'_>, draft: &mut Draft) {
             title: "Export the simulation's spec",
             file_name: "simulation.json",
             then: |path| Command::Market(MarketCommand::Export(path)),
+        });
+    }
+    let hint = "Every recorded auction as a line of OpenRTB 2.6 JSON, with the reason of each loss";
+    if ui.button("Export auctions …").on_hover_text(hint).clicked() {
+        cx.ask(DialogRequest {
+            kind: DialogKind::SaveFile,
+            title: "Export the auctions as OpenRTB",
+            file_name: "auctions.ndjson",
+            then: |path| Command::Market(MarketCommand::ExportAuctions(path)),
         });
     }
 }

@@ -1,5 +1,6 @@
 //! Which market does the panel ask for? The spec that the controls edit, and whether it changed.
 
+use crate::auctions::myerson::MyersonMark;
 use crate::data::encode::{CategoricalField, Side};
 use crate::domain::Campaign;
 use crate::domain::segment::Segment;
@@ -25,6 +26,8 @@ pub struct Draft {
     pub audience_text: String,
     /// The campaigns of the last run, for editing.
     pub campaigns: Vec<Campaign>,
+    /// The reserve that theory would set for the last run's offers.
+    pub myerson: Option<MyersonMark>,
     /// The model that the draft is for.
     model: Arc<TrainedModel>,
     /// The spec that was last asked for.
@@ -56,7 +59,7 @@ impl Draft {
         let mix = what_if.shifts.drain(..).map(|shift| (shift.segment, shift.factor)).collect();
         let edits = what_if.edits.drain(..).map(|edit| (edit.column, edit.value)).collect();
         let (audience_text, campaigns) = (spec.audience.clone(), spec.campaigns.clone());
-        Self { spec, mix, edits, audience_text, campaigns, model, asked: None }
+        Self { spec, mix, edits, audience_text, campaigns, myerson: None, model, asked: None }
     }
 
     /// True while the session still has the log that this draft is for. A newer model is taken over, and the
@@ -82,6 +85,7 @@ impl Draft {
 
     /// Takes over what a run found out: the log's campaigns, to be edited.
     pub fn learn(&mut self, simulated: &Simulated) {
+        self.myerson = simulated.prepared.myerson;
         // Campaigns that a person edits are ahead of any run.
         if self.spec.campaigns.is_empty() {
             self.campaigns.clone_from(&simulated.prepared.campaigns);

@@ -1,5 +1,7 @@
 //! What does the visitor see? A mock page with the winners' creatives, baseline beside what-if.
 
+use super::auction::Opened;
+use super::layouts::Layout;
 use crate::domain::money::units_from_nanos;
 use crate::domain::{Creative, Pricing};
 use crate::market::simulation::{Recording, Shown};
@@ -7,12 +9,19 @@ use crate::tasks::simulate::Simulated;
 use crate::ui::{PanelContext, Theme, widgets};
 use egui::{Frame, Margin, RichText, Stroke, Ui};
 
-/// Draws page `page` of the recorded run in every world.
-pub fn show(ui: &mut Ui, cx: &PanelContext<'_>, simulated: &Simulated, page: u64) {
+/// Draws page `page` of the recorded run in every world; answers the auction that a click opens.
+pub fn show(
+    ui: &mut Ui,
+    cx: &PanelContext<'_>,
+    simulated: &Simulated,
+    page: u64,
+    layout: Layout,
+) -> Option<Opened> {
     let Some(recording) = &simulated.run.recording else {
         ui.weak("This run kept no pages to show.");
-        return;
+        return None;
     };
+    let mut opened = None;
     let rows = recording.rows.get(page as usize).copied().unwrap_or_default();
     let names = ["Baseline", "What-if"];
     ui.columns(recording.shown.len().max(1), |columns| {
@@ -20,9 +29,12 @@ pub fn show(ui: &mut Ui, cx: &PanelContext<'_>, simulated: &Simulated, page: u64
             let row = if world == 0 { rows.0 } else { rows.1 };
             let visit =
                 Visit { world: names[world.min(1)], page, row, shown: of_page(recording, world, page) };
-            draw_page(column, cx, simulated, &visit);
+            if draw_page(column, cx, simulated, &visit, layout) {
+                opened = Some(Opened { world, page });
+            }
         }
     });
+    opened
 }
 
 /// One page view of one world.
@@ -35,34 +47,46 @@ struct Visit<'a> {
 }
 
 /// The ads of one page. They stand in order of the pages.
-fn of_page(recording: &Recording, world: usize, page: u64) -> &[Shown] {
+pub fn of_page(recording: &Recording, world: usize, page: u64) -> &[Shown] {
     let all = recording.shown.get(world).map_or(&[][..], Vec::as_slice);
     let from = all.partition_point(|shown| u64::from(shown.page) < page);
     let to = all.partition_point(|shown| u64::from(shown.page) <= page);
     &all[from..to]
 }
 
-fn draw_page(ui: &mut Ui, cx: &PanelContext<'_>, simulated: &Simulated, visit: &Visit<'_>) {
+/// Draws one page view; true when the person asks for its auction.
+fn draw_page(
+    ui: &mut Ui,
+    cx: &PanelContext<'_>,
+    simulated: &Simulated,
+    visit: &Visit<'_>,
+    layout: Layout,
+) -> bool {
     let frame = Frame::new()
         .fill(cx.theme.panel)
         .stroke(Stroke::new(1.0, cx.theme.line))
         .corner_radius(6)
         .inner_margin(10);
+    let mut asked = false;
     frame.show(ui, |ui| {
         ui.horizontal(|ui| {
             ui.label(RichText::new(visit.world).strong().color(cx.theme.text));
             ui.weak(format!("page {}", widgets::grouped((visit.page + 1) as f64)));
+            let button = ui.small_button("Auction").on_hover_text("Who bid what, and why did they lose?");
+            button.widget_info(|| {
+                egui::WidgetInfo::labeled(egui::Role::Button, true, format!("{} auction", visit.world))
+            });
+            asked |= button.clicked();
         });
         ui.label(RichText::new(visitor(cx, simulated, visit.row)).small().color(cx.theme.weak_text));
-        skeleton(ui, cx.theme, 3);
-        for slot in 0..simulated.spec.slots.len() {
+        layout.draw(ui, cx.theme, simulated.spec.slots.len(), |ui, slot| {
             match visit.shown.iter().find(|shown| usize::from(shown.slot) == slot) {
-                Some(shown) => filled_slot(ui, cx.theme, simulated, visit, shown),
+                Some(shown) => asked |= filled_slot(ui, cx.theme, simulated, visit, shown),
                 None => empty_slot(ui, cx.theme, visit),
             }
-            skeleton(ui, cx.theme, 1);
-        }
+        });
     });
+    asked
 }
 
 /// The visitor in words: the values of the user's and the moment's columns.
@@ -83,16 +107,6 @@ fn visitor(cx: &PanelContext<'_>, simulated: &Simulated, pooled: u32) -> String 
     words.join(" · ")
 }
 
-/// Grey bars where the page's own text would be.
-fn skeleton(ui: &mut Ui, theme: &Theme, lines: usize) {
-    for line in 0..lines {
-        let share = if line + 1 == lines { 0.6 } else { 1.0 };
-        let size = egui::vec2(ui.available_width() * share, 7.0);
-        let (rect, _) = ui.allocate_exact_size(size, egui::Sense::hover());
-        ui.painter().rect_filled(rect, 3.0, theme.raised);
-    }
-}
-
 fn empty_slot(ui: &mut Ui, theme: &Theme, visit: &Visit<'_>) {
     slot_frame(theme, theme.line).show(ui, |ui| {
         ui.set_min_width(ui.available_width());
@@ -105,7 +119,8 @@ fn empty_slot(ui: &mut Ui, theme: &Theme, visit: &Visit<'_>) {
     });
 }
 
-fn filled_slot(ui: &mut Ui, theme: &Theme, simulated: &Simulated, visit: &Visit<'_>, shown: &Shown) {
+/// Draws a winner's creative; true when it is clicked.
+fn filled_slot(ui: &mut Ui, theme: &Theme, simulated: &Simulated, visit: &Visit<'_>, shown: &Shown) -> bool {
     let unknown = Creative::default();
     let prepared = &simulated.prepared;
     let ad = prepared.ads.get(shown.ad as usize).map_or("", String::as_str);
@@ -138,7 +153,9 @@ fn filled_slot(ui: &mut Ui, theme: &Theme, simulated: &Simulated, visit: &Visit<
     });
     let summary =
         format!("{} slot {}: {} {}", visit.world, shown.slot + 1, creative.advertiser, creative.text);
-    card.response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Figure, true, &summary));
+    let card = card.response.interact(egui::Sense::click());
+    card.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, &summary));
+    card.on_hover_cursor(egui::CursorIcon::PointingHand).clicked()
 }
 
 fn slot_frame(theme: &Theme, border: egui::Color32) -> Frame {
@@ -150,7 +167,8 @@ fn slot_frame(theme: &Theme, border: egui::Color32) -> Frame {
         .outer_margin(Margin::symmetric(0, 4))
 }
 
-fn price_text(pricing: Pricing, shown: &Shown) -> String {
+/// What the winner pays, in words.
+pub fn price_text(pricing: Pricing, shown: &Shown) -> String {
     let units = units_from_nanos(shown.price_nanos);
     if shown.price_nanos == 0 {
         return "pays nothing (no rival bid, no reserve)".to_owned();

@@ -73,6 +73,12 @@ impl Player {
             if widgets::main_button(ui, theme, word).clicked() {
                 self.toggle();
             }
+            if ui.button("Back").on_hover_text("One page back").clicked() {
+                self.step(-1.0);
+            }
+            if ui.button("Step").on_hover_text("One page on").clicked() {
+                self.step(1.0);
+            }
             if ui.button("Reset").on_hover_text("Back to the first page").clicked() {
                 self.cursor = 0.0;
                 self.moved_at = None;
@@ -97,6 +103,17 @@ impl Player {
         if self.playing {
             ui.ctx().request_repaint_after(FRAME);
         }
+    }
+
+    /// Stays on the page in view.
+    pub fn pause(&mut self) {
+        self.playing = false;
+        self.moved_at = None;
+    }
+
+    fn step(&mut self, pages: f64) {
+        self.pause();
+        self.cursor = (self.cursor.floor() + pages).clamp(0.0, self.last());
     }
 
     fn toggle(&mut self) {
@@ -144,6 +161,20 @@ mod tests {
             player.advance(12.0 + f64::from(second));
         }
         assert!(player.at_end() && !player.playing);
+    }
+
+    #[test]
+    fn steps_stop_the_player_and_stay_within_the_run() {
+        let mut player = Player::default();
+        player.play_from_start();
+        player.load(3);
+        player.step(1.0);
+        assert!(!player.playing);
+        assert_eq!(player.page(), 1);
+        (0..5).for_each(|_| player.step(1.0));
+        assert_eq!(player.page(), 2);
+        (0..5).for_each(|_| player.step(-1.0));
+        assert_eq!(player.page(), 0);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What came of it so far? Totals side by side, the difference with its interval, campaigns, spend.
 
 use crate::market::Outcome;
+use crate::market::feedback::Bubble;
 use crate::market::outcome::{CampaignOutcome, Totals, WorldOutcome};
 use crate::metrics::{Estimate, Rate};
 use crate::tasks::simulate::Simulated;
@@ -49,11 +50,39 @@ pub fn totals(ui: &mut Ui, theme: &Theme, outcome: &Outcome) {
         let (text, sure) = told(difference.map(|d| d.revenue_per_mille), 1.0);
         row(ui, "  per 1000 requests", &|t| format!("{:.2}", t.revenue_per_mille.value), text, sure);
         row(ui, "average CPM", &|t| format!("{:.2}", t.average_price_cpm), None, false);
+        if outcome.baseline.totals.conversions > 0 {
+            row(ui, "conversions", &|t| widgets::grouped(t.conversions as f64), None, false);
+        }
+        for (name, hint, text) in BUBBLE {
+            ui.label(*name).on_hover_text(*hint);
+            ui.label(text(&outcome.baseline.bubble));
+            ui.label(outcome.what_if.as_ref().map_or_else(String::new, |world| text(&world.bubble)));
+            ui.end_row();
+        }
     });
     if difference_is_approximate(outcome) {
         ui.weak("A budget ran out: requests then depend on each other and the intervals are approximate.");
     }
 }
+
+/// How narrow the world is for its users: a name, what it means, and its words.
+type BubbleRow = (&'static str, &'static str, fn(&Bubble) -> String);
+const BUBBLE: &[BubbleRow] = &[
+    (
+        "variety a user sees",
+        "Entropy of the categories that a user was shown, 1 for all alike; over users with 10 impressions or more",
+        |bubble| match bubble.entropy {
+            Some(entropy) => format!("{entropy:.2} ({} users)", widgets::grouped(bubble.users as f64)),
+            None => "n/a".to_owned(),
+        },
+    ),
+    ("ads ever shown", "Share of all ads that were shown at least once", |bubble| {
+        format!("{:.0} %", 100.0 * bubble.coverage)
+    }),
+    ("concentration (Gini)", "Of impressions over ads: 0 all alike, towards 1 all on one ad", |bubble| {
+        format!("{:.2}", bubble.concentration)
+    }),
+];
 
 fn difference_is_approximate(outcome: &Outcome) -> bool {
     outcome.difference.is_some_and(|difference| difference.approximate)
@@ -93,10 +122,18 @@ pub fn campaigns(ui: &mut Ui, theme: &Theme, outcome: &Outcome, world: &mut usiz
         _ => &outcome.baseline,
     };
     egui::ScrollArea::horizontal().id_salt("campaign table").show(ui, |ui| {
-        Grid::new("campaigns").num_columns(8).striped(true).spacing([14.0, 4.0]).show(ui, |ui| {
-            for head in
-                ["campaign", "impressions", "clicks", "CTR", "spend", "of budget", "price", "pages won"]
-            {
+        Grid::new("campaigns").num_columns(10).striped(true).spacing([14.0, 4.0]).show(ui, |ui| {
+            for head in [
+                "campaign",
+                "impressions",
+                "users reached",
+                "clicks",
+                "CTR",
+                "spend",
+                "of budget",
+                "price",
+                "pages won",
+            ] {
                 ui.weak(head);
             }
             ui.weak("pages lost: outbid / reserve / caps and pacing / budget / targeting");
@@ -111,6 +148,7 @@ pub fn campaigns(ui: &mut Ui, theme: &Theme, outcome: &Outcome, world: &mut usiz
 fn campaign_row(ui: &mut Ui, theme: &Theme, campaign: &CampaignOutcome) {
     ui.label(&campaign.name);
     ui.label(widgets::grouped(campaign.impressions as f64));
+    ui.label(widgets::grouped(campaign.reach as f64));
     ui.label(widgets::grouped(campaign.clicks as f64));
     ui.label(widgets::percent_with_interval(&campaign.ctr));
     ui.label(format!("{:.2}", campaign.spend));
