@@ -15,6 +15,7 @@ pub mod ffm;
 pub mod fm;
 pub mod logistic;
 pub mod network;
+pub mod on_vectors;
 pub mod recurrent;
 pub mod two_tower;
 pub mod wide_deep;

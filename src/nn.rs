@@ -24,6 +24,7 @@ pub mod optimiser;
 pub mod product;
 pub mod radix;
 pub mod recurrent;
+pub mod row_vectors;
 pub mod tables;
 pub mod transformer;
 mod vector;

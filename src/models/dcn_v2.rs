@@ -3,15 +3,18 @@
 //! Wang et al., WWW 2021 (arXiv 2008.13535): `x_{l+1} = x_0 (W x_l + b) + x_l`, product by product, so layer `l` holds
 //! combinations of up to `l + 1` fields; `W` may be of low rank, `U Vᵀ`. A linear part beside it learns plain rates.
 
+use super::direct::{DirectModel, Weights};
 use super::features::{
     DROPOUT, EMBEDDING_WIDTH, FieldVectors, GENTLE_PENALTY, HIDDEN_LAYERS, HIDDEN_UNITS, LinearPart,
     NORMALISE, deep_shape, need_features, side_by_side,
 };
-use super::{Inputs, Model, ModelKind, Output};
+use super::on_vectors::OnVectors;
+use super::{Gradients, Inputs, Model, ModelKind, Output};
 use crate::base::Result;
 use crate::base::params::{ParamSpec, Params};
 use crate::data::{Batch, Encoder};
-use crate::nn::cross::CrossLayer;
+use crate::nn::cross::{CrossLayer, CrossPass};
+use crate::nn::deep::{DeepPass, Plain};
 use crate::nn::linear::Linear;
 use crate::nn::mlp::Mlp;
 use crate::nn::tables::Lookup;
@@ -84,10 +87,11 @@ impl ModelKind for DcnV2 {
             .collect::<Result<Vec<_>>>()?;
         let of_cross = match params.choice("structure")? {
             "stacked" => None,
-            _ => Some(builder.linear("cross.out", inputs, 1)?),
+            _ => Some((builder.parameters.len(), builder.linear("cross.out", inputs, 1)?)),
         };
         let deep = Mlp::new(builder, "deep", inputs, deep_shape(params)?)?;
-        Ok(Box::new(Network { linear, vectors, cross, of_cross, deep }))
+        let numbers = encoder.numeric.len();
+        Ok(Box::new(Network { linear, vectors, cross, of_cross, deep, numbers }))
     }
 }
 
@@ -95,9 +99,10 @@ struct Network {
     linear: LinearPart,
     vectors: FieldVectors,
     cross: Vec<CrossLayer>,
-    /// From the last cross layer to the score; `None` when the deep part stands on it.
-    of_cross: Option<Linear>,
+    /// From the last cross layer to the score, with its place among the parameters; `None` when the deep part stands on it.
+    of_cross: Option<(usize, Linear)>,
     deep: Mlp,
+    numbers: usize,
 }
 
 impl Model for Network {
@@ -117,9 +122,97 @@ impl Model for Network {
         }
         let rest = match &self.of_cross {
             None => self.deep.forward(&crossed, pass)?,
-            Some(of_cross) => (of_cross.forward(&crossed)?.squeeze(1)? + self.deep.forward(&start, pass)?)?,
+            Some((_, of_cross)) => {
+                (of_cross.forward(&crossed)?.squeeze(1)? + self.deep.forward(&start, pass)?)?
+            }
         };
         Ok(Output { logits: (linear + rest)?, attention: Vec::new() })
+    }
+
+    fn direct(&self) -> Option<Box<dyn DirectModel>> {
+        let plain = (0..self.numbers).collect();
+        Some(Box::new(Direct {
+            vectors: self.vectors.direct(self.linear.direct(), plain),
+            cross: self.cross.iter().map(CrossLayer::direct).collect(),
+            of_cross: self.of_cross.as_ref().map(|(place, _)| *place),
+            deep: self.deep.direct(),
+            of_crossed: Vec::new(),
+        }))
+    }
+}
+
+/// The same without a graph.
+struct Direct {
+    vectors: OnVectors,
+    cross: Vec<CrossPass>,
+    /// Place of the weights from the last cross layer to the score.
+    of_cross: Option<usize>,
+    deep: DeepPass,
+    /// The gradient by the last cross layer.
+    of_crossed: Vec<f32>,
+}
+
+impl DirectModel for Direct {
+    fn forward(&mut self, weights: Weights<'_>, batch: &Batch, pass: &mut Pass<'_>, logits: &mut [f32]) {
+        let Self { vectors, cross, of_cross, deep, .. } = self;
+        vectors.read(weights, batch, logits);
+        for set in &vectors.sets {
+            let width = set.stride();
+            for layer in 0..cross.len() {
+                let (below, rest) = cross.split_at_mut(layer);
+                let x = below.last().map_or(&set.x, |below| &below.out);
+                rest[0].forward(weights.dense, &set.x, x, width);
+            }
+            let crossed = cross.last().map_or(&set.x, |last| &last.out);
+            let stands_on = match of_cross {
+                None => crossed,
+                Some(place) => {
+                    let (weight, bias) = (&weights.dense[*place].values, weights.dense[*place + 1].values[0]);
+                    for (logit, x) in logits.iter_mut().zip(crossed.chunks_exact(width)) {
+                        *logit += bias + x.iter().zip(weight).map(|(x, w)| x * w).sum::<f32>();
+                    }
+                    &set.x
+                }
+            };
+            let mut input = Plain { x: stands_on, width, of_x: None };
+            let deep = deep.forward(weights.dense, &mut input, batch.rows, pass);
+            logits.iter_mut().zip(deep).for_each(|(logit, deep)| *logit += deep);
+        }
+    }
+
+    fn backward(&mut self, weights: Weights<'_>, batch: &Batch, of_logits: &[f32], out: &mut Gradients) {
+        let Self { vectors, cross, of_cross, deep, of_crossed } = self;
+        for set in &mut vectors.sets {
+            let width = set.stride();
+            of_crossed.resize(set.x.len(), 0.0);
+            let crossed = cross.last().map_or(&set.x, |last| &last.out);
+            match of_cross {
+                None => {
+                    set.of_x.fill(0.0);
+                    let mut input = Plain { x: crossed, width, of_x: Some(of_crossed) };
+                    deep.backward(weights.dense, &mut input, of_logits, &mut out.dense);
+                }
+                Some(place) => {
+                    let mut input = Plain { x: &set.x, width, of_x: Some(&mut set.of_x) };
+                    deep.backward(weights.dense, &mut input, of_logits, &mut out.dense);
+                    let weight = &weights.dense[*place].values;
+                    out.dense[*place].fill(0.0);
+                    let rows = of_crossed.chunks_exact_mut(width).zip(crossed.chunks_exact(width));
+                    for ((to, x), g) in rows.zip(of_logits) {
+                        to.iter_mut().zip(weight).for_each(|(to, w)| *to = g * w);
+                        out.dense[*place].iter_mut().zip(x).for_each(|(to, x)| *to += g * x);
+                    }
+                    out.dense[*place + 1][0] = of_logits.iter().sum();
+                }
+            }
+            for layer in (0..cross.len()).rev() {
+                let (below, rest) = cross.split_at_mut(layer);
+                let x = below.last().map_or(&set.x, |below| &below.out);
+                rest[0].backward(weights.dense, (&set.x, x), of_crossed, &mut set.of_x, &mut out.dense);
+            }
+            set.of_x.iter_mut().zip(&*of_crossed).for_each(|(to, from)| *to += from);
+        }
+        vectors.collect(batch, of_logits, out);
     }
 }
 

@@ -1,6 +1,7 @@
 //! What do several kinds share? Knobs of the deep part, the table rows that a batch needs, the linear part.
 
 use super::direct::LinearTerm;
+use super::on_vectors::OnVectors;
 use crate::base::params::{ParamSpec, Params};
 use crate::base::{Failure, Result};
 use crate::data::batch::SequenceBatch;
@@ -9,6 +10,7 @@ use crate::nn::Computed;
 use crate::nn::fields::Fields;
 use crate::nn::linear::Linear;
 use crate::nn::mlp::MlpShape;
+use crate::nn::row_vectors::RowVectors;
 use crate::nn::tables::{Lookup, Read, Table};
 use crate::nn::weights::{Builder, Init};
 use candle_core::Tensor;
@@ -181,8 +183,10 @@ pub struct FieldVectors {
     rows: FieldRows,
     /// The categorical field whose vocabulary each sequence shares.
     targets: Vec<usize>,
-    /// `[numeric fields, width]`: number `x` of field `i` stands as `x v_i` (Rendle 2010, equation 1).
-    numeric: Option<Tensor>,
+    /// `[numeric fields, width]`: number `x` of field `i` stands as `x v_i` (Rendle 2010, equation 1); with its place
+    /// among the network's parameters.
+    numeric: Option<(usize, Tensor)>,
+    width: usize,
 }
 
 impl FieldVectors {
@@ -195,11 +199,24 @@ impl FieldVectors {
         let rows = FieldRows::new(encoder, builder, "embedding", width, init)?;
         let numbers = encoder.numeric.len();
         let numeric = if with_numeric && numbers > 0 {
-            Some(builder.parameter("numeric.embedding", &[numbers, width], init)?)
+            let place = builder.parameters.len();
+            Some((place, builder.parameter("numeric.embedding", &[numbers, width], init)?))
         } else {
             None
         };
-        Ok(Self { rows, targets: encoder.sequences.iter().map(|s| s.target).collect(), numeric })
+        let targets = encoder.sequences.iter().map(|s| s.target).collect();
+        Ok(Self { rows, targets, numeric, width })
+    }
+
+    /// The same without a graph, with the numeric fields `plain` behind the vectors.
+    pub fn direct(&self, linear: LinearTerm, plain: Vec<usize>) -> OnVectors {
+        let fields = (0..self.rows.count()).collect();
+        let (place, numbers) = self
+            .numeric
+            .as_ref()
+            .map_or((None, 0), |(place, vectors)| (Some(*place), vectors.elem_count() / self.width));
+        let set = RowVectors::new(self.width, fields, self.targets.clone(), numbers, plain);
+        OnVectors::new(self.rows.clone(), self.targets.clone(), place, linear, vec![set])
     }
 
     /// How many vectors a row of `encoder` has.
@@ -224,7 +241,7 @@ impl FieldVectors {
         for (place, part) in gathered.iter().enumerate() {
             vectors.push(if place == 0 { part.clone() } else { part.unsqueeze(1)? });
         }
-        if let Some(of_numbers) = &self.numeric {
+        if let Some((_, of_numbers)) = &self.numeric {
             vectors.push(numeric.unsqueeze(2)?.broadcast_mul(of_numbers)?);
         }
         let filled: Vec<&Tensor> = vectors.iter().filter(|part| part.elem_count() > 0).collect();

@@ -3,8 +3,10 @@
 //! Juan, Zhuang, Chin & Lin, RecSys 2016: score = bias + linear + sum over pairs `<v_i for field j, v_j for field i>`.
 //! Each value has one vector for every other field, so memory and work grow with the square of the fields.
 
+use super::direct::{DirectModel, Weights};
 use super::features::{FieldVectors, LinearPart, need_features};
-use super::{Inputs, Model, ModelKind, Output};
+use super::on_vectors::OnVectors;
+use super::{Gradients, Inputs, Model, ModelKind, Output};
 use crate::base::Result;
 use crate::base::params::{ParamSpec, Params};
 use crate::data::{Batch, Encoder};
@@ -74,6 +76,36 @@ impl Model for Network {
         let vectors = self.vectors.forward(&inputs.gathered[1..], &inputs.numeric)?;
         let pairs = interact::field_pairs(&vectors, self.width)?;
         Ok(Output { logits: (linear + pairs)?, attention: Vec::new() })
+    }
+
+    fn direct(&self) -> Option<Box<dyn DirectModel>> {
+        Some(Box::new(Direct {
+            vectors: self.vectors.direct(self.linear.direct(), Vec::new()),
+            width: self.width,
+        }))
+    }
+}
+
+/// The same without a graph.
+struct Direct {
+    vectors: OnVectors,
+    width: usize,
+}
+
+impl DirectModel for Direct {
+    fn forward(&mut self, weights: Weights<'_>, batch: &Batch, _pass: &mut Pass<'_>, logits: &mut [f32]) {
+        self.vectors.read(weights, batch, logits);
+        for set in &self.vectors.sets {
+            interact::add_field_pairs(&set.x, set.count(), self.width, logits);
+        }
+    }
+
+    fn backward(&mut self, _weights: Weights<'_>, batch: &Batch, of_logits: &[f32], out: &mut Gradients) {
+        for set in &mut self.vectors.sets {
+            let count = set.count();
+            interact::field_pairs_gradient(&set.x, of_logits, count, self.width, &mut set.of_x);
+        }
+        self.vectors.collect(batch, of_logits, out);
     }
 }
 

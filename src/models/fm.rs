@@ -3,8 +3,10 @@
 //! Rendle, ICDM 2010: score = bias + linear + sum over pairs `<v_i, v_j> x_i x_j`. A behaviour sequence takes part as
 //! one more field, the mean of its vectors; a number as its vector times its value.
 
+use super::direct::{DirectModel, Weights};
 use super::features::{EMBEDDING_WIDTH, FieldVectors, LinearPart, need_features};
-use super::{Inputs, Model, ModelKind, Output};
+use super::on_vectors::OnVectors;
+use super::{Gradients, Inputs, Model, ModelKind, Output};
 use crate::base::Result;
 use crate::base::params::{ParamSpec, Params};
 use crate::data::{Batch, Encoder};
@@ -62,6 +64,30 @@ impl Model for Network {
         let linear = self.linear.forward(&inputs.gathered[0], &inputs.numeric)?;
         let vectors = self.vectors.forward(&inputs.gathered[1..], &inputs.numeric)?;
         Ok(Output { logits: (linear + interact::pairwise(&vectors)?)?, attention: Vec::new() })
+    }
+
+    fn direct(&self) -> Option<Box<dyn DirectModel>> {
+        Some(Box::new(Direct(self.vectors.direct(self.linear.direct(), Vec::new()))))
+    }
+}
+
+/// The same without a graph.
+struct Direct(OnVectors);
+
+impl DirectModel for Direct {
+    fn forward(&mut self, weights: Weights<'_>, batch: &Batch, _pass: &mut Pass<'_>, logits: &mut [f32]) {
+        self.0.read(weights, batch, logits);
+        for set in &self.0.sets {
+            interact::add_pairwise(&set.x, set.count(), set.width, logits);
+        }
+    }
+
+    fn backward(&mut self, _weights: Weights<'_>, batch: &Batch, of_logits: &[f32], out: &mut Gradients) {
+        for set in &mut self.0.sets {
+            let count = set.count();
+            interact::pairwise_gradient(&set.x, of_logits, count, set.width, &mut set.of_x);
+        }
+        self.0.collect(batch, of_logits, out);
     }
 }
 

@@ -4,17 +4,21 @@
 //! ad, both of length 1; score = `<u, a> / temperature` + linear part. Since every term belongs to one side, the
 //! vectors of all ads can be made once and searched for the nearest. Trained on clicks and non-clicks here.
 
+use super::direct::{DirectModel, Weights};
 use super::features::{
     DROPOUT, EMBEDDING_START, EMBEDDING_WIDTH, FieldRows, GENTLE_PENALTY, HIDDEN_LAYERS, HIDDEN_UNITS,
     LinearPart, NORMALISE, deep_shape, side_by_side,
 };
-use super::{Inputs, Model, ModelKind, Output};
+use super::on_vectors::OnVectors;
+use super::{Gradients, Inputs, Model, ModelKind, Output};
 use crate::base::params::{ParamSpec, Params};
 use crate::base::{Failure, Result};
 use crate::data::encode::Side;
 use crate::data::{Batch, Encoder};
+use crate::nn::deep::{DeepPass, Plain};
 use crate::nn::mlp::Mlp;
-use crate::nn::normalise::unit_length;
+use crate::nn::normalise::{TINY, unit_length};
+use crate::nn::row_vectors::RowVectors;
 use crate::nn::tables::Lookup;
 use crate::nn::weights::{Builder, Init};
 use crate::nn::{Computed, Pass};
@@ -96,6 +100,8 @@ impl ModelKind for TwoTower {
             user_deep: Mlp::tower(builder, "user", of_user, shape, outputs)?,
             ad_deep: Mlp::tower(builder, "ad", of_ad, shape, outputs)?,
             temperature: params.real("temperature")?,
+            width,
+            outputs,
             linear,
             rows,
             targets,
@@ -152,6 +158,8 @@ struct Network {
     user_deep: Mlp,
     ad_deep: Mlp,
     temperature: f64,
+    width: usize,
+    outputs: usize,
 }
 
 impl Model for Network {
@@ -172,6 +180,82 @@ impl Model for Network {
         let ad = unit_length(&self.ad_deep.vectors(&ad, pass)?)?;
         let near = ((user * ad)?.sum(1)? / self.temperature)?;
         Ok(Output { logits: (linear + near)?, attention: Vec::new() })
+    }
+
+    fn direct(&self) -> Option<Box<dyn DirectModel>> {
+        let numbers = |tower: &Tower| tower.numeric.iter().map(|field| *field as usize).collect();
+        let set = |tower: &Tower, targets: &[usize]| {
+            RowVectors::new(self.width, tower.categorical.clone(), targets.to_vec(), 0, numbers(tower))
+        };
+        let sets = vec![set(&self.user, &self.targets), set(&self.ad, &[])];
+        let (rows, linear) = (self.rows.clone(), self.linear.direct());
+        Some(Box::new(Direct {
+            vectors: OnVectors::new(rows, self.targets.clone(), None, linear, sets),
+            towers: [self.user_deep.direct(), self.ad_deep.direct()],
+            units: [Vec::new(), Vec::new()],
+            inverse: [Vec::new(), Vec::new()],
+            of_out: Vec::new(),
+            temperature: self.temperature as f32,
+            outputs: self.outputs,
+        }))
+    }
+}
+
+/// The same without a graph: user first, then ad.
+struct Direct {
+    vectors: OnVectors,
+    towers: [DeepPass; 2],
+    /// `[rows, outputs]`, of length 1, and what they were multiplied with to be so, `[rows]`.
+    units: [Vec<f32>; 2],
+    inverse: [Vec<f32>; 2],
+    /// The gradient by a tower's output.
+    of_out: Vec<f32>,
+    temperature: f32,
+    outputs: usize,
+}
+
+impl DirectModel for Direct {
+    fn forward(&mut self, weights: Weights<'_>, batch: &Batch, pass: &mut Pass<'_>, logits: &mut [f32]) {
+        let Self { vectors, towers, units, inverse, temperature, outputs, .. } = self;
+        vectors.read(weights, batch, logits);
+        for ((set, tower), (unit, inverse)) in
+            vectors.sets.iter().zip(towers).zip(units.iter_mut().zip(inverse))
+        {
+            let mut input = Plain { x: &set.x, width: set.stride(), of_x: None };
+            let out = tower.forward(weights.dense, &mut input, batch.rows, pass);
+            unit.clear();
+            inverse.clear();
+            for out in out.chunks_exact(*outputs) {
+                let squared: f32 = out.iter().map(|v| v * v).sum();
+                let factor = 1.0 / (squared + TINY as f32).sqrt();
+                unit.extend(out.iter().map(|v| v * factor));
+                inverse.push(factor);
+            }
+        }
+        let [user, ad] = units;
+        let pairs = user.chunks_exact(*outputs).zip(ad.chunks_exact(*outputs));
+        for (logit, (user, ad)) in logits.iter_mut().zip(pairs) {
+            *logit += user.iter().zip(ad).map(|(u, a)| u * a).sum::<f32>() / *temperature;
+        }
+    }
+
+    fn backward(&mut self, weights: Weights<'_>, batch: &Batch, of_logits: &[f32], out: &mut Gradients) {
+        let Self { vectors, towers, units, inverse, of_out, temperature, outputs } = self;
+        for (side, (set, tower)) in vectors.sets.iter_mut().zip(towers).enumerate() {
+            let (own, other) = (&units[side], &units[1 - side]);
+            of_out.clear();
+            let rows = own.chunks_exact(*outputs).zip(other.chunks_exact(*outputs));
+            for ((own, other), (factor, g)) in rows.zip(inverse[side].iter().zip(of_logits)) {
+                // d<u, a>/d(out) = (a - u <u, a>) / |out|.
+                let along: f32 = own.iter().zip(other).map(|(u, a)| u * a).sum();
+                let factor = g * factor / *temperature;
+                of_out.extend(own.iter().zip(other).map(|(u, a)| factor * (a - u * along)));
+            }
+            let width = set.stride();
+            let mut input = Plain { x: &set.x, width, of_x: Some(&mut set.of_x) };
+            tower.backward(weights.dense, &mut input, of_out, &mut out.dense);
+        }
+        vectors.collect(batch, of_logits, out);
     }
 }
 

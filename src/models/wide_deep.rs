@@ -3,14 +3,17 @@
 //! Cheng et al., DLRS 2016 (arXiv 1606.07792): score = linear + MLP over embeddings. The crossed columns that the
 //! authors chose by hand for the wide part are not made up here; the other kinds learn crossings.
 
+use super::direct::{DirectModel, Weights};
 use super::features::{
     DROPOUT, EMBEDDING_WIDTH, FieldVectors, GENTLE_PENALTY, HIDDEN_LAYERS, HIDDEN_UNITS, LinearPart,
     NORMALISE, deep_shape, need_features, side_by_side,
 };
-use super::{Inputs, Model, ModelKind, Output};
+use super::on_vectors::OnVectors;
+use super::{Gradients, Inputs, Model, ModelKind, Output};
 use crate::base::Result;
 use crate::base::params::{ParamSpec, Params};
 use crate::data::{Batch, Encoder};
+use crate::nn::deep::{DeepPass, Plain};
 use crate::nn::mlp::Mlp;
 use crate::nn::tables::Lookup;
 use crate::nn::weights::Builder;
@@ -54,6 +57,7 @@ impl ModelKind for WideDeep {
             linear: LinearPart::new(encoder, builder)?,
             vectors: FieldVectors::new(encoder, builder, width, false)?,
             deep: Mlp::new(builder, "deep", inputs, deep_shape(params)?)?,
+            numbers: encoder.numeric.len(),
         }))
     }
 }
@@ -62,6 +66,7 @@ struct Network {
     linear: LinearPart,
     vectors: FieldVectors,
     deep: Mlp,
+    numbers: usize,
 }
 
 impl Model for Network {
@@ -76,6 +81,40 @@ impl Model for Network {
         let vectors = self.vectors.forward(&inputs.gathered[1..], &inputs.numeric)?;
         let all = side_by_side(&[vectors.flatten_from(1)?, inputs.numeric.clone()])?;
         Ok(Output { logits: (linear + self.deep.forward(&all, pass)?)?, attention: Vec::new() })
+    }
+
+    fn direct(&self) -> Option<Box<dyn DirectModel>> {
+        let plain = (0..self.numbers).collect();
+        Some(Box::new(Direct {
+            vectors: self.vectors.direct(self.linear.direct(), plain),
+            deep: self.deep.direct(),
+        }))
+    }
+}
+
+/// The same without a graph.
+struct Direct {
+    vectors: OnVectors,
+    deep: DeepPass,
+}
+
+impl DirectModel for Direct {
+    fn forward(&mut self, weights: Weights<'_>, batch: &Batch, pass: &mut Pass<'_>, logits: &mut [f32]) {
+        self.vectors.read(weights, batch, logits);
+        for set in &self.vectors.sets {
+            let mut input = Plain { x: &set.x, width: set.stride(), of_x: None };
+            let deep = self.deep.forward(weights.dense, &mut input, batch.rows, pass);
+            logits.iter_mut().zip(deep).for_each(|(logit, deep)| *logit += deep);
+        }
+    }
+
+    fn backward(&mut self, weights: Weights<'_>, batch: &Batch, of_logits: &[f32], out: &mut Gradients) {
+        for set in &mut self.vectors.sets {
+            let width = set.stride();
+            let mut input = Plain { x: &set.x, width, of_x: Some(&mut set.of_x) };
+            self.deep.backward(weights.dense, &mut input, of_logits, &mut out.dense);
+        }
+        self.vectors.collect(batch, of_logits, out);
     }
 }
 

@@ -5,6 +5,9 @@ use super::linear::floats;
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Shape, Tensor};
 use rayon::prelude::*;
 
+/// Rows a thread takes at a time.
+const ROWS: usize = 64;
+
 /// `sum over pairs i < j of <e_i, e_j>` for `[rows, fields, width]` embeddings, as `[rows]`.
 ///
 /// Computed as `(|sum e|² - sum |e|²) / 2` in one pass (Rendle 2010, lemma 3.1).
@@ -21,6 +24,35 @@ pub fn pairwise(embeddings: &Tensor) -> Computed<Tensor> {
     }
 }
 
+/// Adds the same to `out` `[rows]`, of plain numbers `[rows, fields, width]`.
+pub fn add_pairwise(embeddings: &[f32], fields: usize, width: usize, out: &mut [f32]) {
+    let rows = embeddings.par_chunks((fields * width).max(1)).zip(out);
+    rows.with_min_len(ROWS).for_each_init(
+        || vec![0.0_f32; width],
+        |sum, (row, out)| {
+            add_fields(row, sum);
+            let of_sum: f32 = sum.iter().map(|s| s * s).sum();
+            let of_each: f32 = row.iter().map(|v| v * v).sum();
+            *out += 0.5 * (of_sum - of_each);
+        },
+    );
+}
+
+/// Writes the gradient of [`add_pairwise`], `g (sum e - e_i)`.
+pub fn pairwise_gradient(embeddings: &[f32], grad: &[f32], fields: usize, width: usize, out: &mut [f32]) {
+    let size = (fields * width).max(1);
+    let rows = out.par_chunks_mut(size).zip(embeddings.par_chunks(size)).zip(grad);
+    rows.with_min_len(ROWS).for_each_init(
+        || vec![0.0_f32; width],
+        |sum, ((out, row), g)| {
+            add_fields(row, sum);
+            for (out, field) in out.chunks_mut(width.max(1)).zip(row.chunks(width.max(1))) {
+                out.iter_mut().zip(field).zip(&*sum).for_each(|((out, v), s)| *out = g * (s - v));
+            }
+        },
+    );
+}
+
 struct Pairwise;
 
 impl CustomOp1 for Pairwise {
@@ -30,16 +62,8 @@ impl CustomOp1 for Pairwise {
 
     fn cpu_fwd(&self, e: &CpuStorage, layout: &Layout) -> Computed<(CpuStorage, Shape)> {
         let (rows, fields, width) = layout.shape().dims3()?;
-        let mut sum = vec![0.0_f32; width];
-        let out = (floats(e, layout)?)
-            .chunks((fields * width).max(1))
-            .map(|row| {
-                add_fields(row, &mut sum);
-                let of_sum: f32 = sum.iter().map(|s| s * s).sum();
-                let of_each: f32 = row.iter().map(|v| v * v).sum();
-                0.5 * (of_sum - of_each)
-            })
-            .collect();
+        let mut out = vec![0.0; rows];
+        add_pairwise(floats(e, layout)?, fields, width, &mut out);
         Ok((CpuStorage::F32(out), rows.into()))
     }
 
@@ -65,14 +89,8 @@ impl CustomOp2 for PairwiseGradient {
     ) -> Computed<(CpuStorage, Shape)> {
         let (_, fields, width) = layout.shape().dims3()?;
         let (e, grad) = (floats(e, layout)?, floats(grad, grad_layout)?);
-        let mut sum = vec![0.0_f32; width];
-        let mut out = Vec::with_capacity(e.len());
-        for (row, g) in e.chunks((fields * width).max(1)).zip(grad) {
-            add_fields(row, &mut sum);
-            for field in row.chunks(width.max(1)) {
-                out.extend(field.iter().zip(&sum).map(|(v, s)| g * (s - v)));
-            }
-        }
+        let mut out = vec![0.0; e.len()];
+        pairwise_gradient(e, grad, fields, width, &mut out);
         Ok((CpuStorage::F32(out), layout.shape().clone()))
     }
 }
@@ -104,19 +122,41 @@ pub fn field_pairs(vectors: &Tensor, width: usize) -> Computed<Tensor> {
     }
 }
 
+/// Adds the same to `out` `[rows]`, of plain numbers `[rows, fields, fields * width]`.
+pub fn add_field_pairs(vectors: &[f32], fields: usize, width: usize, out: &mut [f32]) {
+    let rows = vectors.par_chunks((fields * fields * width).max(1)).zip(out);
+    rows.with_min_len(ROWS).for_each(|(row, out)| {
+        for i in 0..fields {
+            for j in i + 1..fields {
+                let of_i = &row[(i * fields + j) * width..][..width];
+                let of_j = &row[(j * fields + i) * width..][..width];
+                *out += of_i.iter().zip(of_j).map(|(a, b)| a * b).sum::<f32>();
+            }
+        }
+    });
+}
+
+/// Writes the gradient of [`add_field_pairs`]: a row with its fields exchanged times `g`, 0 for a field with itself.
+pub fn field_pairs_gradient(vectors: &[f32], grad: &[f32], fields: usize, width: usize, out: &mut [f32]) {
+    let size = (fields * fields * width).max(1);
+    let rows = out.par_chunks_mut(size).zip(vectors.par_chunks(size)).zip(grad);
+    rows.with_min_len(ROWS).for_each(|((out, row), g)| {
+        for i in 0..fields {
+            out[(i * fields + i) * width..][..width].fill(0.0);
+            for j in (0..fields).filter(|j| *j != i) {
+                let from = &row[(j * fields + i) * width..][..width];
+                let to = &mut out[(i * fields + j) * width..][..width];
+                to.iter_mut().zip(from).for_each(|(to, from)| *to = g * from);
+            }
+        }
+    });
+}
+
 struct FieldPairs {
     width: usize,
 }
 
-/// Rows a thread takes at a time.
-const ROWS: usize = 64;
-
 impl FieldPairs {
-    /// Where the vector of field `i` for field `j` starts in a row.
-    fn at(&self, fields: usize, i: usize, j: usize) -> usize {
-        (i * fields + j) * self.width
-    }
-
     fn sizes(&self, layout: &Layout) -> Computed<(usize, usize)> {
         let (rows, fields, all) = layout.shape().dims3()?;
         if all != fields * self.width {
@@ -133,19 +173,8 @@ impl CustomOp1 for FieldPairs {
 
     fn cpu_fwd(&self, v: &CpuStorage, layout: &Layout) -> Computed<(CpuStorage, Shape)> {
         let (rows, fields) = self.sizes(layout)?;
-        let sum_of = |row: &[f32]| {
-            let mut sum = 0.0;
-            for i in 0..fields {
-                for j in i + 1..fields {
-                    let of_i = &row[self.at(fields, i, j)..][..self.width];
-                    let of_j = &row[self.at(fields, j, i)..][..self.width];
-                    sum += of_i.iter().zip(of_j).map(|(a, b)| a * b).sum::<f32>();
-                }
-            }
-            sum
-        };
-        let size = (fields * fields * self.width).max(1);
-        let out = floats(v, layout)?.par_chunks(size).with_min_len(ROWS).map(sum_of).collect();
+        let mut out = vec![0.0; rows];
+        add_field_pairs(floats(v, layout)?, fields, self.width, &mut out);
         Ok((CpuStorage::F32(out), rows.into()))
     }
 
@@ -170,21 +199,10 @@ impl CustomOp2 for FieldPairsGradient {
         grad: &CpuStorage,
         grad_layout: &Layout,
     ) -> Computed<(CpuStorage, Shape)> {
-        let pairs = &self.0;
-        let (_, fields) = pairs.sizes(layout)?;
+        let (_, fields) = self.0.sizes(layout)?;
         let (v, grad) = (floats(v, layout)?, floats(grad, grad_layout)?);
-        let size = (fields * fields * pairs.width).max(1);
-        let mut out = vec![0.0_f32; v.len()];
-        let rows = out.par_chunks_mut(size).zip(v.par_chunks(size)).zip(grad.par_iter());
-        rows.with_min_len(ROWS).for_each(|((out, row), g)| {
-            for i in 0..fields {
-                for j in (0..fields).filter(|j| *j != i) {
-                    let from = &row[pairs.at(fields, j, i)..][..pairs.width];
-                    let to = &mut out[pairs.at(fields, i, j)..][..pairs.width];
-                    to.iter_mut().zip(from).for_each(|(to, from)| *to = g * from);
-                }
-            }
-        });
+        let mut out = vec![0.0; v.len()];
+        field_pairs_gradient(v, grad, fields, self.0.width, &mut out);
         Ok((CpuStorage::F32(out), layout.shape().clone()))
     }
 }

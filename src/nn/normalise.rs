@@ -11,7 +11,7 @@ use candle_core::{D, Tensor};
 /// Keeps the variance away from 0.
 pub(super) const EPSILON: f64 = 1e-5;
 /// Keeps a length away from 0 without moving one that matters.
-const TINY: f64 = 1e-12;
+pub const TINY: f64 = 1e-12;
 /// Added to scores that must get no weight; large enough that `exp` gives 0, small enough for f32.
 const FAR_BELOW: f64 = 1e9;
 

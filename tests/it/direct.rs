@@ -127,6 +127,9 @@ fn direct_forms_equal_their_graphs_on_random_shapes() {
             ("hidden_layers", ["1", "2", "3"][round / 3 % 3]),
             ("dropout", ["0", "0.3"][round % 2]),
             ("normalise", ["off", "layer"][round / 4 % 2]),
+            ("vector_width", ["1", "3", "4"][round % 3]),
+            ("cross_rank", ["0", "3"][round / 2 % 2]),
+            ("structure", ["parallel", "stacked"][round % 2]),
         ];
         for kind in MODELS.iter().filter(|kind| kind.check(&encoder).is_ok()) {
             let mut spec = TrainSpec::new(kind.id()).unwrap();
