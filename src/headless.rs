@@ -6,6 +6,7 @@
 
 pub mod ab;
 pub mod bench;
+pub mod drift;
 pub mod embed;
 pub mod evaluate;
 pub mod export;
@@ -87,6 +88,7 @@ pub struct Invocation {
 enum Subcommands {
     Ab(ab::Args),
     Bench(bench::Args),
+    Drift(drift::Args),
     Embed(embed::Args),
     Evaluate(evaluate::Args),
     Export(export::Args),
@@ -145,6 +147,7 @@ fn run(command: &Subcommands, terminal: &Terminal) -> Result<Answer> {
     match command {
         Subcommands::Ab(args) => ab::run(args, terminal),
         Subcommands::Bench(args) => bench::run(args, terminal),
+        Subcommands::Drift(args) => drift::run(args, terminal),
         Subcommands::Embed(args) => embed::run(args, terminal),
         Subcommands::Evaluate(args) => evaluate::run(args, terminal),
         Subcommands::Export(args) => export::run(args, terminal),

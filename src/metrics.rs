@@ -3,6 +3,7 @@
 pub mod ab_test;
 pub mod bootstrap;
 pub mod calibration;
+pub mod drift;
 pub mod grouped;
 pub mod measures;
 pub mod ranking;

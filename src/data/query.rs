@@ -1,5 +1,6 @@
 //! What does a log say about groups of its rows? Clicks, rates with intervals, lift, for one or two columns.
 
+pub mod drift;
 pub mod experiment;
 mod filter;
 pub mod finder;
