@@ -346,6 +346,32 @@ mod tests {
     }
 
     #[test]
+    fn a_log_with_gaps_is_refused_or_read_as_missing_as_asked() {
+        let data = prepared();
+        let gaps = ["city", "age", "time", "ad"];
+        let frame = gaps.iter().fold(frame(), |frame, name| frame.drop(name).unwrap());
+        let roles: Vec<_> = ROLES.into_iter().filter(|(name, _)| !gaps.contains(name)).collect();
+        let log = LogFrame::from_frame(frame, &roles).unwrap();
+        let context = JobContext::detached();
+        let failure = data.encoder.encode(&log, &context).unwrap_err();
+        assert!(failure.why.contains("city") && failure.hint.contains("--missing-columns"), "{failure}");
+        let filled = data.encoder.encode_with_gaps(&log, &context).unwrap();
+        let batch = filled.batch(&[0, 599]);
+        let ids = |field: &str| batch.categorical[data.encoder.position(field).unwrap()].clone();
+        for field in ["city", "ad", "time:hour"] {
+            assert_eq!(ids(field), [super::super::batch::MISSING_ID; 2], "{field}");
+        }
+        assert_eq!(batch.numeric[0], [0.0, 0.0], "the mean");
+        assert_eq!(batch.sequences[0].lengths, [0, 0]);
+        assert_eq!(ids("page"), data.batch(&[0, 599]).categorical[data.encoder.position("page").unwrap()]);
+        for name in gaps {
+            assert!(filled.notes.iter().any(|note| note.contains(name)), "{name}: {:?}", filled.notes);
+        }
+        let none = LogFrame::from_frame(df!("x" => [1, 2]).unwrap(), &[]).unwrap();
+        assert!(data.encoder.encode_with_gaps(&none, &context).is_err());
+    }
+
+    #[test]
     fn another_log_is_encoded_alike_and_new_values_are_rare() {
         let data = prepared();
         let mut later = frame().slice(0, 40).drop("click").unwrap();

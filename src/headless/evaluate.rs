@@ -4,10 +4,12 @@ use super::source::SourceArgs;
 use super::train::{extend, measures, table};
 use super::{Answer, Terminal};
 use crate::base::{Failure, Result};
-use crate::data::{Dataset, LogFrame, Role, Split};
+use crate::data::{Dataset, Encoder, LogFrame, Role, Split};
+use crate::jobs::JobContext;
 use crate::train::{TrainedModel, measure};
 use serde_json::json;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Which model on which log.
 #[derive(Debug, clap::Args)]
@@ -16,6 +18,9 @@ pub struct Args {
     model: PathBuf,
     #[command(flatten)]
     source: SourceArgs,
+    /// Takes a log that lacks columns of the model: they count as missing in every row.
+    #[arg(long)]
+    missing_columns: bool,
     /// Rows to measure on. auto: the test part of the log that the model was trained on, all rows of any other.
     #[arg(long, value_parser = ["auto", "train", "validation", "test", "all"], default_value = "auto")]
     split: String,
@@ -29,7 +34,7 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
     let context = terminal.context();
     let model = TrainedModel::load(&args.model)?;
     let log = args.source.open(&context)?;
-    let dataset = model.encoder.encode(&log, &context)?;
+    let dataset = encoded(&model.encoder, &log, args.missing_columns, &context)?;
     if dataset.label.is_empty() {
         let what = "cannot evaluate the model";
         return Err(Failure::new(what, "the log does not say what was clicked")
@@ -49,6 +54,21 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
     extend(&mut json, measures(numbers));
     let head = format!("{} on {}, {} rows ({split})", model.kind, model.device(), rows.len());
     Ok(Answer { text: format!("{head}\n{}", table(numbers)), json })
+}
+
+/// The log as the model reads it; with `gaps` a column that it lacks counts as missing, and that is told.
+pub(super) fn encoded(
+    encoder: &Arc<Encoder>,
+    log: &LogFrame,
+    gaps: bool,
+    context: &JobContext,
+) -> Result<Dataset> {
+    if !gaps {
+        return encoder.encode(log, context);
+    }
+    let dataset = encoder.encode_with_gaps(log, context)?;
+    dataset.notes.iter().for_each(|note| context.warn(note.clone()));
+    Ok(dataset)
 }
 
 /// A model of clicks must not be measured by, say, the conversions that a log without clicks is read by, unless

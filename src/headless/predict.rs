@@ -1,6 +1,6 @@
 //! `adloupe predict`: what does a saved model expect of each row?
 
-use super::evaluate::check_outcome;
+use super::evaluate::{check_outcome, encoded};
 use super::source::SourceArgs;
 use super::{Answer, Terminal};
 use crate::base::Result;
@@ -16,6 +16,9 @@ pub struct Args {
     model: PathBuf,
     #[command(flatten)]
     source: SourceArgs,
+    /// Takes a log that lacks columns of the model: they count as missing in every row.
+    #[arg(long)]
+    missing_columns: bool,
     /// File for the scores: .parquet, .csv or .jsonl.
     #[arg(long)]
     out: PathBuf,
@@ -29,7 +32,7 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
     let context = terminal.context();
     let model = TrainedModel::load(&args.model)?;
     let log = args.source.open(&context)?;
-    let dataset = model.encoder.encode(&log, &context)?;
+    let dataset = encoded(&model.encoder, &log, args.missing_columns, &context)?;
     let rows: Vec<u32> = (0..dataset.rows as u32).collect();
     context.stage("Scoring");
     let predicted = model.predict(&dataset, &rows, &context)?;

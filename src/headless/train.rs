@@ -21,8 +21,8 @@ pub struct Args {
     #[command(flatten)]
     source: SourceArgs,
     /// Kind of model: see 'adloupe models'.
-    #[arg(long)]
-    model: String,
+    #[arg(long, required_unless_present = "resume")]
+    model: Option<String>,
     /// A knob of the model or of training, name=value; may be given again.
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = name_value)]
     set: Vec<(String, String)>,
@@ -38,11 +38,15 @@ pub struct Args {
     /// Folder for the model; nothing is saved without it.
     #[arg(long)]
     out: Option<PathBuf>,
-    /// Folder for a checkpoint, written when Ctrl-C stops the training.
+    /// Folder for checkpoints: after an epoch, every so often, and when Ctrl-C stops the training.
     #[arg(long)]
     checkpoint: Option<PathBuf>,
-    /// Goes on from the checkpoint in this folder, with the settings it was begun with.
-    #[arg(long, conflicts_with_all = ["set", "epochs", "seed", "device"])]
+    /// Seconds between two checkpoints inside an epoch.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    checkpoint_every: u64,
+    /// Goes on from the checkpoint in this folder, with the settings it was begun with, and keeps it there. --epochs may
+    /// give it more of them.
+    #[arg(long, conflicts_with_all = ["set", "seed", "device"])]
     resume: Option<PathBuf>,
 }
 
@@ -53,7 +57,6 @@ pub struct Args {
 /// folder cannot be written.
 pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
     let context = terminal.context();
-    let spec = spec(args)?;
     // Told now and not after an hour of training.
     if let Some(folder) = &args.out {
         check_writable("cannot save the model", folder)?;
@@ -61,25 +64,44 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
     if let Some(folder) = &args.checkpoint {
         check_writable("cannot save the checkpoint", folder)?;
     }
+    let spec = if args.resume.is_none() { Some(spec(args)?) } else { None };
     let dataset = open(&args.source, &context)?;
-    let mut trainer = match &args.resume {
-        Some(folder) => Trainer::resume(folder, &dataset)?,
-        None => Trainer::new(&dataset, &spec)?,
+    let mut trainer = match (&args.resume, &spec) {
+        (Some(folder), _) => resumed(folder, args, &dataset, &context)?,
+        (None, Some(spec)) => Trainer::new(&dataset, spec)?,
+        (None, None) => {
+            return Err(Failure::new("cannot train", "no model was named").hint("--model deep_fm"));
+        }
     };
-    if trainer.spec.kind != args.model {
-        let why = format!("the checkpoint is of {}, not {}", trainer.spec.kind, args.model);
-        return Err(
-            Failure::new("cannot resume the training", why).hint(format!("--model {}", trainer.spec.kind))
-        );
+    if let Some(folder) = args.checkpoint.as_ref().or(args.resume.as_ref()) {
+        trainer.keep_in(folder.clone(), Duration::from_secs(args.checkpoint_every));
     }
     if let Err(failure) = train(&mut trainer, &context) {
-        return Err(if failure.is_cancelled() { stopped(&trainer, args)? } else { failure });
+        return Err(if failure.is_cancelled() {
+            stopped(&trainer, args)
+        } else {
+            with_last_good(failure, args)
+        });
     }
     let model = trainer.finish(&context)?;
     if let Some(folder) = &args.out {
         model.save(folder)?;
     }
     Ok(answer(&model, args.out.as_deref()))
+}
+
+/// The training of a checkpoint, with more epochs where they are asked for.
+fn resumed(folder: &Path, args: &Args, dataset: &Dataset, context: &JobContext) -> Result<Trainer> {
+    let mut trainer = Trainer::resume(folder, dataset, context)?;
+    if let Some(model) = args.model.as_ref().filter(|model| **model != trainer.spec.kind) {
+        let why = format!("the checkpoint is of {}, not {model}", trainer.spec.kind);
+        return Err(Failure::new("cannot resume the training", why)
+            .hint(format!("--model {}, or none", trainer.spec.kind)));
+    }
+    if let Some(epochs) = args.epochs {
+        trainer.spec.set("epochs", &epochs.to_string())?;
+    }
+    Ok(trainer)
 }
 
 fn open(source: &SourceArgs, context: &JobContext) -> Result<Dataset> {
@@ -96,7 +118,7 @@ fn name_value(text: &str) -> Result<(String, String)> {
 }
 
 fn spec(args: &Args) -> Result<TrainSpec> {
-    let mut spec = TrainSpec::new(&args.model)?;
+    let mut spec = TrainSpec::new(args.model.as_deref().unwrap_or_default())?;
     spec.source = args.source.name();
     for (name, value) in &args.set {
         spec.set(name, value)?;
@@ -151,17 +173,25 @@ fn tell_epochs(live: &Latest<TrainSnapshot>, told: usize) -> usize {
     snapshot.history.epochs.len()
 }
 
-/// The failure that tells of a stop; with `--checkpoint` the state is kept first.
-fn stopped(trainer: &Trainer, args: &Args) -> Result<Failure> {
+/// The failure that tells of a stop.
+fn stopped(trainer: &Trainer, args: &Args) -> Failure {
     let why = format!("Ctrl-C after {} whole epochs; no model was written", trainer.epochs_done());
     let failure = Failure::new("training stopped", why);
-    Ok(match &args.checkpoint {
-        Some(folder) => {
-            trainer.save_checkpoint(folder)?;
-            failure.hint(format!("--resume {} goes on from here", folder.display()))
-        }
+    match args.checkpoint.as_ref().or(args.resume.as_ref()) {
+        Some(folder) => failure.hint(format!("--resume {} goes on from here", folder.display())),
         None => failure.hint("--checkpoint FOLDER keeps what was learnt when you stop"),
-    })
+    }
+}
+
+/// A failure of training, with the word that a checkpoint of before is there.
+fn with_last_good(failure: Failure, args: &Args) -> Failure {
+    match args.checkpoint.as_ref().or(args.resume.as_ref()) {
+        Some(folder) => {
+            let hint = format!("{}; the last good checkpoint stays in {}", failure.hint, folder.display());
+            failure.hint(hint)
+        }
+        None => failure,
+    }
 }
 
 fn answer(model: &TrainedModel, out: Option<&Path>) -> Answer {
@@ -317,12 +347,13 @@ mod tests {
         let args = args(folder.path(), &["--checkpoint", &kept]);
         let dataset = open(&args.source, &JobContext::detached()).unwrap();
         let mut trainer = Trainer::new(&dataset, &spec(&args).unwrap()).unwrap();
+        trainer.keep_in(PathBuf::from(&kept), Duration::from_secs(60));
         let terminal = Terminal::default();
         terminal.cancel.store(true, Ordering::Relaxed);
         assert!(train(&mut trainer, &terminal.context()).unwrap_err().is_cancelled());
-        let failure = stopped(&trainer, &args).unwrap();
+        let failure = stopped(&trainer, &args);
         assert!(!failure.is_cancelled() && failure.hint.contains("--resume"), "{failure}");
-        let mut trainer = Trainer::resume(Path::new(&kept), &dataset).unwrap();
+        let mut trainer = Trainer::resume(Path::new(&kept), &dataset, &JobContext::detached()).unwrap();
         assert!(train(&mut trainer, &JobContext::detached()).is_ok());
         assert_eq!(trainer.epochs_done(), 2);
     }

@@ -10,7 +10,7 @@ use crate::base::{Failure, Result};
 use candle_core::{Device, Tensor, Var};
 use safetensors::tensor::{Dtype, SafeTensors};
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
 /// How a parameter starts.
@@ -230,8 +230,20 @@ pub type NamedTensors = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
 /// # Errors
 /// A shape does not match its numbers.
 pub fn to_safetensors<'a>(tensors: impl IntoIterator<Item = NamedTensor<'a>>) -> Result<Vec<u8>> {
+    safetensors_with(tensors, HashMap::new())
+}
+
+/// The bytes of a safetensors file with words in its header.
+///
+/// # Errors
+/// A shape does not match its numbers, or the words are longer than a header may be.
+pub fn safetensors_with<'a>(
+    tensors: impl IntoIterator<Item = NamedTensor<'a>>,
+    words: HashMap<String, String>,
+) -> Result<Vec<u8>> {
     let named = tensors.into_iter().map(|tensor| (tensor.name.clone(), tensor));
-    safetensors::tensor::serialize(named, None).explain("cannot write the weights")
+    let words = (!words.is_empty()).then_some(words);
+    safetensors::tensor::serialize(named, words).explain("cannot write the weights")
 }
 
 /// Reads a safetensors file of f32 tensors.

@@ -52,7 +52,7 @@ pub(super) fn absorb(session: &mut Session, output: Output) -> Result<()> {
     match output {
         Output::Averaged(averaged) => inspect::averaged(session, *averaged),
         Output::Compared(compared) => inspect::compared(session, compared),
-        Output::Encoded(encoded) => data::encoded(session, *encoded),
+        Output::Encoded(encoded) => data::encoded(session, *encoded)?,
         Output::Evaluated(evaluated) => inspect::evaluated(session, *evaluated),
         Output::Explained(explained) => inspect::explained(session, *explained),
         Output::Followed(followed) => follow::followed(session, *followed)?,

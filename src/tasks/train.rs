@@ -5,8 +5,9 @@ use crate::base::{Failure, Result};
 use crate::data::Dataset;
 use crate::jobs::{Job, JobContext, Lane, Latest};
 use crate::train::{TrainSnapshot, TrainSpec, TrainedModel, Trainer};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Trains a model, or goes on where a stop left it.
 pub struct Train {
@@ -16,12 +17,19 @@ pub struct Train {
     pub live: Latest<TrainSnapshot>,
     /// Revision of the log behind the dataset.
     pub revision: u64,
+    /// Folder in which the training is kept while it runs, in case the program ends; `None` for nowhere.
+    pub keep: Option<PathBuf>,
 }
+
+/// A training by the clock is kept this often inside an epoch.
+const KEPT_EVERY: Duration = Duration::from_secs(60);
 
 /// Where a training begins.
 pub enum Start {
     /// From nothing.
     Fresh(Arc<Dataset>, TrainSpec),
+    /// Where a checkpoint in a folder stands.
+    Kept(Arc<Dataset>, PathBuf),
     /// Where it was stopped.
     Resume(Box<Trainer>),
     /// At its end: the best weights so far become the model.
@@ -44,6 +52,7 @@ impl Job for Train {
     fn name(&self) -> String {
         match &self.start {
             Start::Fresh(_, spec) => format!("Train {}", spec.kind),
+            Start::Kept(..) => "Go on with an unfinished training".to_owned(),
             Start::Resume(trainer) => format!("Go on training {}", trainer.spec.kind),
             Start::Finish(trainer) => format!("Measure {}", trainer.spec.kind),
         }
@@ -54,12 +63,16 @@ impl Job for Train {
     }
 
     fn run(self: Box<Self>, context: &JobContext) -> Result<Output> {
-        let Self { start, live, revision } = *self;
+        let Self { start, live, revision, keep } = *self;
         let (mut trainer, goes_on) = match start {
             Start::Fresh(dataset, spec) => (Box::new(Trainer::new(&dataset, &spec)?), true),
+            Start::Kept(dataset, folder) => (Box::new(Trainer::resume(&folder, &dataset, context)?), true),
             Start::Resume(trainer) => (trainer, true),
             Start::Finish(trainer) => (trainer, false),
         };
+        if let Some(folder) = keep {
+            trainer.keep_in(folder, KEPT_EVERY);
+        }
         if goes_on {
             match trainer.run(&live, context) {
                 // A stop is an answer: what was learnt is handed over.
@@ -72,14 +85,19 @@ impl Job for Train {
                 ended => ended?,
             }
         }
+        let kept = trainer.kept_in().map(Path::to_owned);
         let model = trainer.finish(context)?;
+        if let Some(folder) = kept {
+            // The model is there; what is left over of its making is no failure.
+            let _ = std::fs::remove_dir_all(folder);
+        }
         Ok(Output::Trained(Box::new(Trained::Model(Arc::new(model), revision))))
     }
 
     /// What an earlier run learnt is not lost because its successor was stopped while it waited.
     fn never_began(self: Box<Self>) -> Result<Output> {
         match self.start {
-            Start::Fresh(..) => Err(Failure::cancelled()),
+            Start::Fresh(..) | Start::Kept(..) => Err(Failure::cancelled()),
             Start::Resume(trainer) | Start::Finish(trainer) => {
                 Ok(Output::Trained(Box::new(Trained::Stopped(trainer, self.revision))))
             }

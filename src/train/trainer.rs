@@ -1,6 +1,7 @@
 //! What does a training do, step by step, and what must it remember to go on after a stop?
 
 use super::card::{DataCard, ModelCard, TrainingCard, measure};
+use super::checkpoint::Keep;
 use super::gradient::{Lengths, clip};
 use super::guard::{self, Place};
 use super::history::{EpochRecord, History, LayerNorms, StepTaken, TrainSnapshot, ValidationNumbers};
@@ -20,7 +21,7 @@ use crate::nn::Pass;
 use crate::nn::device;
 use crate::nn::optimiser::Step;
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 /// The window is told at most this often.
@@ -49,6 +50,12 @@ pub struct Trainer {
     learnt_rate: f64,
     /// Weights of the best epoch, as a safetensors file.
     pub(super) best: Option<Vec<u8>>,
+    /// Where it is kept while it runs.
+    pub(super) keep: Option<Keep>,
+    /// Hash of everything that models read of the data, once it was asked for.
+    pub(super) content: OnceLock<String>,
+    /// Hash of the encoder, once it was asked for.
+    pub(super) encoder_hash: OnceLock<String>,
 }
 
 /// Where a training stands: everything beside numbers of weights that decides what comes next.
@@ -123,6 +130,9 @@ impl Trainer {
                 examples: 0,
             },
             best: None,
+            keep: None,
+            content: OnceLock::new(),
+            encoder_hash: OnceLock::new(),
         })
     }
 
@@ -133,8 +143,19 @@ impl Trainer {
     /// Cancelled, the loss is no longer a number, or the device fails.
     pub fn run(&mut self, live: &Latest<TrainSnapshot>, context: &JobContext) -> Result<()> {
         context.stage(&format!("Training {}", self.spec.kind));
+        let ended = self.epochs_to_the_end(live, context);
+        // Where it went wrong the last good checkpoint is worth more than one of the weights as they are.
+        let whole = ended.as_ref().map_or_else(Failure::is_cancelled, |()| true);
+        if whole {
+            self.keep_here()?;
+        }
+        ended
+    }
+
+    fn epochs_to_the_end(&mut self, live: &Latest<TrainSnapshot>, context: &JobContext) -> Result<()> {
         while !self.is_over()? {
             self.epoch(live, context)?;
+            self.keep_now_and_then(true, context);
         }
         Ok(())
     }
@@ -247,6 +268,7 @@ impl Trainer {
                 context.wake();
                 told = Some(Instant::now());
             }
+            self.keep_now_and_then(false, context);
         }
         self.validate(total, context)?;
         self.position.order = order;

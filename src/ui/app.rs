@@ -5,8 +5,9 @@ use super::panels::{self, Panel};
 use super::screenshot::Screenshot;
 use super::{PanelContext, Theme, fonts, gpu_view, shell};
 use crate::base::{Failure, Result};
-use crate::session::commands::DataCommand;
 use crate::session::commands::data::usual_options;
+use crate::session::commands::train::usual_runs;
+use crate::session::commands::{DataCommand, TrainCommand};
 use crate::session::{Command, Session, Workspace};
 use std::path::PathBuf;
 
@@ -38,7 +39,8 @@ impl AdloupeApp {
         let session = Session::new(workspace, move || wake.request_repaint())?;
         let theme = Theme::load(session.workspace.dark)?;
         let mut app = Self::with_session(context, session, theme);
-        for command in commands {
+        let keep = usual_runs().map(|runs| Command::Train(TrainCommand::KeepRunsIn(runs)));
+        for command in keep.into_iter().chain(commands) {
             app.session.apply(command);
         }
         Ok(app)

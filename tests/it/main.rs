@@ -7,6 +7,7 @@
     reason = "helpers of tests fail by panicking"
 )]
 
+mod checkpoints;
 mod data_panel;
 mod devices;
 mod direct;

@@ -90,7 +90,7 @@ pub fn spec(kind: &str, settings: &[(&str, &str)]) -> TrainSpec {
     spec
 }
 
-fn fit(data: &Dataset, spec: &TrainSpec) -> TrainedModel {
+pub fn fit(data: &Dataset, spec: &TrainSpec) -> TrainedModel {
     train::fit(data, spec, &Latest::default(), &JobContext::detached()).unwrap()
 }
 
@@ -98,7 +98,7 @@ pub fn all_rows(data: &Dataset) -> Vec<u32> {
     (0..data.rows as u32).collect()
 }
 
-fn scores(model: &TrainedModel, data: &Dataset) -> Vec<f32> {
+pub fn scores(model: &TrainedModel, data: &Dataset) -> Vec<f32> {
     model.predict(data, &all_rows(data), &JobContext::detached()).unwrap()
 }
 
@@ -305,7 +305,7 @@ fn a_training_stopped_and_resumed_from_disk_equals_one_that_was_not() {
             assert!(trainer.epochs_done() < 3, "the test must stop inside the training");
             trainer.save_checkpoint(folder.path()).unwrap();
             drop(trainer);
-            let mut trainer = Trainer::resume(folder.path(), &data).unwrap();
+            let mut trainer = Trainer::resume(folder.path(), &data, &JobContext::detached()).unwrap();
             trainer.run(&Latest::default(), &JobContext::detached()).unwrap();
             let resumed = trainer.finish(&JobContext::detached()).unwrap();
             assert_eq!(scores(&whole, &data), scores(&resumed, &data), "{} {optimiser}", kind.id());
@@ -344,7 +344,7 @@ fn a_checkpoint_refuses_other_data() {
     let folder = tempfile::tempdir().unwrap();
     let trainer = Trainer::new(&data, &spec("logistic", &[])).unwrap();
     trainer.save_checkpoint(folder.path()).unwrap();
-    let failure = Trainer::resume(folder.path(), &other).unwrap_err();
+    let failure = Trainer::resume(folder.path(), &other, &JobContext::detached()).unwrap_err();
     assert!(failure.why.contains("not those that the training began with"), "{failure}");
 }
 

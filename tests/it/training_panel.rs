@@ -166,3 +166,37 @@ fn epochs_and_layers_are_tables_with_intervals() {
     harness.run();
     harness.get_by_label("embedding");
 }
+
+#[test]
+fn what_a_crash_left_unfinished_is_offered_and_goes_on_to_the_same_model() {
+    let folder = tempfile::tempdir().unwrap();
+    let runs = folder.path().join("runs");
+    let mut session = opened(&folder, 3000);
+    session.apply(Command::Train(TrainCommand::Start(spec("logistic", "60"))));
+    assert!(session.settle(LIMIT));
+    let whole = session.store.training.models[0].model.card.test;
+    session.apply(Command::Train(TrainCommand::KeepRunsIn(runs.clone())));
+    session.apply(Command::Train(TrainCommand::Start(spec("logistic", "60"))));
+    let deadline = Instant::now() + LIMIT;
+    while session.store.training.live.get().is_none_or(|live| live.epochs_passed < 2.0) {
+        assert!(Instant::now() < deadline, "no two epochs in time");
+        std::thread::yield_now();
+    }
+    session.apply(Command::Train(TrainCommand::Stop));
+    assert!(session.settle(LIMIT));
+    // While it is in this program nobody else is offered it; the program that dies lets it go.
+    let mut other = support::session();
+    other.apply(Command::Train(TrainCommand::KeepRunsIn(runs.clone())));
+    assert!(other.store.training.unfinished.is_empty());
+    drop(session);
+    other.apply(Command::Train(TrainCommand::KeepRunsIn(runs.clone())));
+    let mut harness = harness(other, true);
+    harness.get_by_label_contains("logistic on sample.parquet was not finished");
+    harness.get_by_label("Go on with it").click();
+    harness.run_ok();
+    assert!(harness.state_mut().0.settle(LIMIT), "{:?}", harness.state().0.notices.all());
+    let session = &harness.state().0;
+    assert_eq!(session.store.training.models.len(), 1, "{:?}", session.notices.all());
+    assert_eq!(session.store.training.models[0].model.card.test, whole);
+    assert_eq!(std::fs::read_dir(&runs).unwrap().count(), 0, "what was finished is cleared away");
+}

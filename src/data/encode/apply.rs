@@ -22,8 +22,29 @@ impl Encoder {
     /// # Errors
     /// Columns are missing (all of them are listed) or hold something else than when fitted; a cancel.
     pub fn encode(self: &Arc<Self>, log: &LogFrame, context: &JobContext) -> Result<Dataset> {
+        self.require_columns(log)?;
         let outcome = Outcome::read(log)?;
         self.encode_with(log, outcome, None, context)
+    }
+
+    /// Encodes a log that lacks some of this encoder's columns: their cells count as missing in every row, which is
+    /// told in the dataset's notes. Fine for a column that was often missing in training, a guess for others.
+    ///
+    /// # Errors
+    /// All columns are missing, or as for [`encode`](Self::encode).
+    pub fn encode_with_gaps(self: &Arc<Self>, log: &LogFrame, context: &JobContext) -> Result<Dataset> {
+        let (missing, all) = (self.missing_columns(log), self.source_columns().len());
+        if missing.len() == all {
+            self.require_columns(log)?;
+        }
+        let notes: Vec<String> = missing
+            .iter()
+            .map(|name| format!("the log has no '{name}': it counts as missing in every row"))
+            .collect();
+        let outcome = Outcome::read(log)?;
+        let mut dataset = self.encode_with(log, outcome, None, context)?;
+        dataset.notes.extend(notes);
+        Ok(dataset)
     }
 
     pub(in crate::data) fn encode_with(
@@ -33,7 +54,7 @@ impl Encoder {
         parts: Option<Parts>,
         context: &JobContext,
     ) -> Result<Dataset> {
-        self.require_columns(log)?;
+        let lacks = |name: &str| log.schema.column(name).is_err();
         context.stage("encoding");
         let total = (self.categorical.len() + self.numeric.len() + self.sequences.len()) as u64;
         let step = |done: usize| {
@@ -55,7 +76,10 @@ impl Encoder {
         let mut numeric = Vec::with_capacity(self.numeric.len());
         for field in &self.numeric {
             step(categorical.len() + numeric.len())?;
-            numeric.push(field.encode(&cells::numbers(log, &field.name)?));
+            numeric.push(match lacks(&field.name) {
+                true => field.encode(&vec![f64::NAN; log.rows()]),
+                false => field.encode(&cells::numbers(log, &field.name)?),
+            });
         }
         let mut sequences = Vec::with_capacity(self.sequences.len());
         for field in &self.sequences {
@@ -64,12 +88,12 @@ impl Encoder {
             sequences.push(Arc::new(column));
         }
         let ads = match self.ad_field() {
-            Some(field) => {
+            Some(field) if !lacks(&self.categorical[field].name) => {
                 let cells = cells::coded(log, &self.categorical[field].name)?;
                 let catalogue = AdCatalogue::collect(self, field, cells, &categorical, &numeric);
                 Some(Arc::new(catalogue))
             }
-            None => None,
+            _ => None,
         };
         let users = match &self.keys.user {
             Some(name) if log.schema.column(name).is_ok() => cells::coded(log, name)?.codes,
@@ -106,11 +130,12 @@ impl Encoder {
                 let day = cells::weekday_of(millis) as usize;
                 (WEEKDAYS[day].to_owned(), day)
             },
+            name if log.schema.column(name).is_err() => return Ok(vec![MISSING_ID; log.rows()]),
             name => return Ok(field.encode(&cells::coded(log, name)?)),
         };
+        let Some(times) = times else { return Ok(vec![MISSING_ID; log.rows()]) };
         // At most 24 different values: look each up once.
         let mut ids = [None; 24];
-        let times = times.unwrap_or_default();
         Ok(times
             .iter()
             .map(|millis| {
@@ -130,6 +155,13 @@ impl Encoder {
         times: Option<&[Option<i64>]>,
         label: &[f32],
     ) -> Result<SequenceColumn> {
+        let needs = match field.from_user_history_of {
+            None => vec![field.name.as_str()],
+            Some(_) => self.keys.user.iter().chain(&self.keys.time).map(String::as_str).collect(),
+        };
+        if needs.iter().any(|name| log.schema.column(name).is_err()) {
+            return Ok(SequenceColumn { offsets: vec![0; log.rows() + 1], ids: Vec::new() });
+        }
         if field.from_user_history_of.is_none() {
             let lists = cells::coded_lists(log, &field.name)?;
             let ids = self.categorical[field.target].ids_of(&lists.items.values);
@@ -157,14 +189,21 @@ impl Encoder {
     }
 
     fn require_columns(&self, log: &LogFrame) -> Result<()> {
-        let missing: Vec<&str> =
-            self.source_columns().into_iter().filter(|name| log.schema.column(name).is_err()).collect();
+        let missing = self.missing_columns(log);
         if missing.is_empty() {
             return Ok(());
         }
         Err(Failure::new("cannot encode the log", format!("it lacks the columns {}", missing.join(", ")))
             .at(log.source.path.display())
-            .hint("open a log with the columns that the model was trained on"))
+            .hint(
+                "open a log with the columns that the model was trained on; predict and evaluate take it with \
+                 --missing-columns",
+            ))
+    }
+
+    /// Columns that the fields are made from and that a log lacks.
+    fn missing_columns(&self, log: &LogFrame) -> Vec<&str> {
+        self.source_columns().into_iter().filter(|name| log.schema.column(name).is_err()).collect()
     }
 
     /// Columns of the log that the fields are made from.

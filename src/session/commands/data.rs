@@ -58,6 +58,8 @@ pub fn usual_options() -> ImportOptions {
 fn open(session: &mut Session, paths: Vec<PathBuf>, options: ImportOptions) -> Result<()> {
     // A log that is read again is followed from its new end.
     session.jobs.cancel(Purpose::Follow);
+    // An unfinished training that waits for its log does not wait for another one.
+    session.store.training.next = None;
     session.jobs.start(Purpose::Import, Import { paths, options })
 }
 
@@ -121,12 +123,14 @@ pub(super) fn imported(session: &mut Session, imported: Imported) -> Result<()> 
 }
 
 /// Takes in the arrays of the open log.
-pub(super) fn encoded(session: &mut Session, encoded: Encoded) {
+pub(super) fn encoded(session: &mut Session, encoded: Encoded) -> Result<()> {
     let current = session.store.log.as_ref().is_some_and(|open| open.frame.revision == encoded.revision);
     if current {
         match encoded.dataset {
             Ok(dataset) => session.store.dataset = Some(Arc::new(dataset)),
             Err(failure) => session.store.untrainable = Some(failure),
         }
+        super::train::go_on_next(session)?;
     }
+    Ok(())
 }

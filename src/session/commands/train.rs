@@ -1,12 +1,26 @@
 //! What can be asked of training?
 
+use super::DataCommand;
+use super::data::usual_options;
+use crate::base::failure::Explain;
+use crate::base::files::{disk_failure, write_atomically};
 use crate::base::{Failure, Result};
+use crate::data::importers::{ImportOptions, RecipeChoice};
+use crate::data::recipe::Recipe;
 use crate::jobs::Latest;
-use crate::session::{Purpose, Session};
+use crate::session::{Command, Purpose, Session};
 use crate::tasks::train::{OpenModel, SaveModel, Start, Train, Trained};
+use crate::train::checkpoint::{Kept, is_in_use};
 use crate::train::{TrainSnapshot, TrainSpec, TrainedModel, Trainer};
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
+
+/// The files of a training's log, beside its checkpoint.
+const LOG: &str = "log.json";
+/// How that log was read.
+const RECIPE: &str = "log.recipe.json";
 
 /// Trainings and models.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,6 +31,12 @@ pub enum TrainCommand {
     Stop,
     /// Goes on with the stopped training.
     Resume,
+    /// Keeps trainings in this folder while they run, and looks for those that a former run of the program left there.
+    KeepRunsIn(PathBuf),
+    /// Goes on with an unfinished training of a former run, in this folder; opens its log if need be.
+    GoOnWith(PathBuf),
+    /// Throws an unfinished training away.
+    ThrowAway(PathBuf),
     /// Makes a model of the stopped training as it is.
     Finish,
     /// Looks at another of the models, by its place in the list.
@@ -34,10 +54,25 @@ pub struct TrainingState {
     pub live: Latest<TrainSnapshot>,
     /// A training that was stopped and can go on, with the revision of its log.
     pub stopped: Option<(Box<Trainer>, u64)>,
+    /// Where trainings are kept while they run; `None` for nowhere.
+    pub runs: Option<PathBuf>,
+    /// What a former run of the program left unfinished, newest first.
+    pub unfinished: Vec<Unfinished>,
+    /// The unfinished training that goes on as soon as its log is there.
+    pub next: Option<PathBuf>,
     /// Models trained or opened, oldest first.
     pub models: Vec<ModelRun>,
     /// The model that all views show, by its place.
     pub selected: usize,
+}
+
+/// A training that the end of the program interrupted.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Unfinished {
+    /// What is known of it.
+    pub kept: Kept,
+    /// The files of its log.
+    pub paths: Vec<PathBuf>,
 }
 
 /// A model in the list.
@@ -63,6 +98,20 @@ impl TrainingState {
     }
 }
 
+/// The folder of the system in which trainings are kept while they run; `None` where there is none.
+pub fn usual_runs() -> Option<PathBuf> {
+    let named = |name: &str| std::env::var_os(name).filter(|set| !set.is_empty()).map(PathBuf::from);
+    let home = |below: &str| named("HOME").map(|home| home.join(below));
+    let base = if cfg!(target_os = "windows") {
+        named("LOCALAPPDATA")
+    } else if cfg!(target_os = "macos") {
+        home("Library/Application Support")
+    } else {
+        named("XDG_STATE_HOME").or_else(|| home(".local/state"))
+    };
+    base.map(|base| base.join("adloupe").join("runs"))
+}
+
 pub(super) fn apply(session: &mut Session, command: TrainCommand) -> Result<()> {
     match command {
         TrainCommand::Start(spec) => start(session, spec),
@@ -71,6 +120,22 @@ pub(super) fn apply(session: &mut Session, command: TrainCommand) -> Result<()> 
             Ok(())
         }
         TrainCommand::Resume => go_on(session, Start::Resume),
+        TrainCommand::KeepRunsIn(folder) => {
+            session.store.training.unfinished = unfinished_in(&folder);
+            session.store.training.runs = Some(folder);
+            Ok(())
+        }
+        TrainCommand::GoOnWith(folder) => go_on_with(session, &folder),
+        TrainCommand::ThrowAway(folder) => {
+            let training = &mut session.store.training;
+            let known = training.unfinished.iter().any(|one| one.kept.folder == folder);
+            training.unfinished.retain(|one| one.kept.folder != folder);
+            match known {
+                true => fs::remove_dir_all(&folder)
+                    .map_err(|error| disk_failure("cannot throw the training away", &folder, &error)),
+                false => Ok(()),
+            }
+        }
         TrainCommand::Finish => go_on(session, Start::Finish),
         TrainCommand::Select(place) => {
             session.store.training.selected =
@@ -131,7 +196,77 @@ fn start(session: &mut Session, mut spec: TrainSpec) -> Result<()> {
     // A fresh slot, so that a dropped training can't publish into its successor's.
     session.store.training.live = Latest::default();
     let live = session.store.training.live.clone();
-    session.jobs.start(Purpose::Train, Train { start: Start::Fresh(dataset, spec), live, revision })
+    let keep = kept_folder(session, &spec)?;
+    let start = Start::Fresh(dataset, spec);
+    session.jobs.start(Purpose::Train, Train { start, live, revision, keep })
+}
+
+/// The folder of a new training, with what its log needs to be opened again; `None` where nothing is kept.
+fn kept_folder(session: &Session, spec: &TrainSpec) -> Result<Option<PathBuf>> {
+    let (Some(runs), Some(log)) = (&session.store.training.runs, &session.store.log) else {
+        return Ok(None);
+    };
+    let what = "cannot keep the training";
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let folder = runs.join(format!("{}-{}", spec.kind, now.as_millis()));
+    fs::create_dir_all(&folder).map_err(|error| disk_failure(what, &folder, &error))?;
+    let paths: Vec<PathBuf> =
+        log.paths.iter().map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone())).collect();
+    let text = serde_json::to_vec(&paths).explain(what)?;
+    write_atomically(&folder.join(LOG), |out| {
+        std::io::Write::write_all(out, &text).map_err(|error| disk_failure(what, &folder, &error))
+    })?;
+    Recipe::of(&log.frame, &log.options).save(&folder.join(RECIPE))?;
+    Ok(Some(folder))
+}
+
+/// What stands in a folder of runs and no program trains, newest first.
+fn unfinished_in(runs: &Path) -> Vec<Unfinished> {
+    let folders = fs::read_dir(runs).into_iter().flatten().flatten().map(|entry| entry.path());
+    let mut found: Vec<Unfinished> = folders
+        .filter(|folder| !is_in_use(folder))
+        .filter_map(|folder| {
+            let paths = serde_json::from_slice(&fs::read(folder.join(LOG)).ok()?).ok()?;
+            Some(Unfinished { kept: Kept::look(&folder)?, paths })
+        })
+        .collect();
+    found.sort_by_key(|one| std::cmp::Reverse(one.kept.saved));
+    found
+}
+
+fn go_on_with(session: &mut Session, folder: &Path) -> Result<()> {
+    let training = &mut session.store.training;
+    let place = training.unfinished.iter().position(|one| one.kept.folder == folder);
+    let Some(place) = place else {
+        return Err(Failure::new("cannot go on", "the unfinished training is not there any more"));
+    };
+    let one = training.unfinished.remove(place);
+    let is_open = session.store.log.as_ref().is_some_and(|log| log.paths == one.paths);
+    if is_open && session.store.dataset.is_some() {
+        session.store.training.next = Some(one.kept.folder);
+        return go_on_next(session);
+    }
+    let recipe = RecipeChoice::File(one.kept.folder.join(RECIPE));
+    let options = ImportOptions { recipe, ..usual_options() };
+    session.apply(Command::Data(DataCommand::OpenAs(one.paths, Box::new(options))));
+    session.store.training.next = Some(one.kept.folder);
+    Ok(())
+}
+
+/// Goes on with the unfinished training whose log was just encoded, if one waits for it.
+pub(super) fn go_on_next(session: &mut Session) -> Result<()> {
+    let (Some(dataset), Some(log)) = (session.store.dataset.clone(), &session.store.log) else {
+        return Ok(());
+    };
+    let revision = log.frame.revision;
+    let Some(folder) = session.store.training.next.take() else {
+        return Ok(());
+    };
+    session.store.training.stopped = None;
+    session.store.training.live = Latest::default();
+    let live = session.store.training.live.clone();
+    let start = Start::Kept(dataset, folder.clone());
+    session.jobs.start(Purpose::Train, Train { start, live, revision, keep: Some(folder) })
 }
 
 fn go_on(session: &mut Session, how: fn(Box<Trainer>) -> Start) -> Result<()> {
@@ -139,5 +274,5 @@ fn go_on(session: &mut Session, how: fn(Box<Trainer>) -> Start) -> Result<()> {
         return Err(Failure::new("cannot go on", "no training was stopped").hint("start one"));
     };
     let live = session.store.training.live.clone();
-    session.jobs.start(Purpose::Train, Train { start: how(trainer), live, revision })
+    session.jobs.start(Purpose::Train, Train { start: how(trainer), live, revision, keep: None })
 }

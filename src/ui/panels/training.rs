@@ -3,6 +3,7 @@
 mod compare;
 mod progress;
 mod runs;
+pub(super) mod unfinished;
 
 use crate::base::params::Params;
 use crate::models::{MODELS, ModelKind};
@@ -56,6 +57,7 @@ impl Panel for TrainingPanel {
         widgets::heading(ui, cx.theme, "Training", self.summary());
         let session = cx.session;
         if session.store.log.is_none() && session.store.training.models.is_empty() {
+            unfinished::show(ui, cx);
             let why = "A model learns from a campaign log, and none is open.";
             if widgets::empty_state(ui, cx.theme, why, "Open the sample log") {
                 cx.send(Command::Data(DataCommand::OpenSample));
@@ -160,6 +162,7 @@ impl TrainingPanel {
             let spec = TrainSpec { kind: kind.id().to_owned(), params, source: String::new() };
             cx.send(Command::Train(TrainCommand::Start(spec)));
         }
+        unfinished::show(ui, cx);
         if let Some((trainer, _)) = &session.store.training.stopped {
             ui.label(format!("{} was stopped after {} epochs.", trainer.spec.kind, trainer.epochs_done()));
             ui.horizontal(|ui| {

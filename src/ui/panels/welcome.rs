@@ -30,6 +30,9 @@ impl Panel for WelcomePanel {
         widgets::heading(ui, cx.theme, "Which log do you want to look at?", self.summary());
         egui::ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
             ui.set_max_width(760.0);
+            if !cx.session.store.training.unfinished.is_empty() {
+                card(ui, cx, "Unfinished training", super::training::unfinished::show);
+            }
             sample(ui, cx);
             self.own_log(ui, cx);
             recent(ui, cx);
