@@ -21,7 +21,7 @@ use crate::market::bidder::Bidder;
 use crate::market::simulation::RunOptions;
 use crate::market::{Arm, Market, Scores, Simulation};
 use crate::models::MODELS;
-use crate::train::{TrainSpec, Trainer};
+use crate::train::{TrainSpec, Trainer, measure};
 use crate::ui::frame_cost;
 use serde::Serialize;
 use std::sync::Arc;
@@ -112,7 +112,8 @@ pub fn spine(rows: usize, context: &JobContext) -> Result<Vec<BenchRow>> {
     let mut figures = vec![encode(&log, context)?];
     let prepared = dataset::prepare(&log, &EncodeOptions::default(), context)?;
     for kind in MODELS {
-        figures.push(train(kind.id(), &prepared, context)?);
+        let (trained, evaluated) = train_and_evaluate(kind.id(), &prepared, context)?;
+        figures.extend([trained, evaluated]);
     }
     figures.push(auctions(context)?);
     figures.push(points(context)?);
@@ -127,9 +128,16 @@ pub fn window(context: &JobContext) -> Result<Vec<BenchRow>> {
     let cost = frame_cost::measure(context)?;
     let per_second = |frames: &[Duration]| 1.0 / frame_cost::median(frames).as_secs_f64().max(1e-9);
     let (at_rest, training) = (per_second(&cost.at_rest), per_second(&cost.training));
+    let with_runs = per_second(&cost.with_runs);
     let ratio = training / at_rest;
     Ok(vec![
         ours(&format!("frames at rest, {}", cost.adapter), at_rest, "frames/s", None),
+        BenchRow {
+            rival: Some("the same window at rest".to_owned()),
+            rival_value: Some(at_rest),
+            ratio: Some(with_runs / at_rest),
+            ..ours(&format!("frames with {} runs in the list", frame_cost::RUNS), with_runs, "frames/s", None)
+        },
         BenchRow {
             rival: Some("the same window at rest".to_owned()),
             rival_value: Some(at_rest),
@@ -183,6 +191,38 @@ pub fn train(kind: &str, dataset: &Dataset, context: &JobContext) -> Result<Benc
         fastest = fastest.max(live.get().map_or(0.0, |snapshot| snapshot.examples_per_second));
     }
     Ok(ours(&format!("train {kind} on the processor"), fastest, "examples/s", None))
+}
+
+/// Training examples per second of one model, and the rows per second that it scores and judges with every measure and
+/// interval: evaluation must not be slower than training.
+///
+/// # Errors
+/// A cancel, or a model that cannot be trained.
+pub fn train_and_evaluate(
+    kind: &str,
+    dataset: &Dataset,
+    context: &JobContext,
+) -> Result<(BenchRow, BenchRow)> {
+    let trained = train(kind, dataset, context)?;
+    let mut spec = TrainSpec::new(kind)?;
+    for (name, value) in [("epochs", "1"), ("device", "cpu")] {
+        spec.set(name, value)?;
+    }
+    let model = crate::train::fit(dataset, &spec, &Latest::default(), context)?;
+    let rows: Vec<u32> = (0..dataset.rows as u32).collect();
+    let seconds = best_of(2, context, || {
+        let predicted = model.predict(dataset, &rows, context)?;
+        std::hint::black_box(measure(dataset, &rows, &predicted));
+        Ok(())
+    })?;
+    let speed = dataset.rows as f64 / seconds;
+    let evaluated = BenchRow {
+        rival: Some("its own training".to_owned()),
+        rival_value: Some(trained.ours),
+        ratio: Some(speed / trained.ours),
+        ..ours(&format!("score and judge with {kind}, all intervals"), speed, "rows/s", Some(trained.ours))
+    };
+    Ok((trained, evaluated))
 }
 
 /// Auctions per second on one thread: 12 campaigns with 60 ads, budgets, two worlds side by side.

@@ -17,13 +17,18 @@ use std::time::{Duration, Instant};
 /// Frames of each series.
 const FRAMES: usize = 40;
 
-/// Two series of frames on one adapter.
+/// Models in the list of the second series.
+pub const RUNS: usize = 1_000;
+
+/// Three series of frames on one adapter.
 #[derive(Debug, Clone)]
 pub struct FrameCost {
     /// What draws.
     pub adapter: String,
     /// Frames of the window with nothing running, shortest first.
     pub at_rest: Vec<Duration>,
+    /// Frames with nothing running and [`RUNS`] trained models in the list, shortest first.
+    pub with_runs: Vec<Duration>,
     /// Frames while deep_fm trains, shortest first.
     pub training: Vec<Duration>,
     /// Training examples per second beside those frames.
@@ -35,7 +40,7 @@ pub fn median(sorted: &[Duration]) -> Duration {
     sorted.get(sorted.len() / 2).copied().unwrap_or_default()
 }
 
-/// Measures both series on the sample log.
+/// Measures all series on the sample log.
 ///
 /// # Errors
 /// No graphics adapter, no sample log, a training that ends too soon, a cancel.
@@ -51,6 +56,7 @@ fn series(context: &JobContext) -> Result<FrameCost> {
     apply(&mut harness, Command::View(ViewCommand::Show("training")))?;
     harness.run_steps(4);
     let at_rest = frames(&mut harness, context, |_| true)?;
+    let with_runs = frames_with_runs(&mut harness, context)?;
     let mut spec = TrainSpec::new("deep_fm")?;
     for (name, value) in [("epochs", "1000"), ("patience", "0"), ("device", "cpu")] {
         spec.set(name, value)?;
@@ -69,9 +75,28 @@ fn series(context: &JobContext) -> Result<FrameCost> {
     Ok(FrameCost {
         adapter,
         at_rest,
+        with_runs,
         training,
         examples_per_second: snapshot.map_or(0.0, |snapshot| snapshot.examples_per_second),
     })
+}
+
+/// Frames of the training panel with a long list of runs: one model, many times.
+fn frames_with_runs(harness: &mut Harness<'_, AdloupeApp>, context: &JobContext) -> Result<Vec<Duration>> {
+    let mut spec = TrainSpec::new("logistic")?;
+    for (name, value) in [("epochs", "1"), ("device", "cpu")] {
+        spec.set(name, value)?;
+    }
+    apply(harness, Command::Train(TrainCommand::Start(spec)))?;
+    let models = &mut harness.state_mut().session.store.training.models;
+    let Some(run) = models.last().cloned() else {
+        return Err(Failure::new("cannot measure frames", "no model was trained on the sample"));
+    };
+    models.resize(RUNS, run);
+    harness.run_steps(4);
+    let taken = frames(harness, context, |_| true);
+    harness.state_mut().session.store.training.models.truncate(1);
+    taken
 }
 
 /// Draws frames one after the other; `goes_on` says whether what they are measured beside still runs.
