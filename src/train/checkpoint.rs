@@ -121,10 +121,14 @@ impl Trainer {
     pub(super) fn keep_now_and_then(&mut self, epoch_ended: bool, context: &JobContext) {
         let Some(keep) = &self.keep else { return };
         let since = keep.last.elapsed();
-        if (epoch_ended || since >= keep.every)
-            && since >= SHARE_OF_TIME * keep.cost
-            && let Err(failure) = self.keep_here()
-        {
+        if (epoch_ended || since >= keep.every) && since >= SHARE_OF_TIME * keep.cost {
+            self.keep_or_tell(context);
+        }
+    }
+
+    /// Keeps the training, or tells why it could not be.
+    pub(super) fn keep_or_tell(&mut self, context: &JobContext) {
+        if let Err(failure) = self.keep_here() {
             context.warn(format!("{failure}; the training goes on, and the last checkpoint stays"));
         }
     }

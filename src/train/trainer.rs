@@ -144,10 +144,12 @@ impl Trainer {
     pub fn run(&mut self, live: &Latest<TrainSnapshot>, context: &JobContext) -> Result<()> {
         context.stage(&format!("Training {}", self.spec.kind));
         let ended = self.epochs_to_the_end(live, context);
-        // Where it went wrong the last good checkpoint is worth more than one of the weights as they are.
-        let whole = ended.as_ref().map_or_else(Failure::is_cancelled, |()| true);
-        if whole {
-            self.keep_here()?;
+        match &ended {
+            // The model is worth more than its last checkpoint.
+            Ok(()) => self.keep_or_tell(context),
+            Err(stopped) if stopped.is_cancelled() => self.keep_here()?,
+            // Where it went wrong the last good checkpoint stays, and not the weights as they are.
+            Err(_) => {}
         }
         ended
     }
