@@ -76,6 +76,9 @@ pub struct Auction<'a> {
     pub reserve_ecpm_micros: f64,
     /// What single slots ask beyond the reserve, in micros per thousand impressions; missing entries ask nothing.
     pub floors_ecpm_micros: &'a [f64],
+    /// Class of each bidder: a higher one (a deal) is served before a lower one, whatever is bid, and competes with
+    /// its own class alone; empty: all are of the open market.
+    pub priorities: &'a [u8],
     /// Decides between equal bidders.
     pub tie_seed: u64,
 }
@@ -85,7 +88,15 @@ impl<'a> Auction<'a> {
     pub fn plain(ecpm_micros: &'a [f64], slots: usize, reserve_ecpm_micros: f64, tie_seed: u64) -> Self {
         const SEEN: [f64; MAX_SLOTS] = [1.0; MAX_SLOTS];
         let looks = &SEEN[..slots.min(MAX_SLOTS)];
-        Self { ecpm_micros, quality: &[], looks, reserve_ecpm_micros, floors_ecpm_micros: &[], tie_seed }
+        Self {
+            ecpm_micros,
+            quality: &[],
+            looks,
+            reserve_ecpm_micros,
+            floors_ecpm_micros: &[],
+            priorities: &[],
+            tie_seed,
+        }
     }
 
     /// How many slots the page has.
@@ -102,6 +113,11 @@ impl<'a> Auction<'a> {
     /// The lowest price of any slot: who does not reach it is not in the auction.
     pub fn lowest_floor(&self) -> f64 {
         (0..self.slots()).map(|slot| self.floor(slot)).fold(f64::INFINITY, f64::min)
+    }
+
+    /// The class of a bidder; 0: the open market.
+    pub fn priority_of(&self, bidder: usize) -> u8 {
+        self.priorities.get(bidder).copied().unwrap_or(0)
     }
 
     /// pCTR of a bidder's ad, as far as the rule may know it.

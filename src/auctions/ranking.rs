@@ -10,8 +10,10 @@ pub struct Ranked {
     pub bidder: usize,
     /// Its worth of an impression.
     pub ecpm_micros: f64,
-    /// What it is ranked by.
+    /// What it is ranked by within its class.
     pub score: f64,
+    /// Its class; see [`Auction::priorities`].
+    pub priority: u8,
 }
 
 /// The winners and the first loser, on the stack: millions of auctions allocate nothing.
@@ -47,7 +49,12 @@ pub fn best(auction: &Auction<'_>, score: impl Fn(usize, f64) -> f64) -> Ranking
         if !is_able(ecpm_micros, lowest) {
             continue;
         }
-        let candidate = Ranked { bidder, ecpm_micros, score: score(bidder, ecpm_micros) };
+        let candidate = Ranked {
+            bidder,
+            ecpm_micros,
+            score: score(bidder, ecpm_micros),
+            priority: auction.priority_of(bidder),
+        };
         let full = ranking.len == most;
         if full && !beats(&candidate, &ranking.entries[most - 1], auction.tie_seed) {
             continue;
@@ -73,7 +80,9 @@ pub fn sell_in_order(
     sales.clear();
     let sale = |slot: usize, winner: &Ranked, next: Option<&Ranked>| {
         let floor = auction.floor(slot);
-        let (asked, to_win) = price(winner, next, floor);
+        // Who is of another class is no rival.
+        let rival = next.filter(|next| next.priority == winner.priority);
+        let (asked, to_win) = price(winner, rival, floor);
         Sale {
             slot,
             bidder: winner.bidder,
@@ -111,7 +120,12 @@ fn strongest_left(
         if placed || !is_able(ecpm_micros, floor) {
             continue;
         }
-        let candidate = Ranked { bidder, ecpm_micros, score: score(bidder, ecpm_micros) };
+        let candidate = Ranked {
+            bidder,
+            ecpm_micros,
+            score: score(bidder, ecpm_micros),
+            priority: auction.priority_of(bidder),
+        };
         if strongest.as_ref().is_none_or(|best| beats(&candidate, best, auction.tie_seed)) {
             strongest = Some(candidate);
         }
@@ -130,7 +144,9 @@ pub fn luck(tie_seed: u64, bidder: usize) -> u64 {
 }
 
 fn beats(one: &Ranked, other: &Ranked, tie_seed: u64) -> bool {
-    if one.score == other.score {
+    if one.priority != other.priority {
+        one.priority > other.priority
+    } else if one.score == other.score {
         luck(tie_seed, one.bidder) > luck(tie_seed, other.bidder)
     } else {
         one.score > other.score
@@ -166,6 +182,19 @@ mod tests {
         }
         // Binomial(40000, 1/4): standard deviation 86.6.
         assert!(wins.iter().all(|w| w.abs_diff(10_000) < 4 * 87), "{wins:?}");
+    }
+
+    #[test]
+    fn a_deal_goes_before_higher_bids_and_pays_its_floor() {
+        let auction = Auction { priorities: &[0, 3, 0], ..Auction::plain(&[9.0, 2.0, 5.0], 2, 1.0, 1) };
+        let mut sales = Vec::new();
+        let next_offer = |_: &Ranked, next: Option<&Ranked>, floor: f64| {
+            let offer = next.map_or(floor, |next| next.ecpm_micros);
+            (offer, offer)
+        };
+        sell_in_order(&auction, &mut sales, |_, ecpm| ecpm, next_offer);
+        let sold: Vec<_> = sales.iter().map(|s| (s.bidder, s.price_ecpm_micros)).collect();
+        assert_eq!(sold, [(1, 1.0), (0, 5.0)]);
     }
 
     #[test]

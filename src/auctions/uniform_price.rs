@@ -37,15 +37,17 @@ struct Built;
 impl Clearing for Built {
     fn clear(&self, auction: &Auction<'_>, sales: &mut Vec<Sale>) {
         ranking::sell_in_order(auction, sales, |_, ecpm| ecpm, |_, _, floor| (floor, floor));
-        // With floors of their own, slots may stay empty while strong bidders get none: all that won are out.
-        let lost = |bidder: usize| sales.iter().all(|sale| sale.bidder != bidder);
-        let losing =
-            auction.ecpm_micros.iter().enumerate().filter(|(bidder, ecpm)| **ecpm > 0.0 && lost(*bidder));
-        let highest = losing.map(|(_, ecpm)| *ecpm).fold(0.0, f64::max);
+        // With floors of their own, slots may stay empty while strong bidders get none: all that did not win lost.
+        let won: Vec<usize> = sales.iter().map(|sale| sale.bidder).collect();
         for sale in sales {
-            let floor = auction.floor(sale.slot);
-            sale.price_ecpm_micros = highest.max(floor).min(auction.ecpm_micros[sale.bidder]);
-            sale.to_win_ecpm_micros = highest.max(floor);
+            let class = auction.priority_of(sale.bidder);
+            let offers = auction.ecpm_micros.iter().enumerate();
+            let losing = offers.filter(|(bidder, ecpm)| {
+                **ecpm > 0.0 && auction.priority_of(*bidder) == class && !won.contains(bidder)
+            });
+            let highest = losing.map(|(_, ecpm)| *ecpm).fold(auction.floor(sale.slot), f64::max);
+            sale.price_ecpm_micros = highest.min(auction.ecpm_micros[sale.bidder]);
+            sale.to_win_ecpm_micros = highest;
         }
     }
 }

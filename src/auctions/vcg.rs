@@ -2,7 +2,7 @@
 //!
 //! Vickrey, Clarke & Groves for slots: the allocation with the highest total worth; a winner pays what the
 //! others together could have gained without it. The seller counts as a bidder who values each slot at its
-//! floor, so reserves keep the rule truthful. A slot's worth is its looks times the eCPM.
+//! floor, so reserves keep the rule truthful. A slot's worth is its looks times the eCPM. Deals have no place here.
 
 use super::ranking::{self, Ranked};
 use super::{Auction, AuctionRule, Clearing, MAX_SLOTS, Sale};
@@ -39,6 +39,8 @@ struct Built;
 impl Clearing for Built {
     fn clear(&self, auction: &Auction<'_>, sales: &mut Vec<Sale>) {
         sales.clear();
+        // Harm is measured in worth; classes have none.
+        let auction = &Auction { priorities: &[], ..*auction };
         let ranking = ranking::best(auction, |_, ecpm| ecpm);
         let bidders = ranking.as_slice();
         let order = slots_by_looks(auction);

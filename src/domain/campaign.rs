@@ -33,6 +33,9 @@ pub struct Campaign {
     /// How much less than its worth it bids where winners pay their own bid.
     #[serde(default, skip_serializing_if = "is_default")]
     pub shading: Shading,
+    /// Class of a deal: a higher one is served before a lower one, whatever is bid; 0: the open market.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub priority: u8,
     /// Impressions that one user sees at most; absent: no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub frequency_cap: Option<u32>,

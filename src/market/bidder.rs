@@ -22,6 +22,8 @@ pub struct Bidder {
     pub pacing: Pacing,
     /// How much less than its worth it bids where winners pay their own bid.
     pub shading: Shading,
+    /// Class of its deal; 0: the open market.
+    pub priority: u8,
     /// Impressions that one user sees at most.
     pub frequency_cap: Option<u32>,
     /// Pages of a user without it between two with it.
@@ -40,6 +42,7 @@ impl Bidder {
             conversion_rate: campaign.conversion_rate.unwrap_or(0.0),
             pacing: campaign.pacing,
             shading: campaign.shading,
+            priority: campaign.priority,
             frequency_cap: campaign.frequency_cap,
             recency_pages: campaign.recency_pages,
         }
@@ -101,13 +104,15 @@ pub enum Fate {
     BelowReserve,
     /// Others offered more.
     Outbid,
+    /// A deal went before it, though it offered more.
+    LostToDeal,
     /// It got a slot.
     Won,
 }
 
 impl Fate {
     /// How many there are.
-    pub(crate) const COUNT: usize = 7;
+    pub(crate) const COUNT: usize = 8;
 
     /// The words in a table.
     pub fn label(self) -> &'static str {
@@ -118,6 +123,7 @@ impl Fate {
             Self::Paced => "held back by its pacing",
             Self::BelowReserve => "below the reserve",
             Self::Outbid => "outbid",
+            Self::LostToDeal => "a deal went first",
             Self::Won => "won",
         }
     }
@@ -128,6 +134,7 @@ impl Fate {
             Self::Won => Some(0),
             Self::BelowReserve => Some(100),
             Self::Outbid => Some(102),
+            Self::LostToDeal => Some(103),
             Self::NotTargeted | Self::NoBudget | Self::Capped | Self::Paced => None,
         }
     }

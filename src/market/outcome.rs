@@ -119,6 +119,8 @@ pub struct Losses {
     pub below_reserve: u64,
     /// Others offered more.
     pub outbid: u64,
+    /// A deal went before it, though it offered more.
+    pub lost_to_deal: u64,
 }
 
 /// What-if minus baseline, with 95 % intervals.
@@ -275,7 +277,8 @@ impl WorldOutcome {
 impl CampaignOutcome {
     fn new(bidder: &Bidder, ledger: &Ledger, (pending, pending_nanos): (u64, i64)) -> Self {
         let won = ledger.pages(Fate::Won);
-        let entered = won + ledger.pages(Fate::Outbid) + ledger.pages(Fate::BelowReserve);
+        let lost = [Fate::Outbid, Fate::LostToDeal, Fate::BelowReserve].map(|fate| ledger.pages(fate));
+        let entered = won + lost.iter().sum::<u64>();
         let spend = units_from_nanos(ledger.spend_nanos);
         let events = match bidder.pricing {
             Pricing::Cpm => ledger.impressions as f64 / PER_MILLE,
@@ -304,6 +307,7 @@ impl CampaignOutcome {
                 paced: ledger.pages(Fate::Paced),
                 below_reserve: ledger.pages(Fate::BelowReserve),
                 outbid: ledger.pages(Fate::Outbid),
+                lost_to_deal: ledger.pages(Fate::LostToDeal),
             },
             exhausted_at: ledger.exhausted_at,
         }

@@ -419,6 +419,7 @@ mod tests {
                         + lost.capped
                         + lost.paced
                         + lost.below_reserve
+                        + lost.lost_to_deal
                         + lost.outbid;
                     assert_eq!(pages, n, "{campaign:?}");
                 }

@@ -280,8 +280,12 @@ impl MarketSpec {
         for campaign in &self.campaigns {
             campaign.validate()?;
         }
+        let deals = self.campaigns.iter().any(|campaign| campaign.priority > 0);
         for scenario in std::iter::once(&self.baseline).chain(&self.what_if) {
             scenario.validate()?;
+            if deals && scenario.auction.id == "vcg" {
+                return refuse("auction", "VCG knows no deals; a campaign has a priority".to_owned());
+            }
         }
         Ok(())
     }

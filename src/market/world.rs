@@ -42,6 +42,8 @@ pub(super) struct World {
     // Scratch, kept to save allocations.
     ecpm_micros: Vec<f64>,
     quality: Vec<f64>,
+    /// Class of each campaign; empty where all are of the open market.
+    priorities: Vec<u8>,
     sales: Vec<Sale>,
     learns: bool,
     caps: bool,
@@ -88,6 +90,11 @@ impl World {
             coming: BinaryHeap::new(),
             ecpm_micros: vec![SITS_OUT; bidders],
             quality: vec![0.0; bidders],
+            priorities: if market.bidders.iter().any(|bidder| bidder.priority > 0) {
+                market.bidders.iter().map(|bidder| bidder.priority).collect()
+            } else {
+                Vec::new()
+            },
             sales: Vec::new(),
         }
     }
@@ -105,6 +112,7 @@ impl World {
             looks: &market.looks,
             reserve_ecpm_micros: arm.reserve_ecpm_micros,
             floors_ecpm_micros: &arm.floors_ecpm_micros,
+            priorities: &self.priorities,
             tie_seed: mix(market.seed ^ mix(request.wrapping_add(purpose::TIE << 48))),
         };
         arm.rule.clear(&auction, &mut self.sales);
@@ -219,6 +227,8 @@ impl World {
                 Fate::Won
             } else if offer.ecpm_micros <= 0.0 || offer.ecpm_micros < lowest_floor {
                 Fate::BelowReserve
+            } else if deal_went_first(&self.priorities, &self.sales, &self.ecpm_micros, index) {
+                Fate::LostToDeal
             } else {
                 Fate::Outbid
             };
@@ -363,6 +373,14 @@ impl Users {
         }
         self.seen[place] == 1
     }
+}
+
+/// Whether a winner of a higher class offered less than a loser did.
+fn deal_went_first(priorities: &[u8], sales: &[Sale], ecpm_micros: &[f64], loser: usize) -> bool {
+    !priorities.is_empty()
+        && sales.iter().any(|sale| {
+            priorities[sale.bidder] > priorities[loser] && ecpm_micros[sale.bidder] < ecpm_micros[loser]
+        })
 }
 
 fn strongest_ads(market: &Market, arm: &Arm) -> Vec<(u32, f32)> {

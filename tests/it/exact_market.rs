@@ -410,6 +410,18 @@ fn t38_a_bubble_forms_when_predictions_follow_the_clicks() {
 }
 
 #[test]
+fn a_deal_is_served_first_and_those_who_lost_to_it_are_told() {
+    let world = arm(&scores(3, vec![0.1; 3]), &[1.0], 200_000.0, "second_price");
+    let deal = Bidder { priority: 1, ..bidder("deal", &[0], 300_000) };
+    let bidders = vec![deal, bidder("rich", &[1], 2_000_000), bidder("poor", &[2], 250_000)];
+    let outcome = run(market_of(bidders, 1, vec![1.0], 1, world, None), 100, 0).outcome;
+    let [deal, rich, poor] = outcome.baseline.campaigns.as_slice() else { panic!("three campaigns") };
+    assert_eq!((deal.impressions, rich.lost.lost_to_deal, poor.lost.outbid), (100, 100, 100));
+    // The floor of 0.20 per thousand.
+    assert!((deal.average_price.unwrap() - 0.2).abs() < 1e-9);
+}
+
+#[test]
 fn fatigue_wears_an_ad_out() {
     // One user, click rate .5, each impression takes a tenth away: .5 x .9^k.
     let world = arm(&scores(1, vec![0.5]), &[1.0], 0.0, "second_price");
@@ -468,6 +480,7 @@ fn random_market(rng: &mut Rng, seed: u64) -> Market {
             shading: [Shading::None, Shading::Factor(0.7), Shading::Learnt][rng.below(3)],
             frequency_cap: rng.chance(0.3).then(|| 1 + rng.below(50) as u32),
             recency_pages: rng.below(3) as u32,
+            priority: if rng.chance(0.2) { 1 } else { 0 },
             ..bidder("c", &[2 * place, 2 * place + 1], 1)
         })
         .collect();
@@ -529,6 +542,7 @@ fn money_adds_up_over_random_scenarios() {
                     + lost.capped
                     + lost.paced
                     + lost.below_reserve
+                    + lost.lost_to_deal
                     + lost.outbid;
                 assert_eq!(pages, 1_500, "{campaign:?}");
             }

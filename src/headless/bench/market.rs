@@ -1,9 +1,18 @@
 //! How many auctions a second? The market's kernels beside plain loops of the same market in the same run.
 
-use super::{BenchRow, auctions, best_of, ours};
-use crate::base::{Result, simd};
-use crate::jobs::JobContext;
+use super::{BenchRow, auctions, best_of, ours, sample_log};
+use crate::base::{Failure, Result, failure::Explain, simd};
+use crate::data::{EncodeOptions, dataset};
+use crate::jobs::{JobContext, Latest};
 use crate::market::monte_carlo::{self, LognormalMarket, slots};
+use crate::market::scoring::{Inputs, prepare};
+use crate::market::simulation::{RunOptions, simulate};
+use crate::market::spec::ModelSource;
+use crate::market::{MarketSpec, Outcome, Scenario};
+use crate::train::{self, TrainSpec};
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 /// Every workload of the market.
 ///
@@ -14,8 +23,58 @@ pub fn market(context: &JobContext) -> Result<Vec<BenchRow>> {
     rows.push(pages(context, (48, 16), (4_000_000, 200_000), Some(4e6))?);
     rows.push(pages(context, (100, 64), (1_000_000, 40_000), Some(0.6e6))?);
     rows.push(auctions(context)?);
+    rows.extend(slider(context)?);
     rows.extend(memory(context)?);
     Ok(rows)
+}
+
+/// From a slider's new reserve to the first partial outcome, and to the outcome of a million pages in two worlds:
+/// the sample log, its own campaigns, a trained model whose scores are known.
+fn slider(context: &JobContext) -> Result<[BenchRow; 2]> {
+    const PAGES: u64 = 1_000_000;
+    let log = sample_log(20_000, context)?;
+    let dataset = dataset::prepare(&log, &EncodeOptions::default(), context)?;
+    let mut training = TrainSpec::new("logistic")?;
+    training.set("epochs", "1")?;
+    training.set("device", "cpu")?;
+    let model = train::fit(&dataset, &training, &Latest::default(), context)?;
+    let inputs = Inputs { log: Arc::new(log), dataset: Arc::new(dataset), model: Arc::new(model) };
+    let mut spec = MarketSpec::new("sample".into(), ModelSource::Folder("trained".into()));
+    spec.requests = PAGES;
+    spec.what_if = Some(Scenario::default());
+    let known = prepare(&spec, &inputs, None, context)?.pool;
+    let (mut first, mut whole) = (f64::INFINITY, f64::INFINITY);
+    for round in 1..=5 {
+        spec.what_if.get_or_insert_default().reserve_cpm_micros = round * 5_000_000;
+        let begun = Instant::now();
+        let live = Latest::default();
+        let seen = seen_after(&live, begun)?;
+        let prepared = prepare(&spec, &inputs, Some(&known), context)?;
+        simulate(&prepared.market, RunOptions { requests: PAGES, record: 20_000 }, &live, context)?;
+        whole = whole.min(begun.elapsed().as_secs_f64());
+        let seconds = seen.join().map_err(|_| Failure::new("cannot measure", "the watching thread broke"))?;
+        first = first.min(seconds);
+    }
+    let below = |work: &str, value: f64, unit, reach| BenchRow {
+        met: Some(value <= reach),
+        ..ours(work, value, unit, Some(reach))
+    };
+    Ok([
+        below("slider to the first partial outcome", 1e3 * first, "ms", 100.0),
+        below("slider to a million pages in two worlds", whole, "s", 1.0),
+    ])
+}
+
+/// A thread that waits for the first outcome and answers after how many seconds it came.
+fn seen_after(live: &Latest<Outcome>, begun: Instant) -> Result<JoinHandle<f64>> {
+    let live = live.clone();
+    let watch = move || {
+        while live.get().is_none() && begun.elapsed() < Duration::from_secs(60) {
+            thread::sleep(Duration::from_millis(1));
+        }
+        begun.elapsed().as_secs_f64()
+    };
+    thread::Builder::new().name("adloupe-watch".to_owned()).spawn(watch).explain("cannot measure")
 }
 
 /// Plain second price: 8 lognormal bidders and a reserve.
