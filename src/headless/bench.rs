@@ -6,6 +6,7 @@
 pub mod explore;
 pub mod import;
 pub mod market;
+pub mod training;
 
 use super::{Answer, Terminal};
 use crate::auctions;
@@ -34,11 +35,15 @@ pub(super) const WINDOW: &str = "window";
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The group: spine, explore (questions about groups of rows), import (logs against polars and pandas),
-    /// market (auctions a second), or window (what a frame costs at rest and while a model trains).
+    /// market (auctions a second), train (steps against PyTorch's), or window (what a frame costs at rest and while a model trains).
     pub name: String,
     /// Rows of the log that is measured on [default: 20,000 for the spine, 1,000,000 for import].
     #[arg(long)]
     pub rows: Option<usize>,
+    /// Rows of the train group's tables, 0 to compare only what is learnt [default: 100,000, 1,000,000, 10,000,000 and
+    /// what is learnt].
+    #[arg(long)]
+    pub ids: Option<usize>,
 }
 
 /// One figure.
@@ -72,9 +77,10 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
         "explore" => explore::explore(args.rows.unwrap_or(1_000_000), &terminal.context())?,
         "import" => import::import(args.rows.unwrap_or(1_000_000), &terminal.context())?,
         "market" => market::market(&terminal.context())?,
+        "train" => training::training(args.ids, &terminal.context())?,
         WINDOW => window(&terminal.context())?,
         other => {
-            let known = format!("spine, explore, import, market, {WINDOW}");
+            let known = format!("spine, explore, import, market, train, {WINDOW}");
             return Err(Failure::new("cannot measure", format!("there is no group '{other}'")).hint(known));
         }
     };
@@ -329,10 +335,10 @@ mod tests {
 
     #[test]
     fn an_unknown_group_is_refused() {
-        let args = Args { name: "speed".into(), rows: Some(100) };
+        let args = Args { name: "speed".into(), rows: Some(100), ids: None };
         assert_eq!(
             run(&args, &Terminal::default()).unwrap_err().hint,
-            "spine, explore, import, market, window"
+            "spine, explore, import, market, train, window"
         );
     }
 }
