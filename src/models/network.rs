@@ -291,10 +291,14 @@ impl Network {
         Ok(())
     }
 
+    /// How many numbers stand outside tables: about the multiplications of one row's way forward.
+    pub fn dense_count(&self) -> usize {
+        self.parameters.iter().map(|p| p.values.len()).sum()
+    }
+
     /// How many numbers are trained.
     pub fn count(&self) -> usize {
-        let dense: usize = self.parameters.iter().map(|p| p.values.len()).sum();
-        dense + self.tables.iter().map(|t| t.rows() * t.width).sum::<usize>()
+        self.dense_count() + self.tables.iter().map(|t| t.rows() * t.width).sum::<usize>()
     }
 
     /// Every weight by its name in files: dense parameters, then one tensor per table and field.

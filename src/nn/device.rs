@@ -8,7 +8,7 @@ use candle_core::Device;
 pub const DEVICES: &[&str] = &["auto", "cpu", "cuda", "metal"];
 
 /// The device for a word of [`DEVICES`]. `auto` takes the graphics card this build supports if one answers,
-/// else the processor.
+/// else the processor; where a model's size is known, see [`worth_it`].
 ///
 /// # Errors
 /// The named device is not in this build or does not answer; `auto` and `cpu` always work.
@@ -26,6 +26,17 @@ pub fn choose(word: &str) -> Result<Device> {
 /// Every device that answers here, the processor first: what runs on one is tested on all.
 pub fn present() -> Vec<Device> {
     std::iter::once(Device::Cpu).chain(cuda()).chain(metal()).collect()
+}
+
+/// Multiplications of one batch's pass forward from which a graphics card is worth the way to it and back. DeepFM on an
+/// NVIDIA H200 beside 16 cores: at 5 million the card trained 0.7 times as fast, at 1.6 billion 2.4 times, at 43 billion
+/// 4 times.
+const WORTH_A_CARD: usize = 200_000_000;
+
+/// The card for a batch of so many multiplications, if there is one and it is worth it: what `auto` means once the size
+/// of a model is known.
+pub fn worth_it(multiplications: usize) -> Option<Device> {
+    if multiplications < WORTH_A_CARD { None } else { present().into_iter().nth(1) }
 }
 
 /// The device's word, for cards, status bar and JSON.
@@ -70,6 +81,8 @@ mod tests {
     fn auto_always_answers_and_unknown_words_list_the_known() {
         assert!(DEVICES.contains(&name(&choose("auto").unwrap())));
         assert_eq!(name(&choose("auto").unwrap()), name(present().get(1).unwrap_or(&Device::Cpu)));
+        assert!(worth_it(1_000).is_none(), "a small model is not worth the way to a card");
+        assert_eq!(worth_it(usize::MAX).is_some(), present().len() > 1);
         assert_eq!(name(&choose("cpu").unwrap()), "cpu");
         let failure = choose("tpu").unwrap_err();
         assert!(failure.hint.contains("cuda"), "{failure}");

@@ -1,6 +1,7 @@
 //! Where does a model come from, how good was it, and what is in its folder?
 
 use super::history::History;
+use super::trained::SCORE_ROWS;
 use super::trainer::Happened;
 use crate::base::failure::Explain;
 use crate::base::files::{disk_failure, write_atomically};
@@ -189,9 +190,15 @@ impl ModelCard {
         }
         let card = file.card;
         let kind = models::kind(&card.kind).map_err(at)?;
-        // Every weight is replaced below, so the seed does not matter; scoring takes the best device there is.
-        let mut network = Network::new(kind, &file.encoder, &card.params, 0, device::choose("auto")?)
-            .map_err(|failure| at(failure.hint(remedy)))?;
+        // Every weight is replaced below, so the seed does not matter.
+        let draw = |device| {
+            let drawn = Network::new(kind, &file.encoder, &card.params, 0, device);
+            drawn.map_err(|failure| at(failure.hint(remedy)))
+        };
+        let mut network = draw(device::choose("cpu")?)?;
+        if let Some(graphics_card) = device::worth_it(network.dense_count() * SCORE_ROWS) {
+            network = draw(graphics_card)?;
+        }
         network
             .set_bytes(&weights)
             .map_err(|failure| disagree(format!("{CARD} and {WEIGHTS} disagree: {}", failure.why)))?;

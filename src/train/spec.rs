@@ -118,7 +118,7 @@ pub const TRAIN_PARAMS: &[ParamSpec] = &[
         "device",
         "Device",
         DEVICES,
-        "Where to train. auto takes a graphics card if this build supports it and one answers.",
+        "Where to train. auto takes a graphics card if this build has it, one answers, and the model is large enough for it.",
     ),
 ];
 

@@ -12,7 +12,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// Rows scored at once.
-const SCORE_ROWS: usize = 2048;
+pub(super) const SCORE_ROWS: usize = 2048;
 
 /// A model with its weights, the encoder of its data and its card.
 #[derive(Debug)]

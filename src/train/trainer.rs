@@ -98,14 +98,7 @@ impl Trainer {
         let seed = spec.seed()?;
         let (objective, monitor) = (spec.objective()?, spec.monitor()?);
         check_monitor(dataset, monitor)?;
-        let mut network = Network::for_training(
-            models::kind(&spec.kind)?,
-            &dataset.encoder,
-            &spec.params,
-            seed,
-            device::choose(spec.params.choice("device")?)?,
-            spec.rule()?,
-        )?;
+        let mut network = draw_network(dataset, &spec, seed)?;
         network.start_at_rate(objective.learnt_rate(rate))?;
         Ok(Self {
             spec,
@@ -420,6 +413,22 @@ impl Trainer {
             resident_bytes: resources::resident_bytes(),
             busy_cores,
         })
+    }
+}
+
+/// The network on the device that the spec names; `auto` takes a card where the model is large enough for one.
+fn draw_network(dataset: &Dataset, spec: &TrainSpec, seed: u64) -> Result<Network> {
+    let (kind, rule) = (models::kind(&spec.kind)?, spec.rule()?);
+    let draw = |device| Network::for_training(kind, &dataset.encoder, &spec.params, seed, device, rule);
+    let word = spec.params.choice("device")?;
+    if word != "auto" {
+        return draw(device::choose(word)?);
+    }
+    let network = draw(device::choose("cpu")?)?;
+    let rows = spec.params.count("batch_size")?.min(dataset.train.len());
+    match device::worth_it(network.dense_count() * rows) {
+        Some(card) => draw(card),
+        None => Ok(network),
     }
 }
 
