@@ -14,6 +14,7 @@ pub mod dropout;
 pub mod field_input;
 pub mod fields;
 pub mod heads;
+pub mod histories;
 pub mod interact;
 pub mod linear;
 pub mod losses;

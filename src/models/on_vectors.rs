@@ -16,9 +16,10 @@ pub struct OnVectors {
     /// Place of the vectors of numeric fields, where they have some.
     of_numbers: Option<usize>,
     linear: LinearTerm,
-    fields: Fields,
-    /// Of the distinct rows.
-    embeddings: Vec<f32>,
+    /// The batch's distinct rows.
+    pub fields: Fields,
+    /// Their embeddings.
+    pub embeddings: Vec<f32>,
     /// What the kind computes on; it writes the gradients by them into their `of_x`.
     pub sets: Vec<RowVectors>,
 }
@@ -34,6 +35,11 @@ impl OnVectors {
     ) -> Self {
         let (fields, embeddings) = (Fields::default(), Vec::new());
         Self { rows, targets, of_numbers, linear, fields, embeddings, sets }
+    }
+
+    /// Place of the table of embeddings.
+    pub fn table(&self) -> usize {
+        self.rows.table
     }
 
     /// Reads a batch: fills the sets, and starts `logits` with the linear part.

@@ -4,7 +4,7 @@ mod fused;
 
 use super::Computed;
 use super::normalise::masked_softmax;
-use super::weights::{Builder, Init};
+use super::weights::{Builder, Init, Parameter};
 use crate::base::Result;
 use candle_core::{Device, Tensor};
 use fused::Fused;
@@ -32,6 +32,8 @@ pub struct TargetAttention {
     /// `[1]`; softmax has none, since it would cancel.
     output_bias: Option<Tensor>,
     weighting: Weighting,
+    /// Place of the first parameter among the network's.
+    place: usize,
 }
 
 impl TargetAttention {
@@ -46,6 +48,7 @@ impl TargetAttention {
         units: usize,
         weighting: Weighting,
     ) -> Result<Self> {
+        let place = builder.parameters.len();
         let hidden = builder.linear(&format!("{name}.hidden"), 3 * width, units)?;
         let start = Init::Normal((2.0 / (units + 1) as f64).sqrt());
         Ok(Self {
@@ -59,6 +62,22 @@ impl TargetAttention {
                 }
             },
             weighting,
+            place,
+        })
+    }
+
+    /// The same attention without a graph.
+    ///
+    /// # Errors
+    /// None in practice: its weights have the shapes that it drew.
+    pub fn direct(&self) -> Computed<AttentionPass> {
+        let (units, threefold) = self.hidden.dims2()?;
+        Ok(AttentionPass {
+            place: self.place,
+            tensors: if self.output_bias.is_some() { 4 } else { 3 },
+            width: threefold / 3,
+            fused: Fused { lengths: Vec::new(), units, weighting: self.weighting },
+            flat: Vec::new(),
         })
     }
 
@@ -107,6 +126,57 @@ impl TargetAttention {
         };
         let pooled = weights.unsqueeze(1)?.matmul(history)?.squeeze(1)?;
         Ok((pooled, weights))
+    }
+}
+
+/// Target attention on plain numbers.
+pub struct AttentionPass {
+    /// Place of the first parameter among the network's, and how many there are.
+    place: usize,
+    tensors: usize,
+    width: usize,
+    fused: Fused,
+    /// All weights, one behind the other.
+    flat: Vec<f32>,
+}
+
+impl AttentionPass {
+    /// Pools `history` `[rows, positions, width]` for `target` `[rows, width]`: `[rows, width + positions]`, the pooled
+    /// history, then the weights.
+    pub fn forward(
+        &mut self,
+        weights: &[Parameter],
+        (history, target): (&[f32], &[f32]),
+        lengths: &[u32],
+    ) -> Vec<f32> {
+        self.flat.clear();
+        let tensors = &weights[self.place..self.place + self.tensors];
+        tensors.iter().for_each(|tensor| self.flat.extend_from_slice(&tensor.values));
+        self.fused.lengths.clear();
+        self.fused.lengths.extend_from_slice(lengths);
+        let positions = history.len() / (lengths.len() * self.width).max(1);
+        self.fused.pool(positions, self.width, [history, target], &self.flat)
+    }
+
+    /// The gradients by history and target from that by [`forward`](Self::forward)'s answer to the same inputs; writes
+    /// those by the weights.
+    pub fn backward(
+        &self,
+        (history, target): (&[f32], &[f32]),
+        of_out: &[f32],
+        dense: &mut [Vec<f32>],
+    ) -> [Vec<f32>; 2] {
+        let positions = history.len() / (self.fused.lengths.len() * self.width).max(1);
+        let inputs = [history, target];
+        let [of_history, of_target, of_flat] =
+            self.fused.unpool(positions, self.width, inputs, &self.flat, of_out);
+        let mut rest = of_flat.as_slice();
+        for to in &mut dense[self.place..self.place + self.tensors] {
+            let (part, others) = rest.split_at(to.len());
+            to.copy_from_slice(part);
+            rest = others;
+        }
+        [of_history, of_target]
     }
 }
 
@@ -202,6 +272,7 @@ mod tests {
                         output: t[4].clone(),
                         output_bias: t.get(5).cloned(),
                         weighting,
+                        place: 0,
                     };
                     let pass = if fused { TargetAttention::forward } else { TargetAttention::plain };
                     let (pooled, weights) = pass(&attention, &t[0], &t[1], &LENGTHS)?;

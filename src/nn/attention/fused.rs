@@ -398,8 +398,29 @@ impl WithSimd for Backward<'_> {
 impl Fused {
     fn sizes(&self, history: &Shape) -> Computed<Sizes> {
         let (_, positions, width) = history.dims3()?;
+        Ok(self.sized(positions, width))
+    }
+
+    fn sized(&self, positions: usize, width: usize) -> Sizes {
         let units = self.units;
-        Ok(Sizes { positions, width, units, wide: padded(width), many: padded(units) })
+        Sizes { positions, width, units, wide: padded(width), many: padded(units) }
+    }
+
+    /// The forward pass on plain numbers.
+    pub(super) fn pool(&self, positions: usize, width: usize, inputs: [&[f32]; 2], flat: &[f32]) -> Vec<f32> {
+        self.values(self.sized(positions, width), inputs, flat)
+    }
+
+    /// The way back on plain numbers: gradients of history, target and weights.
+    pub(super) fn unpool(
+        &self,
+        positions: usize,
+        width: usize,
+        inputs: [&[f32]; 2],
+        flat: &[f32],
+        out: &[f32],
+    ) -> [Vec<f32>; 3] {
+        self.gradient(self.sized(positions, width), inputs, flat, out)
     }
 
     fn row<'a>(
