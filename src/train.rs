@@ -1,8 +1,9 @@
 //! How are weights fitted? One loop for all kinds of models; the only place that updates weights.
 //!
 //! A [`TrainSpec`] says what to train and how. [`fit`] runs a [`Trainer`] over a dataset: seeded batches, early
-//! stopping on validation log loss, the best weights kept, a live [`TrainSnapshot`] for the window. A stopped
-//! trainer keeps everything it needs to go on as if it had not been stopped. The answer is a [`TrainedModel`],
+//! stopping by a measure on the validation rows, the best weights kept, a live [`TrainSnapshot`] for the window. A stopped
+//! trainer keeps everything it needs to go on as if it had not been stopped, in a [`checkpoint`] beyond the end of the
+//! program. What goes wrong is named by [`guard`]. The answer is a [`TrainedModel`],
 //! which scores, shows its tables and attention, and lives in a folder of `weights.safetensors` and `card.json`.
 
 pub mod card;

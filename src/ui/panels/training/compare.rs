@@ -13,7 +13,7 @@ use egui::{RichText, Ui};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-const CURVE_HEIGHT: f32 = 165.0;
+const CURVE_HEIGHT: f32 = 140.0;
 const TABLE_HEIGHT: f32 = 260.0;
 /// Lines drawn over each other at most: more than this no eye can tell apart.
 const LINES: usize = 40;

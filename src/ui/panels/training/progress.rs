@@ -8,7 +8,7 @@ use crate::ui::charts::{self, Series, curve};
 use crate::ui::{PanelContext, Theme, widgets};
 use egui::Ui;
 
-const CURVE_HEIGHT: f32 = 165.0;
+const CURVE_HEIGHT: f32 = 140.0;
 const TABLE_HEIGHT: f32 = 330.0;
 
 /// The training that runs or ran last; without one, how the selected model was trained.
