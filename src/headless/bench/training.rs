@@ -112,6 +112,7 @@ fn steps(folder: &Path, ids: usize, python: Option<&str>, context: &JobContext) 
         return Ok(figures);
     };
     work.write(folder)?;
+    drop(bench);
     for (way, rival, reach) in WAYS {
         for tuned in [false, true] {
             // A dense optimiser's temporaries are as large as the tables; no setting of malloc keeps those.
@@ -119,6 +120,9 @@ fn steps(folder: &Path, ids: usize, python: Option<&str>, context: &JobContext) 
                 continue;
             }
             context.check()?;
+            // Both begin anew, so that both have taken as many steps on these few batches.
+            let mut bench = Bench::new(&work, 1)?;
+            bench.seconds_a_step(2)?;
             let mut rival_process = Rival::start(python, folder, way, tuned)?;
             rival_process.seconds_a_step(2)?;
             let mut turns = Vec::new();
