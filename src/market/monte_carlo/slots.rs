@@ -191,6 +191,7 @@ struct Chunk<'a> {
 }
 
 type Lane = [f32; LANES];
+type Bits = [u32; LANES];
 
 impl Kernel for Chunk<'_> {
     type Output = ();
@@ -202,8 +203,7 @@ impl Kernel for Chunk<'_> {
         let first = self.first;
         for (group, ranked) in self.ranked.chunks_mut(LANES).enumerate() {
             draw(&mut request, self.key, (first + group * LANES) as u32);
-            let mut worth = [[0.0f32; LANES]; PLACES];
-            let mut who = [[0u32; LANES]; PLACES];
+            let (mut worth, mut who) = ([[0u32; LANES]; PLACES], [[0u32; LANES]; PLACES]);
             for (ad, (bid, bias)) in self.bids.iter().zip(&market.biases).enumerate() {
                 if *bid <= 0.0 {
                     continue;
@@ -214,7 +214,7 @@ impl Kernel for Chunk<'_> {
             }
             for (lane, ranked) in ranked.iter_mut().enumerate() {
                 for place in 0..PLACES {
-                    ranked.worth[place] = worth[place][lane];
+                    ranked.worth[place] = f32::from_bits(worth[place][lane]);
                     ranked.ad[place] = who[place][lane];
                 }
             }
@@ -260,17 +260,19 @@ fn offer(request: &[Lane], weights: &[f32], bias: f32, bid: f32, reserve: f32) -
     offer
 }
 
-/// Puts an ad into the places, best first; equal ones keep their order.
+/// Puts an ad into the places, best first; equal ones keep their order. Worths are not negative, so their bits are in
+/// the order of the numbers; with whole numbers alone the compiler makes vectors of it.
 #[inline(always)]
-fn insert(worth: &mut [Lane; PLACES], who: &mut [[u32; LANES]; PLACES], offer: &Lane, ad: u32) {
-    let (mut falling, mut faller) = (*offer, [ad; LANES]);
+fn insert(worth: &mut [Bits; PLACES], who: &mut [Bits; PLACES], offer: &Lane, ad: u32) {
+    let (mut falling, mut faller) = (offer.map(f32::to_bits), [ad; LANES]);
     for (worth, who) in worth.iter_mut().zip(who) {
         for lane in 0..LANES {
-            let better = falling[lane] > worth[lane];
-            let (up, down) = if better { (falling[lane], worth[lane]) } else { (worth[lane], falling[lane]) };
-            let (winner, loser) = if better { (faller[lane], who[lane]) } else { (who[lane], faller[lane]) };
-            (worth[lane], falling[lane]) = (up, down);
-            (who[lane], faller[lane]) = (winner, loser);
+            // All bits set where the ad that falls down the places is better than the one that stands here.
+            let better = 0u32.wrapping_sub(u32::from(falling[lane] > worth[lane]));
+            let (up, down) = (falling[lane].max(worth[lane]), falling[lane].min(worth[lane]));
+            let winner = (faller[lane] & better) | (who[lane] & !better);
+            faller[lane] = (faller[lane] & !better) | (who[lane] & better);
+            (worth[lane], falling[lane], who[lane]) = (up, down, winner);
         }
     }
 }
