@@ -20,6 +20,8 @@ pub struct Layout {
     pub has_header: bool,
     /// The lines before the table, which may name the report, its period and its currency.
     pub preamble: Vec<String>,
+    /// Physical lines before the table, blank ones included.
+    pub lines_before: u64,
     /// The rows of totals after the table: no data, but figures to check it with.
     pub totals: Vec<TotalRow>,
     /// The sheet of a workbook or the place of the array in a document.
@@ -120,4 +122,6 @@ pub struct ColumnReading {
     pub words: String,
     /// The currency that stands at the cells or in the name; empty when there is none.
     pub currency: String,
+    /// True when no cell tells day from month, so that habit decided.
+    pub is_open: bool,
 }

@@ -14,6 +14,7 @@ mod direct;
 mod exact_auctions;
 mod exact_market;
 mod experiment_panel;
+mod fuzz;
 mod headless;
 mod ingest;
 mod inspect_panels;

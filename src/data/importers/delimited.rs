@@ -66,7 +66,7 @@ impl Importer for Delimited {
             hints = typed.hints;
         }
         if let Some(first) = dialect.preamble.first() {
-            let (count, first) = (dialect.preamble.len(), first.chars().take(60).collect::<String>());
+            let (count, first) = (dialect.lines_before, first.chars().take(60).collect::<String>());
             notes.push(format!("{count} lines before the table were left out (\"{first}\")"));
         }
         let format = format!("csv, {}{}", dialect.describe(), input.describe());
@@ -75,6 +75,7 @@ impl Importer for Delimited {
         raw.hints = hints;
         raw.layout.has_header = dialect.has_header;
         raw.layout.preamble = dialect.preamble;
+        raw.layout.lines_before = dialect.lines_before;
         Ok(raw)
     }
 }

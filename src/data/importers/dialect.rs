@@ -9,6 +9,7 @@ use super::cut::{Cut, Record, records_of};
 use super::reading::Reading;
 use super::records::Rules;
 use grid::Grid;
+use memchr::memchr_iter;
 use memchr::memmem;
 use std::collections::HashSet;
 
@@ -27,6 +28,8 @@ pub struct Dialect {
     pub agreement: f64,
     /// The records before the table as they stand in the file.
     pub preamble: Vec<String>,
+    /// Physical lines before the table, blank ones included.
+    pub lines_before: u64,
     /// What a person should know about the choice.
     pub notes: Vec<String>,
     /// What the table may have besides rows.
@@ -58,7 +61,9 @@ impl Dialect {
         found.map(|candidate| {
             let before = candidate.records.iter().take(candidate.grid.start);
             let preamble = before.map(|record| line_of(head, record)).collect();
-            candidate.into_dialect(preamble, reading)
+            let start = candidate.records.get(candidate.grid.start).map_or(0, |record| record.start);
+            let lines_before = memchr_iter(b'\n', head.get(..start).unwrap_or_default()).count() as u64;
+            Self { lines_before, ..candidate.into_dialect(preamble, reading) }
         })
     }
 
@@ -228,6 +233,7 @@ impl Candidate {
             has_header,
             skip: grid.start + usize::from(has_header),
             agreement: grid.agreement,
+            lines_before: preamble.len() as u64,
             preamble,
             notes: grid.notes.clone(),
             rules,

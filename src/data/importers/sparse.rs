@@ -236,7 +236,7 @@ pub(super) fn build_rows<Key>(
         column: name.clone(),
         plan: plan.to_string(),
         words: plan.describe(),
-        currency: String::new(),
+        ..ColumnReading::default()
     };
     let layout = Layout {
         sample: keep.note(frame.height() as u64, rows as u64, totals),

@@ -3,7 +3,7 @@
 //! A part that cannot be read or is of another kind is told by name and never passed over in silence.
 
 use super::RawLog;
-use super::guess::{Guess, Plan};
+use super::guess::{Guess, Plan, TimeReading};
 use super::keep::Keep;
 use super::reading::Reading;
 use super::sources::{Part, Sources};
@@ -13,7 +13,7 @@ use crate::data::frame::PartNote;
 use crate::data::layout::{Layout, SampleNote};
 use crate::jobs::JobContext;
 use polars::prelude::{Column, DataFrame, DataType};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 /// Several files as one.
@@ -70,6 +70,7 @@ pub(super) fn read(sources: &Sources, reading: &Reading, keep: Keep, context: &J
         opened.into_iter().partition(|opened| fits(&main, &names(&opened.raw.frame)));
     parts.extend(others.iter().map(|other| left_out(other.part, other_kind(&other.raw.frame), context)));
     let fitting = settle_texts(fitting, reading, context)?;
+    let fitting = settle_dates(fitting, reading, context)?;
     let mut notes = sources.notes.clone();
     let raw = stack(&fitting, &mut notes)?;
     parts.extend(fitting.iter().map(|part| PartNote {
@@ -185,6 +186,43 @@ fn settle_texts<'a>(
             return Ok(part);
         }
         let (raw, bytes) = super::read_file(&part.part.path, &as_text, part.keep, context)?;
+        Ok(Opened { raw, bytes, ..part })
+    };
+    parts.into_iter().map(settle).collect()
+}
+
+/// Dates of which a part does not tell day from month are read as the parts that tell it say, if these agree: a
+/// report of the first days of a month proves nothing alone.
+fn settle_dates<'a>(
+    parts: Vec<Opened<'a>>,
+    reading: &Reading,
+    context: &JobContext,
+) -> Result<Vec<Opened<'a>>> {
+    let calendar = |plan: &str| matches!(plan.parse(), Ok(Plan::Time(TimeReading::Calendar(_))));
+    let mut proven: HashMap<String, Option<Plan>> = HashMap::new();
+    for column in parts.iter().flat_map(|part| &part.raw.layout.columns) {
+        if !column.is_open && calendar(&column.plan) {
+            let plan = column.plan.parse().ok();
+            let known = proven.entry(column.column.clone()).or_insert(plan);
+            *known = known.filter(|known| Some(*known) == plan);
+        }
+    }
+    let settle = |part: Opened<'a>| {
+        let open = part.raw.layout.columns.iter().filter(|column| column.is_open);
+        let otherwise = open.filter_map(|column| {
+            let plan = proven.get(&column.column).copied().flatten()?;
+            (plan.to_string() != column.plan).then(|| (column.column.clone(), plan))
+        });
+        let otherwise: Vec<(String, Plan)> = otherwise.collect();
+        if otherwise.is_empty() {
+            return Ok(part);
+        }
+        let mut as_others = reading.clone();
+        // What a person has decided stands.
+        for (column, plan) in otherwise {
+            as_others.columns.entry(column).or_insert(plan);
+        }
+        let (raw, bytes) = super::read_file(&part.part.path, &as_others, part.keep, context)?;
         Ok(Opened { raw, bytes, ..part })
     };
     parts.into_iter().map(settle).collect()

@@ -169,6 +169,7 @@ impl Sheet {
             part: self.name.clone(),
             has_header: dialect.has_header,
             preamble: dialect.preamble.clone(),
+            lines_before: dialect.lines_before,
             totals: totals.collect(),
             columns: readings.into_iter().map(|(_, reading)| reading).collect(),
             ..Layout::default()

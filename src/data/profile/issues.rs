@@ -45,13 +45,13 @@ pub(super) fn find(
     }
     issues.extend(mirrors::find(log, &described.columns)?);
     let rows = log.rows() as u64;
+    issues.extend(near_constants(described, rows));
     let texts = described.texts.iter().zip(&described.counts);
-    let facts = described.columns.iter().zip(texts).zip(&described.commonest).zip(&described.far);
-    for (((column, (text, counts)), commonest), far) in facts {
+    let facts = described.columns.iter().zip(texts).zip(&described.far);
+    for ((column, (text, counts)), far) in facts {
         context.check()?;
         let counted = text.as_ref().map(|text| (text, counts.as_slice()));
         issues.extend(about_column(column, counted, rows));
-        issues.extend(near_constant(column, *commonest, rows));
         issues.extend(far.map(|far| far.issue(&column.name)));
         issues.extend(personal::suspect(column, counted, rows));
         issues.extend(text.as_ref().and_then(|text| near_texts::find(column, &text.values, rows)));
@@ -185,6 +185,29 @@ fn about_column(column: &ColumnProfile, text: Option<(&Coded, &[u64])>, rows: u6
     };
     let (text, counts) = text;
     issues.extend(mixed_types(&column.name, text, counts));
+    issues
+}
+
+/// Features that are one value in nearly every row, one objection each; many of them together are one.
+fn near_constants(described: &Described, rows: u64) -> Vec<Issue> {
+    const SINGLY: usize = 8;
+    let columns = described.columns.iter().zip(&described.commonest);
+    let mut issues: Vec<Issue> =
+        columns.filter_map(|(column, commonest)| near_constant(column, *commonest, rows)).collect();
+    if issues.len() <= SINGLY {
+        return issues;
+    }
+    let names: Vec<&str> = issues.iter().filter_map(|issue| issue.column.as_deref()).collect();
+    let detail = format!(
+        "{} columns hold one value in at least {:.1} % of their cells: {} and {} more",
+        names.len(),
+        100.0 * NEAR_CONSTANT,
+        names[..SINGLY / 2].join(", "),
+        names.len() - SINGLY / 2
+    );
+    let count = issues.len() as u64;
+    issues.clear();
+    issues.push(issue(IssueKind::NearConstant, None, count, detail));
     issues
 }
 

@@ -188,7 +188,7 @@ fn answer(profile: &Profile, path: &Path, name: &str, published: &Value) -> Opti
         "header" if !profile.layout.encoding.is_empty() => {
             Some(Ours::Words(profile.layout.has_header.to_string()))
         }
-        "preamble_lines" => number(profile.layout.preamble.len() as f64),
+        "preamble_lines" => number(profile.layout.lines_before as f64),
         "total_rows" => number(profile.layout.totals.len() as f64),
         "tests" if profile.test_series.is_some() => {
             number(column(profile, &profile.test_series.as_ref()?.column)?.distinct as f64)

@@ -41,6 +41,11 @@ impl Dates {
         possible.next().filter(|_| possible.next().is_none())
     }
 
+    /// True when several orders fit all cells.
+    pub fn is_open(&self) -> bool {
+        self.ranges.is_some() && self.possible().len() > 1
+    }
+
     /// Orders in which every cell is a day.
     fn possible(&self) -> Vec<DateOrder> {
         let Some([a, b, c]) = self.ranges else {

@@ -26,6 +26,8 @@ pub struct Settled {
     pub plan: Plan,
     /// The currency at its cells or in its name; empty when there is none.
     pub currency: String,
+    /// True when no cell tells day from month, here or in other columns of the file.
+    pub is_open: bool,
     /// Sentences for the person.
     pub notes: Vec<String>,
 }
@@ -38,7 +40,7 @@ impl Settled {
             plan => plan.describe(),
         };
         let (column, currency) = (name.to_owned(), self.currency.clone());
-        ColumnReading { column, plan: plan.to_string(), words, currency }
+        ColumnReading { column, plan: plan.to_string(), words, currency, is_open: self.is_open }
     }
 }
 
@@ -69,7 +71,9 @@ impl Guess {
         let in_name = || numerals::currency_in(name).filter(|_| is_number);
         let at_cells = self.marks.currency().filter(|_| is_number);
         let currency = at_cells.or_else(in_name).unwrap_or_default().to_owned();
-        Settled { plan, currency, notes }
+        let is_open =
+            convention.order.is_none() && self.dates.is_open() && self.dates.count == self.present();
+        Settled { plan, currency, is_open, notes }
     }
 
     fn choose(&self, name: &str, convention: Convention) -> (Plan, Option<String>) {

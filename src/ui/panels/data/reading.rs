@@ -76,7 +76,7 @@ impl Draft {
             self.file(ui, &log);
             self.columns(ui, &log.frame.source.layout);
             self.shape(ui, &log);
-            self.tables(ui, &log);
+            self.tables(ui, cx.theme, &log);
             around_the_table(ui, cx.theme, &log.frame.source.layout);
             notes(ui, &log);
         });
@@ -234,7 +234,7 @@ impl Draft {
     }
 
     /// Side tables joined onto the log.
-    fn tables(&mut self, ui: &mut Ui, log: &OpenLog) {
+    fn tables(&mut self, ui: &mut Ui, theme: &Theme, log: &OpenLog) {
         ui.add_space(8.0);
         ui.strong("Side tables (users, items, creatives) joined onto the log");
         let mut gone = None;
@@ -258,12 +258,18 @@ impl Draft {
                 .hint_text("path, or path:key")
                 .desired_width(340.0);
             ui.add(field).labelled_by(label.id);
-            let spec = JoinSpec::parse(self.table.trim()).ok().filter(|_| !self.table.trim().is_empty());
-            if ui.add_enabled(spec.is_some(), egui::Button::new("Join this table")).clicked()
-                && let Some(spec) = spec
+            let written = self.table.trim();
+            let spec = JoinSpec::parse(written);
+            let button = egui::Button::new("Join this table");
+            if ui.add_enabled(spec.is_ok() && !written.is_empty(), button).clicked()
+                && let Ok(spec) = &spec
             {
-                self.options.joins.push(spec);
+                self.options.joins.push(spec.clone());
                 self.table.clear();
+            } else if let Err(failure) = spec
+                && !written.is_empty()
+            {
+                ui.label(RichText::new(failure.to_string()).color(theme.warn));
             }
         });
     }
