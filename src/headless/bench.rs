@@ -3,6 +3,7 @@
 //! The workloads live here once; `benches/` runs the same ones through `cargo bench`. Every figure is the best
 //! of several rounds, so that other load on the machine disturbs it least.
 
+pub mod din;
 pub mod explore;
 pub mod import;
 pub mod market;
@@ -35,7 +36,8 @@ pub(super) const WINDOW: &str = "window";
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The group: spine, explore (questions about groups of rows), import (logs against polars and pandas),
-    /// market (auctions a second), train (steps against PyTorch's), or window (what a frame costs at rest and while a model trains).
+    /// market (auctions a second), train (steps against PyTorch's), din (of
+    /// those only the deep interest network's), or window (what a frame costs at rest and while a model trains).
     pub name: String,
     /// Rows of the log that is measured on [default: 20,000 for the spine, 1,000,000 for import].
     #[arg(long)]
@@ -77,10 +79,17 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
         "explore" => explore::explore(args.rows.unwrap_or(1_000_000), &terminal.context())?,
         "import" => import::import(args.rows.unwrap_or(1_000_000), &terminal.context())?,
         "market" => market::market(&terminal.context())?,
-        "train" => training::training(args.ids, &terminal.context())?,
+        "train" => {
+            let mut rows = training::training(args.ids, &terminal.context())?;
+            if args.ids.is_none() {
+                rows.extend(din::din(&terminal.context())?);
+            }
+            rows
+        }
+        "din" => din::din(&terminal.context())?,
         WINDOW => window(&terminal.context())?,
         other => {
-            let known = format!("spine, explore, import, market, train, {WINDOW}");
+            let known = format!("spine, explore, import, market, train, din, {WINDOW}");
             return Err(Failure::new("cannot measure", format!("there is no group '{other}'")).hint(known));
         }
     };
@@ -338,7 +347,7 @@ mod tests {
         let args = Args { name: "speed".into(), rows: Some(100), ids: None };
         assert_eq!(
             run(&args, &Terminal::default()).unwrap_err().hint,
-            "spine, explore, import, market, train, window"
+            "spine, explore, import, market, train, din, window"
         );
     }
 }

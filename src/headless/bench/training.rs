@@ -78,7 +78,7 @@ fn measure(folder: &Path, ids: Option<usize>, context: &JobContext) -> Result<Ve
 }
 
 /// The Python that has PyTorch, from `ADLOUPE_RIVALS` or the search path.
-fn rival_python() -> Option<String> {
+pub(super) fn rival_python() -> Option<String> {
     let python = std::env::var("ADLOUPE_RIVALS").unwrap_or_else(|_| "python3".to_owned());
     let found = Command::new(&python).args(["-c", "import torch, numpy"]).stderr(Stdio::null()).status();
     found.is_ok_and(|status| status.success()).then_some(python)
@@ -123,7 +123,7 @@ fn steps(folder: &Path, ids: usize, python: Option<&str>, context: &JobContext) 
             // Both begin anew, so that both have taken as many steps on these few batches.
             let mut bench = Bench::new(&work, 1)?;
             bench.seconds_a_step(2)?;
-            let mut rival_process = Rival::start(python, folder, way, tuned)?;
+            let mut rival_process = Rival::start(python, folder, "deep_fm.py", way, tuned)?;
             rival_process.seconds_a_step(2)?;
             let mut turns = Vec::new();
             for _ in 0..ROUNDS {
@@ -147,7 +147,7 @@ fn steps(folder: &Path, ids: usize, python: Option<&str>, context: &JobContext) 
     Ok(figures)
 }
 
-fn median_of(mut values: Vec<f64>) -> f64 {
+pub(super) fn median_of(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
@@ -189,7 +189,7 @@ fn learning(folder: &Path, python: &str, context: &JobContext) -> Result<Vec<Ben
         work.write(folder)?;
         let mut bench = Bench::new(&work, seed)?;
         bench.write_weights(folder)?;
-        let theirs = Rival::start(python, folder, "sparse_adam", false)?.compare()?;
+        let theirs = Rival::start(python, folder, "deep_fm.py", "sparse_adam", false)?.compare()?;
         let losses = (0..batches).map(|_| bench.step()).collect::<Result<Vec<_>>>()?;
         for (mine, theirs) in losses.iter().zip(&theirs).take(10) {
             apart = apart.max((mine - theirs).abs());
@@ -374,7 +374,7 @@ impl<'a> Bench<'a> {
 }
 
 /// A Python process that steps when asked.
-struct Rival {
+pub(super) struct Rival {
     process: Child,
     ask: ChildStdin,
     answer: BufReader<ChildStdout>,
@@ -383,9 +383,9 @@ struct Rival {
 const WHAT_RIVAL: &str = "cannot measure the rival";
 
 impl Rival {
-    fn start(python: &str, folder: &Path, way: &str, tuned: bool) -> Result<Self> {
+    pub(super) fn start(python: &str, folder: &Path, script: &str, way: &str, tuned: bool) -> Result<Self> {
         let mut command = Command::new(python);
-        command.arg(folder.join("deep_fm.py")).arg(folder).arg(way);
+        command.arg(folder.join(script)).arg(folder).arg(way);
         if tuned {
             for name in ["MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "MALLOC_TOP_PAD_"] {
                 command.env(name, "1073741824");
@@ -408,7 +408,7 @@ impl Rival {
         Ok(line)
     }
 
-    fn seconds_a_step(&mut self, steps: usize) -> Result<f64> {
+    pub(super) fn seconds_a_step(&mut self, steps: usize) -> Result<f64> {
         self.say(&format!("steps {steps}"))?.trim().parse().explain(WHAT_RIVAL)
     }
 
