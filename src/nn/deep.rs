@@ -7,7 +7,7 @@ use super::Pass;
 use super::dropout;
 use super::mlp::MlpShape;
 use super::normalise::EPSILON;
-use super::product::{Finish, Pack, View, product, sum_of_rows};
+use super::product::{Finish, Pack, View, product, relu, sum_of_rows};
 use super::weights::Parameter;
 use rayon::prelude::*;
 
@@ -237,7 +237,7 @@ fn normalise(x: &mut [f32], normalised: &mut Vec<f32>, inverse: &mut Vec<f32>, g
         *inverse = 1.0 / (variance + EPSILON as f32).sqrt();
         for ((x, normalised), (gain, bias)) in x.iter_mut().zip(normalised).zip(gain.iter().zip(bias)) {
             *normalised = (*x - mean) * *inverse;
-            *x = (*normalised * gain + bias).max(0.0);
+            *x = relu(*normalised * gain + bias);
         }
     });
 }

@@ -134,15 +134,18 @@ fn by_crate(shape: [usize; 3], a: View<'_>, b: View<'_>, out: &mut [f32], finish
     finish_rows(n, out, finish);
 }
 
+/// `max(x, 0)` that hands NaN on, so that a training that goes wrong is seen; `f32::max` would make it 0.
+pub(super) fn relu(x: f32) -> f32 {
+    if x < 0.0 { 0.0 } else { x }
+}
+
 /// What the crate leaves undone.
 fn finish_rows(n: usize, out: &mut [f32], finish: Finish<'_>) {
     const ROWS: usize = 64;
     let chunks = out.par_chunks_mut(ROWS * n);
     match finish {
         Finish::Set | Finish::Add => {}
-        Finish::AddRelu => {
-            chunks.for_each(|chunk| chunk.iter_mut().for_each(|value| *value = value.max(0.0)))
-        }
+        Finish::AddRelu => chunks.for_each(|chunk| chunk.iter_mut().for_each(|value| *value = relu(*value))),
         Finish::Bias(bias) => chunks.for_each(|chunk| {
             for row in chunk.chunks_mut(n) {
                 row.iter_mut().zip(bias).for_each(|(value, bias)| *value += bias);
@@ -150,7 +153,7 @@ fn finish_rows(n: usize, out: &mut [f32], finish: Finish<'_>) {
         }),
         Finish::BiasRelu(bias) => chunks.for_each(|chunk| {
             for row in chunk.chunks_mut(n) {
-                row.iter_mut().zip(bias).for_each(|(value, bias)| *value = (*value + bias).max(0.0));
+                row.iter_mut().zip(bias).for_each(|(value, bias)| *value = relu(*value + bias));
             }
         }),
         Finish::Gate { by, scale } => chunks.zip(by.par_chunks(ROWS * n)).for_each(|(chunk, by)| {
@@ -253,6 +256,24 @@ mod tests {
         [16, 20, 1300],
         [3, 100, 257],
     ];
+
+    #[test]
+    fn nan_is_handed_on_where_a_negative_number_becomes_nothing() {
+        let (a, b) = (vec![f32::NAN; 40 * 8], vec![1.0; 8 * 24]);
+        let bias = vec![0.0; 24];
+        for finish in [Finish::BiasRelu(&bias), Finish::AddRelu] {
+            let mut out = vec![0.0; 40 * 24];
+            product(
+                [40, 24, 8],
+                View::rows(&a, 8),
+                View::rows(&b, 24),
+                &mut out,
+                finish,
+                &mut Pack::default(),
+            );
+            assert!(out.iter().all(|value| value.is_nan()), "{finish:?}");
+        }
+    }
 
     #[test]
     fn the_crate_agrees_with_sums_in_double_precision() {

@@ -1,6 +1,7 @@
 //! Where does a model come from, how good was it, and what is in its folder?
 
 use super::history::History;
+use super::spec::specs_of;
 use super::trained::SCORE_ROWS;
 use super::trainer::Happened;
 use crate::base::failure::Explain;
@@ -188,7 +189,14 @@ impl ModelCard {
                 "{CARD} and {WEIGHTS} do not belong together: the card describes other weights"
             )));
         }
-        let card = file.card;
+        let mut card = file.card;
+        // A model of an earlier version lacks the knobs that came since; their defaults are what it was made with.
+        let specs = specs_of(&card.kind).map_err(at)?;
+        for spec in &specs {
+            if card.params.get(spec.id).is_none() {
+                card.params.put(spec.id, spec.default_value());
+            }
+        }
         let kind = models::kind(&card.kind).map_err(at)?;
         // Every weight is replaced below, so the seed does not matter.
         let draw = |device| {

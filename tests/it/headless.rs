@@ -397,5 +397,8 @@ fn ctrl_c_stops_a_training_and_it_can_go_on() {
     assert_eq!(child.wait().unwrap().code(), Some(1), "{message}");
     // Other data are refused.
     answer(at, "generate --rows 3000 --seed 6 --out other.csv");
-    failure(adloupe(at, "train other.csv --model din --resume kept"), &["kept", "not those"]);
+    failure(
+        adloupe(at, "train other.csv --model din --resume kept"),
+        &["kept", "the vocabulary of", "another one"],
+    );
 }

@@ -7,6 +7,7 @@
 use super::Weighting;
 use crate::nn::Computed;
 use crate::nn::linear::{floats, read};
+use crate::nn::product::relu;
 use crate::nn::vector::{LANES, add_product, add_scaled, add_transposed_product, dot, padded, vectorized};
 use candle_core::{CpuStorage, CustomOp3, Device, Layout, Shape, Tensor};
 use pulp::{Simd, WithSimd};
@@ -206,7 +207,7 @@ impl Space {
         add_transposed_product(simd, active, columns, &self.by_history, (banded, many));
         let scores = &mut self.weights[..length];
         for (score, active) in scores.iter_mut().zip(active.chunks_exact_mut(many)) {
-            active.iter_mut().for_each(|unit| *unit = unit.max(0.0));
+            active.iter_mut().for_each(|unit| *unit = relu(*unit));
             *score = weights.output_bias + dot(simd, active, &weights.output);
         }
         weigh(scores, how);

@@ -246,13 +246,14 @@ impl Tile<'_> {
             let done = match self.finish {
                 Finish::Set => sum,
                 Finish::Add => _mm512_add_ps(sum, _mm512_maskz_loadu_ps(mask, out)),
-                Finish::AddRelu => _mm512_max_ps(_mm512_add_ps(sum, _mm512_maskz_loadu_ps(mask, out)), zero),
+                Finish::AddRelu => _mm512_max_ps(zero, _mm512_add_ps(sum, _mm512_maskz_loadu_ps(mask, out))),
                 Finish::Bias(bias) => {
                     _mm512_add_ps(sum, _mm512_maskz_loadu_ps(mask, bias.as_ptr().add(column)))
                 }
                 Finish::BiasRelu(bias) => {
                     let bias = _mm512_maskz_loadu_ps(mask, bias.as_ptr().add(column));
-                    _mm512_max_ps(_mm512_add_ps(sum, bias), zero)
+                    // In this order NaN is handed on.
+                    _mm512_max_ps(zero, _mm512_add_ps(sum, bias))
                 }
                 Finish::Gate { by, scale } => {
                     let by = _mm512_maskz_loadu_ps(mask, by.as_ptr().add(place));
