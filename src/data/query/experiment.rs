@@ -292,7 +292,7 @@ fn infer_arms(log: &LogFrame) -> Result<String> {
             return Ok(column.name.clone());
         }
     }
-    Err(Failure::new(WHAT, "no column looks like it assigns arms").hint("name the column that does"))
+    Err(Failure::new(WHAT, "no column looks like it assigns arms").hint("choose the one that does"))
 }
 
 /// Numbers the arms anew, the control first; answers their names.

@@ -91,6 +91,10 @@ impl Panel for ExperimentPanel {
             match known.as_deref() {
                 Some(answer) => match &answer.report {
                     Ok(report) => tell(ui, cx.theme, &answer.query, report),
+                    // Most logs hold no test: that is no failure of theirs.
+                    Err(failure) if answer.query == ExperimentQuery::default() => {
+                        ui.label(format!("{}: {}.", failure.why, failure.hint));
+                    }
                     Err(failure) => complain(ui, cx.theme, failure),
                 },
                 None if just_asked || cx.session.jobs.of(Purpose::Experiment).is_some() => {

@@ -46,15 +46,14 @@ fn cards(ui: &mut Ui, theme: &Theme, live: &TrainSnapshot) {
         card("examples/s", &widgets::grouped(live.examples_per_second), &below);
         let left = if live.left_secs > 0.0 { time_words(live.left_secs) } else { "done".to_owned() };
         card("time left", &left, "at most; may stop earlier");
-        let memory = live
-            .resident_bytes
-            .map_or_else(|| "unknown".to_owned(), |bytes| format!("{:.2} GB", bytes as f64 / 1e9));
-        let cores = live.busy_cores.map_or_else(
-            || "cores: unknown".to_owned(),
-            |cores| format!("{cores:.1} cores busy, whole program"),
-        );
-        card("memory", &memory, &cores);
     });
+    // A seventh card would not fit beside the others.
+    let memory = live.resident_bytes.map(|bytes| format!("{:.2} GB of memory", bytes as f64 / 1e9));
+    let cores = live.busy_cores.map(|cores| format!("{cores:.1} cores busy"));
+    let taken: Vec<String> = memory.into_iter().chain(cores).collect();
+    if !taken.is_empty() {
+        ui.weak(format!("The whole program: {}", taken.join(", ")));
+    }
 }
 
 fn past_cards(ui: &mut Ui, theme: &Theme, model: &TrainedModel) {
