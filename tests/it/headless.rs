@@ -294,7 +294,7 @@ fn a_model_folder_whose_parts_disagree_is_refused() {
     answer(at, "train log.csv --model deep_fm --epochs 1 --out model");
     for (model, from, to, told) in [
         ("model", "\"hidden_units\": 64", "\"hidden_units\": 32", "disagree"),
-        ("other", "\"kind\": \"logistic\"", "\"kind\": \"deep_fm\"", "embedding_width"),
+        ("other", "\"kind\": \"logistic\"", "\"kind\": \"deep_fm\"", "disagree"),
     ] {
         let path = at.join(model).join("card.json");
         let card = std::fs::read_to_string(&path).unwrap();
