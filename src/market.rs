@@ -3,7 +3,7 @@
 //! A [`MarketSpec`] names a log, a model, an audience and two scenarios: the baseline and a what-if.
 //! [`scoring`] turns the audience into a pool of requests and asks the model for pCTR, requests x ads (and the
 //! sample data's truth for the real click probability). [`audience`] draws each request for both scenarios
-//! with common random numbers. [`simulation`] lets each [`world`] serve it: the campaigns bid, the slots are sold
+//! with common random numbers. [`simulation`] lets each `world` serve it: the campaigns bid, the slots are sold
 //! by the chosen rule, clicks and conversions are drawn. [`outcome`] counts, and puts an interval on the
 //! difference.
 

@@ -1,6 +1,6 @@
 //! How is a number brought to a scale that a model can use?
 //!
-//! The policy for extremes: a missing number (NaN) is the mean; an infinite one, and one beyond [`FAR`] times the usual
+//! The policy for extremes: a missing number (NaN) is the mean; an infinite one, and one beyond `FAR` times the usual
 //! spread (1e30 among prices), has no part in fitting the scale and lies at its end, [`CLAMP`] deviations out. So what
 //! a model reads is always a number between -5 and 5, whatever the log holds.
 

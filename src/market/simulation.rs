@@ -1,7 +1,7 @@
 //! How does a run go on? Pages for both worlds on the same luck, with partial results and a recording.
 //!
 //! A request is one page view of a pooled row. Both worlds serve it, each by its own rules (see
-//! [`world`](super::world)), on their own thread where there is enough to do; whatever the threads, a seed gives
+//! `world`), on their own thread where there is enough to do; whatever the threads, a seed gives
 //! the same winners.
 
 use super::bidder::Fate;

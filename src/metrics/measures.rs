@@ -1,7 +1,7 @@
 //! How good are these probabilities, all in all? Every measure of click models with its n and its interval.
 //!
 //! AUC has DeLong's interval; the others are resampled by user, or by row where there are no users
-//! ([`bootstrap`]). Two models are compared on the same rows and the same samples.
+//! ([`bootstrap`](super::bootstrap)). Two models are compared on the same rows and the same samples.
 
 use super::bootstrap::{Bags, percentiles};
 use super::calibration::{self, bounded};

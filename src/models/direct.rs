@@ -7,7 +7,7 @@
 //!
 //! To give a kind its direct form, put together what is here and in `nn`:
 //! [`Fields`] finds the distinct rows of a batch; [`LinearTerm`] is the linear part; [`PairTerm`] the pairwise products
-//! of a factorisation machine; [`FieldLayer`](crate::nn::field_input::FieldLayer) and
+//! of a factorisation machine; [`FieldLayer`] and
 //! [`DeepPass`](crate::nn::deep::DeepPass) a deep network on embeddings (over plain numbers with
 //! [`Plain`](crate::nn::deep::Plain)); [`product`](crate::nn::product::product) everything else. [`deep_fm`](super::deep_fm)
 //! uses all of them. A model's parameters are told by place: `builder.parameters.len()` before it adds them.

@@ -1,6 +1,6 @@
 //! How are matrices multiplied at the machine's full rate, outside a graph?
 //!
-//! On processors with AVX-512 by tiles of our own ([`wide`]), which finish a product (bias, relu, gate) while its sums
+//! On processors with AVX-512 by tiles of our own (`wide`), which finish a product (bias, relu, gate) while its sums
 //! are still in registers; elsewhere by the `gemm` crate, which has AVX2 and NEON but, as candle builds it, no
 //! AVX-512. On a 2-core Sapphire Rapids the tiles reach 126 to 141 GFLOP/s on 4096 x 624 x 400, MKL 127, the crate 80.
 //!
