@@ -299,7 +299,7 @@ fn a_training_stopped_and_resumed_from_disk_equals_one_that_was_not() {
         let rules = if kind.id() == "logistic" { RULES } else { &RULES[3..4] };
         for optimiser in rules.iter().map(|rule| rule.id()) {
             // Many small steps where a step is quick: the stop must come before the end on a busy machine too.
-            let size = if kind.id() == "logistic" { "4" } else { "32" };
+            let size = if kind.id() == "logistic" { "16" } else { "32" };
             let spec = spec(kind.id(), &[("epochs", "3"), ("batch_size", size), ("optimiser", optimiser)]);
             let whole = fit(&data, &spec);
             let folder = tempfile::tempdir().unwrap();
