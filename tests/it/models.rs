@@ -12,7 +12,6 @@ use adloupe::nn::Pass;
 use adloupe::nn::losses::bce_with_logits;
 use adloupe::nn::optimiser::RULES;
 use adloupe::nn::tables::RowGradients;
-use adloupe::train::history::EpochRecord;
 use adloupe::train::{self, TrainSpec, TrainedModel, Trainer};
 use candle_core::Device;
 use std::sync::Arc;
@@ -312,14 +311,9 @@ fn a_training_stopped_and_resumed_from_disk_equals_one_that_was_not() {
             trainer.run(&Latest::default(), &JobContext::detached()).unwrap();
             let resumed = trainer.finish(&JobContext::detached()).unwrap();
             assert_eq!(scores(&whole, &data), scores(&resumed, &data), "{} {optimiser}", kind.id());
-            // Weights are equal to the bit. The means of an epoch that was cut travel as decimal text, whose reader may
-            // be off in the last of 53 bits.
             let numbers = |model: &TrainedModel| -> Vec<_> {
                 let epochs = model.card.training.history.epochs.iter();
-                let short = |record: &EpochRecord| {
-                    (record.validation, record.training_loss as f32, record.gradient_norm as f32)
-                };
-                epochs.map(short).collect()
+                epochs.map(|record| (record.validation, record.training_loss, record.gradient_norm)).collect()
             };
             assert_eq!(numbers(&whole), numbers(&resumed));
         }
