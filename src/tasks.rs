@@ -13,6 +13,7 @@ pub mod segment;
 pub mod simulate;
 pub mod train;
 
+use crate::base::Result;
 use crate::train::TrainedModel;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -49,4 +50,13 @@ pub enum Output {
     Trained(Box<train::Trained>),
     /// Points of an embedding table.
     Projected(Box<project::Projected>),
+}
+
+/// A question that makes no sense is answered with the reason, which belongs beside the question and not among the
+/// failures of the program; only a stop is passed on as one.
+fn unless_stopped<T>(answer: Result<T>) -> Result<Result<T>> {
+    match answer {
+        Err(failure) if failure.is_cancelled() => Err(failure),
+        answer => Ok(answer),
+    }
 }

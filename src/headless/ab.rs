@@ -6,7 +6,6 @@ use crate::base::numbers::grouped;
 use crate::base::{Result, failure::Explain};
 use crate::data::query::experiment::{ExperimentQuery, ExperimentReport, experiment};
 use crate::domain::Segment;
-use crate::metrics::Estimate;
 use crate::metrics::significance::p_words;
 
 /// Which log, which test.
@@ -52,29 +51,26 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
     Ok(Answer { text: text(&report, &query), json })
 }
 
-fn percent(estimate: &Estimate) -> String {
-    format!("{:.3} % ({:.3} to {:.3})", 100.0 * estimate.value, 100.0 * estimate.low, 100.0 * estimate.high)
-}
-
 fn text(report: &ExperimentReport, query: &ExperimentQuery) -> String {
     let mut lines = vec![format!("arms by '{}'; independent units: {}", report.column, report.unit)];
     for arm in &report.arms {
         let totals = &arm.totals;
         lines.push(format!(
-            "{}: {} of {} impressions clicked, {} {}: {}",
+            "{}: '{}' in {} of {} impressions, {} {}: {}",
             arm.name,
+            report.outcome,
             grouped(totals.clicks, ' '),
             grouped(totals.shown, ' '),
             grouped(totals.units, ' '),
             report.unit,
-            percent(&arm.rate)
+            arm.rate.in_percent()
         ));
         let Some(found) = &arm.against_control else { continue };
-        let relative = found.relative.map(|relative| format!(", relative {}", percent(&relative)));
+        let relative = found.relative.map(|relative| format!(", relative {}", relative.in_percent()));
         lines.push(format!(
             "  against {}: {}{}; {}; watched and stopped at will: {}",
             report.arms[0].name,
-            percent(&found.difference),
+            found.difference.in_percent(),
             relative.unwrap_or_default(),
             p_words(found.p),
             p_words(found.always_valid_p)
@@ -83,7 +79,7 @@ fn text(report: &ExperimentReport, query: &ExperimentQuery) -> String {
             lines.push(format!(
                 "  with '{}' taken out: {}; {}; {:.0} % of the variance is left",
                 query.covariate,
-                percent(&reduced.difference),
+                reduced.difference.in_percent(),
                 p_words(reduced.p),
                 100.0 * reduced.variance_ratio
             ));
@@ -105,7 +101,7 @@ fn text(report: &ExperimentReport, query: &ExperimentQuery) -> String {
             query.by,
             part.value,
             part.arm,
-            percent(&found.difference),
+            found.difference.in_percent(),
             p_words(p)
         ));
     }

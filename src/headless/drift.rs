@@ -50,10 +50,11 @@ fn text(report: &DriftReport) -> String {
         report.rows[0], report.before, report.rows[1], report.after
     )];
     if let Some([before, after]) = &report.rates {
-        let rate = |rate: &crate::metrics::Rate| {
-            format!("{:.3} % ({:.3} to {:.3})", 100.0 * rate.rate, 100.0 * rate.low, 100.0 * rate.high)
-        };
-        lines.push(format!("click rate {} against {}", rate(before), rate(after)));
+        lines.push(format!(
+            "click rate {} against {}",
+            before.estimate().in_percent(),
+            after.estimate().in_percent()
+        ));
     }
     lines.push(format!("{:<24} {:>7} {:>7} {:>12}  {:<16} what moved", "column", "PSI", "JS", "p", ""));
     for column in &report.columns {

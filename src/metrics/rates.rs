@@ -23,6 +23,11 @@ impl Estimate {
         Self { value, low: value - half, high: value + half }
     }
 
+    /// A share with its interval, to a thousandth of a percent: `2.000 % (1.742 to 2.295)`.
+    pub fn in_percent(&self) -> String {
+        format!("{:.3} % ({:.3} to {:.3})", 100.0 * self.value, 100.0 * self.low, 100.0 * self.high)
+    }
+
     /// True when the interval does not contain `other`.
     pub fn excludes(&self, other: f64) -> bool {
         other < self.low || other > self.high
@@ -60,6 +65,11 @@ impl Rate {
         let half =
             Z_95 / (1.0 + z2 / trials) * (p * (1.0 - p) / trials + z2 / (4.0 * trials * trials)).sqrt();
         Self { successes, trials, rate, low: (centre - half).max(0.0), high: (centre + half).min(1.0) }
+    }
+
+    /// The rate with its interval, without the counts.
+    pub fn estimate(&self) -> Estimate {
+        Estimate { value: self.rate, low: self.low, high: self.high }
     }
 
     /// False when there were no trials: show "n/a", not 0.

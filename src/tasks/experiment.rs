@@ -1,6 +1,6 @@
 //! From a log to what its test of arms says.
 
-use super::Output;
+use super::{Output, unless_stopped};
 use crate::base::Result;
 use crate::data::LogFrame;
 use crate::data::query::experiment::{self, ExperimentQuery, ExperimentReport};
@@ -37,12 +37,7 @@ impl Job for CompareArms {
     }
 
     fn run(self: Box<Self>, context: &JobContext) -> Result<Output> {
-        let report = experiment::experiment(&self.log, &self.query, context);
-        if let Err(failure) = &report
-            && failure.is_cancelled()
-        {
-            return Err(failure.clone());
-        }
+        let report = unless_stopped(experiment::experiment(&self.log, &self.query, context))?;
         let answer = ExperimentAnswer { revision: self.log.revision, query: self.query, report };
         Ok(Output::Tested(Box::new(answer)))
     }

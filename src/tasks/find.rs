@@ -1,6 +1,6 @@
 //! From a log to the groups of its rows that stand out.
 
-use super::Output;
+use super::{Output, unless_stopped};
 use crate::base::Result;
 use crate::data::LogFrame;
 use crate::data::query::finder::{self, FinderQuery, FinderReport};
@@ -37,12 +37,7 @@ impl Job for FindSegments {
     }
 
     fn run(self: Box<Self>, context: &JobContext) -> Result<Output> {
-        let report = finder::find(&self.log, &self.query, context);
-        if let Err(failure) = &report
-            && failure.is_cancelled()
-        {
-            return Err(failure.clone());
-        }
+        let report = unless_stopped(finder::find(&self.log, &self.query, context))?;
         let answer = FinderAnswer { revision: self.log.revision, query: self.query, report };
         Ok(Output::Found(Box::new(answer)))
     }

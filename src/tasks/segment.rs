@@ -1,6 +1,6 @@
 //! From a question about groups to their rates.
 
-use super::Output;
+use super::{Output, unless_stopped};
 use crate::base::Result;
 use crate::data::LogFrame;
 use crate::data::query::{self, SegmentQuery, SegmentTable};
@@ -38,12 +38,7 @@ impl Job for CountSegments {
     }
 
     fn run(self: Box<Self>, context: &JobContext) -> Result<Output> {
-        let table = query::segments(&self.log, &self.query, context);
-        if let Err(failure) = &table
-            && failure.is_cancelled()
-        {
-            return Err(failure.clone());
-        }
+        let table = unless_stopped(query::segments(&self.log, &self.query, context))?;
         let answer = SegmentAnswer { revision: self.log.revision, query: self.query, table };
         Ok(Output::Segments(Box::new(answer)))
     }

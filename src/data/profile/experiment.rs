@@ -108,11 +108,13 @@ pub(in crate::data) fn assigns_arms(name: &str, values: &[String]) -> bool {
         return true;
     }
     let values: Vec<String> = values.iter().map(|value| value.trim().to_lowercase()).collect();
-    let is_control = |value: &String| {
-        matches!(value.as_str(), "control" | "control_group" | "psa" | "holdout" | "baseline")
-    };
     let is_plain = matches!(lower.as_str(), "version" | "group" | "bucket" | "cohort" | "grp" | "page");
-    values.iter().any(is_control) || (is_plain && are_numbered(&values))
+    values.iter().any(|value| names_control(value)) || (is_plain && are_numbered(&values))
+}
+
+/// True for a lower-case value that says outright that it is the control.
+pub(in crate::data) fn names_control(value: &str) -> bool {
+    matches!(value, "control" | "control_group" | "psa" | "holdout" | "baseline")
 }
 
 /// True for `a, b`, `1, 2` and `gate_30, gate_40`: names that differ in their number or letter only.

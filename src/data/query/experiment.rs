@@ -9,7 +9,7 @@ use super::grouping::Groups;
 use crate::base::{Failure, Result};
 use crate::data::cells::{self, NO_CODE};
 use crate::data::frame::LogFrame;
-use crate::data::profile::experiment::assigns_arms;
+use crate::data::profile::experiment::{assigns_arms, names_control};
 use crate::data::schema::Role;
 use crate::domain::Segment;
 use crate::jobs::JobContext;
@@ -45,6 +45,8 @@ pub struct ExperimentQuery {
 pub struct ExperimentReport {
     /// The column that assigns the arms.
     pub column: String,
+    /// The column of what happened or not: clicks, or whatever the label is.
+    pub outcome: String,
     /// The arms, the control first.
     pub arms: Vec<ArmReport>,
     /// "users" or "impressions".
@@ -135,6 +137,7 @@ pub fn experiment(log: &LogFrame, query: &ExperimentQuery, context: &JobContext)
 /// The rows of a test.
 struct Table {
     column: String,
+    outcome: String,
     /// Names of the arms, the control first.
     names: Vec<String>,
     /// Row, arm, unit, clicks, impressions, covariate.
@@ -161,10 +164,10 @@ impl Table {
         let column = if query.arms.is_empty() { infer_arms(log)? } else { query.arms.clone() };
         let groups = Groups::of(log, &column)?;
         let measures = Measures::read(log)?;
-        if measures.outcome.is_none() {
-            return Err(Failure::new(WHAT, "the log does not say what was clicked")
-                .hint("give a column the role label, or clicks and weight"));
-        }
+        let outcome = measures.outcome.as_ref().map(|outcome| outcome.column.clone()).ok_or_else(|| {
+            Failure::new(WHAT, "the log does not say what was clicked")
+                .hint("give a column the role label, or clicks and weight")
+        })?;
         let user =
             log.schema.with_role(Role::User).map(|column| cells::coded(log, &column.name)).transpose()?;
         let covariate = match query.covariate.as_str() {
@@ -191,7 +194,7 @@ impl Table {
         let names = arrange(&groups, &mut rows, &query.control, &column)?;
         let aggregated = log.schema.with_role(Role::Clicks).is_some();
         let by_user = user.is_some();
-        Ok(Self { column, names, rows, by_user, aggregated, has_covariate: covariate.is_some() })
+        Ok(Self { column, outcome, names, rows, by_user, aggregated, has_covariate: covariate.is_some() })
     }
 
     /// Sums by unit and arm of some rows; units in order, so that sums do not depend on chance.
@@ -238,6 +241,7 @@ impl Table {
         let independent = control.rate() * (1.0 - control.rate()) / control.variance;
         Ok(ExperimentReport {
             column: self.column.clone(),
+            outcome: self.outcome.clone(),
             arms: (0..self.names.len()).map(arm).collect(),
             unit: if self.by_user { "users" } else { "impressions" },
             even_p: told.then(|| p_of_z(z_of_even_split(sizes[0], sizes[1]))),
@@ -334,8 +338,7 @@ fn arrange(groups: &Groups, rows: &mut [Row], control: &str, column: &str) -> Re
 
 fn is_control(name: &str) -> bool {
     let name = name.trim().to_lowercase();
-    let words = ["control", "control_group", "psa", "holdout", "baseline", "0", "a", "false", "no"];
-    words.contains(&name.as_str())
+    names_control(&name) || matches!(name.as_str(), "0" | "a" | "false" | "no")
 }
 
 /// The difference after CUPED. A ratio is made a sum by its linear form `(clicks - rate * shown) / mean shown` (Deng,
@@ -410,6 +413,7 @@ mod tests {
         let query = ExperimentQuery { by: "device".into(), ..ExperimentQuery::default() };
         let report = ask(&log(4_000, 0.4, 1), &query).unwrap();
         assert_eq!((report.column.as_str(), report.unit), ("variant", "users"));
+        assert_eq!(report.outcome, "click");
         let names: Vec<&str> = report.arms.iter().map(|arm| arm.name.as_str()).collect();
         assert_eq!(names, ["control", "new"]);
         let found = report.arms[1].against_control.unwrap();

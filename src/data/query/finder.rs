@@ -168,7 +168,7 @@ fn default_columns(log: &LogFrame) -> Vec<String> {
     groupable_columns(log).into_iter().filter(tells).take(COLUMNS).collect()
 }
 
-/// Impressions, clicks and money.
+/// Impressions and clicks.
 #[derive(Debug, Clone, Copy, Default)]
 struct Count {
     shown: f64,
@@ -188,7 +188,8 @@ impl Count {
         Self { shown: self.shown - other.shown, clicks: self.clicks - other.clicks }
     }
 
-    /// Two-sided p-value of a difference between this and `other`, with its sign; `None` where there is none to tell.
+    /// Signed root of the deviance of this rate from `other`'s, standard normal under chance; `None` where nothing
+    /// can be told.
     fn against(self, other: Self) -> Option<f64> {
         root_of_deviance([self.clicks, other.clicks], [self.shown, other.shown])
     }

@@ -75,26 +75,28 @@ fn save(session: &mut Session, name: &str, segment: &Segment) -> Result<()> {
     Ok(())
 }
 
+/// False when the log has changed since a question was asked.
+fn is_of_open_log(session: &Session, revision: u64) -> bool {
+    session.store.log.as_ref().is_some_and(|open| open.frame.revision == revision)
+}
+
 /// Takes in the answer of a count, unless the log has changed since.
 pub(super) fn counted(session: &mut Session, answer: SegmentAnswer) {
-    let current = session.store.log.as_ref().is_some_and(|open| open.frame.revision == answer.revision);
-    if current {
+    if is_of_open_log(session, answer.revision) {
         session.store.segments = Some(Arc::new(answer));
     }
 }
 
 /// Takes in what stands out, unless the log has changed since.
 pub(super) fn found(session: &mut Session, answer: FinderAnswer) {
-    let current = session.store.log.as_ref().is_some_and(|open| open.frame.revision == answer.revision);
-    if current {
+    if is_of_open_log(session, answer.revision) {
         session.store.findings = Some(Arc::new(answer));
     }
 }
 
 /// Takes in what a test says, unless the log has changed since.
 pub(super) fn compared(session: &mut Session, answer: ExperimentAnswer) {
-    let current = session.store.log.as_ref().is_some_and(|open| open.frame.revision == answer.revision);
-    if current {
+    if is_of_open_log(session, answer.revision) {
         session.store.experiment = Some(Arc::new(answer));
     }
 }

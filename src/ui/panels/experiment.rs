@@ -1,13 +1,12 @@
 //! Did the other arm do better? A test in the log, arm against control, and how many rows the next test needs.
 
 use super::Panel;
-use super::segments::{column_menu, complain};
+use super::segments::{column_menu, complain, filter_field};
 use crate::data::LogFrame;
 use crate::data::query::experiment::{ArmReport, ExperimentQuery, ExperimentReport, Part};
 use crate::data::query::groupable_columns;
 use crate::data::schema::ColumnType;
 use crate::domain::Segment;
-use crate::metrics::Estimate;
 use crate::metrics::ab_test::needed_per_arm;
 use crate::metrics::significance::p_words;
 use crate::session::commands::{DataCommand, SegmentCommand};
@@ -137,13 +136,7 @@ impl ExperimentPanel {
             menu(ui, "for each", "test by", &mut self.by, &columns, "all rows");
             menu(ui, "take out", "covariate", &mut self.covariate, &numbers, "nothing known before");
         });
-        ui.horizontal(|ui| {
-            let label = ui.label("Only where").id;
-            let field = egui::TextEdit::singleline(&mut self.filter)
-                .hint_text("city = '上海' and hour >= 18")
-                .desired_width(f32::INFINITY);
-            ui.add(field).labelled_by(label);
-        });
+        filter_field(ui, &mut self.filter);
     }
 
     /// Sends the question when it is a new one; true when it was.
@@ -232,18 +225,15 @@ fn cautions(report: &ExperimentReport) -> Vec<(String, bool)> {
     said
 }
 
-fn percent(estimate: &Estimate) -> String {
-    format!("{:.3} % ({:.3} to {:.3})", 100.0 * estimate.value, 100.0 * estimate.low, 100.0 * estimate.high)
-}
-
 fn arms(ui: &mut Ui, query: &ExperimentQuery, report: &ExperimentReport) {
     let reduced = report.arms.iter().any(|arm| arm.reduced.is_some());
+    let rate = format!("Rate of {}, 95 % interval", report.outcome);
     egui::Grid::new("arms").striped(true).spacing([18.0, 6.0]).show(ui, |ui| {
         for (title, meaning) in [
             ("Arm", "Value of the column"),
             ("Units", "Users, or impressions where the log knows no users"),
             ("Impressions", "Rows, or their weight"),
-            ("CTR, 95 % interval", "From the units"),
+            (rate.as_str(), "From the units"),
             ("Difference, % points", "Rate less that of the control, 95 % interval"),
             ("p", "If the end of the test was set beforehand"),
             ("p, watched", "Valid however often one looks and whenever one stops"),
@@ -258,10 +248,10 @@ fn arms(ui: &mut Ui, query: &ExperimentQuery, report: &ExperimentReport) {
             ui.label(&arm.name);
             ui.label(widgets::grouped(arm.totals.units));
             ui.label(widgets::grouped(arm.totals.shown));
-            ui.label(percent(&arm.rate));
+            ui.label(arm.rate.in_percent());
             match &arm.against_control {
                 Some(found) => {
-                    ui.label(percent(&found.difference));
+                    ui.label(found.difference.in_percent());
                     ui.label(p_words(found.p));
                     ui.label(p_words(found.always_valid_p));
                 }
@@ -271,7 +261,7 @@ fn arms(ui: &mut Ui, query: &ExperimentQuery, report: &ExperimentReport) {
             }
             if let Some(reduced) = &arm.reduced {
                 let left = format!("; {:.0} % of the variance left", 100.0 * reduced.variance_ratio);
-                ui.label(format!("{}, {}{left}", percent(&reduced.difference), p_words(reduced.p)));
+                ui.label(format!("{}, {}{left}", reduced.difference.in_percent(), p_words(reduced.p)));
             }
             ui.end_row();
         }
@@ -280,7 +270,7 @@ fn arms(ui: &mut Ui, query: &ExperimentQuery, report: &ExperimentReport) {
 
 fn parts(ui: &mut Ui, theme: &Theme, parts: &[Part]) {
     egui::Grid::new("test parts").striped(true).spacing([18.0, 6.0]).show(ui, |ui| {
-        for title in ["Group", "Arm", "Control", "Arm's CTR", "Difference, % points", "p, corrected"] {
+        for title in ["Group", "Arm", "Control", "Arm's rate", "Difference, % points", "p, corrected"] {
             ui.strong(title);
         }
         ui.end_row();
@@ -293,7 +283,7 @@ fn parts(ui: &mut Ui, theme: &Theme, parts: &[Part]) {
                 part.arm.clone(),
                 widgets::percent_with_interval(&part.control),
                 widgets::percent_with_interval(&part.treated),
-                part.comparison.as_ref().map_or_else(unknown, |found| percent(&found.difference)),
+                part.comparison.as_ref().map_or_else(unknown, |found| found.difference.in_percent()),
                 part.corrected_p.map_or_else(unknown, p_words),
             ] {
                 ui.label(RichText::new(text).color(colour));
@@ -331,6 +321,7 @@ impl Plan {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::Estimate;
     use crate::metrics::ab_test::{ArmTotals, compare};
 
     fn arm(name: &str, clicks: f64, control: Option<&ArmTotals>) -> ArmReport {

@@ -80,7 +80,7 @@ impl Panel for SegmentsPanel {
         if !self.finding {
             self.question(ui, &columns);
         }
-        self.filter_field(ui);
+        filter_field(ui, &mut self.filter);
         let filter = Segment::parse(&self.filter);
         if let (true, Ok(filter)) = (self.finding, &filter) {
             self.audience_bar(ui, cx, filter);
@@ -144,16 +144,6 @@ impl SegmentsPanel {
             let least = egui::DragValue::new(&mut self.min_impressions).range(0..=1_000_000_000).speed(1.0);
             ui.add(least).labelled_by(label);
             ui.label("impressions");
-        });
-    }
-
-    fn filter_field(&mut self, ui: &mut Ui) {
-        ui.horizontal(|ui| {
-            let label = ui.label("Only where").id;
-            let field = egui::TextEdit::singleline(&mut self.filter)
-                .hint_text("age_band in ('18-24', '25-34') and city = '上海' and hour >= 18")
-                .desired_width(f32::INFINITY);
-            ui.add(field).labelled_by(label);
         });
     }
 
@@ -249,6 +239,17 @@ impl SegmentsPanel {
             }
         });
     }
+}
+
+/// Where a person writes which rows count.
+pub(super) fn filter_field(ui: &mut Ui, filter: &mut String) {
+    ui.horizontal(|ui| {
+        let label = ui.label("Only where").id;
+        let field = egui::TextEdit::singleline(filter)
+            .hint_text("age_band in ('18-24', '25-34') and city = '上海' and hour >= 18")
+            .desired_width(f32::INFINITY);
+        ui.add(field).labelled_by(label);
+    });
 }
 
 /// A menu of columns; `none` is the first entry and leaves the choice empty.

@@ -52,9 +52,10 @@ impl Findings {
         filter: Segment,
         selected: &mut Option<Segment>,
     ) {
-        self.question(ui);
-        let just_asked = self.ask(cx, log, filter);
         let answer = cx.session.store.findings.clone();
+        let report = answer.as_ref().and_then(|answer| answer.report.as_ref().ok());
+        self.question(ui, report.is_some_and(|report| !report.money_meaning.is_empty()));
+        let just_asked = self.ask(cx, log, filter);
         match answer {
             Some(answer) => match &answer.report {
                 Ok(report) => self.answer(ui, cx.theme, &answer, report, selected),
@@ -76,7 +77,8 @@ impl Findings {
         }
     }
 
-    fn question(&mut self, ui: &mut Ui) {
+    /// The order by money is offered where the log names amounts that add up.
+    fn question(&mut self, ui: &mut Ui, has_money: bool) {
         ui.horizontal_wrapped(|ui| {
             let label = ui.label("Joining up to").id;
             let mut depth = self.depth.unwrap_or(MAX_DEPTH);
@@ -96,7 +98,9 @@ impl Findings {
                 (Order::Lowest, "lowest lift"),
                 (Order::Money, "most money"),
             ] {
-                ui.selectable_value(&mut self.order, order, words);
+                if has_money || order != Order::Money {
+                    ui.selectable_value(&mut self.order, order, words);
+                }
             }
         });
     }
@@ -179,10 +183,10 @@ fn in_short(report: &FinderReport) -> String {
 
 fn table(ui: &mut Ui, theme: &Theme, report: &FinderReport, order: &[usize], selected: &mut Option<Segment>) {
     let mut titles = vec![
-        ("Group", 380.0, "Columns and values that its rows share"),
+        ("Group", 320.0, "Columns and values that its rows share"),
         ("Impressions", 100.0, "Rows, or their weight"),
         ("CTR, 95 % interval", 170.0, "Wilson's interval"),
-        ("Others", 70.0, "Click rate of all other rows"),
+        ("Others, 95 % interval", 170.0, "Click rate of all other rows"),
         ("Lift", 56.0, "Its rate over that of the others"),
         ("Clicks +/-", 90.0, "Clicks beyond those that the rate of all rows would give"),
         ("p", 90.0, "Chance of such a difference in any group looked at (Bonferroni)"),
@@ -239,7 +243,7 @@ fn cells(finding: &Finding, with_money: bool) -> Vec<String> {
         parts.join(", "),
         widgets::grouped(finding.rate.trials),
         widgets::percent_with_interval(&finding.rate),
-        format!("{:.2} %", 100.0 * finding.others.rate),
+        widgets::percent_with_interval(&finding.others),
         finding.lift.map_or_else(unknown, |lift| format!("{lift:.2}")),
         format!("{sign}{}", widgets::grouped(finding.excess_clicks.abs().round())),
         p_words(finding.p),
