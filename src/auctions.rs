@@ -40,8 +40,10 @@ pub trait AuctionRule: Sync {
     /// One sentence: who wins and what is paid.
     fn summary(&self) -> &'static str;
 
-    /// What can be set.
-    fn params(&self) -> &'static [ParamSpec];
+    /// What can be set; nothing, for most.
+    fn params(&self) -> &'static [ParamSpec] {
+        &[]
+    }
 
     /// The rule with its knobs set, ready for millions of auctions.
     ///

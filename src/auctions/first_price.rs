@@ -5,7 +5,7 @@
 //! shade where their campaign says so.
 
 use super::{Auction, AuctionRule, Clearing, Sale, ranking};
-use crate::base::{Params, Result, params::ParamSpec};
+use crate::base::{Params, Result};
 
 /// Highest eCPM wins and pays it.
 #[derive(Debug)]
@@ -22,10 +22,6 @@ impl AuctionRule for FirstPrice {
 
     fn summary(&self) -> &'static str {
         "The highest eCPM wins and pays its own bid; campaigns with shading bid less than they would pay."
-    }
-
-    fn params(&self) -> &'static [ParamSpec] {
-        &[]
     }
 
     fn build(&self, _params: &Params) -> Result<Box<dyn Clearing>> {

@@ -37,6 +37,13 @@ impl Ranking {
     }
 }
 
+impl Ranked {
+    fn of(auction: &Auction<'_>, bidder: usize, score: f64) -> Self {
+        let ecpm_micros = auction.ecpm_micros[bidder];
+        Self { bidder, ecpm_micros, score, priority: auction.priority_of(bidder) }
+    }
+}
+
 /// The best `slots + 1` bidders that reach the lowest floor, ranked by `score(bidder, ecpm)`, best first. Equal
 /// bidders are ordered by a hash of the tie seed, so that over many auctions none is favoured.
 ///
@@ -49,12 +56,7 @@ pub fn best(auction: &Auction<'_>, score: impl Fn(usize, f64) -> f64) -> Ranking
         if !is_able(ecpm_micros, lowest) {
             continue;
         }
-        let candidate = Ranked {
-            bidder,
-            ecpm_micros,
-            score: score(bidder, ecpm_micros),
-            priority: auction.priority_of(bidder),
-        };
+        let candidate = Ranked::of(auction, bidder, score(bidder, ecpm_micros));
         let full = ranking.len == most;
         if full && !beats(&candidate, &ranking.entries[most - 1], auction.tie_seed) {
             continue;
@@ -120,12 +122,7 @@ fn strongest_left(
         if placed || !is_able(ecpm_micros, floor) {
             continue;
         }
-        let candidate = Ranked {
-            bidder,
-            ecpm_micros,
-            score: score(bidder, ecpm_micros),
-            priority: auction.priority_of(bidder),
-        };
+        let candidate = Ranked::of(auction, bidder, score(bidder, ecpm_micros));
         if strongest.as_ref().is_none_or(|best| beats(&candidate, best, auction.tie_seed)) {
             strongest = Some(candidate);
         }

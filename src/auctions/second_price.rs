@@ -4,7 +4,7 @@
 //! bidder below. With one slot, bidding the true worth is the best a bidder can do whatever the others do.
 
 use super::{Auction, AuctionRule, Clearing, Sale, ranking};
-use crate::base::{Params, Result, params::ParamSpec};
+use crate::base::{Params, Result};
 
 /// Highest eCPM wins and pays the next one, at least the reserve.
 #[derive(Debug)]
@@ -21,10 +21,6 @@ impl AuctionRule for SecondPrice {
 
     fn summary(&self) -> &'static str {
         "The highest eCPM wins and pays the next highest, at least the reserve; bidding one's true worth is best."
-    }
-
-    fn params(&self) -> &'static [ParamSpec] {
-        &[]
     }
 
     fn build(&self, _params: &Params) -> Result<Box<dyn Clearing>> {

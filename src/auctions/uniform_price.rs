@@ -4,7 +4,7 @@
 //! sold to `n` bidders on U`[0, 1]` bring `k (n-k)/(n+1)`. Where they are not, the lower slots are dear.
 
 use super::{Auction, AuctionRule, Clearing, Sale, ranking};
-use crate::base::{Params, Result, params::ParamSpec};
+use crate::base::{Params, Result};
 
 /// The strongest win; all pay the best losing offer.
 #[derive(Debug)]
@@ -21,10 +21,6 @@ impl AuctionRule for UniformPrice {
 
     fn summary(&self) -> &'static str {
         "The strongest win and all pay the highest losing offer, at least the slot's floor."
-    }
-
-    fn params(&self) -> &'static [ParamSpec] {
-        &[]
     }
 
     fn build(&self, _params: &Params) -> Result<Box<dyn Clearing>> {

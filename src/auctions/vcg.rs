@@ -6,7 +6,7 @@
 
 use super::ranking::{self, Ranked};
 use super::{Auction, AuctionRule, Clearing, MAX_SLOTS, Sale};
-use crate::base::{Params, Result, params::ParamSpec};
+use crate::base::{Params, Result};
 
 /// Highest total worth; pays the harm done.
 #[derive(Debug)]
@@ -23,10 +23,6 @@ impl AuctionRule for Vcg {
 
     fn summary(&self) -> &'static str {
         "Slots go where they are worth most; each winner pays what the others lose by it; the truth is the best bid."
-    }
-
-    fn params(&self) -> &'static [ParamSpec] {
-        &[]
     }
 
     fn build(&self, _params: &Params) -> Result<Box<dyn Clearing>> {

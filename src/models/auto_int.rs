@@ -4,7 +4,7 @@
 //! `relu(heads + W_res e)`; the last layer's fields, side by side, give the score. Numbers take part as `x v`, a
 //! behaviour sequence as the mean of its embeddings. A linear part beside it learns plain rates.
 
-use super::features::{EMBEDDING_WIDTH, FieldVectors, GENTLE_STEPS, LinearPart, need_features};
+use super::features::{EMBEDDING_WIDTH, FieldVectors, GENTLE_STEPS, LinearAndVectors, need_features};
 use super::{Inputs, Model, ModelKind, Output};
 use crate::base::Result;
 use crate::base::params::{ParamSpec, Params};
@@ -70,8 +70,7 @@ impl ModelKind for AutoInt {
     fn build(&self, encoder: &Encoder, params: &Params, builder: &mut Builder) -> Result<Box<dyn Model>> {
         let width = params.count("embedding_width")?;
         let heads = (params.count("attention_heads")?, params.count("head_width")?);
-        let linear = LinearPart::new(encoder, builder)?;
-        let vectors = FieldVectors::new(encoder, builder, width, true)?;
+        let input = LinearAndVectors::new(encoder, builder, width, true)?;
         let mut inputs = width;
         let mut layers = Vec::new();
         for layer in 0..params.count("attention_layers")? {
@@ -84,13 +83,12 @@ impl ModelKind for AutoInt {
             inputs = outputs;
         }
         let output = builder.linear("out", FieldVectors::count(encoder, true) * inputs, 1)?;
-        Ok(Box::new(Network { linear, vectors, layers, output }))
+        Ok(Box::new(Network { input, layers, output }))
     }
 }
 
 struct Network {
-    linear: LinearPart,
-    vectors: FieldVectors,
+    input: LinearAndVectors,
     layers: Vec<Layer>,
     output: Linear,
 }
@@ -104,14 +102,11 @@ struct Layer {
 
 impl Model for Network {
     fn lookups(&self, batch: &Batch) -> Vec<Lookup> {
-        let mut lookups = vec![self.linear.lookup(batch)];
-        lookups.extend(self.vectors.lookups(batch));
-        lookups
+        self.input.lookups(batch)
     }
 
     fn forward(&self, inputs: &Inputs<'_>, _pass: &mut Pass<'_>) -> Computed<Output> {
-        let linear = self.linear.forward(&inputs.gathered[0], &inputs.numeric)?;
-        let mut fields = self.vectors.forward(&inputs.gathered[1..], &inputs.numeric)?;
+        let (linear, mut fields) = self.input.forward(inputs)?;
         let (rows, count, _) = fields.dims3()?;
         let lengths = vec![count as u32; rows];
         for layer in &self.layers {

@@ -5,7 +5,7 @@
 
 use super::direct::{DirectModel, Weights};
 use super::features::{
-    DROPOUT, EMBEDDING_WIDTH, FieldVectors, GENTLE_PENALTY, HIDDEN_LAYERS, HIDDEN_UNITS, LinearPart,
+    DROPOUT, EMBEDDING_WIDTH, FieldVectors, GENTLE_PENALTY, HIDDEN_LAYERS, HIDDEN_UNITS, LinearAndVectors,
     NORMALISE, deep_shape, need_features, side_by_side,
 };
 use super::on_vectors::OnVectors;
@@ -80,8 +80,7 @@ impl ModelKind for DcnV2 {
         let width = params.count("embedding_width")?;
         let inputs = FieldVectors::count(encoder, false) * width + encoder.numeric.len();
         let rank = params.count("cross_rank")?;
-        let linear = LinearPart::new(encoder, builder)?;
-        let vectors = FieldVectors::new(encoder, builder, width, false)?;
+        let input = LinearAndVectors::new(encoder, builder, width, false)?;
         let cross = (0..params.count("cross_layers")?)
             .map(|layer| CrossLayer::new(builder, &format!("cross.{layer}"), inputs, rank))
             .collect::<Result<Vec<_>>>()?;
@@ -91,13 +90,12 @@ impl ModelKind for DcnV2 {
         };
         let deep = Mlp::new(builder, "deep", inputs, deep_shape(params)?)?;
         let numbers = encoder.numeric.len();
-        Ok(Box::new(Network { linear, vectors, cross, of_cross, deep, numbers }))
+        Ok(Box::new(Network { input, cross, of_cross, deep, numbers }))
     }
 }
 
 struct Network {
-    linear: LinearPart,
-    vectors: FieldVectors,
+    input: LinearAndVectors,
     cross: Vec<CrossLayer>,
     /// From the last cross layer to the score, with its place among the parameters; `None` when the deep part stands on it.
     of_cross: Option<(usize, Linear)>,
@@ -107,14 +105,11 @@ struct Network {
 
 impl Model for Network {
     fn lookups(&self, batch: &Batch) -> Vec<Lookup> {
-        let mut lookups = vec![self.linear.lookup(batch)];
-        lookups.extend(self.vectors.lookups(batch));
-        lookups
+        self.input.lookups(batch)
     }
 
     fn forward(&self, inputs: &Inputs<'_>, pass: &mut Pass<'_>) -> Computed<Output> {
-        let linear = self.linear.forward(&inputs.gathered[0], &inputs.numeric)?;
-        let vectors = self.vectors.forward(&inputs.gathered[1..], &inputs.numeric)?;
+        let (linear, vectors) = self.input.forward(inputs)?;
         let start = side_by_side(&[vectors.flatten_from(1)?, inputs.numeric.clone()])?;
         let mut crossed = start.clone();
         for layer in &self.cross {
@@ -132,7 +127,7 @@ impl Model for Network {
     fn direct(&self) -> Option<Box<dyn DirectModel>> {
         let plain = (0..self.numbers).collect();
         Some(Box::new(Direct {
-            vectors: self.vectors.direct(self.linear.direct(), plain),
+            vectors: self.input.direct(plain),
             cross: self.cross.iter().map(CrossLayer::direct).collect(),
             of_cross: self.of_cross.as_ref().map(|(place, _)| *place),
             deep: self.deep.direct(),

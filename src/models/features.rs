@@ -1,5 +1,6 @@
 //! What do several kinds share? Knobs of the deep part, the table rows that a batch needs, the linear part.
 
+use super::Inputs;
 use super::direct::LinearTerm;
 use super::on_vectors::OnVectors;
 use crate::base::params::{ParamSpec, Params};
@@ -246,6 +247,47 @@ impl FieldVectors {
         }
         let filled: Vec<&Tensor> = vectors.iter().filter(|part| part.elem_count() > 0).collect();
         Tensor::cat(&filled, 1)
+    }
+}
+
+/// What most kinds on vectors begin with: the linear part, then a vector for every field.
+#[derive(Debug)]
+pub struct LinearAndVectors {
+    linear: LinearPart,
+    vectors: FieldVectors,
+}
+
+impl LinearAndVectors {
+    /// Vectors of `width` numbers; numbers take part in them when `with_numeric`.
+    ///
+    /// # Errors
+    /// The device is out of memory.
+    pub fn new(encoder: &Encoder, builder: &mut Builder, width: usize, with_numeric: bool) -> Result<Self> {
+        Ok(Self {
+            linear: LinearPart::new(encoder, builder)?,
+            vectors: FieldVectors::new(encoder, builder, width, with_numeric)?,
+        })
+    }
+
+    /// The lookups of a batch.
+    pub fn lookups(&self, batch: &Batch) -> Vec<Lookup> {
+        let mut lookups = vec![self.linear.lookup(batch)];
+        lookups.extend(self.vectors.lookups(batch));
+        lookups
+    }
+
+    /// The linear part `[rows]` and the vectors `[rows, count, width]` from the answers to [`lookups`](Self::lookups).
+    ///
+    /// # Errors
+    /// Shapes that do not fit.
+    pub fn forward(&self, inputs: &Inputs<'_>) -> Computed<(Tensor, Tensor)> {
+        let linear = self.linear.forward(&inputs.gathered[0], &inputs.numeric)?;
+        Ok((linear, self.vectors.forward(&inputs.gathered[1..], &inputs.numeric)?))
+    }
+
+    /// The same without a graph, with the numeric fields `plain` behind the vectors.
+    pub fn direct(&self, plain: Vec<usize>) -> OnVectors {
+        self.vectors.direct(self.linear.direct(), plain)
     }
 }
 

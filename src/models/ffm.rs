@@ -4,7 +4,7 @@
 //! Each value has one vector for every other field, so memory and work grow with the square of the fields.
 
 use super::direct::{DirectModel, Weights};
-use super::features::{FieldVectors, LinearPart, need_features};
+use super::features::{FieldVectors, LinearAndVectors, need_features};
 use super::on_vectors::OnVectors;
 use super::{Gradients, Inputs, Model, ModelKind, Output};
 use crate::base::Result;
@@ -49,40 +49,29 @@ impl ModelKind for Ffm {
     fn build(&self, encoder: &Encoder, params: &Params, builder: &mut Builder) -> Result<Box<dyn Model>> {
         let width = params.count("vector_width")?;
         let fields = FieldVectors::count(encoder, true);
-        Ok(Box::new(Network {
-            linear: LinearPart::new(encoder, builder)?,
-            vectors: FieldVectors::new(encoder, builder, fields * width, true)?,
-            width,
-        }))
+        Ok(Box::new(Network { input: LinearAndVectors::new(encoder, builder, fields * width, true)?, width }))
     }
 }
 
 struct Network {
-    linear: LinearPart,
+    input: LinearAndVectors,
     /// Each of the row's fields with its vectors for all fields side by side.
-    vectors: FieldVectors,
     width: usize,
 }
 
 impl Model for Network {
     fn lookups(&self, batch: &Batch) -> Vec<Lookup> {
-        let mut lookups = vec![self.linear.lookup(batch)];
-        lookups.extend(self.vectors.lookups(batch));
-        lookups
+        self.input.lookups(batch)
     }
 
     fn forward(&self, inputs: &Inputs<'_>, _pass: &mut Pass<'_>) -> Computed<Output> {
-        let linear = self.linear.forward(&inputs.gathered[0], &inputs.numeric)?;
-        let vectors = self.vectors.forward(&inputs.gathered[1..], &inputs.numeric)?;
+        let (linear, vectors) = self.input.forward(inputs)?;
         let pairs = interact::field_pairs(&vectors, self.width)?;
         Ok(Output { logits: (linear + pairs)?, attention: Vec::new() })
     }
 
     fn direct(&self) -> Option<Box<dyn DirectModel>> {
-        Some(Box::new(Direct {
-            vectors: self.vectors.direct(self.linear.direct(), Vec::new()),
-            width: self.width,
-        }))
+        Some(Box::new(Direct { vectors: self.input.direct(Vec::new()), width: self.width }))
     }
 }
 

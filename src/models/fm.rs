@@ -4,7 +4,7 @@
 //! one more field, the mean of its vectors; a number as its vector times its value.
 
 use super::direct::{DirectModel, Weights};
-use super::features::{EMBEDDING_WIDTH, FieldVectors, LinearPart, need_features};
+use super::features::{EMBEDDING_WIDTH, LinearAndVectors, need_features};
 use super::on_vectors::OnVectors;
 use super::{Gradients, Inputs, Model, ModelKind, Output};
 use crate::base::Result;
@@ -41,33 +41,26 @@ impl ModelKind for Fm {
 
     fn build(&self, encoder: &Encoder, params: &Params, builder: &mut Builder) -> Result<Box<dyn Model>> {
         let width = params.count("embedding_width")?;
-        Ok(Box::new(Network {
-            linear: LinearPart::new(encoder, builder)?,
-            vectors: FieldVectors::new(encoder, builder, width, true)?,
-        }))
+        Ok(Box::new(Network { input: LinearAndVectors::new(encoder, builder, width, true)? }))
     }
 }
 
 struct Network {
-    linear: LinearPart,
-    vectors: FieldVectors,
+    input: LinearAndVectors,
 }
 
 impl Model for Network {
     fn lookups(&self, batch: &Batch) -> Vec<Lookup> {
-        let mut lookups = vec![self.linear.lookup(batch)];
-        lookups.extend(self.vectors.lookups(batch));
-        lookups
+        self.input.lookups(batch)
     }
 
     fn forward(&self, inputs: &Inputs<'_>, _pass: &mut Pass<'_>) -> Computed<Output> {
-        let linear = self.linear.forward(&inputs.gathered[0], &inputs.numeric)?;
-        let vectors = self.vectors.forward(&inputs.gathered[1..], &inputs.numeric)?;
+        let (linear, vectors) = self.input.forward(inputs)?;
         Ok(Output { logits: (linear + interact::pairwise(&vectors)?)?, attention: Vec::new() })
     }
 
     fn direct(&self) -> Option<Box<dyn DirectModel>> {
-        Some(Box::new(Direct(self.vectors.direct(self.linear.direct(), Vec::new()))))
+        Some(Box::new(Direct(self.input.direct(Vec::new()))))
     }
 }
 

@@ -5,7 +5,7 @@
 
 use super::direct::{DirectModel, Weights};
 use super::features::{
-    DROPOUT, EMBEDDING_WIDTH, FieldVectors, GENTLE_PENALTY, HIDDEN_LAYERS, HIDDEN_UNITS, LinearPart,
+    DROPOUT, EMBEDDING_WIDTH, FieldVectors, GENTLE_PENALTY, HIDDEN_LAYERS, HIDDEN_UNITS, LinearAndVectors,
     NORMALISE, deep_shape, need_features, side_by_side,
 };
 use super::on_vectors::OnVectors;
@@ -54,8 +54,7 @@ impl ModelKind for WideDeep {
         let width = params.count("embedding_width")?;
         let inputs = FieldVectors::count(encoder, false) * width + encoder.numeric.len();
         Ok(Box::new(Network {
-            linear: LinearPart::new(encoder, builder)?,
-            vectors: FieldVectors::new(encoder, builder, width, false)?,
+            input: LinearAndVectors::new(encoder, builder, width, false)?,
             deep: Mlp::new(builder, "deep", inputs, deep_shape(params)?)?,
             numbers: encoder.numeric.len(),
         }))
@@ -63,32 +62,25 @@ impl ModelKind for WideDeep {
 }
 
 struct Network {
-    linear: LinearPart,
-    vectors: FieldVectors,
+    input: LinearAndVectors,
     deep: Mlp,
     numbers: usize,
 }
 
 impl Model for Network {
     fn lookups(&self, batch: &Batch) -> Vec<Lookup> {
-        let mut lookups = vec![self.linear.lookup(batch)];
-        lookups.extend(self.vectors.lookups(batch));
-        lookups
+        self.input.lookups(batch)
     }
 
     fn forward(&self, inputs: &Inputs<'_>, pass: &mut Pass<'_>) -> Computed<Output> {
-        let linear = self.linear.forward(&inputs.gathered[0], &inputs.numeric)?;
-        let vectors = self.vectors.forward(&inputs.gathered[1..], &inputs.numeric)?;
+        let (linear, vectors) = self.input.forward(inputs)?;
         let all = side_by_side(&[vectors.flatten_from(1)?, inputs.numeric.clone()])?;
         Ok(Output { logits: (linear + self.deep.forward(&all, pass)?)?, attention: Vec::new() })
     }
 
     fn direct(&self) -> Option<Box<dyn DirectModel>> {
         let plain = (0..self.numbers).collect();
-        Some(Box::new(Direct {
-            vectors: self.vectors.direct(self.linear.direct(), plain),
-            deep: self.deep.direct(),
-        }))
+        Some(Box::new(Direct { vectors: self.input.direct(plain), deep: self.deep.direct() }))
     }
 }
 

@@ -63,8 +63,8 @@ fn csv(folder: &Path, rows: usize, context: &JobContext) -> Result<Vec<BenchRow>
         context.check()?;
     }
     let mut figures = vec![
-        against(&work, ours.seconds, "polars, which reads only", Some(polars), 1.5),
-        against(&work, ours.seconds, "pandas read_csv + describe", python.then_some(pandas), 0.2),
+        against(&work, ours.seconds, "polars, which reads only", Some(polars), Some(1.5)),
+        against(&work, ours.seconds, "pandas read_csv + describe", python.then_some(pandas), Some(0.2)),
     ];
     if let Some(peak) = ours.peak {
         figures.push(alone(&format!("peak memory of it ({rows} rows)"), peak, "GB", 3.0));
@@ -82,7 +82,7 @@ fn csv(folder: &Path, rows: usize, context: &JobContext) -> Result<Vec<BenchRow>
         first.seconds,
         "the same without a copy",
         Some(ours.seconds),
-        f64::NAN,
+        None,
     ));
     figures.push(alone("the second opening, from the copy", again.seconds, "s", 1.0));
     std::fs::remove_file(&path).explain("cannot remove the log")?;
@@ -108,7 +108,7 @@ fn parquet(folder: &Path, rows: usize, context: &JobContext) -> Result<BenchRow>
     }
     std::fs::remove_dir_all(&parts).explain("cannot remove the parts")?;
     let work = format!("open and profile {PARTS} Parquet parts, {} rows", share * PARTS);
-    Ok(against(&work, ours.seconds, "polars, which reads only", Some(polars), f64::NAN))
+    Ok(against(&work, ours.seconds, "polars, which reads only", Some(polars), None))
 }
 
 fn json_lines(folder: &Path, rows: usize, context: &JobContext) -> Result<BenchRow> {
@@ -121,12 +121,12 @@ fn json_lines(folder: &Path, rows: usize, context: &JobContext) -> Result<BenchR
     }
     let work = format!("open and profile JSON lines of {rows} rows, {}", size(&path));
     std::fs::remove_file(&path).explain("cannot remove the log")?;
-    Ok(against(&work, ours.seconds, "polars, which reads only", Some(polars), f64::NAN))
+    Ok(against(&work, ours.seconds, "polars, which reads only", Some(polars), None))
 }
 
-/// `share` is the part of the rival's time that we may take; not a number where nothing was promised.
-fn against(work: &str, ours: f64, rival: &str, theirs: Option<f64>, share: f64) -> BenchRow {
-    let reach = theirs.map(|theirs| theirs * share).filter(|reach| !reach.is_nan());
+/// `share` is the part of the rival's time that we may take; `None` where nothing was promised.
+fn against(work: &str, ours: f64, rival: &str, theirs: Option<f64>, share: Option<f64>) -> BenchRow {
+    let reach = theirs.zip(share).map(|(theirs, share)| theirs * share);
     let name = if theirs.is_some() { rival.to_owned() } else { format!("{rival}: not there") };
     BenchRow {
         work: work.to_owned(),
@@ -356,9 +356,9 @@ mod tests {
 
     #[test]
     fn a_missing_rival_is_told() {
-        let row = against("read", 2.0, "pandas", None, 0.2);
+        let row = against("read", 2.0, "pandas", None, Some(0.2));
         assert_eq!((row.rival.as_deref(), row.met), (Some("pandas: not there"), None));
-        let row = against("read", 2.0, "polars", Some(1.0), 1.5);
+        let row = against("read", 2.0, "polars", Some(1.0), Some(1.5));
         assert_eq!((row.ratio, row.reach, row.met), (Some(2.0), Some(1.5), Some(false)));
     }
 }
