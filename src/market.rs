@@ -21,6 +21,7 @@ pub mod openrtb;
 pub mod outcome;
 mod pacing;
 pub mod position;
+pub mod replay;
 pub mod scoring;
 pub mod shading;
 pub mod simulation;
@@ -34,6 +35,7 @@ use bidder::Bidder;
 use exploration::Exploration;
 use feedback::Feedback;
 use position::Examination;
+use replay::Replay;
 use std::sync::Arc;
 
 pub use outcome::{Difference, Outcome};
@@ -131,6 +133,10 @@ pub struct Market {
     pub(crate) feedback: Feedback,
     /// Pages between a click and its conversion, on average; 0: at once.
     pub(crate) conversion_delay_pages: f64,
+    /// What the log says, where clicks are replayed from it; requests are then its rows in order.
+    pub(crate) replay: Option<Replay>,
+    /// `[world][row]`: how likely a replayed row is to belong to the world's mix.
+    pub(crate) replay_mix: Vec<Vec<f64>>,
 }
 
 impl Market {
@@ -191,6 +197,8 @@ impl Market {
             user_count: rows,
             feedback: Feedback::default(),
             conversion_delay_pages: 0.0,
+            replay: None,
+            replay_mix: Vec::new(),
         })
     }
 
@@ -237,6 +245,48 @@ impl Market {
         }
         self.feedback = feedback;
         Ok(self)
+    }
+
+    /// Clicks are those of the log, on the pages that it can speak of: request `t` is row `t`.
+    ///
+    /// # Errors
+    /// A list that is not one row a request, several slots, or users who change while they are shown ads: no log says
+    /// what would then have happened.
+    pub fn with_replay(mut self, replay: Replay) -> Result<Self> {
+        let refuse = |why: &str| Err(Failure::new("cannot replay the log", why.to_owned()));
+        if replay.ads.len() != self.users.len() {
+            return refuse("its rows do not fit the market's requests");
+        }
+        if self.slots.len() != 1 {
+            return refuse(
+                "a row of the log is one ad in one slot; a page of several slots needs a model of clicks",
+            );
+        }
+        if !self.feedback.effects.are_off() {
+            return refuse("fatigue and drift are assumptions that no logged click knows of");
+        }
+        let mix = |arm: &Arm| {
+            let most = arm.weights.iter().copied().fold(0.0, f64::max);
+            arm.weights.iter().map(|weight| weight / most.max(f64::MIN_POSITIVE)).collect()
+        };
+        self.replay_mix = self.arms.iter().map(mix).collect();
+        self.replay = Some(replay);
+        Ok(self)
+    }
+
+    /// The pooled rows of a request: baseline and what-if.
+    pub(crate) fn rows_of(&self, request: u64) -> (usize, usize) {
+        if self.replay.is_some() {
+            let row = (request % self.users.len() as u64) as usize;
+            return (row, row);
+        }
+        self.coupling.rows(self.seed, request)
+    }
+
+    /// The share of requests that count in each world; 1 where nothing is replayed.
+    pub(crate) fn counted_share(&self, world: usize) -> f64 {
+        let (Some(replay), Some(mix)) = (&self.replay, self.replay_mix.get(world)) else { return 1.0 };
+        replay.share * mix.iter().sum::<f64>() / (mix.len() as f64).max(1.0)
     }
 
     /// How many pages lie between a click and its conversion, on average (exponential).

@@ -23,6 +23,11 @@ use polars::prelude::{DataFrame, DataType, Int64Chunked, IntoSeries, NewChunkedA
 use quantity::meaning_of;
 use std::sync::Arc;
 
+/// The column with the logging policy's probabilities, if one has a name that says so.
+pub fn propensity_column(schema: &Schema) -> Option<&Column> {
+    schema.columns.iter().find(|column| Name::of(&column.name).is_propensity())
+}
+
 /// Finds roles for typed columns.
 ///
 /// # Errors

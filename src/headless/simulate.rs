@@ -7,9 +7,10 @@ use crate::data::{Dataset, EncodeOptions, Encoder, LogFrame, dataset};
 use crate::jobs::{JobContext, Latest};
 use crate::market::openrtb;
 use crate::market::outcome::{CampaignOutcome, Difference, Outcome, WorldOutcome};
+use crate::market::replay::Coverage;
 use crate::market::scoring::{self, Inputs, Prepared};
 use crate::market::simulation::{RunOptions, simulate};
-use crate::market::spec::{MarketSpec, ModelSource};
+use crate::market::spec::{ClickSource, MarketSpec, ModelSource};
 use crate::metrics::Estimate;
 use crate::train::{self, TrainSpec, TrainedModel};
 use std::fmt::Write;
@@ -28,9 +29,17 @@ pub struct Args {
     /// Seed instead of the spec's.
     #[arg(long)]
     pub seed: Option<u64>,
+    /// Where clicks come from instead of the spec's choice: auto, truth, model, or replay of the log.
+    #[arg(long, value_parser = click_source)]
+    pub clicks: Option<ClickSource>,
     /// Also writes the auctions of the first 1,000 pages as lines of OpenRTB 2.6 JSON.
     #[arg(long, value_name = "FILE")]
     pub openrtb: Option<PathBuf>,
+}
+
+fn click_source(text: &str) -> std::result::Result<ClickSource, String> {
+    serde_json::from_value(serde_json::Value::String(text.to_owned()))
+        .map_err(|_| "one of: auto, truth, model, replay".to_owned())
 }
 
 /// Pages whose auctions are written.
@@ -45,15 +54,16 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
     let mut spec = read_spec(&args.spec)?;
     spec.requests = args.requests.unwrap_or(spec.requests);
     spec.seed = args.seed.unwrap_or(spec.seed);
+    spec.clicks = args.clicks.unwrap_or(spec.clicks);
     spec.validate()?;
     let folder = args.spec.parent().unwrap_or(Path::new(""));
     let inputs = inputs(&spec, folder, &context)?;
     Terminal::note("scoring the audience");
     let prepared = scoring::prepare(&spec, &inputs, None, &context)?;
-    Terminal::note(&format!("simulating {} requests", spec.requests));
+    Terminal::note(&format!("simulating {} requests", prepared.requests));
     let begun = Instant::now();
-    let record = if args.openrtb.is_some() { WRITTEN_PAGES.min(spec.requests) } else { 0 };
-    let options = RunOptions { requests: spec.requests, record };
+    let record = if args.openrtb.is_some() { WRITTEN_PAGES.min(prepared.requests) } else { 0 };
+    let options = RunOptions { requests: prepared.requests, record };
     let run = simulate(&prepared.market, options, &Latest::default(), &context)?;
     let outcome = run.outcome;
     let seconds = begun.elapsed().as_secs_f64();
@@ -112,7 +122,7 @@ fn as_json(
     seconds: f64,
 ) -> Result<serde_json::Value> {
     let mut json = serde_json::to_value(outcome).explain("cannot write the answer")?;
-    let auctions = spec.requests as f64 * prepared.market.worlds() as f64;
+    let auctions = prepared.requests as f64 * prepared.market.worlds() as f64;
     let about = serde_json::json!({
         "model": inputs.model.kind,
         "clicks_from": prepared.clicks_from,
@@ -155,7 +165,9 @@ fn as_text(prepared: &Prepared, outcome: &Outcome, seconds: f64) -> String {
 
 fn world_text(name: &str, world: &WorldOutcome) -> String {
     let totals = &world.totals;
-    let mut text = format!(
+    let mut text = coverage_text(name, world.coverage.as_ref());
+    let _ = write!(
+        text,
         "\n{name}: {} impressions, fill {:.2} %, {} clicks, CTR {:.3} % ({:.3} to {:.3}), revenue {:.2}, {:.2} per thousand requests\n",
         totals.impressions,
         100.0 * totals.fill.rate,
@@ -173,6 +185,19 @@ fn world_text(name: &str, world: &WorldOutcome) -> String {
     );
     for campaign in &world.campaigns {
         let _ = writeln!(text, "{}", campaign_line(campaign));
+    }
+    text
+}
+
+/// What a replay must say before its figures.
+fn coverage_text(name: &str, coverage: Option<&Coverage>) -> String {
+    let Some(coverage) = coverage else { return String::new() };
+    let mut text = format!(
+        "\n{name}: {} pages count, {:.0} would if the log covered all",
+        coverage.pages, coverage.expected
+    );
+    if coverage.is_short() {
+        text.push_str("; NOT IDENTIFIED: this auction picks ads that the log does not show to this audience");
     }
     text
 }

@@ -31,6 +31,10 @@ pub(crate) mod purpose {
     pub const CONVERT: u64 = 9;
     /// How long that takes.
     pub const DELAY: u64 = 10;
+    /// Whether a replayed page counts.
+    pub const REPLAY: u64 = 11;
+    /// Whether a replayed page belongs to a world's mix.
+    pub const MIX: u64 = 12;
 }
 
 /// Draws the rows of both worlds.

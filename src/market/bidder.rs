@@ -108,11 +108,13 @@ pub enum Fate {
     LostToDeal,
     /// It got a slot.
     Won,
+    /// The log cannot speak of this page.
+    NotReplayed,
 }
 
 impl Fate {
     /// How many there are.
-    pub(crate) const COUNT: usize = 8;
+    pub(crate) const COUNT: usize = 9;
 
     /// The words in a table.
     pub fn label(self) -> &'static str {
@@ -125,6 +127,7 @@ impl Fate {
             Self::Outbid => "outbid",
             Self::LostToDeal => "a deal went first",
             Self::Won => "won",
+            Self::NotReplayed => "not in the log",
         }
     }
 
@@ -135,7 +138,7 @@ impl Fate {
             Self::BelowReserve => Some(100),
             Self::Outbid => Some(102),
             Self::LostToDeal => Some(103),
-            Self::NotTargeted | Self::NoBudget | Self::Capped | Self::Paced => None,
+            Self::NotTargeted | Self::NoBudget | Self::Capped | Self::Paced | Self::NotReplayed => None,
         }
     }
 }

@@ -8,6 +8,7 @@
 use super::Market;
 use super::bidder::{Bidder, Fate, Ledger};
 use super::feedback::Bubble;
+use super::replay::Coverage;
 use super::world::World;
 use crate::domain::Pricing;
 use crate::domain::money::units_from_nanos;
@@ -31,6 +32,11 @@ pub struct Outcome {
 /// One world.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct WorldOutcome {
+    /// Pages that count: all that were asked for, unless the log is replayed.
+    pub pages: u64,
+    /// For a replay: whether the log covers what the auction picks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub coverage: Option<Coverage>,
     /// All campaigns together.
     pub totals: Totals,
     /// Each campaign.
@@ -187,17 +193,19 @@ impl Moments {
         (variance.max(0.0) / (self.n - 1.0)).sqrt()
     }
 
-    fn mean_per_mille(&self, i: usize) -> Estimate {
+    /// Per thousand requests, of which a known `share` counts: the others were left out by chance alone, so what
+    /// counts stands for `1 / share` as much.
+    fn mean_per_mille(&self, i: usize, share: f64) -> Estimate {
         let mut gradient = [0.0; 6];
-        gradient[i] = PER_MILLE;
-        Estimate::normal(PER_MILLE * self.mean(i), self.standard_error(&gradient))
+        gradient[i] = PER_MILLE / share;
+        Estimate::normal(PER_MILLE / share * self.mean(i), self.standard_error(&gradient))
     }
 
-    fn difference_per_mille(&self, i: usize) -> Estimate {
+    fn difference_per_mille(&self, i: usize, shares: [f64; 2]) -> Estimate {
         let mut gradient = [0.0; 6];
-        gradient[i] = -PER_MILLE;
-        gradient[i + WHAT_IF] = PER_MILLE;
-        let value = PER_MILLE * (self.mean(i + WHAT_IF) - self.mean(i));
+        gradient[i] = -PER_MILLE / shares[0];
+        gradient[i + WHAT_IF] = PER_MILLE / shares[1];
+        let value = gradient[i + WHAT_IF] * self.mean(i + WHAT_IF) + gradient[i] * self.mean(i);
         Estimate::normal(value, self.standard_error(&gradient))
     }
 
@@ -222,19 +230,23 @@ impl Moments {
 impl Outcome {
     /// Sums up the accounts of each world, baseline first.
     pub(super) fn new(market: &Market, requests: u64, states: &[&World], moments: &Moments) -> Self {
+        let share = |world: usize| market.counted_share(world);
         let mut worlds = states.iter().enumerate().map(|(index, state)| {
-            let revenue_per_mille = moments.mean_per_mille(index * WHAT_IF + REVENUE);
-            WorldOutcome::new(market, requests, state, revenue_per_mille)
+            let revenue_per_mille = moments.mean_per_mille(index * WHAT_IF + REVENUE, share(index));
+            let coverage = Coverage { pages: state.pages, expected: share(index) * requests as f64 };
+            let coverage = market.replay.is_some().then_some(coverage);
+            WorldOutcome::new(market, state, coverage, revenue_per_mille)
         });
         let baseline = worlds.next().unwrap_or_default();
         let what_if = worlds.next();
         let exhausted = |world: &WorldOutcome| world.campaigns.iter().any(|c| c.lost.no_budget > 0);
+        let shares = [share(0), share(1)];
         let difference = what_if.as_ref().map(|what_if| Difference {
             requests,
-            impressions_per_mille: moments.difference_per_mille(IMPRESSIONS),
-            clicks_per_mille: moments.difference_per_mille(CLICKS),
+            impressions_per_mille: moments.difference_per_mille(IMPRESSIONS, shares),
+            clicks_per_mille: moments.difference_per_mille(CLICKS, shares),
             ctr: moments.ctr_difference(),
-            revenue_per_mille: moments.difference_per_mille(REVENUE),
+            revenue_per_mille: moments.difference_per_mille(REVENUE, shares),
             approximate: exhausted(&baseline) || exhausted(what_if),
         });
         Self { requests, baseline, what_if, difference }
@@ -242,7 +254,7 @@ impl Outcome {
 }
 
 impl WorldOutcome {
-    fn new(market: &Market, requests: u64, state: &World, revenue_per_mille: Estimate) -> Self {
+    fn new(market: &Market, state: &World, coverage: Option<Coverage>, revenue_per_mille: Estimate) -> Self {
         let ledgers = &state.ledgers;
         let campaigns: Vec<_> = market
             .bidders
@@ -256,7 +268,7 @@ impl WorldOutcome {
         let clicks: u64 = ledgers.iter().map(|l| l.clicks).sum();
         let revenue = units_from_nanos(ledgers.iter().map(|l| l.spend_nanos).sum());
         let shown = (impressions as f64).max(1.0);
-        let offered = requests as f64 * market.slots.len() as f64;
+        let offered = state.pages as f64 * market.slots.len() as f64;
         let totals = Totals {
             impressions,
             fill: Rate::wilson(impressions as f64, offered),
@@ -270,7 +282,7 @@ impl WorldOutcome {
             revenue_per_mille,
             average_price_cpm: PER_MILLE * revenue / shown,
         };
-        Self { totals, campaigns, bubble: state.tastes.bubble() }
+        Self { pages: state.pages, coverage, totals, campaigns, bubble: state.tastes.bubble() }
     }
 }
 
@@ -337,7 +349,7 @@ mod tests {
         for (a, b) in [(0.0, 1.0), (1.0, 1.0), (0.0, 0.0), (1.0, 1.0)] {
             moments.add(&[1.0, a, 0.0, 1.0, b, 0.0]);
         }
-        let clicks = moments.difference_per_mille(CLICKS);
+        let clicks = moments.difference_per_mille(CLICKS, [1.0, 1.0]);
         assert!((clicks.value - 250.0).abs() < 1e-9);
         assert!((clicks.high - clicks.value - 1.959_964 * 250.0).abs() < 1e-3, "{clicks:?}");
         // Every page has one impression, so the rate's difference is the same number.

@@ -64,6 +64,13 @@ pub(crate) struct Look {
     pub clicked: bool,
 }
 
+impl Look {
+    /// What the log says of the ad that it shows.
+    pub fn logged(clicked: bool) -> Self {
+        Self { p_click: f64::from(u8::from(clicked)), clicked }
+    }
+}
+
 impl Visit {
     pub fn new(examination: Examination) -> Self {
         Self { examination, reach: 1.0, here: true, next_slot: 0 }

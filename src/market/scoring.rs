@@ -8,6 +8,7 @@
 use super::bidder::Bidder;
 use super::campaigns;
 use super::feedback::Feedback;
+use super::replay::{self, Replay};
 use super::spec::{ClickSource, Edit, MarketSpec, Scenario};
 use super::{Arm, Market, Scores};
 use crate::auctions::myerson::{self, MyersonMark};
@@ -21,7 +22,7 @@ use crate::domain::Campaign;
 use crate::domain::segment::Segment;
 use crate::jobs::JobContext;
 use crate::train::TrainedModel;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// What a market is made of.
@@ -40,6 +41,8 @@ pub struct Inputs {
 pub struct Prepared {
     /// Ready to run.
     pub market: Arc<Market>,
+    /// Pages to ask for: the spec's, or the rows there are where the log is replayed.
+    pub requests: u64,
     /// The campaigns that bid, spelled out.
     pub campaigns: Vec<Campaign>,
     /// Column of the score matrix -> ad.
@@ -72,6 +75,8 @@ pub struct ScoredPool {
     categories: Vec<u16>,
     baseline: ArmScores,
     what_if: ArmScores,
+    /// What the log says of each pooled row, for a replay.
+    replay: Option<Replay>,
 }
 
 /// All that scores depend on.
@@ -82,6 +87,8 @@ struct PoolKey {
     seed: u64,
     ads: Vec<String>,
     clicks: ClickSource,
+    propensity: Option<String>,
+    fewest_users: usize,
     edits: [Vec<Edit>; 2],
 }
 
@@ -117,10 +124,18 @@ pub fn prepare(
         None => Arc::new(score(key, inputs, world.as_ref(), context)?),
     };
     let market = Arc::new(open_market(spec, &campaigns, &ads, &pool)?);
-    let clicks_from = match world {
-        Some(_) => "the true click probability of the sample data".to_owned(),
-        None => format!("the trained model ({})", inputs.model.kind),
+    let clicks_from = match (&pool.replay, world) {
+        (Some(_), _) => {
+            "a replay of the log, on the pages where the auction picks the ad that was logged".to_owned()
+        }
+        (None, Some(_)) => "the true click probability of the sample data".to_owned(),
+        (None, None) => format!("the trained model ({})", inputs.model.kind),
     };
+    let mut requests = spec.requests;
+    if let Some(replay) = &pool.replay {
+        requests = requests.min(pool.rows.len() as u64);
+        notes.push(replay_note(replay, requests));
+    }
     if pool.rows.len() < FEW_ROWS {
         notes.push(format!(
             "only {} rows stand for the audience: the result speaks of these alone",
@@ -131,7 +146,7 @@ pub fn prepare(
         notes.push("fatigue and drift are as set by hand, not learnt from the log".to_owned());
     }
     let myerson = myerson::mark(&market.offers_ecpm_micros());
-    Ok(Prepared { market, campaigns, ads, clicks_from, notes, myerson, pool })
+    Ok(Prepared { market, requests, campaigns, ads, clicks_from, notes, myerson, pool })
 }
 
 /// The campaigns that bid, and what was assumed of them.
@@ -143,15 +158,32 @@ pub(super) fn campaigns_of(spec: &MarketSpec, log: &LogFrame) -> Result<(Vec<Cam
     Ok((read.campaigns, read.notes))
 }
 
+fn replay_note(replay: &Replay, requests: u64) -> String {
+    let another = replay.ads.iter().filter(|ad| **ad == Replay::ANOTHER).count();
+    format!(
+        "{requests} rows of the log are gone through once; about {:.2} % of them count, as the rarest choice had that \
+         chance; {another} show ads that nobody bids with",
+        100.0 * replay.share
+    )
+}
+
 impl PoolKey {
     fn new(spec: &MarketSpec, ads: &[String], truth: bool) -> Self {
         let what_if = spec.what_if.as_ref().unwrap_or(&spec.baseline);
+        let replays = spec.clicks == ClickSource::Replay;
         Self {
             audience: spec.audience.clone(),
-            pool_rows: spec.pool_rows,
+            // Each row can be replayed once: as many rows as pages.
+            pool_rows: if replays { spec.requests as usize } else { spec.pool_rows },
             seed: spec.seed,
             ads: ads.to_vec(),
-            clicks: if truth { ClickSource::Truth } else { ClickSource::Model },
+            clicks: match spec.clicks {
+                ClickSource::Replay => ClickSource::Replay,
+                _ if truth => ClickSource::Truth,
+                _ => ClickSource::Model,
+            },
+            propensity: spec.propensity.clone(),
+            fewest_users: spec.fewest_users,
             edits: [spec.baseline.edits.clone(), what_if.edits.clone()],
         }
     }
@@ -178,7 +210,7 @@ pub(super) fn ads_of(campaigns: &[Campaign]) -> Vec<String> {
 }
 
 fn truth_for(spec: &MarketSpec, log: &LogFrame) -> Result<Option<World>> {
-    if spec.clicks == ClickSource::Model {
+    if matches!(spec.clicks, ClickSource::Model | ClickSource::Replay) {
         return Ok(None);
     }
     let world = World::for_log(log);
@@ -204,10 +236,9 @@ fn score(key: PoolKey, inputs: &Inputs, world: Option<&World>, context: &JobCont
     context.stage("choosing the audience");
     let mut rows = segment_rows(&inputs.log, &key.audience)?;
     let audience_rows = rows.len();
-    if rows.is_empty() {
-        return Err(Failure::new("cannot simulate", "nobody in the log is in this audience")
-            .at(format!("audience {}", key.audience))
-            .hint("widen the segment"));
+    large_enough(&inputs.log, &rows, &key)?;
+    if key.clicks == ClickSource::Replay {
+        rows = replay::known_rows(&inputs.log, rows)?;
     }
     if rows.len() > key.pool_rows {
         Rng::named(key.seed, "audience pool").shuffle(&mut rows);
@@ -215,6 +246,10 @@ fn score(key: PoolKey, inputs: &Inputs, world: Option<&World>, context: &JobCont
         rows.sort_unstable();
     }
     let columns = catalogue_columns(inputs, &key.ads)?;
+    let replay = match key.clicks {
+        ClickSource::Replay => Some(Replay::of_log(&inputs.log, &rows, &key.ads, key.propensity.as_deref())?),
+        _ => None,
+    };
     context.stage("scoring the audience");
     let score_arm = |edits: &[Edit]| -> Result<ArmScores> {
         let predicted = Arc::new(predict(inputs, &rows, &columns, edits, context)?);
@@ -238,7 +273,60 @@ fn score(key: PoolKey, inputs: &Inputs, world: Option<&World>, context: &JobCont
         categories,
         baseline,
         what_if,
+        replay,
     })
+}
+
+/// Refuses an audience of nobody, or of so few users that its figures would speak of single people.
+fn large_enough(log: &LogFrame, rows: &[u32], key: &PoolKey) -> Result<()> {
+    let refuse = |why: String| {
+        Failure::new("cannot simulate", why)
+            .at(format!("audience {}", key.audience))
+            .hint("widen the segment")
+    };
+    if rows.is_empty() {
+        return Err(refuse("nobody in the log is in this audience".to_owned()));
+    }
+    // A row without a user is somebody of whom no more is known.
+    let (mut seen, mut unknown) = (BTreeSet::new(), 0);
+    if let Some(column) = log.schema.with_role(Role::User) {
+        let codes = cells::coded(log, &column.name)?.codes;
+        for code in rows.iter().map(|row| codes[*row as usize]) {
+            if code == NO_CODE {
+                unknown += 1;
+            } else if seen.len() < key.fewest_users {
+                seen.insert(code);
+            }
+        }
+    } else {
+        unknown = rows.len();
+    }
+    too_few(seen.len() + unknown, key.fewest_users).map_or(Ok(()), |why| Err(refuse(why)))
+}
+
+fn too_few(users: usize, fewest: usize) -> Option<String> {
+    (users < fewest).then(|| {
+        format!(
+            "the audience has {users} users; figures of fewer than {fewest} would speak of single people \
+             (\"fewest_users\" sets the limit)"
+        )
+    })
+}
+
+/// Refuses a mix that leaves so few users with any weight.
+fn mix_large_enough(pool: &ScoredPool, weights: &[f64], whose: &str) -> Result<()> {
+    if weights.iter().all(|weight| *weight > 0.0) {
+        return Ok(());
+    }
+    let left = weights.iter().zip(&pool.users).filter(|(weight, _)| **weight > 0.0);
+    let users: BTreeSet<u32> = left.map(|(_, user)| *user).collect();
+    // Nobody at all is told by the draw itself.
+    match too_few(users.len(), pool.key.fewest_users).filter(|_| !users.is_empty()) {
+        None => Ok(()),
+        Some(why) => Err(Failure::new("cannot simulate", why)
+            .at(format!("shifts of the {whose}"))
+            .hint("raise a slider from 0, or let more rows stand for the audience (\"pool_rows\")")),
+    }
 }
 
 /// The ads' places in the data set's catalogue.
@@ -335,24 +423,31 @@ fn open_market(
         })
         .collect();
     let targeted = targeted(pool, campaigns)?;
-    let arm = |scenario: &Scenario, scores: &ArmScores| -> Result<Arm> {
+    let arm = |scenario: &Scenario, scores: &ArmScores, whose: &str| -> Result<Arm> {
+        let weights = weights(pool, scenario)?;
+        mix_large_enough(pool, &weights, whose)?;
         Ok(Arm {
             clicks: Arc::clone(&scores.clicks),
             reserve_ecpm_micros: scenario.reserve_cpm_micros as f64,
             floors_ecpm_micros: scenario.floors_cpm_micros.iter().map(|floor| *floor as f64).collect(),
             exploration: scenario.exploration,
-            ..Arm::new(Arc::clone(&scores.predicted), weights(pool, scenario)?, scenario.auction.build()?)
+            ..Arm::new(Arc::clone(&scores.predicted), weights, scenario.auction.build()?)
         })
     };
-    let baseline = arm(&spec.baseline, &pool.baseline)?;
-    let what_if = spec.what_if.as_ref().map(|scenario| arm(scenario, &pool.what_if)).transpose()?;
+    let baseline = arm(&spec.baseline, &pool.baseline, "baseline")?;
+    let what_if =
+        spec.what_if.as_ref().map(|scenario| arm(scenario, &pool.what_if, "what-if")).transpose()?;
     let feedback = Feedback { effects: spec.feedback, categories: pool.categories.clone() };
     let delay = spec.conversion_delay * spec.requests as f64;
-    Market::new(bidders, targeted, spec.slots.clone(), spec.seed, baseline, what_if)?
+    let market = Market::new(bidders, targeted, spec.slots.clone(), spec.seed, baseline, what_if)?
         .with_examination(spec.examination)
         .with_conversion_delay(delay)
         .with_users(pool.users.clone())?
-        .with_feedback(feedback)
+        .with_feedback(feedback)?;
+    match &pool.replay {
+        Some(replay) => market.with_replay(replay.clone()),
+        None => Ok(market),
+    }
 }
 
 /// Who stands behind each row, numbered from 0: the user column, or each row for itself.

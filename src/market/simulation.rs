@@ -144,7 +144,8 @@ pub fn simulate(
 impl Simulation {
     /// Opens the market. The first `options.record` pages are kept for a player.
     pub fn new(market: Arc<Market>, options: RunOptions) -> Self {
-        let worlds = market.arms.iter().map(|arm| Track::new(World::new(&market, arm, options.requests)));
+        let worlds =
+            (0..market.worlds()).map(|world| Track::new(World::new(&market, world, options.requests)));
         let worlds: Vec<Track> = worlds.collect();
         let recording = (options.record > 0).then(|| Recording {
             stride: options.record.div_ceil(CHECKPOINTS),
@@ -197,8 +198,7 @@ impl Simulation {
     fn serve(&mut self, pages: u64) {
         let market = &*self.market;
         let requests = self.done..self.done + pages;
-        let rows: Vec<(usize, usize)> =
-            requests.map(|request| market.coupling.rows(market.seed, request)).collect();
+        let rows: Vec<(usize, usize)> = requests.map(|request| market.rows_of(request)).collect();
         let record = self.recording.as_ref().is_some_and(|recording| self.done < recording.limit);
         let first = self.done;
         match self.worlds.as_mut_slice() {

@@ -78,6 +78,13 @@ pub struct MarketSpec {
     /// Where clicks come from.
     #[serde(default)]
     pub clicks: ClickSource,
+    /// For a replay: the column with the probability with which each logged ad was chosen; absent: the one whose
+    /// name says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub propensity: Option<String>,
+    /// Fewer users than this in an audience are not simulated: figures of so few would speak of single people.
+    #[serde(default = "default_fewest_users")]
+    pub fewest_users: usize,
     /// The world as it is.
     #[serde(default)]
     pub baseline: Scenario,
@@ -113,6 +120,24 @@ pub enum ClickSource {
     Truth,
     /// The trained model itself.
     Model,
+    /// The log's own clicks, on the pages where the auction picks the ad that was logged; needs the propensities
+    /// of the log's choices. See [`super::replay`].
+    Replay,
+}
+
+impl ClickSource {
+    /// Every one, in the order of choosers.
+    pub const ALL: [Self; 4] = [Self::Auto, Self::Truth, Self::Model, Self::Replay];
+
+    /// The words in a chooser.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Auto => "truth if known, else model",
+            Self::Truth => "truth of the sample",
+            Self::Model => "the model",
+            Self::Replay => "replay of the log",
+        }
+    }
 }
 
 /// A world: who comes, what they are like, and how slots are sold.
@@ -132,7 +157,7 @@ pub struct Scenario {
     /// Changes of the audience's mix.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub shifts: Vec<Shift>,
-    /// Changes of every user in the audience (of the one user, if the audience is one).
+    /// Changes of every user in the audience.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub edits: Vec<Edit>,
 }
@@ -172,6 +197,11 @@ pub struct Edit {
 /// Two thousand rows show a mix to within about one per cent.
 fn default_pool_rows() -> usize {
     2_000
+}
+
+/// The usual threshold of clean rooms (Ads Data Hub, Protected Audience).
+fn default_fewest_users() -> usize {
+    50
 }
 
 fn default_version() -> u32 {
@@ -228,6 +258,8 @@ impl MarketSpec {
             requests: default_requests(),
             seed: 0,
             clicks: ClickSource::default(),
+            propensity: None,
+            fewest_users: default_fewest_users(),
             baseline: Scenario::default(),
             what_if: None,
         }
@@ -280,6 +312,9 @@ impl MarketSpec {
         for campaign in &self.campaigns {
             campaign.validate()?;
         }
+        if self.clicks == ClickSource::Replay {
+            self.validate_replay()?;
+        }
         let deals = self.campaigns.iter().any(|campaign| campaign.priority > 0);
         for scenario in std::iter::once(&self.baseline).chain(&self.what_if) {
             scenario.validate()?;
@@ -288,6 +323,29 @@ impl MarketSpec {
             }
         }
         Ok(())
+    }
+}
+
+impl MarketSpec {
+    /// What no log can say.
+    fn validate_replay(&self) -> Result<()> {
+        let edited = std::iter::once(&self.baseline).chain(&self.what_if).any(|s| !s.edits.is_empty());
+        let wrong = if self.slots.len() > 1 {
+            Some((
+                "slots",
+                "a row of the log is one ad in one slot: replay one slot, or take clicks from the model",
+            ))
+        } else if edited {
+            Some(("edits", "the log knows its users as they were, not as edited: take clicks from the model"))
+        } else if !self.feedback.are_off() {
+            Some(("feedback", "fatigue and drift are assumptions that no logged click knows of"))
+        } else {
+            None
+        };
+        match wrong {
+            None => Ok(()),
+            Some((place, why)) => Err(Failure::new("cannot replay the log", why).at(place)),
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use super::bidder::{Bidder, Fate, Ledger};
 use super::exploration::{AdRecord, Exploration};
 use super::feedback::Tastes;
 use super::pacing::Pacer;
-use super::position::Visit;
+use super::position::{Look, Visit};
 use super::shading::Shader;
 use super::simulation::{Offer, Shown};
 use super::{Arm, Market};
@@ -25,6 +25,10 @@ const SITS_OUT: f64 = -1.0;
 
 /// One scenario's running state.
 pub(super) struct World {
+    /// Pages that count: all, unless the log is replayed.
+    pub pages: u64,
+    /// 0 the baseline, 1 the what-if.
+    world: usize,
     pub ledgers: Vec<Ledger>,
     pub tastes: Tastes,
     /// What the last page showed.
@@ -60,8 +64,10 @@ struct Users {
 }
 
 impl World {
-    /// `pages` is how long the run will be: pacing spreads the budgets over it.
-    pub fn new(market: &Market, arm: &Arm, pages: u64) -> Self {
+    /// `requests` is how long the run will be: pacing spreads the budgets over the pages of it that count.
+    pub fn new(market: &Market, world: usize, requests: u64) -> Self {
+        let arm = &market.arms[world];
+        let pages = (requests as f64 * market.counted_share(world)).ceil() as u64;
         let bidders = market.bidders.len();
         let pairs = market.user_count * bidders;
         let recency = market.bidders.iter().any(|bidder| bidder.recency_pages > 0);
@@ -72,6 +78,8 @@ impl World {
         let pacers = market.bidders.iter().map(|b| Pacer::new(b.pacing, b.budget_nanos, pages));
         let (shaders, pacers): (Vec<_>, Vec<_>) = (shaders.collect(), pacers.collect());
         Self {
+            pages: 0,
+            world,
             ledgers: market.bidders.iter().map(Ledger::new).collect(),
             tastes: Tastes::new(&market.feedback, market.user_count, arm.predicted.ads),
             page: Vec::new(),
@@ -99,7 +107,8 @@ impl World {
         }
     }
 
-    /// One page: impressions, clicks, revenue in currency units.
+    /// One page: impressions, clicks, revenue in currency units. A replayed page that does not count is as if it had
+    /// never been asked for.
     pub fn serve(&mut self, market: &Market, arm: &Arm, request: u64, row: usize) -> [f64; 3] {
         let revenue_before: i64 = self.arrivals(request);
         if let Some(pages) = self.users.pages.get_mut(market.users[row] as usize) {
@@ -117,9 +126,27 @@ impl World {
         };
         arm.rule.clear(&auction, &mut self.sales);
         let lowest = auction.lowest_floor();
-        self.note_losers(lowest);
+        if !self.counts(market, request, row) {
+            if let Some(pages) = self.users.pages.get_mut(market.users[row] as usize) {
+                *pages -= 1;
+            }
+            self.page.clear();
+            self.offers.fill(Offer { fate: Fate::NotReplayed, ..Offer::default() });
+            return [0.0, 0.0, units_from_nanos(revenue_before)];
+        }
+        self.pages += 1;
+        self.note_fates(lowest);
         let (clicks, paid) = self.show(market, arm, request, row);
         [self.page.len() as f64, clicks, units_from_nanos(revenue_before + paid)]
+    }
+
+    /// Whether the log can speak of this page; always true where nothing is replayed.
+    fn counts(&self, market: &Market, request: u64, row: usize) -> bool {
+        let Some(replay) = &market.replay else { return true };
+        let mix = market.replay_mix[self.world][row];
+        let ad = self.sales.first().map(|sale| self.offers[sale.bidder].ad);
+        keyed_uniform(market.seed, purpose::MIX, request) < mix
+            && replay.counts(market.seed, request, row, ad)
     }
 
     /// Conversions that were set aside and have not arrived.
@@ -147,7 +174,6 @@ impl World {
             let place = row * bidders + index;
             self.ecpm_micros[index] = SITS_OUT;
             if let Some(fate) = self.kept_out(market, request, row, index) {
-                self.ledgers[index].note(fate);
                 self.offers[index] = Offer { fate, ..Offer::default() };
                 continue;
             }
@@ -217,9 +243,10 @@ impl World {
         (best.0, best.1)
     }
 
-    fn note_losers(&mut self, lowest_floor: f64) {
+    fn note_fates(&mut self, lowest_floor: f64) {
         for (index, offer) in self.offers.iter_mut().enumerate() {
             if self.ecpm_micros[index] == SITS_OUT {
+                self.ledgers[index].note(offer.fate);
                 continue;
             }
             let sale = self.sales.iter().find(|sale| sale.bidder == index);
@@ -259,7 +286,10 @@ impl World {
         for sale in &sales {
             let Offer { ad, predicted, .. } = self.offers[sale.bidder];
             let attractive = f64::from(truth[ad as usize]) * self.appeal(market, row, sale.bidder, ad);
-            let look = visit.slot(sale.slot, &market.slots, attractive.min(1.0), luck);
+            let look = match &market.replay {
+                Some(replay) => Look::logged(replay.clicked[row]),
+                None => visit.slot(sale.slot, &market.slots, attractive.min(1.0), luck),
+            };
             let shown = Shown {
                 page: request as u32,
                 slot: sale.slot as u8,
@@ -320,7 +350,9 @@ impl World {
             let slots = market.slots.len() as u64;
             keyed_uniform(market.seed, purpose, request * slots + u64::from(shown.slot))
         };
-        let converts = shown.clicked && luck(purpose::CONVERT) < bidder.conversion_rate;
+        let logged = market.replay.as_ref().and_then(|replay| replay.converted.get(row));
+        let converts = shown.clicked
+            && logged.copied().unwrap_or_else(|| luck(purpose::CONVERT) < bidder.conversion_rate);
         let due_nanos = match bidder.pricing {
             Pricing::Cpm => shown.price_nanos,
             Pricing::Cpc if shown.clicked => shown.price_nanos,

@@ -69,7 +69,7 @@ impl Job for Simulate {
         let log_revision = inputs.log.revision;
         context.stage("serving requests");
         let options =
-            RunOptions { requests: self.spec.requests, record: RECORDED_PAGES.min(self.spec.requests) };
+            RunOptions { requests: prepared.requests, record: RECORDED_PAGES.min(prepared.requests) };
         let run = simulate(&prepared.market, options, &self.live, context)?;
         Ok(Output::Simulated(Arc::new(Simulated { spec: self.spec, prepared, creatives, log_revision, run })))
     }

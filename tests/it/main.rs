@@ -23,6 +23,7 @@ mod market;
 mod market_support;
 mod meaning;
 mod models;
+mod replay;
 mod segments_panel;
 mod serve;
 mod slots_panel;

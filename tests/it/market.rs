@@ -178,7 +178,13 @@ fn auctions_are_written_as_openrtb_with_the_reason_of_each_loss() {
         "baseline": {"auction": {"id": "second_price_plus"}, "reserve_cpm_micros": 40000000},
         "what_if": {"auction": {"id": "first_price"}}}"#;
     std::fs::write(&path, text).unwrap();
-    let args = headless_simulate::Args { spec: path, requests: None, seed: None, openrtb: Some(out.clone()) };
+    let args = headless_simulate::Args {
+        spec: path,
+        requests: None,
+        seed: None,
+        clicks: None,
+        openrtb: Some(out.clone()),
+    };
     let answer = headless_simulate::run(&args, &Terminal::default()).unwrap();
     let lines: Vec<serde_json::Value> = std::fs::read_to_string(&out)
         .unwrap()
@@ -255,6 +261,12 @@ fn a_market_that_cannot_sell_anything_stands_still() {
 }
 
 fn command_line(spec: &Path) -> Result<adloupe::headless::Answer> {
-    let args = headless_simulate::Args { spec: spec.to_owned(), requests: None, seed: None, openrtb: None };
+    let args = headless_simulate::Args {
+        spec: spec.to_owned(),
+        requests: None,
+        seed: None,
+        clicks: None,
+        openrtb: None,
+    };
     headless_simulate::run(&args, &Terminal::default())
 }

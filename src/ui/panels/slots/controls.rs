@@ -8,6 +8,7 @@ use crate::domain::{Campaign, Pacing, Pricing, Shading};
 use crate::market::Scenario;
 use crate::market::exploration::Exploration;
 use crate::market::position::Examination;
+use crate::market::spec::ClickSource;
 use crate::session::Command;
 use crate::session::commands::MarketCommand;
 use crate::ui::dialogs::{DialogKind, DialogRequest};
@@ -78,7 +79,7 @@ fn what_if_mix(ui: &mut Ui, draft: &mut Draft, columns: &[MixColumn]) {
 
 fn edit_user(ui: &mut Ui, draft: &mut Draft, columns: &[MixColumn]) {
     egui::CollapsingHeader::new("Edit the user").show(ui, |ui| {
-        ui.weak("Sets a column for everyone in the audience; narrow the audience to one user to edit one.");
+        ui.weak("Sets a column for everyone in the audience.");
         egui::Grid::new("user edits").num_columns(2).show(ui, |ui| {
             for column in columns.iter().filter(|column| column.editable) {
                 let label = ui.label(&column.name);
@@ -353,6 +354,16 @@ fn manner(ui: &mut Ui, campaign: &mut Campaign) {
     });
 }
 
+fn clicks_from(ui: &mut Ui, draft: &mut Draft) -> egui::Response {
+    let clicks = &mut draft.spec.clicks;
+    let combo = ComboBox::from_id_salt("clicks from").selected_text(clicks.label()).show_ui(ui, |ui| {
+        for source in ClickSource::ALL {
+            ui.selectable_value(clicks, source, source.label());
+        }
+    });
+    combo.response
+}
+
 fn run_options(ui: &mut Ui, cx: &mut PanelContext<'_>, draft: &mut Draft) {
     ui.strong("Run");
     egui::Grid::new("run options").num_columns(2).show(ui, |ui| {
@@ -360,10 +371,24 @@ fn run_options(ui: &mut Ui, cx: &mut PanelContext<'_>, draft: &mut Draft) {
         ui.add(Slider::new(&mut draft.spec.requests, 1_000..=1_000_000).logarithmic(true))
             .labelled_by(label.id);
         ui.end_row();
+        let label = ui.label("Clicks from").on_hover_text("The line above the page says what was used");
+        clicks_from(ui, draft).labelled_by(label.id);
+        ui.end_row();
+        let label = ui.label("Users at least").on_hover_text(
+            "Fewer users than this in an audience are not simulated: the figures would speak of single people",
+        );
+        ui.add(DragValue::new(&mut draft.spec.fewest_users).range(1..=1_000_000)).labelled_by(label.id);
+        ui.end_row();
         let label = ui.label("Seed").on_hover_text("Same seed, same luck in both worlds");
         ui.add(DragValue::new(&mut draft.spec.seed)).labelled_by(label.id);
         ui.end_row();
     });
+    if draft.spec.clicks == ClickSource::Replay {
+        ui.weak(
+            "A replay goes through the log once and keeps the pages where the auction picks the ad that was logged. \
+             It needs the probability of each logged choice (a propensity column), one slot and unedited users.",
+        );
+    }
     let export = ui.button("Export spec …").on_hover_text("A file for `adloupe simulate`");
     if export.clicked() {
         cx.ask(DialogRequest {

@@ -2,7 +2,7 @@
 
 use crate::market::Outcome;
 use crate::market::feedback::Bubble;
-use crate::market::outcome::{CampaignOutcome, Totals, WorldOutcome};
+use crate::market::outcome::{CampaignOutcome, WorldOutcome};
 use crate::metrics::{Estimate, Rate};
 use crate::tasks::simulate::Simulated;
 use crate::ui::charts::{self, curve};
@@ -20,12 +20,12 @@ pub fn totals(ui: &mut Ui, theme: &Theme, outcome: &Outcome) {
         let difference = outcome.difference.as_ref();
         let row = |ui: &mut Ui,
                    name: &str,
-                   text: &dyn Fn(&Totals) -> String,
+                   text: &dyn Fn(&WorldOutcome) -> String,
                    estimate: Option<String>,
                    excludes: bool| {
             ui.label(name);
-            ui.label(text(&outcome.baseline.totals));
-            ui.label(outcome.what_if.as_ref().map_or_else(String::new, |world| text(&world.totals)));
+            ui.label(text(&outcome.baseline));
+            ui.label(outcome.what_if.as_ref().map_or_else(String::new, text));
             let colour = if excludes { theme.accent } else { theme.weak_text };
             ui.label(RichText::new(estimate.unwrap_or_default()).color(colour));
             ui.end_row();
@@ -34,24 +34,26 @@ pub fn totals(ui: &mut Ui, theme: &Theme, outcome: &Outcome) {
             let text = estimate.map(|estimate| interval_text(&estimate, scale));
             (text, estimate.is_some_and(|estimate| estimate.excludes(0.0)))
         };
-        let per_mille = |count: f64| format!("{:.2}", 1_000.0 * count / (outcome.requests as f64).max(1.0));
-        row(ui, "impressions", &|t| widgets::grouped(t.impressions as f64), None, false);
+        if outcome.baseline.coverage.is_some() {
+            row(ui, "pages that count", &|w| widgets::grouped(w.pages as f64), None, false);
+        }
+        row(ui, "impressions", &|w| widgets::grouped(w.totals.impressions as f64), None, false);
         let (text, sure) = told(difference.map(|d| d.impressions_per_mille), 1.0);
-        row(ui, "  per 1000 requests", &|t| per_mille(t.impressions as f64), text, sure);
-        row(ui, "slots filled", &|t| format!("{:.1} %", 100.0 * t.fill.rate), None, false);
-        row(ui, "clicks", &|t| widgets::grouped(t.clicks as f64), None, false);
+        row(ui, "  per 1000 requests", &|w| per_mille(w.totals.impressions, w), text, sure);
+        row(ui, "slots filled", &|w| format!("{:.1} %", 100.0 * w.totals.fill.rate), None, false);
+        row(ui, "clicks", &|w| widgets::grouped(w.totals.clicks as f64), None, false);
         let (text, sure) = told(difference.map(|d| d.clicks_per_mille), 1.0);
-        row(ui, "  per 1000 requests", &|t| per_mille(t.clicks as f64), text, sure);
+        row(ui, "  per 1000 requests", &|w| per_mille(w.totals.clicks, w), text, sure);
         let (text, sure) = told(difference.and_then(|d| d.ctr), 100.0);
-        row(ui, "CTR %", &|t| rate_text(&t.ctr), text, sure);
-        row(ui, "  predicted %", &|t| format!("{:.2}", 100.0 * t.predicted_ctr), None, false);
-        row(ui, "  drawn with %", &|t| format!("{:.2}", 100.0 * t.expected_ctr), None, false);
-        row(ui, "revenue = spend", &|t| format!("{:.2}", t.revenue), None, false);
+        row(ui, "CTR %", &|w| rate_text(&w.totals.ctr), text, sure);
+        row(ui, "  predicted %", &|w| format!("{:.2}", 100.0 * w.totals.predicted_ctr), None, false);
+        row(ui, "  drawn with %", &|w| format!("{:.2}", 100.0 * w.totals.expected_ctr), None, false);
+        row(ui, "revenue = spend", &|w| format!("{:.2}", w.totals.revenue), None, false);
         let (text, sure) = told(difference.map(|d| d.revenue_per_mille), 1.0);
-        row(ui, "  per 1000 requests", &|t| format!("{:.2}", t.revenue_per_mille.value), text, sure);
-        row(ui, "average CPM", &|t| format!("{:.2}", t.average_price_cpm), None, false);
+        row(ui, "  per 1000 requests", &|w| format!("{:.2}", w.totals.revenue_per_mille.value), text, sure);
+        row(ui, "average CPM", &|w| format!("{:.2}", w.totals.average_price_cpm), None, false);
         if outcome.baseline.totals.conversions > 0 {
-            row(ui, "conversions", &|t| widgets::grouped(t.conversions as f64), None, false);
+            row(ui, "conversions", &|w| widgets::grouped(w.totals.conversions as f64), None, false);
         }
         for (name, hint, text) in BUBBLE {
             ui.label(*name).on_hover_text(*hint);
@@ -63,6 +65,18 @@ pub fn totals(ui: &mut Ui, theme: &Theme, outcome: &Outcome) {
     if difference_is_approximate(outcome) {
         ui.weak("A budget ran out: requests then depend on each other and the intervals are approximate.");
     }
+    let worlds = [Some(&outcome.baseline), outcome.what_if.as_ref()];
+    let short = |world: &&WorldOutcome| world.coverage.is_some_and(|coverage| coverage.is_short());
+    if worlds.into_iter().flatten().any(|world| short(&world)) {
+        let words = "Not identified: far fewer pages count than should. The auction picks ads that the log does not \
+                     show to this audience, so these figures do not hold for it.";
+        ui.label(RichText::new(words).color(theme.warn));
+    }
+}
+
+/// Per thousand pages that count.
+fn per_mille(count: u64, world: &WorldOutcome) -> String {
+    format!("{:.2}", 1_000.0 * count as f64 / (world.pages as f64).max(1.0))
 }
 
 /// How narrow the world is for its users: a name, what it means, and its words.
