@@ -10,10 +10,12 @@ pub mod dcn_v2;
 pub mod deep_fm;
 pub mod din;
 pub mod direct;
+pub mod esmm;
 pub mod features;
 pub mod ffm;
 pub mod fm;
 pub mod logistic;
+pub mod mmoe;
 pub mod network;
 pub mod on_vectors;
 pub mod recurrent;
@@ -46,6 +48,8 @@ pub const MODELS: &[&dyn ModelKind] = &[
     &recurrent::ReadsInOrder(Cell::Gru),
     &din::Din,
     &bst::Bst,
+    &esmm::Esmm,
+    &mmoe::Mmoe,
 ];
 
 /// A kind of model: what it is, what it needs, how it is built.
@@ -69,6 +73,11 @@ pub trait ModelKind: Sync {
 
     /// True when it can say which past behaviours it weighed.
     fn exposes_attention(&self) -> bool {
+        false
+    }
+
+    /// True when it learns what follows a click as a second task.
+    fn learns_conversions(&self) -> bool {
         false
     }
 
@@ -120,6 +129,24 @@ pub struct Output {
     pub logits: Tensor,
     /// `[sequence]` of `[rows, positions]` weights; empty for kinds without attention.
     pub attention: Vec<Tensor>,
+    /// What kinds with a second task say of it.
+    pub conversions: Option<Conversions>,
+}
+
+impl Output {
+    /// Log odds of a click, and nothing else.
+    pub fn of(logits: Tensor) -> Self {
+        Self { logits, attention: Vec::new(), conversions: None }
+    }
+}
+
+/// The second task of kinds that [learn conversions](ModelKind::learns_conversions).
+#[derive(Debug, Clone)]
+pub struct Conversions {
+    /// `[rows]`: log odds of a conversion, given a click.
+    pub logits: Tensor,
+    /// What its loss counts beside that of clicks.
+    pub weight: f64,
 }
 
 /// The kind called `id`.
@@ -138,7 +165,7 @@ pub fn kind(id: &str) -> Result<&'static dyn ModelKind> {
 pub(crate) mod check {
     //! A few rows and lively weights, so that a kind can be compared with its equation written as plain loops.
 
-    use super::{Network, kind};
+    use super::{Forward, Network, kind};
     use crate::base::params::Params;
     use crate::base::rng::Rng;
     use crate::data::batch::SequenceBatch;
@@ -158,6 +185,7 @@ pub(crate) mod check {
         };
         let encoder = Encoder {
             label: "click".into(),
+            conversion: Some("bought".into()),
             categorical: vec![
                 field("user", Side::User, 3),
                 field("ad", Side::Ad, 2),
@@ -189,6 +217,7 @@ pub(crate) mod check {
                 lengths: vec![3, 1, 0],
             }],
             label: vec![1.0, 0.0, 1.0],
+            conversion: vec![0.0, 0.0, 1.0],
             weight: vec![],
         };
         (encoder, batch)
@@ -251,6 +280,13 @@ pub(crate) mod check {
             vectors
         }
 
+        /// The embeddings of a row of [`tiny`] and its number, side by side.
+        pub(crate) fn inputs(&self, batch: &Batch, row: usize) -> Vec<f64> {
+            let mut all = self.embeddings(batch, row).concat();
+            all.push(f64::from(batch.numeric[0][row]));
+            all
+        }
+
         /// Embeddings of the past ads of a row of [`tiny`].
         pub(crate) fn history(&self, batch: &Batch, row: usize) -> Vec<Vec<f64>> {
             let sequence = &batch.sequences[0];
@@ -263,10 +299,29 @@ pub(crate) mod check {
         a.iter().zip(b).map(|(a, b)| a * b).sum()
     }
 
-    /// Scores [`tiny`] by a kind with lively weights and compares each log odds with `by_loops(weights, batch, row)`.
+    /// Scores [`tiny`] by a kind with lively weights and compares each log odds of a click with
+    /// `by_loops(weights, batch, row)`.
     pub(crate) fn equals_loops(
         id: &str,
         settings: &[(&str, &str)],
+        by_loops: impl Fn(&Weights, &Batch, usize) -> f64,
+    ) {
+        compare(id, settings, |forward| forward.logits.clone(), by_loops);
+    }
+
+    /// The same for the log odds of a conversion.
+    pub(crate) fn conversions_equal_loops(
+        id: &str,
+        settings: &[(&str, &str)],
+        by_loops: impl Fn(&Weights, &Batch, usize) -> f64,
+    ) {
+        compare(id, settings, |forward| forward.conversions().unwrap().to_vec(), by_loops);
+    }
+
+    fn compare(
+        id: &str,
+        settings: &[(&str, &str)],
+        scores: impl Fn(&Forward) -> Vec<f32>,
         by_loops: impl Fn(&Weights, &Batch, usize) -> f64,
     ) {
         let (encoder, batch) = tiny();
@@ -294,7 +349,7 @@ pub(crate) mod check {
                 .map(|tensor| (tensor.name.clone(), (tensor.shape.clone(), doubled(&tensor.values()))))
                 .collect(),
         );
-        let logits = network.forward(&batch, &mut Pass::Predict).unwrap().logits;
+        let logits = scores(&network.forward(&batch, &mut Pass::Predict).unwrap());
         for (row, logit) in logits.iter().enumerate() {
             let wanted = by_loops(&weights, &batch, row);
             assert!((f64::from(*logit) - wanted).abs() < 1e-4, "{id}, row {row}: {logit}, by loops {wanted}");

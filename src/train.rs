@@ -8,6 +8,7 @@
 
 pub mod card;
 pub mod checkpoint;
+pub mod conversions;
 pub mod gradient;
 pub mod guard;
 pub mod history;

@@ -20,6 +20,8 @@ pub struct Batch {
     pub sequences: Vec<SequenceBatch>,
     /// Outcome, 0 or 1 (or clicks/impressions of an aggregated row). Empty when unknown.
     pub label: Vec<f32>,
+    /// 1 where a click was followed by a conversion, else 0. Empty when unknown.
+    pub conversion: Vec<f32>,
     /// Weight of each example (impressions of an aggregated row); empty means all 1.
     pub weight: Vec<f32>,
 }

@@ -42,6 +42,8 @@ pub struct Dataset {
     pub sequences: Vec<Arc<SequenceColumn>>,
     /// Outcome per row; empty when the log has none.
     pub label: Arc<Vec<f32>>,
+    /// 1 where a click was followed by a conversion, else 0; empty when the log does not say it row by row.
+    pub conversion: Arc<Vec<f32>>,
     /// Weight per row; empty means all 1.
     pub weight: Arc<Vec<f32>>,
     /// True click probability per row of a simulated log; empty otherwise.
@@ -91,8 +93,9 @@ impl Dataset {
             categorical: self.categorical.iter().map(|c| take(c, rows)).collect(),
             numeric: self.numeric.iter().map(|c| take(c, rows)).collect(),
             sequences: self.sequence_batches(rows),
-            label: if self.label.is_empty() { Vec::new() } else { take(&self.label, rows) },
-            weight: if self.weight.is_empty() { Vec::new() } else { take(&self.weight, rows) },
+            label: take_known(&self.label, rows),
+            conversion: take_known(&self.conversion, rows),
+            weight: take_known(&self.weight, rows),
         }
     }
 
@@ -105,6 +108,7 @@ impl Dataset {
         let (rows, ads) = (&rows[..pairs], &ads[..pairs]);
         let mut batch = self.batch(rows);
         batch.label.clear();
+        batch.conversion.clear();
         batch.weight.clear();
         if let Some(catalogue) = &self.ads {
             for (field, ids) in &catalogue.categorical {
@@ -166,7 +170,8 @@ pub fn prepare(log: &LogFrame, options: &EncodeOptions, context: &JobContext) ->
     let parts = split::split(&known, times.as_deref(), options);
     refuse_one_class(log, &outcome, &known)?;
     refuse_one_class(log, &outcome, &parts.train)?;
-    let (encoder, mut notes) = Encoder::fit(log, &parts.train, options, context)?;
+    let (mut encoder, mut notes) = Encoder::fit(log, &parts.train, options, context)?;
+    encoder.conversion.clone_from(&outcome.conversion_column);
     notes.insert(0, parts.note.clone());
     let encoder = Arc::new(encoder);
     let mut dataset = encoder.encode_with(log, Some(outcome), Some(parts), context)?;
@@ -191,6 +196,11 @@ fn refuse_one_class(log: &LogFrame, outcome: &Outcome, rows: &[u32]) -> Result<(
     )
     .at(log.source.path.display())
     .hint("a log needs both impressions that were clicked and impressions that were not; check the label column"))
+}
+
+/// The same for a column that is empty where nothing is known.
+fn take_known(cells: &[f32], rows: &[u32]) -> Vec<f32> {
+    if cells.is_empty() { Vec::new() } else { take(cells, rows) }
 }
 
 fn take<T: Copy>(cells: &[T], rows: &[u32]) -> Vec<T> {
@@ -222,7 +232,7 @@ mod tests {
             "page" => text(&|i| format!("p{}", i % 7)),
             "age" => (0..n).map(|i| 20.0 + user(i) as f64).collect::<Vec<_>>(),
             "click" => (0..n).map(clicked).collect::<Vec<_>>(),
-            "bought" => (0..n).map(|i| clicked(i) * (i % 2)).collect::<Vec<_>>(),
+            "bought" => (0..n).map(|i| clicked(i) * (1 - i % 2)).collect::<Vec<_>>(),
             "true_ctr" => (0..n).map(|i| 0.1 + 0.3 * clicked(i) as f64).collect::<Vec<_>>(),
             "bid" => (0..n).map(|i| i as f64).collect::<Vec<_>>(),
             "copy" => text(&|i| format!("text {}", clicked(i))),
@@ -252,6 +262,10 @@ mod tests {
         ("junk", Role::Ignored),
         ("time", Role::Time),
     ];
+
+    fn clicked_at(row: i64) -> bool {
+        row * 31 % 11 < 3
+    }
 
     fn prepared() -> Dataset {
         let log = LogFrame::from_frame(frame(), &ROLES).unwrap();
@@ -311,6 +325,12 @@ mod tests {
         assert_eq!(name("city", 0), "北京");
         // 599 * 31 % 11 is 1, 3 * 31 % 11 is 5.
         assert_eq!(batch.label, [1.0, 0.0]);
+        // Bought where clicked and the row number is even: 599 is odd.
+        assert_eq!(batch.conversion, [0.0, 0.0]);
+        assert_eq!(data.encoder.conversion.as_deref(), Some("bought"));
+        let (converted, bought) =
+            (data.conversion.iter().sum::<f32>(), |i: &i64| clicked_at(*i) && i % 2 == 0);
+        assert_eq!(converted as usize, (0..600).filter(bought).count());
         assert!(batch.weight.is_empty());
         // 1,790,000,000 s is Monday 2026-09-21 14:13:20 UTC; three hours later it is 17.
         assert_eq!((name("time:hour", 1).as_str(), name("time:weekday", 1).as_str()), ("17", "mon"));
@@ -332,6 +352,7 @@ mod tests {
         let other = catalogue.position("ad4").unwrap();
         let own = data.batch(&[10]);
         let swapped = data.batch_with_ads(&[10], &[other]);
+        assert!(swapped.conversion.is_empty());
         for (index, field) in data.encoder.categorical.iter().enumerate() {
             let name = field.name_of(swapped.categorical[index][0]);
             match field.name.as_str() {

@@ -33,6 +33,9 @@ pub enum Side {
 pub struct Encoder {
     /// Label column (or the clicks of an aggregated log).
     pub label: String,
+    /// Column that says of each row whether a conversion followed, where there is one.
+    #[serde(default)]
+    pub conversion: Option<String>,
     /// Columns with a part in encoding that are found by role when fitting and by name afterwards.
     #[serde(default)]
     pub keys: KeyColumns,

@@ -17,6 +17,10 @@ pub struct Outcome {
     pub label: Vec<f32>,
     /// Impressions per row; empty means all 1.
     pub weight: Vec<f32>,
+    /// The column that says what followed the click, where one says it as 0 or 1 for every row.
+    pub conversion_column: Option<String>,
+    /// 1 where a click was followed by a conversion, else 0; empty when the log does not say it.
+    pub conversion: Vec<f32>,
     /// What was mended, in words.
     pub notes: Vec<String>,
 }
@@ -32,7 +36,7 @@ impl Outcome {
             None => Vec::new(),
         };
         if let Some(label) = log.schema.with_role(Role::Label) {
-            return Ok(Some(Self::of_label(log, &label.name, weight)?));
+            return Self::of_label(log, &label.name, weight)?.with_conversions(log).map(Some);
         }
         match log.schema.with_role(Role::Clicks) {
             None => Ok(None),
@@ -73,7 +77,34 @@ impl Outcome {
         if missing > 0 {
             notes.push(format!("{missing} rows have no value in '{column}' and are in no part of the split"));
         }
-        Ok(Self { column: column.to_owned(), label, weight, notes })
+        Ok(Self { column: column.to_owned(), label, weight, notes, ..Self::default() })
+    }
+
+    /// Adds what followed the clicks, from the first column with that role that can be read as 0 or 1.
+    fn with_conversions(mut self, log: &LogFrame) -> Result<Self> {
+        for column in log.schema.columns.iter().filter(|column| column.role == Role::Conversion) {
+            let cells = cells::coded(log, &column.name)?;
+            let meaning: Result<Vec<f32>> =
+                cells.values.iter().map(|value| label_value(&column.name, value)).collect();
+            // Delays and amounts of conversions have the role too.
+            let Ok(meaning) = meaning else { continue };
+            let said = |code: &u32| meaning.get(*code as usize).copied().unwrap_or(0.0);
+            let mut without_click = 0usize;
+            let of_row = |(code, label): (&u32, &f32)| {
+                let converted = said(code) > 0.0;
+                without_click += usize::from(converted && *label <= 0.0);
+                f32::from(converted && *label > 0.0)
+            };
+            self.conversion = cells.codes.iter().zip(&self.label).map(of_row).collect();
+            self.conversion_column = Some(column.name.clone());
+            if without_click > 0 {
+                let name = &column.name;
+                self.notes
+                    .push(format!("{without_click} conversions in '{name}' have no click and count as none"));
+            }
+            break;
+        }
+        Ok(self)
     }
 
     fn of_counts(log: &LogFrame, column: &str, weight: Vec<f32>) -> Result<Self> {
@@ -100,7 +131,7 @@ impl Outcome {
                 "{beyond} rows have more clicks than impressions and count as a click rate of 1"
             ));
         }
-        Ok(Self { column: column.to_owned(), label, weight, notes })
+        Ok(Self { column: column.to_owned(), label, weight, notes, ..Self::default() })
     }
 }
 
@@ -165,6 +196,21 @@ mod tests {
         let log = LogFrame::from_frame(frame, &[("stars", Role::Label)]).unwrap();
         let failure = Outcome::read(&log).unwrap_err();
         assert!(failure.why.contains("'5'"), "{failure}");
+    }
+
+    #[test]
+    fn conversions_follow_clicks_and_come_from_a_column_of_0_and_1() {
+        let frame = df!(
+            "clicked" => [1i64, 1, 0, 0],
+            "delay" => [Some(2.5), None, None, Some(1.0)],
+            "bought" => [Some(1i64), None, Some(0), Some(1)],
+        )
+        .unwrap();
+        let roles = [("clicked", Role::Label), ("delay", Role::Conversion), ("bought", Role::Conversion)];
+        let outcome = Outcome::read(&LogFrame::from_frame(frame, &roles).unwrap()).unwrap().unwrap();
+        assert_eq!(outcome.conversion_column.as_deref(), Some("bought"));
+        assert_eq!(outcome.conversion, [1.0, 0.0, 0.0, 0.0]);
+        assert!(outcome.notes[0].contains("1 conversions in 'bought' have no click"), "{:?}", outcome.notes);
     }
 
     #[test]

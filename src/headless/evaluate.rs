@@ -1,7 +1,7 @@
 //! `adloupe evaluate`: how good is a saved model on a log?
 
 use super::source::SourceArgs;
-use super::train::{extend, measures, table};
+use super::train::{extend, measures, of_conversions, table};
 use super::{Answer, Terminal};
 use crate::base::{Failure, Result};
 use crate::data::{Dataset, Encoder, LogFrame, Role, Split};
@@ -52,8 +52,13 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
         "rows": rows.len(),
     });
     extend(&mut json, measures(numbers));
+    let mut text = table(numbers);
+    if let Some(numbers) = model.measure_conversions(&dataset, &rows, &predicted, &context)? {
+        extend(&mut json, json!({ "conversions": measures(numbers) }));
+        text = format!("{text}\n{}", of_conversions(numbers));
+    }
     let head = format!("{} on {}, {} rows ({split})", model.kind, model.device(), rows.len());
-    Ok(Answer { text: format!("{head}\n{}", table(numbers)), json })
+    Ok(Answer { text: format!("{head}\n{text}"), json })
 }
 
 /// The log as the model reads it; with `gaps` a column that it lacks counts as missing, and that is told.

@@ -42,6 +42,10 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
     let numbers = rows.iter().map(|row| i64::from(*row) + 1).collect();
     let mut columns =
         vec![column("row", ExportCells::Integer(numbers)), column("p_click", ExportCells::Real(scores))];
+    if let Some(conversions) = model.predict_conversions(&dataset, &rows, &context)? {
+        let cells = conversions.into_iter().map(f64::from).collect();
+        columns.push(column("p_conversion_given_click", ExportCells::Real(cells)));
+    }
     if !dataset.label.is_empty() && check_outcome(&log, &model.encoder.label, &args.source.roles).is_ok() {
         let labels = dataset.label.iter().copied().map(f64::from).collect();
         columns.push(column("label", ExportCells::Real(labels)));

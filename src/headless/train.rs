@@ -195,7 +195,7 @@ fn with_last_good(failure: Failure, args: &Args) -> Failure {
 }
 
 fn answer(model: &TrainedModel, out: Option<&Path>) -> Answer {
-    let ModelCard { data, training, test, .. } = &model.card;
+    let ModelCard { data, training, test, conversions, .. } = &model.card;
     let numbers = test.unwrap_or_default();
     let mut json = json!({
         "model": model.kind,
@@ -211,6 +211,9 @@ fn answer(model: &TrainedModel, out: Option<&Path>) -> Answer {
         "rows_test": data.test,
     });
     extend(&mut json, measures(numbers));
+    if let Some(numbers) = conversions {
+        extend(&mut json, json!({ "conversions": measures(*numbers) }));
+    }
     let rest = json!({
         "examples_per_second": training.examples_per_second,
         "seconds": training.seconds,
@@ -223,9 +226,16 @@ fn answer(model: &TrainedModel, out: Option<&Path>) -> Answer {
         format!("{:.1} s, {:.0} examples/s", training.seconds, training.examples_per_second),
         format!("rows: {} trained on, {} to stop by, {} measured on", data.train, data.validation, data.test),
         table(numbers),
+        conversions.map_or_else(String::new, of_conversions),
         out.map_or_else(|| "not saved (no --out)".to_owned(), |out| format!("saved in {}", out.display())),
     ];
+    let text = text.into_iter().filter(|line| !line.is_empty()).collect::<Vec<_>>();
     Answer { text: text.join("\n"), json }
+}
+
+/// What is measured of the second task, as lines for people.
+pub(super) fn of_conversions(numbers: Measures) -> String {
+    format!("\nclicks with a conversion ({:.0}), over all impressions:\n{}", numbers.clicks, table(numbers))
 }
 
 /// The measures as JSON: numbers, and beside each the ends of its interval.

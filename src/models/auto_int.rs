@@ -116,7 +116,7 @@ impl Model for Network {
             fields = (heads + past)?.relu()?;
         }
         let score = self.output.forward(&fields.flatten_from(1)?)?.squeeze(1)?;
-        Ok(Output { logits: (linear + score)?, attention: Vec::new() })
+        Ok(Output::of((linear + score)?))
     }
 }
 

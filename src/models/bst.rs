@@ -185,7 +185,7 @@ impl Model for Network {
             attention.extend(weights);
         }
         let deep = self.deep.forward(&side_by_side(&parts)?, pass)?;
-        Ok(Output { logits: (linear + deep)?, attention })
+        Ok(Output { attention, ..Output::of((linear + deep)?) })
     }
 }
 

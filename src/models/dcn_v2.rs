@@ -121,7 +121,7 @@ impl Model for Network {
                 (of_cross.forward(&crossed)?.squeeze(1)? + self.deep.forward(&start, pass)?)?
             }
         };
-        Ok(Output { logits: (linear + rest)?, attention: Vec::new() })
+        Ok(Output::of((linear + rest)?))
     }
 
     fn direct(&self) -> Option<Box<dyn DirectModel>> {

@@ -96,7 +96,7 @@ impl Model for Network {
         let fields = Tensor::cat(&fields, 1)?;
         let flat = fields.reshape((rows, fields.dim(1)? * self.width))?;
         let deep = self.deep.forward(&side_by_side(&[flat, inputs.numeric.clone()])?, pass)?;
-        Ok(Output { logits: ((linear + interact::pairwise(&fields)?)? + deep)?, attention: Vec::new() })
+        Ok(Output::of(((linear + interact::pairwise(&fields)?)? + deep)?))
     }
 
     fn direct(&self) -> Option<Box<dyn DirectModel>> {

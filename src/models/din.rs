@@ -152,7 +152,7 @@ impl Model for Network {
             attention.push(weights);
         }
         let deep = self.deep.forward(&side_by_side(&parts)?, pass)?;
-        Ok(Output { logits: (linear + deep)?, attention })
+        Ok(Output { attention, ..Output::of((linear + deep)?) })
     }
 
     fn direct(&self) -> Option<Box<dyn DirectModel>> {

@@ -56,6 +56,14 @@ pub const NORMALISE: ParamSpec = ParamSpec::choice(
     "Layer normalisation between hidden layers: steadier with many layers, a little slower.",
 );
 
+/// Weight of the second task, for kinds that learn conversions.
+pub const CONVERSION_WEIGHT: ParamSpec = ParamSpec::real(
+    "conversion_weight",
+    "Weight of conversions",
+    (0.01, 1.0, 100.0),
+    "What the loss of conversions counts beside that of clicks. Turn up when conversions are what you bid for.",
+);
+
 /// Deviation of fresh embeddings: small, so that training starts at the linear part.
 pub const EMBEDDING_START: f64 = 0.02;
 
@@ -383,6 +391,19 @@ pub fn need_sequence(encoder: &Encoder, kind: &str, reason: &str) -> Result<()> 
             ),
         )
         .hint("give a column the role sequence, or mark the user and time columns, or train deep_fm"));
+    }
+    Ok(())
+}
+
+/// Refuses an encoding that does not say which clicks converted, for `kind`.
+///
+/// # Errors
+/// It does not.
+pub fn need_conversions(encoder: &Encoder, kind: &str) -> Result<()> {
+    if encoder.conversion.is_none() {
+        let why = "it learns what follows a click, and no column of this log says 0 or 1 for it in every row";
+        return Err(Failure::new(format!("cannot train {kind}"), why)
+            .hint("give a column of 0 and 1 beside the click column the role conversion, or train deep_fm"));
     }
     Ok(())
 }

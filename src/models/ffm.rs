@@ -67,7 +67,7 @@ impl Model for Network {
     fn forward(&self, inputs: &Inputs<'_>, _pass: &mut Pass<'_>) -> Computed<Output> {
         let (linear, vectors) = self.input.forward(inputs)?;
         let pairs = interact::field_pairs(&vectors, self.width)?;
-        Ok(Output { logits: (linear + pairs)?, attention: Vec::new() })
+        Ok(Output::of((linear + pairs)?))
     }
 
     fn direct(&self) -> Option<Box<dyn DirectModel>> {

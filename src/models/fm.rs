@@ -56,7 +56,7 @@ impl Model for Network {
 
     fn forward(&self, inputs: &Inputs<'_>, _pass: &mut Pass<'_>) -> Computed<Output> {
         let (linear, vectors) = self.input.forward(inputs)?;
-        Ok(Output { logits: (linear + interact::pairwise(&vectors)?)?, attention: Vec::new() })
+        Ok(Output::of((linear + interact::pairwise(&vectors)?)?))
     }
 
     fn direct(&self) -> Option<Box<dyn DirectModel>> {

@@ -49,7 +49,7 @@ impl Model for Sum {
     }
 
     fn forward(&self, inputs: &Inputs<'_>, _pass: &mut Pass<'_>) -> Computed<Output> {
-        Ok(Output { logits: self.0.forward(&inputs.gathered[0], &inputs.numeric)?, attention: Vec::new() })
+        Ok(Output::of(self.0.forward(&inputs.gathered[0], &inputs.numeric)?))
     }
 
     fn direct(&self) -> Option<Box<dyn DirectModel>> {

@@ -1,12 +1,12 @@
 //! How does a model with its weights run on a batch, and travel to a file and back?
 
 use super::direct::{DirectModel, Weights};
-use super::{Inputs, Model, ModelKind};
+use super::{Conversions, Inputs, Model, ModelKind};
 use crate::base::failure::Explain;
 use crate::base::params::Params;
 use crate::base::{Failure, Result};
 use crate::data::{Batch, Encoder};
-use crate::nn::losses::{LogitLoss, backward_from, bce_with_logits, sigmoid};
+use crate::nn::losses::{backward_from, bce_with_logits, entire_space, sigmoid};
 use crate::nn::optimiser::{Rule, Step};
 use crate::nn::tables::{Lookup, RowGradients, Table, row_gradients};
 use crate::nn::weights::{Builder, NamedTensor, NamedTensors, Parameter, from_safetensors, to_safetensors};
@@ -37,6 +37,11 @@ impl fmt::Debug for Network {
     }
 }
 
+/// The bias of a click's log odds, which every kind has.
+const CLICK_BIAS: &str = "bias";
+/// The bias of a conversion's log odds, of kinds that learn it: the last of the network called `conversion`.
+const CONVERSION_BIAS: &str = "conversion.out.bias";
+
 /// One forward pass, ready to go back through.
 #[derive(Debug)]
 pub struct Forward {
@@ -45,7 +50,16 @@ pub struct Forward {
     /// `[sequence]` of `[rows, positions]`.
     pub attention: Vec<Tensor>,
     graph: Tensor,
+    /// Log odds per row of what follows a click, and their graph; of kinds with that task.
+    conversions: Option<(Vec<f32>, Conversions)>,
     leaves: Vec<(Lookup, Var)>,
+}
+
+impl Forward {
+    /// Log odds per row of a conversion given a click, of kinds that learn it.
+    pub fn conversions(&self) -> Option<&[f32]> {
+        self.conversions.as_ref().map(|(logits, _)| logits.as_slice())
+    }
 }
 
 /// The derivative of a loss by every weight that took part.
@@ -55,6 +69,8 @@ pub struct Gradients {
     pub dense: Vec<Vec<f32>>,
     /// One per table, in their order; touched rows only.
     pub tables: Vec<RowGradients>,
+    /// The mean log loss of clicks alone, which is all of the loss unless there is a second task.
+    pub loss_of_clicks: f64,
 }
 
 impl Network {
@@ -120,6 +136,10 @@ impl Network {
             logits: output.logits.to_vec1()?,
             attention: output.attention,
             graph: output.logits,
+            conversions: match output.conversions {
+                Some(conversions) => Some((conversions.logits.to_vec1()?, conversions)),
+                None => None,
+            },
             leaves,
         })
     }
@@ -146,7 +166,17 @@ impl Network {
         Ok(self.logits(batch)?.iter().map(|z| sigmoid(f64::from(*z)) as f32).collect())
     }
 
-    /// Mean log loss of a labelled batch and its derivative by every weight.
+    /// Probabilities of a conversion for a batch, given a click; `None` for kinds that do not learn them.
+    ///
+    /// # Errors
+    /// As for [`forward`](Self::forward).
+    pub fn predict_conversions(&self, batch: &Batch) -> Result<Option<Vec<f32>>> {
+        let forward = self.forward(batch, &mut Pass::Predict)?;
+        let probability = |z: &f32| sigmoid(f64::from(*z)) as f32;
+        Ok(forward.conversions().map(|logits| logits.iter().map(probability).collect()))
+    }
+
+    /// Mean loss of a labelled batch, over both tasks where there are two, and its derivative by every weight.
     ///
     /// # Errors
     /// As for [`gradients_into`](Self::gradients_into).
@@ -179,6 +209,7 @@ impl Network {
         out.tables.iter_mut().for_each(RowGradients::clear);
         model.backward(self.weights(), batch, &loss.gradient, out);
         self.rest(model);
+        out.loss_of_clicks = loss.mean;
         Ok(loss.mean)
     }
 
@@ -188,9 +219,17 @@ impl Network {
     /// As for [`gradients_into`](Self::gradients_into).
     pub fn graph_gradients(&self, batch: &Batch, pass: &mut Pass<'_>) -> Result<(f64, Gradients)> {
         let forward = self.forward(batch, pass)?;
-        let loss = bce_with_logits(&forward.logits, &batch.label, &batch.weight);
+        let loss = TaskLoss::of(&forward, batch);
         let gradients = self.backward(&forward, &loss).explain("cannot compute the gradient")?;
         Ok((loss.mean, gradients))
+    }
+
+    /// Mean loss of a labelled batch, as it is trained on.
+    ///
+    /// # Errors
+    /// As for [`forward`](Self::forward).
+    pub fn loss(&self, batch: &Batch) -> Result<f64> {
+        Ok(TaskLoss::of(&self.forward(batch, &mut Pass::Predict)?, batch).mean)
     }
 
     /// True when the network runs without a graph.
@@ -215,8 +254,12 @@ impl Network {
         self.direct.lock().unwrap_or_else(PoisonError::into_inner).push(model);
     }
 
-    fn backward(&self, forward: &Forward, loss: &LogitLoss) -> Computed<Gradients> {
-        let store = backward_from(&forward.graph, &loss.gradient)?;
+    fn backward(&self, forward: &Forward, loss: &TaskLoss) -> Computed<Gradients> {
+        let mut tasks = vec![(&forward.graph, loss.of_clicks.as_slice())];
+        if let Some((_, conversions)) = &forward.conversions {
+            tasks.push((&conversions.logits, loss.of_conversions.as_slice()));
+        }
+        let store = backward_from(&tasks)?;
         let numbers = |var: &Var| match store.get(var.as_tensor()) {
             Some(gradient) => gradient.flatten_all()?.to_vec1::<f32>(),
             // A weight that this batch did not use (no numeric field, for one) does not move.
@@ -237,7 +280,7 @@ impl Network {
                 row_gradients(&parts, self.tables[table].rows(), self.tables[table].width)
             })
             .collect();
-        Ok(Gradients { dense, tables })
+        Ok(Gradients { dense, tables, loss_of_clicks: loss.clicks })
     }
 
     /// Moves every weight that has a gradient.
@@ -265,13 +308,20 @@ impl Network {
         Ok(())
     }
 
-    /// Moves the bias so that a fresh network predicts `rate` for everyone: it need not be learnt.
+    /// Moves the bias so that a fresh network predicts about the click rate for everyone, and the conversion rate of
+    /// clicks where it learns that: it need not be learnt.
     ///
     /// # Errors
     /// The device does not answer.
-    pub fn start_at_rate(&mut self, rate: f64) -> Result<()> {
-        let log_odds = (rate / (1.0 - rate)).ln();
-        if log_odds.is_finite() { self.each_bias(|_| log_odds as f32) } else { Ok(()) }
+    pub fn start_at_rates(&mut self, clicks: f64, conversions: Option<f64>) -> Result<()> {
+        for (bias, rate) in [(CLICK_BIAS, Some(clicks)), (CONVERSION_BIAS, conversions)] {
+            let log_odds =
+                rate.map(|rate| (rate / (1.0 - rate)).ln()).filter(|log_odds| log_odds.is_finite());
+            if let Some(log_odds) = log_odds {
+                self.each_bias(bias, |_| log_odds as f32)?;
+            }
+        }
+        Ok(())
     }
 
     /// Adds a number to the log odds of every score.
@@ -279,12 +329,20 @@ impl Network {
     /// # Errors
     /// The device does not answer.
     pub fn shift_log_odds(&mut self, shift: f64) -> Result<()> {
-        self.each_bias(|bias| bias + shift as f32)
+        self.each_bias(CLICK_BIAS, |bias| bias + shift as f32)
     }
 
-    /// Changes the bias of the score itself, which every kind has.
-    fn each_bias(&mut self, change: impl Fn(f32) -> f32) -> Result<()> {
-        for parameter in self.parameters.iter_mut().filter(|parameter| parameter.name == "bias") {
+    /// Adds a number to the log odds of a conversion given a click, of kinds that learn it.
+    ///
+    /// # Errors
+    /// The device does not answer.
+    pub fn shift_conversions(&mut self, shift: f64) -> Result<()> {
+        self.each_bias(CONVERSION_BIAS, |bias| bias + shift as f32)
+    }
+
+    /// Changes the bias of a score itself.
+    fn each_bias(&mut self, name: &str, change: impl Fn(f32) -> f32) -> Result<()> {
+        for parameter in self.parameters.iter_mut().filter(|parameter| parameter.name == name) {
             parameter.values.iter_mut().for_each(|bias| *bias = change(*bias));
             parameter.upload()?;
         }
@@ -389,6 +447,38 @@ impl Network {
                     table.write(place, columns, &values);
                 }
             }
+        }
+    }
+}
+
+/// What a forward pass costs, and which way its log odds should move.
+struct TaskLoss {
+    mean: f64,
+    /// That of clicks alone.
+    clicks: f64,
+    of_clicks: Vec<f32>,
+    /// Empty where there is one task.
+    of_conversions: Vec<f32>,
+}
+
+impl TaskLoss {
+    fn of(forward: &Forward, batch: &Batch) -> Self {
+        let Some((logits, Conversions { weight, .. })) = &forward.conversions else {
+            let loss = bce_with_logits(&forward.logits, &batch.label, &batch.weight);
+            return Self {
+                mean: loss.mean,
+                clicks: loss.mean,
+                of_clicks: loss.gradient,
+                of_conversions: Vec::new(),
+            };
+        };
+        let happened = (batch.label.as_slice(), batch.conversion.as_slice());
+        let loss = entire_space((&forward.logits, logits), happened, &batch.weight, *weight);
+        Self {
+            mean: loss.mean,
+            clicks: loss.clicks,
+            of_clicks: loss.of_clicks,
+            of_conversions: loss.of_conversions,
         }
     }
 }

@@ -108,7 +108,7 @@ impl Model for Network {
             parts.push(state);
         }
         let deep = self.deep.forward(&side_by_side(&parts)?, pass)?;
-        Ok(Output { logits: (linear + deep)?, attention: Vec::new() })
+        Ok(Output::of((linear + deep)?))
     }
 }
 

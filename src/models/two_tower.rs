@@ -179,7 +179,7 @@ impl Model for Network {
         let user = unit_length(&self.user_deep.vectors(&user, pass)?)?;
         let ad = unit_length(&self.ad_deep.vectors(&ad, pass)?)?;
         let near = ((user * ad)?.sum(1)? / self.temperature)?;
-        Ok(Output { logits: (linear + near)?, attention: Vec::new() })
+        Ok(Output::of((linear + near)?))
     }
 
     fn direct(&self) -> Option<Box<dyn DirectModel>> {

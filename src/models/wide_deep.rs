@@ -75,7 +75,7 @@ impl Model for Network {
     fn forward(&self, inputs: &Inputs<'_>, pass: &mut Pass<'_>) -> Computed<Output> {
         let (linear, vectors) = self.input.forward(inputs)?;
         let all = side_by_side(&[vectors.flatten_from(1)?, inputs.numeric.clone()])?;
-        Ok(Output { logits: (linear + self.deep.forward(&all, pass)?)?, attention: Vec::new() })
+        Ok(Output::of((linear + self.deep.forward(&all, pass)?)?))
     }
 
     fn direct(&self) -> Option<Box<dyn DirectModel>> {
@@ -118,9 +118,7 @@ mod tests {
     fn equals_linear_plus_deep() {
         let settings = [("embedding_width", "3"), ("hidden_units", "4"), ("hidden_layers", "2")];
         equals_loops("wide_deep", &settings, |weights, batch, row| {
-            let mut all = weights.embeddings(batch, row).concat();
-            all.push(f64::from(batch.numeric[0][row]));
-            weights.linear_part(batch, row) + weights.deep("deep", &all)[0]
+            weights.linear_part(batch, row) + weights.deep("deep", &weights.inputs(batch, row))[0]
         });
     }
 }

@@ -37,6 +37,9 @@ pub struct ModelCard {
     pub training: TrainingCard,
     /// Numbers on the test rows; `None` when there were none.
     pub test: Option<Measures>,
+    /// The same for clicks with a conversion, of kinds that learn them; `clicks` counts those.
+    #[serde(default)]
+    pub conversions: Option<Measures>,
     /// Versions of what made it.
     pub versions: BTreeMap<String, String>,
 }
@@ -220,6 +223,7 @@ fn without_former_numbers(mut card: serde_json::Value) -> serde_json::Value {
     if card["format"] == 1 {
         card["format"] = FORMAT.into();
         card["test"] = serde_json::Value::Null;
+        card["conversions"] = serde_json::Value::Null;
         card["training"]["history"] = serde_json::json!(History::default());
     }
     card

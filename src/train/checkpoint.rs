@@ -322,6 +322,7 @@ fn content(dataset: &Dataset) -> String {
         hash.update(bytemuck::cast_slice(&sequence.ids));
     }
     hash.update(bytemuck::cast_slice(&dataset.weight));
+    hash.update(bytemuck::cast_slice(&dataset.conversion));
     format!("{:016x}", hash.digest())
 }
 

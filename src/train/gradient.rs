@@ -57,7 +57,7 @@ mod tests {
 
     fn gradients() -> Gradients {
         let table = RowGradients { rows: vec![3, 9], values: vec![2.0, 4.0, 0.0, 4.0] };
-        Gradients { dense: vec![vec![3.0, 4.0], vec![0.0; 20]], tables: vec![table] }
+        Gradients { dense: vec![vec![3.0, 4.0], vec![0.0; 20]], tables: vec![table], loss_of_clicks: 0.5 }
     }
 
     #[test]

@@ -1,11 +1,13 @@
 //! What can be asked of a trained model? Scores, tables, attention; and it travels as a folder.
 
 use super::card::ModelCard;
+use super::conversions;
 use crate::base::failure::Explain;
 use crate::base::params::Params;
 use crate::base::{Failure, Result};
 use crate::data::{Batch, Dataset, Encoder};
 use crate::jobs::JobContext;
+use crate::metrics::Measures;
 use crate::models::{self, Network};
 use crate::nn::{Pass, device};
 use std::path::Path;
@@ -78,11 +80,46 @@ impl TrainedModel {
     /// # Errors
     /// The dataset was encoded for another model, the job was cancelled, or the device fails.
     pub fn predict(&self, dataset: &Dataset, rows: &[u32], context: &JobContext) -> Result<Vec<f32>> {
-        if dataset.encoder != self.encoder {
-            return Err(Failure::new("cannot score the rows", "they were encoded for another model")
-                .hint("encode the log with this model's own encoder"));
-        }
+        self.check_encoder(dataset)?;
         predict_rows(&self.network, dataset, rows, context)
+    }
+
+    /// Measures clicks with a conversion on some rows whose click probabilities are `clicks`; `None` when the kind does
+    /// not learn them or the log does not tell.
+    ///
+    /// # Errors
+    /// As for [`predict`](Self::predict).
+    pub fn measure_conversions(
+        &self,
+        dataset: &Dataset,
+        rows: &[u32],
+        clicks: &[f32],
+        context: &JobContext,
+    ) -> Result<Option<Measures>> {
+        self.check_encoder(dataset)?;
+        conversions::measured(&self.network, dataset, rows, clicks, context)
+    }
+
+    fn check_encoder(&self, dataset: &Dataset) -> Result<()> {
+        if dataset.encoder == self.encoder {
+            return Ok(());
+        }
+        Err(Failure::new("cannot score the rows", "they were encoded for another model")
+            .hint("encode the log with this model's own encoder"))
+    }
+
+    /// Probabilities of a conversion given a click for some rows; `None` when the kind does not learn them.
+    ///
+    /// # Errors
+    /// As for [`predict`](Self::predict).
+    pub fn predict_conversions(
+        &self,
+        dataset: &Dataset,
+        rows: &[u32],
+        context: &JobContext,
+    ) -> Result<Option<Vec<f32>>> {
+        self.check_encoder(dataset)?;
+        conversions::predict(&self.network, dataset, rows, context)
     }
 
     /// Click probabilities of a batch made with this model's encoder.

@@ -2,6 +2,7 @@
 
 use super::card::{DataCard, ModelCard, TrainingCard, measure};
 use super::checkpoint::Keep;
+use super::conversions;
 use super::gradient::{Lengths, clip};
 use super::guard::{self, Place};
 use super::history::{EpochRecord, History, LayerNorms, StepTaken, TrainSnapshot, ValidationNumbers};
@@ -15,7 +16,7 @@ use crate::base::{Failure, Result};
 use crate::data::{Dataset, Split};
 use crate::jobs::{JobContext, Latest};
 use crate::metrics::grouped::GroupedAuc;
-use crate::metrics::{Outcomes, calibration};
+use crate::metrics::{Measures, Outcomes, calibration};
 use crate::models::{self, Gradients, Network};
 use crate::nn::Pass;
 use crate::nn::device;
@@ -98,8 +99,9 @@ impl Trainer {
         let seed = spec.seed()?;
         let (objective, monitor) = (spec.objective()?, spec.monitor()?);
         check_monitor(dataset, monitor)?;
+        conversions::check(models::kind(&spec.kind)?, dataset, &objective)?;
         let mut network = draw_network(dataset, &spec, seed)?;
-        network.start_at_rate(objective.learnt_rate(rate))?;
+        network.start_at_rates(objective.learnt_rate(rate), conversions::rate(dataset))?;
         Ok(Self {
             spec,
             dataset: dataset.clone(),
@@ -188,21 +190,28 @@ impl Trainer {
         }
         let log_odds_shift = self.calibrate(context)?;
         context.stage("Measuring on the test rows");
-        let test = Arc::clone(self.dataset.rows_of(Split::Test));
+        let (test, conversions) = self.test(context)?;
         let card = ModelCard {
             kind: self.spec.kind.clone(),
             params: self.spec.params.clone(),
             data: DataCard::of(&self.dataset, &self.spec.source),
             training: TrainingCard { objective_shift, log_odds_shift, ..self.training_card()? },
-            test: if test.is_empty() {
-                None
-            } else {
-                let predicted = predict_rows(&self.network, &self.dataset, &test, context)?;
-                Some(measure(&self.dataset, &test, &predicted))
-            },
+            test,
+            conversions,
             ..ModelCard::default()
         };
         Ok(TrainedModel::new(card, Arc::clone(&self.dataset.encoder), self.network))
+    }
+
+    /// What the test rows say of clicks, and of clicks with a conversion; `None` where there are none, or no such task.
+    fn test(&self, context: &JobContext) -> Result<(Option<Measures>, Option<Measures>)> {
+        let rows = self.dataset.rows_of(Split::Test);
+        if rows.is_empty() {
+            return Ok((None, None));
+        }
+        let predicted = predict_rows(&self.network, &self.dataset, rows, context)?;
+        let conversions = conversions::measured(&self.network, &self.dataset, rows, &predicted, context)?;
+        Ok((Some(measure(&self.dataset, rows, &predicted)), conversions))
     }
 
     /// Moves the average prediction to what happened on the validation rows, which are nearer to the future than
@@ -220,6 +229,7 @@ impl Trainer {
         if let Some(shift) = shift {
             self.network.shift_log_odds(shift)?;
         }
+        conversions::calibrate(&mut self.network, &self.dataset, &rows, USUAL_SHIFT, context)?;
         Ok(shift)
     }
 
@@ -309,7 +319,11 @@ impl Trainer {
         position.squares.resize(lengths.parts.len(), 0.0);
         position.squares.iter_mut().zip(&lengths.parts).for_each(|(sum, part)| *sum += part * part);
         let passed = f64::from(position.epoch) + position.batch as f64 / batches as f64;
-        let taken = StepTaken { loss, gradient_norm: lengths.whole(), learning_rate: f64::from(step.rate) };
+        let taken = StepTaken {
+            loss: self.gradients.loss_of_clicks,
+            gradient_norm: lengths.whole(),
+            learning_rate: f64::from(step.rate),
+        };
         position.history.record_step(position.step, passed, taken);
         let smoothed = self.position.history.training_loss();
         if self.position.step >= SETTLED && guard::has_run_away(smoothed, self.learnt_rate) {

@@ -69,7 +69,7 @@ fn draw(rng: &mut Rng) -> (Encoder, Batch) {
     let label = (0..rows).map(|_| f32::from(rng.chance(0.3))).collect();
     let weight =
         if rng.chance(0.5) { vec![] } else { (0..rows).map(|_| 0.5 + rng.uniform() as f32).collect() };
-    (encoder.clone(), Batch { rows, categorical, numeric, sequences, label, weight })
+    (encoder.clone(), Batch { rows, categorical, numeric, sequences, label, weight, ..Batch::default() })
 }
 
 fn close(what: &str, direct: &[f32], graph: &[f32]) {

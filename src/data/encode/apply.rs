@@ -106,6 +106,7 @@ impl Encoder {
             numeric: numeric.into_iter().map(Arc::new).collect(),
             sequences,
             label: Arc::new(outcome.label),
+            conversion: Arc::new(outcome.conversion),
             weight: Arc::new(outcome.weight),
             truth: Arc::new(read_truth(log)?),
             users: Arc::new(users),

@@ -1,0 +1,167 @@
+//! What should two tasks share? Several experts, of which each task's gate takes its own mixture.
+//!
+//! Ma et al., KDD 2018 (doi 10.1145/3219819.3220007), equations 5 to 7: `f_k = sum_i softmax(W_k x)_i relu(E_i x)`, and
+//! a tower for each task on its `f_k`. Clicks and conversions are compared over every impression as in
+//! [`esmm`](super::esmm).
+
+use super::features::{
+    CONVERSION_WEIGHT, DROPOUT, EMBEDDING_WIDTH, FieldVectors, GENTLE_PENALTY, HIDDEN_UNITS,
+    LinearAndVectors, need_conversions, need_features, side_by_side,
+};
+use super::{Conversions, Inputs, Model, ModelKind, Output};
+use crate::base::Result;
+use crate::base::params::{ParamSpec, Params};
+use crate::data::{Batch, Encoder};
+use crate::nn::linear::Linear;
+use crate::nn::mlp::{Mlp, MlpShape};
+use crate::nn::tables::Lookup;
+use crate::nn::weights::Builder;
+use crate::nn::{Computed, Pass};
+use candle_core::{D, Tensor};
+use candle_nn::ops::softmax;
+
+/// Experts with a gate and a tower for each task.
+#[derive(Debug)]
+pub struct Mmoe;
+
+const EXPERTS: ParamSpec = ParamSpec::integer(
+    "experts",
+    "Experts",
+    (2, 4, 32),
+    "Hidden layers side by side that both tasks draw on, each in its own mixture.",
+);
+
+const PARAMS: &[ParamSpec] = &[EMBEDDING_WIDTH, HIDDEN_UNITS, EXPERTS, DROPOUT, CONVERSION_WEIGHT];
+
+impl ModelKind for Mmoe {
+    fn id(&self) -> &'static str {
+        "mmoe"
+    }
+
+    fn label(&self) -> &'static str {
+        "MMoE"
+    }
+
+    fn summary(&self) -> &'static str {
+        "Learns clicks and conversions from shared experts, mixed by each task as it needs."
+    }
+
+    fn params(&self) -> &'static [ParamSpec] {
+        PARAMS
+    }
+
+    fn training_defaults(&self) -> &'static [(&'static str, f64)] {
+        GENTLE_PENALTY
+    }
+
+    fn learns_conversions(&self) -> bool {
+        true
+    }
+
+    fn check(&self, encoder: &Encoder) -> Result<()> {
+        need_features(encoder)?;
+        need_conversions(encoder, self.id())
+    }
+
+    fn build(&self, encoder: &Encoder, params: &Params, builder: &mut Builder) -> Result<Box<dyn Model>> {
+        let width = params.count("embedding_width")?;
+        let (experts, units) = (params.count("experts")?, params.count("hidden_units")?);
+        let inputs = FieldVectors::count(encoder, false) * width + encoder.numeric.len();
+        Ok(Box::new(Network {
+            input: LinearAndVectors::new(encoder, builder, width, false)?,
+            experts: builder.linear("experts", inputs, experts * units)?,
+            tasks: [
+                Task::new(builder, ["gate.click", "deep"], inputs, params)?,
+                Task::new(builder, ["gate.conversion", "conversion"], inputs, params)?,
+            ],
+            units,
+            weight: params.real("conversion_weight")?,
+        }))
+    }
+}
+
+struct Network {
+    input: LinearAndVectors,
+    experts: Linear,
+    /// Clicks, then conversions.
+    tasks: [Task; 2],
+    units: usize,
+    weight: f64,
+}
+
+struct Task {
+    gate: Linear,
+    tower: Mlp,
+}
+
+impl Task {
+    fn new(builder: &mut Builder, names: [&str; 2], inputs: usize, params: &Params) -> Result<Self> {
+        let units = params.count("hidden_units")?;
+        let shape = MlpShape { units, layers: 1, dropout: params.real("dropout")?, normalise: false };
+        let [gate, tower] = names;
+        Ok(Self {
+            gate: builder.linear(gate, inputs, params.count("experts")?)?,
+            tower: Mlp::new(builder, tower, units, shape)?,
+        })
+    }
+
+    /// `[rows]` from the inputs `[rows, inputs]` and the experts `[rows, experts, units]`.
+    fn forward(&self, x: &Tensor, experts: &Tensor, pass: &mut Pass<'_>) -> Computed<Tensor> {
+        let gate = softmax(&self.gate.forward(x)?, D::Minus1)?;
+        let mixed = gate.unsqueeze(1)?.matmul(experts)?.squeeze(1)?;
+        self.tower.forward(&mixed, pass)
+    }
+}
+
+impl Model for Network {
+    fn lookups(&self, batch: &Batch) -> Vec<Lookup> {
+        self.input.lookups(batch)
+    }
+
+    fn forward(&self, inputs: &Inputs<'_>, pass: &mut Pass<'_>) -> Computed<Output> {
+        let (linear, vectors) = self.input.forward(inputs)?;
+        let x = side_by_side(&[vectors.flatten_from(1)?, inputs.numeric.clone()])?;
+        let experts = self.experts.forward_relu(&x)?;
+        let experts = experts.reshape((x.dim(0)?, experts.dim(1)? / self.units, self.units))?;
+        let [clicks, conversions] = &self.tasks;
+        let logits = (linear + clicks.forward(&x, &experts, pass)?)?;
+        let conversions =
+            Conversions { logits: conversions.forward(&x, &experts, pass)?, weight: self.weight };
+        Ok(Output { conversions: Some(conversions), ..Output::of(logits) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::data::Batch;
+    use crate::models::check::{Weights, conversions_equal_loops, equals_loops};
+
+    const SETTINGS: [(&str, &str); 3] = [("embedding_width", "3"), ("hidden_units", "4"), ("experts", "3")];
+
+    /// Equations 5 to 7 with three experts of four units.
+    fn by_loops(weights: &Weights, batch: &Batch, row: usize, gate: &str, tower: &str) -> f64 {
+        let x = weights.inputs(batch, row);
+        let experts: Vec<f64> = weights.linear("experts", &x).into_iter().map(|v| v.max(0.0)).collect();
+        let gate: Vec<f64> = weights.linear(gate, &x).into_iter().map(f64::exp).collect();
+        let total: f64 = gate.iter().sum();
+        let mixed: Vec<f64> =
+            (0..4).map(|unit| (0..3).map(|i| gate[i] / total * experts[i * 4 + unit]).sum()).collect();
+        let hidden: Vec<f64> =
+            weights.linear(&format!("{tower}.0"), &mixed).into_iter().map(|v| v.max(0.0)).collect();
+        weights.linear(&format!("{tower}.out"), &hidden)[0]
+    }
+
+    #[test]
+    fn clicks_equal_linear_plus_their_mixture() {
+        equals_loops("mmoe", &SETTINGS, |weights, batch, row| {
+            weights.linear_part(batch, row) + by_loops(weights, batch, row, "gate.click", "deep")
+        });
+    }
+
+    #[test]
+    fn conversions_equal_theirs() {
+        conversions_equal_loops("mmoe", &SETTINGS, |weights, batch, row| {
+            by_loops(weights, batch, row, "gate.conversion", "conversion")
+        });
+    }
+}
