@@ -3,9 +3,10 @@
 //! Two renderers draw the same cloud: [`points`] (a wgpu pass, one triangle a point) and [`density`] (a grid
 //! counted on the processor, for software adapters and for clouds that would only overdraw). Neither asks
 //! for an optional wgpu feature. [`camera`] says what is in view, [`picking`] what is under the cursor,
-//! [`lasso`] what a drawn outline holds.
+//! [`lasso`] what a drawn outline holds. [`contest`] draws nothing: it computes.
 
 pub mod camera;
+pub mod contest;
 pub mod density;
 pub mod lasso;
 pub mod picking;

@@ -2,11 +2,14 @@
 //!
 //! The plain second-price market: each bidder draws the logarithm of its bid from its own normal distribution, the
 //! highest wins and pays the second highest or the reserve. Auctions are made in blocks of 65,536 with random
-//! numbers from a counter, money is whole micros and all sums are whole numbers, so any number of threads
-//! gives the same answer, and memory does not grow. [`slots`] does the same for pages of several slots.
+//! numbers from a counter, bids are whole micros out of `tables` and all sums are whole numbers, so any number of
+//! threads and a graphics processor ([`engine`]) give the same winners, and memory does not grow. [`slots`] does the
+//! same for pages of several slots.
 
+pub mod engine;
 mod lanes;
 pub mod slots;
+mod tables;
 
 use crate::base::simd::{Kernel, run_widest};
 use crate::base::{Failure, Result};
@@ -14,6 +17,7 @@ use crate::jobs::JobContext;
 use crate::metrics::Estimate;
 use lanes::Key;
 use rayon::prelude::*;
+use tables::BidTable;
 
 /// A market of bidders with lognormal bids.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,6 +53,8 @@ const CHUNK: usize = 256;
 const BLOCKS_PER_CHECK: u64 = 64;
 /// Draws within a block have 32-bit counters: 65,536 auctions of this many bidders.
 const MOST_BIDDERS: usize = 4_096;
+/// The winner of an auction in which nobody reached the reserve.
+const NOBODY: u32 = u32::MAX;
 /// The dearest price that is counted, in currency units.
 const DEAREST: f32 = 2_000.0;
 
@@ -59,6 +65,7 @@ impl LognormalMarket {
     /// No bidders or too many, a number that is none, a negative deviation or reserve; a cancel.
     pub fn hold(&self, auctions: u64, seed: u64, context: &JobContext) -> Result<Tally> {
         self.validate()?;
+        let tables = Tables::new(self);
         let blocks = auctions.div_ceil(BLOCK);
         let mut total = Tally { wins: vec![0; self.bidders.len()], ..Tally::default() };
         for first in (0..blocks).step_by(BLOCKS_PER_CHECK as usize) {
@@ -68,7 +75,7 @@ impl LognormalMarket {
                 .into_par_iter()
                 .map(|block| {
                     let auctions = BLOCK.min(auctions - block * BLOCK) as usize;
-                    run_widest(Block { market: self, key: Key::new(seed, block), auctions })
+                    run_widest(Block { tables: &tables, key: Key::new(seed, block), auctions })
                 })
                 .reduce(Tally::default, Tally::plus);
             total = total.plus(sum);
@@ -122,19 +129,49 @@ impl Tally {
     }
 }
 
+/// What the draws need: a table for each kind of bidder.
+struct Tables {
+    tables: Vec<BidTable>,
+    /// Which of them each bidder draws from.
+    of_bidder: Vec<usize>,
+    reserve_micros: i32,
+}
+
+impl Tables {
+    fn new(market: &LognormalMarket) -> Self {
+        let mut kinds: Vec<(f32, f32)> = Vec::new();
+        let kind_of = |bidder: &(f32, f32)| {
+            kinds.iter().position(|kind| kind == bidder).unwrap_or_else(|| {
+                kinds.push(*bidder);
+                kinds.len() - 1
+            })
+        };
+        let of_bidder = market.bidders.iter().map(kind_of).collect();
+        let tables = kinds.iter().map(|(mean, deviation)| BidTable::lognormal(*mean, *deviation, DEAREST));
+        let reserve_micros = (f64::from(market.reserve) * 1e6).round() as i32;
+        Self { tables: tables.collect(), of_bidder, reserve_micros }
+    }
+}
+
 /// The auctions of one block.
 #[derive(Clone, Copy)]
 struct Block<'a> {
-    market: &'a LognormalMarket,
+    tables: &'a Tables,
     key: Key,
     auctions: usize,
 }
 
-/// The auctions that are in the loops: log of the highest and second highest bid, and who bids highest.
+/// The auctions that are in the loops: the highest and second highest bid in micros, and who bids highest.
 struct Chunk {
-    first: [f32; CHUNK],
-    second: [f32; CHUNK],
+    first: [i32; CHUNK],
+    second: [i32; CHUNK],
     winner: [u32; CHUNK],
+}
+
+impl Chunk {
+    fn empty() -> Self {
+        Self { first: [0; CHUNK], second: [0; CHUNK], winner: [0; CHUNK] }
+    }
 }
 
 impl Kernel for Block<'_> {
@@ -142,23 +179,12 @@ impl Kernel for Block<'_> {
 
     #[inline(always)]
     fn run(self) -> Tally {
-        let bidders = &self.market.bidders;
-        let reserve = if self.market.reserve > 0.0 { self.market.reserve.ln() } else { f32::MIN };
-        let mut tally = Tally { wins: vec![0; bidders.len()], ..Tally::default() };
-        let mut chunk = Chunk { first: [0.0; CHUNK], second: [0.0; CHUNK], winner: [0; CHUNK] };
+        let bidders = self.tables.of_bidder.len();
+        let mut tally = Tally { wins: vec![0; bidders], ..Tally::default() };
+        let mut chunk = Chunk::empty();
         for start in (0..self.auctions).step_by(CHUNK) {
-            let n = CHUNK.min(self.auctions - start);
-            chunk.first.fill(f32::MIN);
-            chunk.second.fill(reserve);
-            // The reserve stands where nobody beats it; bidders count from 0.
-            chunk.winner.fill(u32::MAX);
-            for (pair, both) in bidders.chunks(2).enumerate() {
-                let counter = (pair as u32 * BLOCK as u32 + start as u32).wrapping_mul(2);
-                let one = both[0];
-                let other = both.get(1).copied();
-                self.draw(&mut chunk, counter, 2 * pair as u32, one, other);
-            }
-            tally.count(&chunk, n, reserve);
+            self.draw_all(&mut chunk, start);
+            tally.count(&chunk, CHUNK.min(self.auctions - start), self.tables.reserve_micros);
         }
         tally.auctions = self.auctions as u64;
         tally
@@ -166,24 +192,33 @@ impl Kernel for Block<'_> {
 }
 
 impl Block<'_> {
-    /// Draws one pair of bidders for all auctions of the chunk and keeps the two highest bids.
+    /// Draws all bids of a chunk of auctions.
     #[inline(always)]
-    fn draw(&self, chunk: &mut Chunk, counter: u32, bidder: u32, one: (f32, f32), other: Option<(f32, f32)>) {
+    fn draw_all(&self, chunk: &mut Chunk, start: usize) {
+        // Nobody's bid is below 0, and the reserve bids along as the one to be beaten.
+        chunk.first.fill(-1);
+        chunk.second.fill(self.tables.reserve_micros);
+        chunk.winner.fill(NOBODY);
+        for (bidder, table) in (0u32..).zip(&self.tables.of_bidder) {
+            let counter = bidder.wrapping_mul(BLOCK as u32).wrapping_add(start as u32);
+            self.draw(chunk, counter, bidder, &self.tables.tables[*table]);
+        }
+    }
+
+    /// Draws one bidder for all auctions of the chunk and keeps the two highest bids. Of equal bids one wins by a
+    /// random bit.
+    #[inline(always)]
+    fn draw(&self, chunk: &mut Chunk, counter: u32, bidder: u32, table: &BidTable) {
         let key = self.key;
-        // An odd one out has no partner: its partner bids nothing.
-        let other = other.unwrap_or((f32::MIN, 0.0));
         let Chunk { first, second, winner } = chunk;
         for (i, ((first, second), winner)) in (0u32..).zip(first.iter_mut().zip(second).zip(winner)) {
-            let counter = counter.wrapping_add(2 * i);
-            let (a, b) = lanes::normals(key.bits(counter), key.bits(counter.wrapping_add(1)));
-            let (a, b) = (a.mul_add(one.1, one.0), b.mul_add(other.1, other.0));
-            let (high, low) = if a > *first { (a, *first) } else { (*first, a) };
-            let who = if a > *first { bidder } else { *winner };
-            let runner_up = if low > *second { low } else { *second };
-            let who = if b > high { bidder + 1 } else { who };
-            let (high, low) = if b > high { (b, high) } else { (high, b) };
-            *second = if low > runner_up { low } else { runner_up };
-            (*first, *winner) = (high, who);
+            let bits = key.bits(counter.wrapping_add(i));
+            let bid = table.bid(bits);
+            let takes_it = bid > *first || (bid == *first && bits & 0x7F >= 0x40);
+            let low = if bid < *first { bid } else { *first };
+            *second = if low > *second { low } else { *second };
+            *first = if bid > *first { bid } else { *first };
+            *winner = if takes_it { bidder } else { *winner };
         }
     }
 }
@@ -191,22 +226,19 @@ impl Block<'_> {
 impl Tally {
     /// Sells and counts the first `n` auctions of a chunk.
     #[inline(always)]
-    fn count(&mut self, chunk: &Chunk, n: usize, reserve: f32) {
+    fn count(&mut self, chunk: &Chunk, n: usize, reserve: i32) {
         let (mut sold, mut revenue, mut worth, mut squares) = (0u64, 0u64, 0u64, 0u64);
-        let mut winners = [u32::MAX; CHUNK];
+        let mut winners = [NOBODY; CHUNK];
         let bids = chunk.first.iter().zip(&chunk.second).zip(&chunk.winner);
         for (((&first, &second), &bidder), winner) in bids.zip(&mut winners).take(n) {
             let sells = first >= reserve;
-            // A lone bidder without a reserve pays nothing: e^MIN is counted as 0 micros.
-            let paid = micros(lanes::exp(second));
-            let valued = micros(lanes::exp(first));
-            let (paid, valued) = if sells { (paid, valued) } else { (0, 0) };
+            let (paid, valued) = if sells { (second as u32, first as u32) } else { (0, 0) };
             let coarse = u64::from(paid >> 8);
             sold += u64::from(sells);
             revenue += u64::from(paid);
             worth += u64::from(valued);
             squares += coarse * coarse;
-            *winner = if sells { bidder } else { u32::MAX };
+            *winner = if sells { bidder } else { NOBODY };
         }
         self.sold += sold;
         self.revenue_micros += u128::from(revenue);
@@ -220,15 +252,6 @@ impl Tally {
             *wins += u64::from(won);
         }
     }
-}
-
-/// Whole micros of an amount, to the nearest. Adding 2^52 leaves them in the low bits, where a conversion would
-/// check for what cannot be here and keep the loop from becoming vectors.
-#[inline(always)]
-fn micros(units: f32) -> u32 {
-    const WHOLE: f64 = 4_503_599_627_370_496.0;
-    let units = if units < DEAREST { units } else { DEAREST };
-    f64::from(units).mul_add(1e6, WHOLE).to_bits() as u32
 }
 
 /// The same market as a textbook would write it, one auction after the other on one thread with the standard
@@ -316,7 +339,8 @@ mod tests {
     #[test]
     fn vectors_and_threads_change_nothing() {
         let market = LognormalMarket { bidders: vec![(0.0, 1.0); 3], reserve: 0.5 };
-        let block = Block { market: &market, key: Key::new(1, 2), auctions: 1_000 };
+        let tables = Tables::new(&market);
+        let block = Block { tables: &tables, key: Key::new(1, 2), auctions: 1_000 };
         assert_eq!(run_widest(block), block.run(), "compiled for {}", crate::base::simd::widest());
         let on = |threads: usize| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();

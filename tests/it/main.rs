@@ -20,6 +20,7 @@ mod ingest;
 mod inspect_panels;
 mod layouts;
 mod market;
+mod market_gpu;
 mod market_support;
 mod meaning;
 mod models;

@@ -4,6 +4,7 @@ use super::{BenchRow, auctions, best_of, ours, sample_log};
 use crate::base::{Failure, Result, failure::Explain, simd};
 use crate::data::{EncodeOptions, dataset};
 use crate::jobs::{JobContext, Latest};
+use crate::market::monte_carlo::engine::GpuAuctions;
 use crate::market::monte_carlo::{self, LognormalMarket, slots};
 use crate::market::scoring::{Inputs, prepare};
 use crate::market::simulation::{RunOptions, simulate};
@@ -20,6 +21,7 @@ use std::time::{Duration, Instant};
 /// A cancel.
 pub fn market(context: &JobContext) -> Result<Vec<BenchRow>> {
     let mut rows = vec![second_price(context)?];
+    rows.push(graphics(context)?);
     rows.push(pages(context, (48, 16), (4_000_000, 200_000), Some(4e6))?);
     rows.push(pages(context, (100, 64), (1_000_000, 40_000), Some(0.6e6))?);
     rows.push(auctions(context)?);
@@ -89,6 +91,41 @@ fn second_price(context: &JobContext) -> Result<BenchRow> {
     })?;
     let work = format!("second price, 8 lognormal bidders, reserve ({})", simd::widest());
     Ok(beside_plain(&work, AUCTIONS as f64 / seconds, PLAIN as f64 / plain, Some(77e6)))
+}
+
+/// The same auctions on the graphics processor that there is, whose winners are first checked against the processor's.
+fn graphics(context: &JobContext) -> Result<BenchRow> {
+    let gpu = match GpuAuctions::open() {
+        Ok(gpu) => gpu,
+        Err(failure) => {
+            let rival = Some(format!("not run: {}", failure.why));
+            return Ok(BenchRow {
+                rival,
+                ..ours("second price on a graphics processor", 0.0, "auctions/s", None)
+            });
+        }
+    };
+    let market = eight_bidders();
+    const CHECKED: u64 = 5_000_000;
+    if gpu.hold(&market, CHECKED, 1, context)? != market.hold(CHECKED, 1, context)? {
+        let why = format!("{} gives other winners than the processor", gpu.adapter());
+        return Err(Failure::new("cannot measure the graphics processor", why).hint("try another driver"));
+    }
+    let speed = gpu.calibrate(&market, context)?;
+    let most = if speed.prefers_graphics() { 20_000_000_000u64 } else { 100_000_000 };
+    // As long a run as takes about two seconds.
+    let auctions = ((2.0 * speed.graphics) as u64).clamp(CHECKED, most);
+    let seconds = best_of(3, context, || gpu.hold(&market, auctions, 1, context).map(drop))?;
+    let chosen = if speed.prefers_graphics() { "chosen" } else { "slower, so the processor is chosen" };
+    let soft = if gpu.is_software() { "; a software adapter, no graphics hardware" } else { "" };
+    let work = format!("the same on {} ({chosen}{soft})", gpu.adapter());
+    let rate = auctions as f64 / seconds;
+    Ok(BenchRow {
+        rival: Some("the processor".to_owned()),
+        rival_value: Some(speed.processor),
+        ratio: Some(rate / speed.processor),
+        ..ours(&work, rate, "auctions/s", None)
+    })
 }
 
 fn eight_bidders() -> LognormalMarket {

@@ -20,6 +20,11 @@ impl Key {
         Self { one: bits as u32, other: (bits >> 32) as u32 }
     }
 
+    /// The key in two words, for a graphics processor.
+    pub fn words(self) -> [u32; 2] {
+        [self.one, self.other]
+    }
+
     /// 32 random bits of a counter: two rounds of a multiply-xorshift hash (Wellons' lowbias32) with a key before
     /// each.
     #[inline(always)]
