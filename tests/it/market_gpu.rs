@@ -1,5 +1,6 @@
 //! Does a graphics processor hold the same auctions as the processor, to the last winner and micro?
 
+use adloupe::headless::Terminal;
 use adloupe::jobs::JobContext;
 use adloupe::market::monte_carlo::engine::GpuAuctions;
 use adloupe::market::monte_carlo::{LognormalMarket, Tally};
@@ -9,7 +10,7 @@ fn graphics() -> Option<GpuAuctions> {
     match GpuAuctions::open() {
         Ok(gpu) => Some(gpu),
         Err(failure) => {
-            eprintln!("skipped: {failure}");
+            Terminal::note(&format!("skipped: {failure}"));
             None
         }
     }
