@@ -4,10 +4,12 @@
 //! a profile and segments for people, or an [`Encoder`] that turns it into the arrays of a [`Dataset`] ->
 //! [`Batch`]es for models. polars lives here and nowhere else.
 
+pub mod array;
 pub mod batch;
 pub mod calendar;
 pub mod catalogue;
 pub mod cells;
+pub mod columns;
 pub mod dataset;
 pub mod edit;
 pub mod encode;
@@ -35,6 +37,7 @@ pub mod split;
 mod text_codes;
 pub mod vocab;
 
+pub use array::Array;
 pub use batch::Batch;
 pub use catalogue::AdCatalogue;
 pub use dataset::{Dataset, Split};

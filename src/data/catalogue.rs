@@ -1,8 +1,11 @@
 //! Which ads does a log show, and what are their properties? For asking "and with another ad in its place?".
 
-use super::cells::{Coded, NO_CODE};
+use super::array::Array;
+use super::cells::NO_CODE;
+use super::columns::Codes;
 use super::encode::{Encoder, Side};
 use super::sides::Keys;
+use std::sync::Arc;
 
 /// All ads of a log with their encoded ad-side fields. Ads are numbered in the order in which they first
 /// appear in the log.
@@ -11,13 +14,13 @@ pub struct AdCatalogue {
     /// Index in [`Encoder::categorical`] of the ad id itself.
     pub field: usize,
     /// Name of each ad, as in the log.
-    pub names: Vec<String>,
+    pub names: Arc<Vec<String>>,
     /// Ad-side categorical fields, the ad id included: index in [`Encoder::categorical`] and one id per ad.
     pub categorical: Vec<(usize, Vec<u32>)>,
     /// Ad-side numeric fields: index in [`Encoder::numeric`] and one scaled number per ad.
     pub numeric: Vec<(usize, Vec<f32>)>,
     /// Which ad each row showed; `u32::MAX` where the log does not say.
-    pub of_row: Vec<u32>,
+    pub of_row: Array<u32>,
 }
 
 impl AdCatalogue {
@@ -30,9 +33,9 @@ impl AdCatalogue {
     pub fn collect(
         encoder: &Encoder,
         field: usize,
-        ads: Coded,
-        categorical: &[Vec<u32>],
-        numeric: &[Vec<f32>],
+        ads: Codes,
+        categorical: &[Array<u32>],
+        numeric: &[Array<f32>],
     ) -> Self {
         let rows: Vec<u32> = (0..ads.codes.len() as u32).collect();
         let keys = Keys::new(&ads.codes, ads.values.len(), &rows);

@@ -38,13 +38,7 @@ pub struct CodedLists {
 impl Coded {
     /// How often each value occurs in the given rows.
     pub fn counts(&self, rows: &[u32]) -> Vec<u32> {
-        let mut counts = vec![0; self.values.len()];
-        for &row in rows {
-            if let Some(count) = counts.get_mut(self.codes[row as usize] as usize) {
-                *count += 1;
-            }
-        }
-        counts
+        counts(self.values.len(), &self.codes, rows)
     }
 
     fn push<K: std::hash::Hash + Eq>(
@@ -64,6 +58,17 @@ impl Coded {
         }
         self.codes.push(code);
     }
+}
+
+/// How often each code of `distinct` ones occurs in the given rows.
+pub(in crate::data) fn counts(distinct: usize, codes: &[u32], rows: &[u32]) -> Vec<u32> {
+    let mut counts = vec![0; distinct];
+    for &row in rows {
+        if let Some(count) = counts.get_mut(codes[row as usize] as usize) {
+            *count += 1;
+        }
+    }
+    counts
 }
 
 /// The cells as codes of distinct texts. Null, NaN and empty text are missing.

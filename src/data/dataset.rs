@@ -1,10 +1,14 @@
 //! What do models train on? Encoded arrays of a whole log, split by time.
 
+mod kept;
+
+pub use kept::{open_prepared, prepare_kept};
+
+use super::array::{Array, Room};
 use super::batch::{Batch, SequenceBatch};
 use super::catalogue::AdCatalogue;
-use super::cells;
+use super::columns::Columns;
 use super::encode::{Encoder, KeyColumns};
-use super::frame::LogFrame;
 use super::options::EncodeOptions;
 use super::outcome::Outcome;
 use super::split;
@@ -35,27 +39,27 @@ pub struct Dataset {
     /// Rows.
     pub rows: usize,
     /// `[field][row]` vocabulary ids.
-    pub categorical: Vec<Arc<Vec<u32>>>,
+    pub categorical: Vec<Array<u32>>,
     /// `[field][row]` transformed numbers.
-    pub numeric: Vec<Arc<Vec<f32>>>,
+    pub numeric: Vec<Array<f32>>,
     /// `[field]` behaviour sequences.
     pub sequences: Vec<Arc<SequenceColumn>>,
     /// Outcome per row; empty when the log has none.
-    pub label: Arc<Vec<f32>>,
+    pub label: Array<f32>,
     /// 1 where a click was followed by a conversion, else 0; empty when the log does not say it row by row.
-    pub conversion: Arc<Vec<f32>>,
+    pub conversion: Array<f32>,
     /// Weight per row; empty means all 1.
-    pub weight: Arc<Vec<f32>>,
+    pub weight: Array<f32>,
     /// True click probability per row of a simulated log; empty otherwise.
-    pub truth: Arc<Vec<f32>>,
+    pub truth: Array<f32>,
     /// Who saw each row, as codes without a vocabulary; `u32::MAX` is nobody known, empty means no user column.
-    pub users: Arc<Vec<u32>>,
+    pub users: Array<u32>,
     /// Row numbers of the training part, oldest first where there is a time.
-    pub train: Arc<Vec<u32>>,
+    pub train: Array<u32>,
     /// Row numbers of the validation part.
-    pub validation: Arc<Vec<u32>>,
+    pub validation: Array<u32>,
     /// Row numbers of the test part.
-    pub test: Arc<Vec<u32>>,
+    pub test: Array<u32>,
     /// The ads that the log shows, when it names them.
     pub ads: Option<Arc<AdCatalogue>>,
     /// What encoding dropped or changed, in words.
@@ -66,14 +70,14 @@ pub struct Dataset {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SequenceColumn {
     /// Start of each row, and the end of the last: `rows + 1` entries.
-    pub offsets: Vec<u32>,
+    pub offsets: Array<u64>,
     /// Ids of the target field's vocabulary.
-    pub ids: Vec<u32>,
+    pub ids: Array<u32>,
 }
 
 impl Dataset {
     /// Row numbers of a part.
-    pub fn rows_of(&self, split: Split) -> &Arc<Vec<u32>> {
+    pub fn rows_of(&self, split: Split) -> &Array<u32> {
         match split {
             Split::Train => &self.train,
             Split::Validation => &self.validation,
@@ -84,6 +88,15 @@ impl Dataset {
     /// True when `truth` is known.
     pub fn has_truth(&self) -> bool {
         !self.truth.is_empty()
+    }
+
+    /// Bytes that the encoded rows take.
+    pub fn bytes(&self) -> u64 {
+        let ids = self.categorical.iter().chain([&self.users, &self.train, &self.validation, &self.test]);
+        let numbers = self.numeric.iter().chain([&self.label, &self.conversion, &self.weight, &self.truth]);
+        let sequences = self.sequences.iter().map(|column| column.offsets.bytes() + column.ids.bytes());
+        let columns = ids.map(Array::bytes).chain(numbers.map(Array::bytes));
+        columns.chain(sequences).chain(self.ads.iter().map(|ads| ads.of_row.bytes())).sum()
     }
 
     /// Copies the given rows into a batch.
@@ -145,12 +158,22 @@ impl Dataset {
 ///
 /// # Errors
 /// No outcome, one outcome only, too few rows, no column that a model may read; each says what to try.
-pub fn prepare(log: &LogFrame, options: &EncodeOptions, context: &JobContext) -> Result<Dataset> {
+pub fn prepare(log: &dyn Columns, options: &EncodeOptions, context: &JobContext) -> Result<Dataset> {
+    prepare_in(log, options, &Room::Memory, context)
+}
+
+/// As [`prepare`], with the arrays where there is room for them.
+pub(in crate::data) fn prepare_in(
+    log: &dyn Columns,
+    options: &EncodeOptions,
+    room: &Room,
+    context: &JobContext,
+) -> Result<Dataset> {
     options.check()?;
     context.stage("splitting");
     let outcome = Outcome::read(log)?.ok_or_else(|| {
         Failure::new("cannot train on this log", "no column says what happened")
-            .at(log.source.path.display())
+            .at(log.path().display())
             .hint("give the click column the role label, or its counts the roles clicks and weight")
     })?;
     let known = outcome.known_rows();
@@ -159,12 +182,12 @@ pub fn prepare(log: &LogFrame, options: &EncodeOptions, context: &JobContext) ->
             "cannot train on this log",
             format!("{} rows have a known outcome; at least {MIN_ROWS} are needed", known.len()),
         )
-        .at(log.source.path.display())
+        .at(log.path().display())
         .hint("open a longer log"));
     }
-    let keys = KeyColumns::of(&log.schema);
+    let keys = KeyColumns::of(log.schema());
     let times = match &keys.time {
-        Some(column) => Some(cells::times(log, column)?),
+        Some(column) => Some(log.times(column)?),
         None => None,
     };
     let parts = split::split(&known, times.as_deref(), options);
@@ -174,13 +197,13 @@ pub fn prepare(log: &LogFrame, options: &EncodeOptions, context: &JobContext) ->
     encoder.conversion.clone_from(&outcome.conversion_column);
     notes.insert(0, parts.note.clone());
     let encoder = Arc::new(encoder);
-    let mut dataset = encoder.encode_with(log, Some(outcome), Some(parts), context)?;
+    let mut dataset = encoder.encode_with(log, Some(outcome), Some(parts), room, context)?;
     notes.append(&mut dataset.notes);
     dataset.notes = notes;
     Ok(dataset)
 }
 
-fn refuse_one_class(log: &LogFrame, outcome: &Outcome, rows: &[u32]) -> Result<()> {
+fn refuse_one_class(log: &dyn Columns, outcome: &Outcome, rows: &[u32]) -> Result<()> {
     let (clicks, shown) = outcome.totals(rows);
     if clicks > 0.0 && clicks < shown {
         return Ok(());
@@ -194,7 +217,7 @@ fn refuse_one_class(log: &LogFrame, outcome: &Outcome, rows: &[u32]) -> Result<(
             outcome.column
         ),
     )
-    .at(log.source.path.display())
+    .at(log.path().display())
     .hint("a log needs both impressions that were clicked and impressions that were not; check the label column"))
 }
 
@@ -210,6 +233,7 @@ fn take<T: Copy>(cells: &[T], rows: &[u32]) -> Vec<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::LogFrame;
     use crate::data::batch::{FIRST_VALUE_ID, RARE_ID};
     use crate::data::encode::Side;
     use crate::data::schema::Role;

@@ -1,23 +1,31 @@
 //! What had this user done before this row? Sequences from a list column or from the user's earlier rows.
 
+use super::array::Room;
 use super::batch::{MISSING_ID, RARE_ID};
 use super::cells::{CodedLists, NO_CODE};
+use super::columns::NO_TIME;
 use super::dataset::SequenceColumn;
+use crate::base::Result;
 
 /// The last `max_len` items of each list as ids; `id_of_code` gives the id of each distinct item.
-pub fn from_lists(lists: &CodedLists, id_of_code: &[u32], max_len: usize) -> SequenceColumn {
-    let mut column = SequenceColumn::with_capacity(lists.offsets.len(), lists.items.codes.len());
-    for ends in lists.offsets.windows(2) {
+///
+/// # Errors
+/// No room.
+pub(in crate::data) fn from_lists(
+    lists: &CodedLists,
+    id_of_code: &[u32],
+    max_len: usize,
+    room: &Room,
+    name: &str,
+) -> Result<SequenceColumn> {
+    let last = |ends: &[u32]| {
         let end = ends[1] as usize;
         let start = (ends[0] as usize).max(end.saturating_sub(max_len));
-        for &code in &lists.items.codes[start..end] {
-            if code != NO_CODE {
-                column.ids.push(id_of_code[code as usize]);
-            }
-        }
-        column.close_row();
-    }
-    column
+        lists.items.codes[start..end].iter().filter(|code| **code != NO_CODE)
+    };
+    let rows = || lists.offsets.windows(2).map(last);
+    let ids = rows().flatten().map(|&code| id_of_code[code as usize]);
+    SequenceColumn::collect(rows().map(Iterator::count), ids, room, name)
 }
 
 /// What a per-user history is made from; one entry per row of the log.
@@ -26,7 +34,7 @@ pub struct Events<'a> {
     /// Users as codes; [`NO_CODE`] has no history and makes none.
     pub users: &'a [u32],
     /// Time stamps; a row without one has no history and makes none.
-    pub times: &'a [Option<i64>],
+    pub times: &'a [i64],
     /// What happened, as ids of the target field's vocabulary.
     pub ids: &'a [u32],
     /// Which rows are events that a later row may know of (clicked ones); empty means all.
@@ -35,10 +43,18 @@ pub struct Events<'a> {
 
 /// Each row's most recent `max_len` events of the same user with a strictly earlier time stamp, oldest first.
 /// Rows of one time stamp never see each other, so nothing looks ahead.
-pub fn from_events(events: &Events<'_>, max_len: usize) -> SequenceColumn {
+///
+/// # Errors
+/// No room.
+pub(in crate::data) fn from_events(
+    events: &Events<'_>,
+    max_len: usize,
+    room: &Room,
+    name: &str,
+) -> Result<SequenceColumn> {
     let rows = events.users.len();
     let mut order: Vec<u32> = (0..rows as u32)
-        .filter(|&row| events.users[row as usize] != NO_CODE && events.times[row as usize].is_some())
+        .filter(|&row| events.users[row as usize] != NO_CODE && events.times[row as usize] != NO_TIME)
         .collect();
     order.sort_by_key(|&row| (events.users[row as usize], events.times[row as usize], row));
     // All users' events one after another, and for each row the span of it that it may see.
@@ -65,13 +81,9 @@ pub fn from_events(events: &Events<'_>, max_len: usize) -> SequenceColumn {
             .filter(|&row| events.counts.get(row).copied().unwrap_or(true) && events.ids[row] != MISSING_ID);
         story.extend(happened.map(|row| events.ids[row]));
     }
-    let total = spans.iter().map(|(start, end)| (end - start) as usize).sum();
-    let mut column = SequenceColumn::with_capacity(rows + 1, total);
-    for (start, end) in spans {
-        column.ids.extend_from_slice(&story[start as usize..end as usize]);
-        column.close_row();
-    }
-    column
+    let seen = |&(start, end): &(u32, u32)| story[start as usize..end as usize].iter().copied();
+    let lengths = spans.iter().map(|(start, end)| (end - start) as usize);
+    SequenceColumn::collect(lengths, spans.iter().flat_map(seen), room, name)
 }
 
 /// Share of a list column's items that a vocabulary knows, given each distinct item's id.
@@ -84,14 +96,20 @@ pub fn known_share(lists: &CodedLists, id_of_code: &[u32]) -> f64 {
 }
 
 impl SequenceColumn {
-    fn with_capacity(offsets: usize, ids: usize) -> Self {
-        let mut column = Self { offsets: Vec::with_capacity(offsets), ids: Vec::with_capacity(ids) };
-        column.offsets.push(0);
-        column
-    }
-
-    fn close_row(&mut self) {
-        self.offsets.push(self.ids.len() as u32);
+    /// Sequences of these lengths, whose ids come one after another.
+    fn collect(
+        lengths: impl Iterator<Item = usize>,
+        ids: impl Iterator<Item = u32>,
+        room: &Room,
+        name: &str,
+    ) -> Result<Self> {
+        let mut end = 0;
+        let ends = lengths.map(|length| {
+            end += length as u64;
+            end
+        });
+        let offsets = room.collect(&format!("{name}.offsets"), std::iter::once(0).chain(ends))?;
+        Ok(Self { offsets, ids: room.collect(&format!("{name}.ids"), ids)? })
     }
 
     /// The sequence of one row, oldest first.
@@ -110,9 +128,10 @@ mod tests {
     fn history_is_strictly_earlier_and_of_the_same_user() {
         // Rows in file order; user 0 has two rows at time 5 which must not see each other.
         let users = [0, 1, 0, 0, 0, NO_CODE, 0];
-        let times = [Some(9), Some(1), Some(5), Some(5), Some(1), Some(2), None];
+        let times = [9, 1, 5, 5, 1, 2, NO_TIME];
         let ids = [10, 11, 12, 13, 14, 15, 16];
-        let column = from_events(&Events { users: &users, times: &times, ids: &ids, counts: &[] }, 20);
+        let events = Events { users: &users, times: &times, ids: &ids, counts: &[] };
+        let column = from_events(&events, 20, &Room::Memory, "history").unwrap();
         assert_eq!(column.of_row(0), [14, 12, 13]);
         assert_eq!(column.of_row(2), [14]);
         assert_eq!(column.of_row(3), [14]);
@@ -124,9 +143,10 @@ mod tests {
     #[test]
     fn only_counted_rows_are_remembered_and_the_latest_are_kept() {
         let ids: Vec<u32> = (100..110).collect();
-        let times: Vec<_> = (0..10).map(Some).collect();
+        let times: Vec<i64> = (0..10).collect();
         let clicked: Vec<bool> = (0..10).map(|i| i % 2 == 0).collect();
-        let column = from_events(&Events { users: &[0; 10], times: &times, ids: &ids, counts: &clicked }, 3);
+        let events = Events { users: &[0; 10], times: &times, ids: &ids, counts: &clicked };
+        let column = from_events(&events, 3, &Room::Memory, "history").unwrap();
         assert_eq!(column.of_row(9), [104, 106, 108]);
         assert_eq!(column.of_row(1), [100]);
     }
@@ -137,7 +157,7 @@ mod tests {
             offsets: vec![0, 4, 4, 5],
             items: Coded { values: vec!["a".to_owned(), "b".to_owned()], codes: vec![0, 1, NO_CODE, 1, 0] },
         };
-        let column = from_lists(&lists, &[2, RARE_ID], 3);
+        let column = from_lists(&lists, &[2, RARE_ID], 3, &Room::Memory, "list").unwrap();
         assert_eq!(column.of_row(0), [RARE_ID, RARE_ID]);
         assert!(column.of_row(1).is_empty());
         assert_eq!(column.of_row(2), [2]);

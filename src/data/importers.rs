@@ -57,6 +57,7 @@ mod vw;
 mod words;
 mod workbook;
 
+pub(in crate::data) use cache::{LARGEST as KEPT_AT_MOST, make_room_in as make_room, used_now};
 pub use container::{Container, Input};
 pub use encoding::Encoding;
 pub use join::JoinSpec;
@@ -221,6 +222,36 @@ pub fn with_recipe(path: &Path, options: &ImportOptions) -> Result<ImportOptions
         }
         _ => Ok(options.clone()),
     }
+}
+
+/// The folder that keeps a log, or will, when it is opened with these choices, and the recipe that has a part in it;
+/// `None` where nothing is kept.
+///
+/// # Errors
+/// No such file, a recipe that was named and cannot be read, or what the disk answers.
+pub(in crate::data) fn kept_place(
+    paths: &[PathBuf],
+    options: &ImportOptions,
+) -> Result<Option<(PathBuf, Option<Recipe>)>> {
+    let sources = sources::find(paths)?;
+    let (recipe, options, reading) = merged(&sources, options)?;
+    let entry = Entry::of(&sources, &stamps(&sources)?, &reading, &options)?;
+    Ok(entry.map(|entry| (entry.folder, recipe)))
+}
+
+/// The recipe that has a part in the opening of a log, and the choices of both together.
+fn merged(sources: &Sources, options: &ImportOptions) -> Result<(Option<Recipe>, ImportOptions, Reading)> {
+    let beside = Recipe::place_of(&sources.path);
+    let recipe = match &options.recipe {
+        RecipeChoice::File(path) => Some(Recipe::load(path)?),
+        RecipeChoice::Beside if beside.is_file() => Recipe::load(&beside).ok(),
+        _ => None,
+    };
+    let (options, reading) = match &recipe {
+        Some(recipe) => (recipe.merged(options), options.reading.or(&recipe.reading)),
+        None => (options.clone(), options.reading.clone()),
+    };
+    Ok((recipe, options, reading))
 }
 
 /// The files of a folder, or a file itself.

@@ -1,7 +1,8 @@
 //! What happened on each row? Labels and weights, from 0/1 columns or from counts of aggregated rows.
 
-use super::cells::{self, NO_CODE};
-use super::frame::LogFrame;
+use super::array::Array;
+use super::cells::NO_CODE;
+use super::columns::Columns;
 use super::schema::Role;
 use crate::base::{Failure, Result};
 
@@ -14,13 +15,13 @@ pub struct Outcome {
     /// The column it came from: the label, or the clicks of an aggregated log.
     pub column: String,
     /// 0, 1, or clicks per impression of an aggregated row; NaN where the log does not say.
-    pub label: Vec<f32>,
+    pub label: Array<f32>,
     /// Impressions per row; empty means all 1.
-    pub weight: Vec<f32>,
+    pub weight: Array<f32>,
     /// The column that says what followed the click, where one says it as 0 or 1 for every row.
     pub conversion_column: Option<String>,
     /// 1 where a click was followed by a conversion, else 0; empty when the log does not say it.
-    pub conversion: Vec<f32>,
+    pub conversion: Array<f32>,
     /// What was mended, in words.
     pub notes: Vec<String>,
 }
@@ -30,15 +31,15 @@ impl Outcome {
     ///
     /// # Errors
     /// A label that is not 0/1, clicks without impressions, negative counts.
-    pub fn read(log: &LogFrame) -> Result<Option<Self>> {
-        let weight = match log.schema.with_role(Role::Weight) {
+    pub fn read(log: &dyn Columns) -> Result<Option<Self>> {
+        let weight = match log.schema().with_role(Role::Weight) {
             Some(column) => read_counts(log, &column.name)?,
-            None => Vec::new(),
+            None => Array::default(),
         };
-        if let Some(label) = log.schema.with_role(Role::Label) {
+        if let Some(label) = log.schema().with_role(Role::Label) {
             return Self::of_label(log, &label.name, weight)?.with_conversions(log).map(Some);
         }
-        match log.schema.with_role(Role::Clicks) {
+        match log.schema().with_role(Role::Clicks) {
             None => Ok(None),
             Some(column) if weight.is_empty() => Err(Failure::new(
                 "cannot read the outcome",
@@ -66,11 +67,11 @@ impl Outcome {
         })
     }
 
-    fn of_label(log: &LogFrame, column: &str, weight: Vec<f32>) -> Result<Self> {
-        let cells = cells::coded(log, column)?;
+    fn of_label(log: &dyn Columns, column: &str, weight: Array<f32>) -> Result<Self> {
+        let cells = log.coded(column)?;
         let meaning: Vec<f32> =
             cells.values.iter().map(|value| label_value(column, value)).collect::<Result<_>>()?;
-        let label: Vec<f32> =
+        let label =
             cells.codes.iter().map(|&code| meaning.get(code as usize).copied().unwrap_or(f32::NAN)).collect();
         let missing = cells.codes.iter().filter(|&&code| code == NO_CODE).count();
         let mut notes = Vec::new();
@@ -81,9 +82,9 @@ impl Outcome {
     }
 
     /// Adds what followed the clicks, from the first column with that role that can be read as 0 or 1.
-    fn with_conversions(mut self, log: &LogFrame) -> Result<Self> {
-        for column in log.schema.columns.iter().filter(|column| column.role == Role::Conversion) {
-            let cells = cells::coded(log, &column.name)?;
+    fn with_conversions(mut self, log: &dyn Columns) -> Result<Self> {
+        for column in log.schema().columns.iter().filter(|column| column.role == Role::Conversion) {
+            let cells = log.coded(&column.name)?;
             let meaning: Result<Vec<f32>> =
                 cells.values.iter().map(|value| label_value(&column.name, value)).collect();
             // Delays and amounts of conversions have the role too.
@@ -107,7 +108,7 @@ impl Outcome {
         Ok(self)
     }
 
-    fn of_counts(log: &LogFrame, column: &str, weight: Vec<f32>) -> Result<Self> {
+    fn of_counts(log: &dyn Columns, column: &str, weight: Array<f32>) -> Result<Self> {
         let clicks = read_counts(log, column)?;
         let mut beyond = 0usize;
         let label = clicks
@@ -149,8 +150,8 @@ fn label_value(column: &str, value: &str) -> Result<f32> {
     }
 }
 
-fn read_counts(log: &LogFrame, column: &str) -> Result<Vec<f32>> {
-    let counts = cells::numbers(log, column)?;
+fn read_counts(log: &dyn Columns, column: &str) -> Result<Array<f32>> {
+    let counts = log.numbers(column)?;
     if let Some(row) =
         counts.iter().position(|count| !count.is_nan() && !(0.0..=LARGEST_COUNT).contains(count))
     {
@@ -175,6 +176,7 @@ fn shortened(value: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::LogFrame;
     use polars::prelude::df;
 
     #[test]

@@ -18,15 +18,15 @@ pub struct Parts {
 
 /// Splits `rows` by time so that rows with equal time stamps stay together; rows without a time count as the
 /// oldest. Without times, or with fewer than three different ones, by a fixed hash of the row number.
-pub fn split(rows: &[u32], times: Option<&[Option<i64>]>, options: &EncodeOptions) -> Parts {
+pub fn split(rows: &[u32], times: Option<&[i64]>, options: &EncodeOptions) -> Parts {
     times
         .and_then(|times| by_time(rows, times, options))
         .unwrap_or_else(|| by_hash(rows, times.is_some(), options))
 }
 
-fn by_time(rows: &[u32], times: &[Option<i64>], options: &EncodeOptions) -> Option<Parts> {
+fn by_time(rows: &[u32], times: &[i64], options: &EncodeOptions) -> Option<Parts> {
     let mut ordered = rows.to_vec();
-    // `None` sorts first: without a time a row can only be trusted as past.
+    // `columns::NO_TIME` sorts first: without a time a row can only be trusted as past.
     ordered.sort_by_key(|&row| (times[row as usize], row));
     let starts: Vec<usize> = (1..ordered.len())
         .filter(|&i| times[ordered[i] as usize] != times[ordered[i - 1] as usize])
@@ -92,6 +92,7 @@ fn nearest(sorted: &[usize], wanted: f64) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::columns::NO_TIME;
 
     fn sizes(parts: &Parts) -> (usize, usize, usize) {
         (parts.train.len(), parts.validation.len(), parts.test.len())
@@ -100,7 +101,7 @@ mod tests {
     #[test]
     fn time_parts_never_share_a_stamp() {
         // 1,000 rows, shuffled, ten rows per stamp.
-        let times: Vec<Option<i64>> = (0..1_000).map(|i| Some((i * 7919 % 1_000) / 10)).collect();
+        let times: Vec<i64> = (0..1_000).map(|i| (i * 7919 % 1_000) / 10).collect();
         let rows: Vec<u32> = (0..1_000).collect();
         let parts = split(&rows, Some(&times), &EncodeOptions::default());
         assert_eq!(sizes(&parts), (700, 150, 150));
@@ -115,10 +116,10 @@ mod tests {
     #[test]
     fn few_stamps_still_leave_three_parts_or_fall_back_to_the_hash() {
         let rows: Vec<u32> = (0..100).collect();
-        let skewed: Vec<Option<i64>> = (0..100i64).map(|i| Some((i - 97).max(0))).collect();
+        let skewed: Vec<i64> = (0..100i64).map(|i| (i - 97).max(0)).collect();
         let parts = split(&rows, Some(&skewed), &EncodeOptions::default());
         assert_eq!(sizes(&parts), (98, 1, 1));
-        let two: Vec<Option<i64>> = (0..100).map(|i| Some(i % 2)).collect();
+        let two: Vec<i64> = (0..100).map(|i| i % 2).collect();
         let parts = split(&rows, Some(&two), &EncodeOptions::default());
         assert_eq!(sizes(&parts), (70, 15, 15));
         assert!(parts.note.contains("fewer than three"));
@@ -137,7 +138,7 @@ mod tests {
 
     #[test]
     fn rows_without_a_time_are_past() {
-        let times: Vec<Option<i64>> = (0..100).map(|i| (i >= 10).then_some(i)).collect();
+        let times: Vec<i64> = (0..100).map(|i| if i >= 10 { i } else { NO_TIME }).collect();
         let rows: Vec<u32> = (0..100).rev().collect();
         let parts = split(&rows, Some(&times), &EncodeOptions::default());
         assert_eq!(parts.train[..10], (0..10).collect::<Vec<u32>>()[..]);

@@ -1,7 +1,7 @@
 //! Which value gets which id? Vocabularies for categorical fields, hashed where they are too large to keep.
 
 use super::batch::{FIRST_VALUE_ID, MISSING_ID, RARE_ID};
-use super::cells::{Coded, NO_CODE};
+use super::cells::NO_CODE;
 use super::encode::CategoricalField;
 use crate::base::rng::mix;
 use std::collections::HashMap;
@@ -17,13 +17,18 @@ pub fn stable_hash(text: &str) -> u64 {
 
 /// The values that occur at least `min_count` times, most frequent first, ties in order of their text; an
 /// empty list and a number of buckets when more than `max_values` would be kept.
-pub fn fit_values(cells: &Coded, counts: &[u32], min_count: u32, max_values: usize) -> (Vec<String>, u32) {
+pub fn fit_values(
+    values: &[String],
+    counts: &[u32],
+    min_count: u32,
+    max_values: usize,
+) -> (Vec<String>, u32) {
     let mut kept: Vec<usize> = (0..counts.len()).filter(|&code| counts[code] >= min_count.max(1)).collect();
     if kept.len() > max_values {
         return (Vec::new(), u32::try_from(max_values).unwrap_or(u32::MAX));
     }
-    kept.sort_by(|&a, &b| counts[b].cmp(&counts[a]).then_with(|| cells.values[a].cmp(&cells.values[b])));
-    let values = kept.iter().map(|&code| cells.values[code].clone());
+    kept.sort_by(|&a, &b| counts[b].cmp(&counts[a]).then_with(|| values[a].cmp(&values[b])));
+    let values = kept.iter().map(|&code| values[code].clone());
     (values.collect(), 0)
 }
 
@@ -49,20 +54,17 @@ impl CategoricalField {
             .collect()
     }
 
-    /// The id of every cell.
-    pub fn encode(&self, cells: &Coded) -> Vec<u32> {
-        let ids = self.ids_of(&cells.values);
-        cells
-            .codes
-            .iter()
-            .map(|&code| if code == NO_CODE { MISSING_ID } else { ids[code as usize] })
-            .collect()
+    /// The id of every cell of a column whose distinct values are `values`.
+    pub fn encode<'a>(&self, values: &[String], codes: &'a [u32]) -> impl Iterator<Item = u32> + use<'a> {
+        let ids = self.ids_of(values);
+        codes.iter().map(move |&code| if code == NO_CODE { MISSING_ID } else { ids[code as usize] })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::cells::Coded;
     use crate::data::encode::Side;
 
     fn cells(texts: &[&str]) -> Coded {
@@ -86,10 +88,11 @@ mod tests {
     fn frequent_first_rare_and_new_share_an_id() {
         let train = cells(&["b", "a", "上海", "a", "上海", "b", "once", "a"]);
         let rows: Vec<u32> = (0..8).collect();
-        let (values, buckets) = fit_values(&train, &train.counts(&rows), 2, 10);
+        let (values, buckets) = fit_values(&train.values, &train.counts(&rows), 2, 10);
         assert_eq!((values.join(" ").as_str(), buckets), ("a b 上海", 0));
         let field = field(values, 0);
-        let ids = field.encode(&cells(&["上海", "once", "new", "", "a"]));
+        let later = cells(&["上海", "once", "new", "", "a"]);
+        let ids: Vec<u32> = field.encode(&later.values, &later.codes).collect();
         assert_eq!(ids, [4, RARE_ID, RARE_ID, MISSING_ID, 2]);
         assert_eq!(field.name_of(4), "上海");
     }
@@ -100,10 +103,10 @@ mod tests {
         let refs: Vec<&str> = texts.iter().map(String::as_str).collect();
         let train = cells(&refs);
         let rows: Vec<u32> = (0..5_000).collect();
-        let (values, buckets) = fit_values(&train, &train.counts(&rows), 1, 1_000);
+        let (values, buckets) = fit_values(&train.values, &train.counts(&rows), 1, 1_000);
         assert_eq!((values.len(), buckets), (0, 1_000));
         let field = field(values, buckets);
-        let ids = field.encode(&train);
+        let ids: Vec<u32> = field.encode(&train.values, &train.codes).collect();
         assert!(ids.iter().all(|id| (2..field.cardinality() as u32).contains(id)));
         let mut used = ids.clone();
         used.sort_unstable();

@@ -4,7 +4,7 @@ use super::source::SourceArgs;
 use super::{Answer, Terminal};
 use crate::base::{Failure, Result, files::check_writable};
 use crate::data::Dataset;
-use crate::data::dataset::prepare;
+use crate::data::dataset::open_prepared;
 use crate::data::options::EncodeOptions;
 use crate::jobs::{JobContext, Latest};
 use crate::metrics::{Estimate, Measures};
@@ -105,8 +105,7 @@ fn resumed(folder: &Path, args: &Args, dataset: &Dataset, context: &JobContext) 
 }
 
 fn open(source: &SourceArgs, context: &JobContext) -> Result<Dataset> {
-    let log = source.open(context)?;
-    prepare(&log, &EncodeOptions::default(), context)
+    open_prepared(&source.files, &source.options()?, &EncodeOptions::default(), context)
 }
 
 /// Reads `NAME=VALUE`.

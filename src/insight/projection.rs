@@ -261,12 +261,12 @@ mod tests {
             encoder: Arc::new(encoder),
             rows: 40,
             categorical: vec![
-                Arc::new(ads.clone()),
-                Arc::new(ads.iter().map(|ad| if *ad < 4 { 2 } else { 3 }).collect()),
-                Arc::new((0..40).map(|r| 2 + (r / 3) % 2).collect()),
+                ads.clone().into(),
+                ads.iter().map(|ad| if *ad < 4 { 2 } else { 3 }).collect(),
+                (0..40).map(|r| 2 + (r / 3) % 2).collect(),
             ],
-            label: Arc::new(ads.iter().map(|ad| f32::from(*ad == 2)).collect()),
-            train: Arc::new((0..36).collect()),
+            label: ads.iter().map(|ad| f32::from(*ad == 2)).collect(),
+            train: (0..36).collect(),
             ..Dataset::default()
         }
     }

@@ -2,7 +2,7 @@
 
 use super::Output;
 use crate::base::Result;
-use crate::data::dataset::prepare;
+use crate::data::dataset::prepare_kept;
 use crate::data::{Dataset, LogFrame};
 use crate::jobs::{Job, JobContext, Lane};
 
@@ -32,7 +32,7 @@ impl Job for Encode {
     }
 
     fn run(self: Box<Self>, context: &JobContext) -> Result<Output> {
-        let dataset = match prepare(&self.log, &Default::default(), context) {
+        let dataset = match prepare_kept(&self.log, &Default::default(), context) {
             Err(failure) if failure.is_cancelled() => return Err(failure),
             answer => answer,
         };

@@ -121,7 +121,7 @@ mod tests {
     #[test]
     fn an_ad_that_the_log_does_not_name_is_refused() {
         let names = vec!["tea".to_owned(), "shoes".to_owned()];
-        let ads = AdCatalogue { names, ..AdCatalogue::default() };
+        let ads = AdCatalogue { names: Arc::new(names), ..AdCatalogue::default() };
         let dataset = Dataset { ads: Some(Arc::new(ads)), ..Dataset::default() };
         assert_eq!(known_ad(&dataset, "shoes"), Ok(1));
         let failure = known_ad(&dataset, "cars").unwrap_err();

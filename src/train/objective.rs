@@ -82,7 +82,6 @@ impl Objective {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Arc;
 
     fn objective(positive_weight: f64, keep_negatives: f64, label_smoothing: f64) -> Objective {
         Objective { positive_weight, keep_negatives, label_smoothing, seed: 3 }
@@ -124,12 +123,8 @@ mod tests {
     #[test]
     fn all_clicks_stay_and_the_share_of_the_rest_is_as_asked_and_new_each_epoch() {
         let label: Vec<f32> = (0..40_000).map(|row| f32::from(row % 10 == 0)).collect();
-        let dataset = Dataset {
-            rows: 40_000,
-            label: Arc::new(label),
-            train: Arc::new((0..40_000).collect()),
-            ..Dataset::default()
-        };
+        let dataset =
+            Dataset { rows: 40_000, label: label.into(), train: (0..40_000).collect(), ..Dataset::default() };
         let objective = objective(1.0, 0.1, 0.0);
         let rows = objective.rows(&dataset, 0);
         let clicks = rows.iter().filter(|row| *row % 10 == 0).count();

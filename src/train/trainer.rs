@@ -217,7 +217,7 @@ impl Trainer {
     /// Moves the average prediction to what happened on the validation rows, which are nearer to the future than
     /// the rows that the weights were fitted on. Returns what was added to the log odds.
     fn calibrate(&mut self, context: &JobContext) -> Result<Option<f64>> {
-        let rows = Arc::clone(self.dataset.rows_of(Split::Validation));
+        let rows = self.dataset.rows_of(Split::Validation).clone();
         if rows.is_empty() || self.spec.params.choice("calibrate")? == "off" {
             return Ok(None);
         }
@@ -356,7 +356,7 @@ impl Trainer {
     /// Ends an epoch: the validation numbers, and the weights if they are the best so far.
     fn validate(&mut self, total: u64, context: &JobContext) -> Result<()> {
         let begun = Instant::now();
-        let rows = Arc::clone(self.dataset.rows_of(Split::Validation));
+        let rows = self.dataset.rows_of(Split::Validation).clone();
         let validation = if rows.is_empty() {
             ValidationNumbers::default()
         } else {

@@ -130,9 +130,9 @@ fn other_vocabularies_fields_and_versions_are_named() {
     let with = |change: fn(&mut Encoder)| {
         let mut encoder = (*data.encoder).clone();
         change(&mut encoder);
-        let mut numbers = (*data.numeric[0]).clone();
+        let mut numbers = data.numeric[0].to_vec();
         numbers[0] += 1.0;
-        Dataset { encoder: Arc::new(encoder), numeric: vec![Arc::new(numbers)], ..data.clone() }
+        Dataset { encoder: Arc::new(encoder), numeric: vec![numbers.into()], ..data.clone() }
     };
     refuse(&with(|encoder| encoder.categorical[1].values.push("new".into())), "vocabulary of 'ad'");
     refuse(&with(|encoder| encoder.categorical[0].name = "person".into()), "field 'user'");

@@ -4,7 +4,7 @@ use adloupe::base::rng::Rng;
 use adloupe::data::batch::SequenceBatch;
 use adloupe::data::dataset::SequenceColumn;
 use adloupe::data::encode::{CategoricalField, NumericField, SequenceField, Side};
-use adloupe::data::{Batch, Dataset, Encoder};
+use adloupe::data::{Array, Batch, Dataset, Encoder};
 use adloupe::jobs::{JobContext, Latest};
 use adloupe::metrics::ranking::auc;
 use adloupe::models::{self, MODELS, Network};
@@ -26,7 +26,7 @@ pub fn clicks(rows: usize, users: u32, seed: u64) -> Dataset {
     let mut bought = Rng::named(seed, "conversions");
     let mut conversion = vec![];
     let (mut user, mut ad, mut number, mut label) = (vec![], vec![], vec![], vec![]);
-    let mut history = SequenceColumn { offsets: vec![0], ids: vec![] };
+    let (mut offsets, mut past_ids) = (vec![0u64], Vec::new());
     for row in 0..rows {
         let (u, a) = (
             if users as usize >= rows { row as u32 } else { rng.below(users as usize) as u32 },
@@ -41,8 +41,8 @@ pub fn clicks(rows: usize, users: u32, seed: u64) -> Dataset {
         // Of the clicks on even ads four in five convert, on odd ads one in five.
         let converted = bought.chance(if a % 2 == 0 { 0.8 } else { 0.2 });
         conversion.push(if converted { label[row] } else { 0.0 });
-        history.ids.extend(past.iter().map(|a| a + 2));
-        history.offsets.push(history.ids.len() as u32);
+        past_ids.extend(past.iter().map(|a| a + 2));
+        offsets.push(past_ids.len() as u64);
     }
     let field = |name: &str, side, n: u32| CategoricalField {
         name: name.into(),
@@ -70,16 +70,16 @@ pub fn clicks(rows: usize, users: u32, seed: u64) -> Dataset {
         }],
         ..Encoder::default()
     };
-    let part = |from: usize, to: usize| Arc::new((from as u32..to as u32).collect::<Vec<_>>());
+    let part = |from: usize, to: usize| (from as u32..to as u32).collect();
     let (a, b) = (rows * 7 / 10, rows * 85 / 100);
     Dataset {
         encoder: Arc::new(encoder),
         rows,
-        categorical: vec![Arc::new(user), Arc::new(ad)],
-        numeric: vec![Arc::new(number)],
-        sequences: vec![Arc::new(history)],
-        label: Arc::new(label),
-        conversion: Arc::new(conversion),
+        categorical: vec![user.into(), ad.into()],
+        numeric: vec![number.into()],
+        sequences: vec![Arc::new(SequenceColumn { offsets: offsets.into(), ids: past_ids.into() })],
+        label: label.into(),
+        conversion: conversion.into(),
         train: part(0, a),
         validation: part(a, b),
         test: part(b, rows),
@@ -231,8 +231,8 @@ fn every_weight_gets_a_gradient_that_agrees_with_central_differences() {
 #[test]
 fn every_kind_can_learn_64_rows_by_heart() {
     let mut data = clicks(64, 64, 2);
-    data.train = Arc::new(all_rows(&data));
-    data.validation = Arc::default();
+    data.train = all_rows(&data).into();
+    data.validation = Array::default();
     for kind in MODELS {
         let mut spec = spec(kind.id(), &[("epochs", "300"), ("batch_size", "64"), ("l2", "0")]);
         spec.set("learning_rate", "0.05").unwrap();
@@ -279,7 +279,7 @@ fn kinds_with_two_tasks_learn_who_converts_and_at_what_rate() {
     let fewer = Trainer::new(&data, &spec("esmm", &[("keep_negatives", "0.5")])).unwrap_err();
     assert!(fewer.hint.contains("keep_negatives=1"), "{fewer}");
     let mut unsaid = clicks(600, 30, 12);
-    unsaid.conversion = Arc::new(vec![0.0; 600]);
+    unsaid.conversion = vec![0.0; 600].into();
     assert!(Trainer::new(&unsaid, &spec("mmoe", &[])).unwrap_err().why.contains("none converted"));
     let encoder = Encoder { conversion: None, ..(*data.encoder).clone() };
     let unnamed = Dataset { encoder: Arc::new(encoder), ..data.clone() };
@@ -423,11 +423,11 @@ fn data_that_cannot_support_a_model_are_refused_with_the_reason() {
         assert!(!failure.hint.is_empty(), "{failure}");
     };
     for kind in MODELS {
-        let one_class = Dataset { label: Arc::new(vec![0.0; 400]), ..good.clone() };
+        let one_class = Dataset { label: vec![0.0; 400].into(), ..good.clone() };
         refuse(&one_class, kind.id(), "label 0");
-        let unlabelled = Dataset { label: Arc::default(), ..good.clone() };
+        let unlabelled = Dataset { label: Array::default(), ..good.clone() };
         refuse(&unlabelled, kind.id(), "no label");
-        let empty = Dataset { train: Arc::default(), ..good.clone() };
+        let empty = Dataset { train: Array::default(), ..good.clone() };
         refuse(&empty, kind.id(), "no training rows");
     }
     let encoder = Encoder { sequences: vec![], ..(*good.encoder).clone() };
@@ -583,9 +583,9 @@ fn weighted_clicks_and_fewer_non_clicks_leave_probabilities_true() {
 #[test]
 fn a_measure_that_the_validation_rows_cannot_give_is_refused_and_log_loss_goes_on() {
     let data = clicks(600, 30, 16);
-    let mut labels = (*data.label).clone();
+    let mut labels = data.label.to_vec();
     data.validation.iter().for_each(|row| labels[*row as usize] = 0.0);
-    let negatives = Dataset { label: Arc::new(labels), ..data.clone() };
+    let negatives = Dataset { label: labels.into(), ..data.clone() };
     let start = |data: &Dataset, monitor| Trainer::new(data, &spec("logistic", &[("monitor", monitor)]));
     for monitor in ["auc", "normalized_entropy", "gauc"] {
         let failure = start(&negatives, monitor).unwrap_err();
@@ -593,7 +593,7 @@ fn a_measure_that_the_validation_rows_cannot_give_is_refused_and_log_loss_goes_o
     }
     let failure = start(&data, "gauc").unwrap_err();
     assert!(failure.why.contains("no user"), "{failure}");
-    let users = Arc::new(data.categorical[0].to_vec());
+    let users = data.categorical[0].clone();
     let named = Dataset { users, ..data.clone() };
     for monitor in ["auc", "normalized_entropy", "gauc"] {
         let model = fit(&named, &spec("logistic", &[("monitor", monitor), ("epochs", "2")]));
@@ -634,10 +634,10 @@ fn a_clipped_run_takes_shorter_steps_and_layers_are_measured() {
 #[test]
 fn a_number_that_is_none_stops_the_training_with_its_row_and_field() {
     let mut data = clicks(400, 20, 19);
-    let mut numbers = (*data.numeric[0]).clone();
+    let mut numbers = data.numeric[0].to_vec();
     let poisoned = data.train[77] as usize;
     numbers[poisoned] = f32::INFINITY;
-    data.numeric[0] = Arc::new(numbers);
+    data.numeric[0] = numbers.into();
     for kind in ["logistic", "deep_fm"] {
         let run = train::fit(&data, &spec(kind, &[]), &Latest::default(), &JobContext::detached());
         let failure = run.unwrap_err();
@@ -647,7 +647,7 @@ fn a_number_that_is_none_stops_the_training_with_its_row_and_field() {
     }
     let mut weights = vec![1.0; 400];
     weights[poisoned] = f32::NAN;
-    let data = Dataset { weight: Arc::new(weights), ..clicks(400, 20, 19) };
+    let data = Dataset { weight: weights.into(), ..clicks(400, 20, 19) };
     let run = train::fit(&data, &spec("logistic", &[]), &Latest::default(), &JobContext::detached());
     assert!(run.unwrap_err().why.contains("its weight is NaN"));
 }
@@ -655,8 +655,7 @@ fn a_number_that_is_none_stops_the_training_with_its_row_and_field() {
 #[test]
 fn a_loss_that_runs_away_is_stopped_and_the_best_epoch_is_kept() {
     let mut data = clicks(2_000, 30, 20);
-    let numbers = data.numeric[0].iter().map(|number| 1_000.0 * number).collect();
-    data.numeric[0] = Arc::new(numbers);
+    data.numeric[0] = data.numeric[0].iter().map(|number| 1_000.0 * number).collect();
     let calm =
         [("epochs", "1"), ("learning_rate", "0.000001"), ("optimiser", "sgd"), ("schedule", "constant")];
     let mut trainer = Trainer::new(&data, &spec("logistic", &calm)).unwrap();

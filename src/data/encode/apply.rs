@@ -2,9 +2,11 @@
 
 use super::{Encoder, SequenceField, TIME_HOUR, TIME_WEEKDAY, WEEKDAYS};
 use crate::base::{Failure, Result};
+use crate::data::array::{Array, Room};
 use crate::data::batch::MISSING_ID;
 use crate::data::catalogue::AdCatalogue;
-use crate::data::cells::{self, Coded};
+use crate::data::cells;
+use crate::data::columns::{Codes, Columns, NO_TIME};
 use crate::data::dataset::{Dataset, SequenceColumn};
 use crate::data::frame::LogFrame;
 use crate::data::history::{self, Events};
@@ -24,7 +26,7 @@ impl Encoder {
     pub fn encode(self: &Arc<Self>, log: &LogFrame, context: &JobContext) -> Result<Dataset> {
         self.require_columns(log)?;
         let outcome = Outcome::read(log)?;
-        self.encode_with(log, outcome, None, context)
+        self.encode_with(log, outcome, None, &Room::Memory, context)
     }
 
     /// Encodes a log that lacks some of this encoder's columns: their cells count as missing in every row, which is
@@ -42,19 +44,19 @@ impl Encoder {
             .map(|name| format!("the log has no '{name}': it counts as missing in every row"))
             .collect();
         let outcome = Outcome::read(log)?;
-        let mut dataset = self.encode_with(log, outcome, None, context)?;
+        let mut dataset = self.encode_with(log, outcome, None, &Room::Memory, context)?;
         dataset.notes.extend(notes);
         Ok(dataset)
     }
 
     pub(in crate::data) fn encode_with(
         self: &Arc<Self>,
-        log: &LogFrame,
+        log: &dyn Columns,
         outcome: Option<Outcome>,
         parts: Option<Parts>,
+        room: &Room,
         context: &JobContext,
     ) -> Result<Dataset> {
-        let lacks = |name: &str| log.schema.column(name).is_err();
         context.stage("encoding");
         let total = (self.categorical.len() + self.numeric.len() + self.sequences.len()) as u64;
         let step = |done: usize| {
@@ -62,7 +64,7 @@ impl Encoder {
             context.check()
         };
         let times = match &self.keys.time {
-            Some(name) if log.schema.column(name).is_ok() => Some(cells::times(log, name)?),
+            Some(name) if log.has(name) => Some(log.times(name)?),
             _ => None,
         };
         let outcome = outcome.unwrap_or_default();
@@ -71,48 +73,52 @@ impl Encoder {
         let mut categorical = Vec::with_capacity(self.categorical.len());
         for index in 0..self.categorical.len() {
             step(index)?;
-            categorical.push(self.categorical_column(log, index, times.as_deref())?);
+            categorical.push(self.categorical_column(log, index, times.as_deref(), room)?);
         }
         let mut numeric = Vec::with_capacity(self.numeric.len());
         for field in &self.numeric {
             step(categorical.len() + numeric.len())?;
-            numeric.push(match lacks(&field.name) {
-                true => field.encode(&vec![f64::NAN; log.rows()]),
-                false => field.encode(&cells::numbers(log, &field.name)?),
+            let name = format!("numeric-{}", numeric.len());
+            numeric.push(match log.has(&field.name) {
+                // Missing is the mean.
+                false => room.collect(&name, std::iter::repeat_n(0.0, log.rows()))?,
+                true => room.collect(&name, field.encode(&log.numbers(&field.name)?))?,
             });
         }
         let mut sequences = Vec::with_capacity(self.sequences.len());
-        for field in &self.sequences {
-            step(categorical.len() + numeric.len() + sequences.len())?;
-            let column = self.sequence_column(log, field, &categorical, times.as_deref(), &outcome.label)?;
+        for (place, field) in self.sequences.iter().enumerate() {
+            step(categorical.len() + numeric.len() + place)?;
+            let into = (room, format!("sequence-{place}"));
+            let label = &outcome.label;
+            let column =
+                self.sequence_column(log, field, &categorical, (times.as_deref(), label), (into.0, &into.1))?;
             sequences.push(Arc::new(column));
         }
         let ads = match self.ad_field() {
-            Some(field) if !lacks(&self.categorical[field].name) => {
-                let cells = cells::coded(log, &self.categorical[field].name)?;
-                let catalogue = AdCatalogue::collect(self, field, cells, &categorical, &numeric);
-                Some(Arc::new(catalogue))
+            Some(field) if log.has(&self.categorical[field].name) => {
+                let cells = log.coded(&self.categorical[field].name)?;
+                Some(Arc::new(AdCatalogue::collect(self, field, cells, &categorical, &numeric)))
             }
             _ => None,
         };
         let users = match &self.keys.user {
-            Some(name) if log.schema.column(name).is_ok() => cells::coded(log, name)?.codes,
-            _ => Vec::new(),
+            Some(name) if log.has(name) => log.coded(name)?.codes,
+            _ => Array::default(),
         };
         Ok(Dataset {
             encoder: Arc::clone(self),
             rows: log.rows(),
-            categorical: categorical.into_iter().map(Arc::new).collect(),
-            numeric: numeric.into_iter().map(Arc::new).collect(),
+            categorical,
+            numeric,
             sequences,
-            label: Arc::new(outcome.label),
-            conversion: Arc::new(outcome.conversion),
-            weight: Arc::new(outcome.weight),
-            truth: Arc::new(read_truth(log)?),
-            users: Arc::new(users),
-            train: Arc::new(parts.train),
-            validation: Arc::new(parts.validation),
-            test: Arc::new(parts.test),
+            label: outcome.label,
+            conversion: outcome.conversion,
+            weight: outcome.weight,
+            truth: read_truth(log)?,
+            users,
+            train: parts.train.into(),
+            validation: parts.validation.into(),
+            test: parts.test.into(),
             ads,
             notes: outcome.notes,
         })
@@ -120,57 +126,70 @@ impl Encoder {
 
     fn categorical_column(
         &self,
-        log: &LogFrame,
+        log: &dyn Columns,
         index: usize,
-        times: Option<&[Option<i64>]>,
-    ) -> Result<Vec<u32>> {
+        times: Option<&[i64]>,
+        room: &Room,
+    ) -> Result<Array<u32>> {
         let field = &self.categorical[index];
+        let into = format!("categorical-{index}");
+        let missing = || room.collect(&into, std::iter::repeat_n(MISSING_ID, log.rows()));
         let part_of_time: fn(i64) -> (String, usize) = match field.name.as_str() {
             TIME_HOUR => |millis| (cells::hour_of(millis).to_string(), cells::hour_of(millis) as usize),
             TIME_WEEKDAY => |millis| {
                 let day = cells::weekday_of(millis) as usize;
                 (WEEKDAYS[day].to_owned(), day)
             },
-            name if log.schema.column(name).is_err() => return Ok(vec![MISSING_ID; log.rows()]),
-            name => return Ok(field.encode(&cells::coded(log, name)?)),
+            name if !log.has(name) => return missing(),
+            name => {
+                let Codes { values, codes } = log.coded(name)?;
+                return room.collect(&into, field.encode(&values, &codes));
+            }
         };
-        let Some(times) = times else { return Ok(vec![MISSING_ID; log.rows()]) };
+        let Some(times) = times else { return missing() };
         // At most 24 different values: look each up once.
         let mut ids = [None; 24];
-        Ok(times
-            .iter()
-            .map(|millis| {
-                millis.map_or(MISSING_ID, |millis| {
-                    let (value, place) = part_of_time(millis);
-                    *ids[place].get_or_insert_with(|| field.id_of(&value))
-                })
-            })
-            .collect())
+        let id = |&millis: &i64| {
+            if millis == NO_TIME {
+                return MISSING_ID;
+            }
+            let (value, place) = part_of_time(millis);
+            *ids[place].get_or_insert_with(|| field.id_of(&value))
+        };
+        room.collect(&into, times.iter().map(id))
     }
 
     fn sequence_column(
         &self,
-        log: &LogFrame,
+        log: &dyn Columns,
         field: &SequenceField,
-        categorical: &[Vec<u32>],
-        times: Option<&[Option<i64>]>,
-        label: &[f32],
+        categorical: &[Array<u32>],
+        (times, label): (Option<&[i64]>, &[f32]),
+        (room, into): (&Room, &str),
     ) -> Result<SequenceColumn> {
         let needs = match field.from_user_history_of {
             None => vec![field.name.as_str()],
             Some(_) => self.keys.user.iter().chain(&self.keys.time).map(String::as_str).collect(),
         };
-        if needs.iter().any(|name| log.schema.column(name).is_err()) {
-            return Ok(SequenceColumn { offsets: vec![0; log.rows() + 1], ids: Vec::new() });
+        let lists = match field.from_user_history_of {
+            None if log.has(&field.name) => log.lists(&field.name)?,
+            _ => None,
+        };
+        if needs.iter().any(|name| !log.has(name)) {
+            let offsets = room.collect(&format!("{into}.offsets"), std::iter::repeat_n(0, log.rows() + 1))?;
+            return Ok(SequenceColumn { offsets, ids: Array::default() });
         }
         if field.from_user_history_of.is_none() {
-            let lists = cells::coded_lists(log, &field.name)?;
+            let lists = lists.ok_or_else(|| {
+                Failure::new(format!("cannot read the lists of '{}'", field.name), "its cells are no lists")
+                    .at(log.path().display())
+            })?;
             let ids = self.categorical[field.target].ids_of(&lists.items.values);
-            return Ok(history::from_lists(&lists, &ids, field.max_len));
+            return history::from_lists(&lists, &ids, field.max_len, room, into);
         }
         let users = match &self.keys.user {
-            Some(name) => cells::coded(log, name)?,
-            None => Coded::default(),
+            Some(name) => log.coded(name)?,
+            None => Codes::default(),
         };
         // Where clicks are not known nobody is known to have clicked: all histories are empty.
         let counts: Vec<bool> = match (field.clicked_only, label.is_empty()) {
@@ -178,15 +197,13 @@ impl Encoder {
             (true, true) => vec![false; log.rows()],
             (true, false) => label.iter().map(|label| *label > 0.0).collect(),
         };
-        Ok(history::from_events(
-            &Events {
-                users: &users.codes,
-                times: times.unwrap_or_default(),
-                ids: &categorical[field.target],
-                counts: &counts,
-            },
-            field.max_len,
-        ))
+        let events = Events {
+            users: &users.codes,
+            times: times.unwrap_or_default(),
+            ids: &categorical[field.target],
+            counts: &counts,
+        };
+        history::from_events(&events, field.max_len, room, into)
     }
 
     fn require_columns(&self, log: &LogFrame) -> Result<()> {
@@ -232,12 +249,12 @@ impl Encoder {
     }
 }
 
-fn read_truth(log: &LogFrame) -> Result<Vec<f32>> {
-    match log.schema.with_role(Role::Truth) {
-        None => Ok(Vec::new()),
+fn read_truth(log: &dyn Columns) -> Result<Array<f32>> {
+    match log.schema().with_role(Role::Truth) {
+        None => Ok(Array::default()),
         Some(column) => {
-            let cells = cells::numbers(log, &column.name)?;
-            Ok(cells.into_iter().map(|p| p as f32).collect())
+            let cells = log.numbers(&column.name)?;
+            Ok(cells.iter().map(|p| *p as f32).collect())
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use super::{CategoricalField, Encoder, KeyColumns, SequenceField, Side, TIME_HOUR, TIME_WEEKDAY, WEEKDAYS};
 use crate::base::{Failure, Result};
-use crate::data::cells::{self, Coded};
-use crate::data::frame::LogFrame;
+use crate::data::cells;
+use crate::data::columns::{Codes, Columns, NO_TIME};
 use crate::data::options::EncodeOptions;
 use crate::data::schema::{Column, Role};
 use crate::data::sides::{Keys, side_of};
@@ -24,20 +24,20 @@ impl Encoder {
     /// # Errors
     /// No column is left that a model may read; a column whose cells don't fit its role; a cancel.
     pub fn fit(
-        log: &LogFrame,
+        log: &dyn Columns,
         train: &[u32],
         options: &EncodeOptions,
         context: &JobContext,
     ) -> Result<(Self, Vec<String>)> {
         options.check()?;
         context.stage("fitting vocabularies");
-        let keys = KeyColumns::of(&log.schema);
+        let keys = KeyColumns::of(log.schema());
         let code = |name: &Option<String>| match name {
-            Some(name) => cells::coded(log, name).map(Some),
+            Some(name) => log.coded(name).map(Some),
             None => Ok(None),
         };
         let (users, ads) = (code(&keys.user)?, code(&keys.ad)?);
-        let repeated = |coded: &'_ Option<Coded>| coded.as_ref().map(|c| c.values.len());
+        let repeated = |coded: &'_ Option<Codes>| coded.as_ref().map(|c| c.values.len());
         let (user_count, ad_count) = (repeated(&users), repeated(&ads));
         let mut fitting = Fitting {
             log,
@@ -54,7 +54,7 @@ impl Encoder {
         let (encoder, notes) = (fitting.encoder, fitting.notes);
         if encoder.categorical.is_empty() && encoder.numeric.is_empty() {
             return Err(Failure::new("cannot train on this log", "no column is left that a model may read")
-                .at(log.source.path.display())
+                .at(log.path().display())
                 .hint("give some columns the role categorical or numeric"));
         }
         Ok((encoder, notes))
@@ -62,7 +62,7 @@ impl Encoder {
 }
 
 struct Fitting<'a> {
-    log: &'a LogFrame,
+    log: &'a dyn Columns,
     train: &'a [u32],
     options: &'a EncodeOptions,
     users: Option<Keys<'a>>,
@@ -74,13 +74,13 @@ struct Fitting<'a> {
 impl Fitting<'_> {
     fn columns(&mut self, context: &JobContext) -> Result<()> {
         let log = self.log;
-        let total = log.schema.columns.len() as u64;
+        let total = log.schema().columns.len() as u64;
         self.encoder.label = [Role::Label, Role::Clicks]
             .into_iter()
-            .find_map(|role| log.schema.with_role(role))
+            .find_map(|role| log.schema().with_role(role))
             .map(|column| column.name.clone())
             .unwrap_or_default();
-        for (done, column) in log.schema.columns.iter().enumerate() {
+        for (done, column) in log.schema().columns.iter().enumerate() {
             context.check()?;
             context.progress(done as u64, total);
             if self.options.leave_out.contains(&column.name) {
@@ -109,10 +109,11 @@ impl Fitting<'_> {
     }
 
     fn categorical(&mut self, column: &Column) -> Result<()> {
-        let cells = cells::coded(self.log, &column.name)?;
+        let cells = self.log.coded(&column.name)?;
         let counts = cells.counts(self.train);
         let min_count = self.options.min_count_for(self.train.len());
-        let (values, hash_buckets) = vocab::fit_values(&cells, &counts, min_count, self.options.max_values);
+        let (values, hash_buckets) =
+            vocab::fit_values(&cells.values, &counts, min_count, self.options.max_values);
         let distinct = counts.iter().filter(|&&count| count > 0).count();
         let filled: u32 = counts.iter().sum();
         let constant = distinct <= 1 && filled as usize == self.train.len();
@@ -149,7 +150,7 @@ impl Fitting<'_> {
     }
 
     fn numeric(&mut self, column: &Column) -> Result<()> {
-        let numbers = cells::numbers(self.log, &column.name)?;
+        let numbers = self.log.numbers(&column.name)?;
         // The dependence test wants equality only: equal numbers have equal bits, and a clash of two
         // different ones in 32 bits is too rare to matter at its tolerance.
         let bits: Vec<u32> = numbers
@@ -179,14 +180,15 @@ impl Fitting<'_> {
         let Some(time) = self.encoder.keys.time.clone() else {
             return Ok(());
         };
-        if self.options.leave_out.contains(&time) || !cells::is_calendar_time(self.log, &time)? {
+        if self.options.leave_out.contains(&time) || !self.log.is_calendar_time(&time)? {
             return Ok(());
         }
-        let times = cells::times(self.log, &time)?;
+        let times = self.log.times(&time)?;
         let mut hours = [false; 24];
         let mut days = [false; 7];
         for &row in self.train {
-            if let Some(millis) = times[row as usize] {
+            let millis = times[row as usize];
+            if millis != NO_TIME {
                 hours[cells::hour_of(millis) as usize] = true;
                 days[cells::weekday_of(millis) as usize] = true;
             }
@@ -212,7 +214,7 @@ impl Fitting<'_> {
 
     fn sequences(&mut self, context: &JobContext) -> Result<()> {
         let log = self.log;
-        for column in &log.schema.columns {
+        for column in &log.schema().columns {
             context.check()?;
             if column.role == Role::Sequence && !self.options.leave_out.contains(&column.name) {
                 self.list_sequence(&column.name)?;
@@ -226,11 +228,10 @@ impl Fitting<'_> {
 
     /// A list column attends to the field that knows most of its items; the ad's own fields go first.
     fn list_sequence(&mut self, name: &str) -> Result<()> {
-        if !cells::is_list(self.log, name)? {
+        let Some(lists) = self.log.lists(name)? else {
             self.notes.push(format!("'{name}' is left out: its cells are no lists"));
             return Ok(());
-        }
-        let lists = cells::coded_lists(self.log, name)?;
+        };
         let best = self
             .encoder
             .categorical
@@ -287,12 +288,13 @@ impl Fitting<'_> {
     /// The ad id where ads repeat enough to be known, else the finest property of ads.
     fn history_target(&self, ad: &str) -> Result<Option<usize>> {
         if let Some(field) = self.encoder.position(ad) {
-            let ids = self.encoder.categorical[field].encode(&cells::coded(self.log, ad)?);
-            let known = self
-                .train
-                .iter()
-                .filter(|&&row| ids[row as usize] >= crate::data::batch::FIRST_VALUE_ID)
-                .count();
+            let cells = self.log.coded(ad)?;
+            let ids = self.encoder.categorical[field].ids_of(&cells.values);
+            let is_known = |row: &&u32| {
+                let code = cells.codes[**row as usize] as usize;
+                ids.get(code).is_some_and(|id| *id >= crate::data::batch::FIRST_VALUE_ID)
+            };
+            let known = self.train.iter().filter(is_known).count();
             if known as f64 >= MIN_KNOWN_ADS * self.train.len() as f64 {
                 return Ok(Some(field));
             }

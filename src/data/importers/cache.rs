@@ -30,8 +30,8 @@ use xxhash_rust::xxh3::Xxh3;
 
 /// Smaller logs open at once anyway.
 const SMALLEST: u64 = 8 << 20;
-/// All entries together.
-const LARGEST: u64 = 16 << 30;
+/// All entries together, with what was made from them.
+pub(in crate::data) const LARGEST: u64 = 16 << 30;
 /// Files that the columns of a log are spread over, so that they are read on all cores.
 const FILES: usize = 8;
 /// Columns that are worked on side by side.
@@ -42,7 +42,7 @@ const DESCRIPTION: &str = "log.json";
 /// Where a log is kept, or will be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Entry {
-    folder: PathBuf,
+    pub(super) folder: PathBuf,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -106,9 +106,7 @@ impl Entry {
         context.stage("reading the cache");
         match self.read(path) {
             Ok(log) => {
-                // The oldest go first: this one is in use. A read-only cache still serves.
-                let _ = File::open(self.folder.join(DESCRIPTION))
-                    .and_then(|file| file.set_modified(SystemTime::now()));
+                used_now(&self.folder);
                 Some(log)
             }
             Err(failure) => {
@@ -185,7 +183,7 @@ impl Entry {
             return Err(Failure::new(WHAT_WRITE, "the log is larger than the whole cache may be"));
         }
         if let Some(cache) = self.folder.parent() {
-            make_room(cache, LARGEST - bytes);
+            make_room(cache, LARGEST - bytes, None);
         }
         let mut name = self.folder.file_name().unwrap_or_default().to_os_string();
         name.push(format!(".{}.part", std::process::id()));
@@ -309,16 +307,37 @@ fn hashed(mut file: &File) -> std::io::Result<(u64, u64)> {
     }
 }
 
-/// Removes the entries that were used longest ago until the others take no more than `allowed` bytes.
-fn make_room(cache: &Path, allowed: u64) {
+/// Notes that an entry is in use: the oldest go first. A read-only cache still serves.
+pub(in crate::data) fn used_now(entry: &Path) {
+    let _ = File::open(entry.join(DESCRIPTION)).and_then(|file| file.set_modified(SystemTime::now()));
+}
+
+/// Makes room for so many bytes that will be kept in an entry, which itself stays.
+pub(in crate::data) fn make_room_in(entry: &Path, bytes: u64) {
+    if let Some(cache) = entry.parent() {
+        make_room(cache, LARGEST.saturating_sub(bytes), Some(entry));
+    }
+}
+
+/// Bytes of the files of a folder, and of the folders in it.
+fn size_of_folder(path: &Path) -> Option<u64> {
+    let found = std::fs::read_dir(path).ok()?.flatten();
+    let size = |entry: std::fs::DirEntry| match entry.metadata() {
+        Ok(metadata) if metadata.is_dir() => size_of_folder(&entry.path()).unwrap_or_default(),
+        Ok(metadata) => metadata.len(),
+        Err(_) => 0,
+    };
+    Some(found.map(size).sum())
+}
+
+/// Removes the entries that were used longest ago until the others take no more than `allowed` bytes. One is spared.
+fn make_room(cache: &Path, allowed: u64, spared: Option<&Path>) {
     let Ok(entries) = std::fs::read_dir(cache) else {
         return;
     };
     let entry = |path: PathBuf| {
         let used = std::fs::metadata(path.join(DESCRIPTION)).and_then(|file| file.modified()).ok()?;
-        let files = std::fs::read_dir(&path).ok()?;
-        let sizes = files.flatten().filter_map(|file| Some(file.metadata().ok()?.len()));
-        Some((used, sizes.sum::<u64>(), path))
+        Some((used, size_of_folder(&path)?, path))
     };
     let mut kept: Vec<_> = entries.flatten().filter_map(|found| entry(found.path())).collect();
     kept.sort();
@@ -326,6 +345,9 @@ fn make_room(cache: &Path, allowed: u64) {
     for (_, bytes, path) in kept {
         if total <= allowed {
             break;
+        }
+        if spared == Some(path.as_path()) {
+            continue;
         }
         // A folder that cannot be removed is tried again next time.
         let _ = std::fs::remove_dir_all(path);
@@ -441,7 +463,7 @@ mod tests {
             let time = SystemTime::now() - std::time::Duration::from_secs(age);
             File::options().write(true).open(&path).unwrap().set_modified(time).unwrap();
         }
-        make_room(folder.path(), 1500);
+        make_room(folder.path(), 1500, None);
         assert!(!folder.path().join("old").exists() && folder.path().join("new").exists());
     }
 }
