@@ -26,6 +26,7 @@ pub mod product;
 pub mod radix;
 pub mod recurrent;
 pub mod row_vectors;
+pub mod stored;
 pub mod tables;
 pub mod transformer;
 mod vector;

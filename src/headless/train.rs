@@ -9,6 +9,7 @@ use crate::data::options::EncodeOptions;
 use crate::jobs::{JobContext, Latest};
 use crate::metrics::{Estimate, Measures};
 use crate::nn::device::DEVICES;
+use crate::train::card::TrainingCard;
 use crate::train::{ModelCard, TrainSnapshot, TrainSpec, TrainedModel, Trainer};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -215,6 +216,7 @@ fn answer(model: &TrainedModel, out: Option<&Path>) -> Answer {
     }
     let rest = json!({
         "examples_per_second": training.examples_per_second,
+        "floor_share": training.floor_share,
         "seconds": training.seconds,
         "out": out.map(|folder| folder.display().to_string()),
     });
@@ -222,7 +224,12 @@ fn answer(model: &TrainedModel, out: Option<&Path>) -> Answer {
     let text = [
         format!("{} of '{}' on {}, seed {}", model.kind, model.encoder.label, training.device, training.seed),
         format!("kept epoch {} of {}, {} weights", training.best_epoch, training.epochs, training.weights),
-        format!("{:.1} s, {:.0} examples/s", training.seconds, training.examples_per_second),
+        format!(
+            "{:.1} s, {:.0} examples/s{}",
+            training.seconds,
+            training.examples_per_second,
+            floor(training)
+        ),
         format!("rows: {} trained on, {} to stop by, {} measured on", data.train, data.validation, data.test),
         table(numbers),
         conversions.map_or_else(String::new, of_conversions),
@@ -235,6 +242,13 @@ fn answer(model: &TrainedModel, out: Option<&Path>) -> Answer {
 /// What is measured of the second task, as lines for people.
 pub(super) fn of_conversions(numbers: Measures) -> String {
     format!("\nclicks with a conversion ({:.0}), over all impressions:\n{}", numbers.clicks, table(numbers))
+}
+
+/// How near the steps came to what the processor can multiply, where that is counted.
+fn floor(training: &TrainingCard) -> String {
+    let words =
+        |share| format!(", {:.0} % of the steps' time by matrix products at full rate", 100.0 * share);
+    training.floor_share.map_or_else(String::new, words)
 }
 
 /// The measures as JSON: numbers, and beside each the ends of its interval.

@@ -7,7 +7,7 @@
 
 use super::features::{
     DROPOUT, EMBEDDING_START, EMBEDDING_WIDTH, FieldRows, GENTLE_STEPS, HIDDEN_LAYERS, HIDDEN_UNITS,
-    LinearPart, NORMALISE, deep_shape, need_features, need_sequence, side_by_side,
+    LinearPart, NORMALISE, TAPER, deep_shape, need_features, need_sequence, side_by_side,
 };
 use super::{Inputs, Model, ModelKind, Output};
 use crate::base::params::{ParamSpec, Params};
@@ -41,6 +41,7 @@ const PARAMS: &[ParamSpec] = &[
     ),
     HIDDEN_UNITS,
     HIDDEN_LAYERS,
+    TAPER,
     DROPOUT,
     NORMALISE,
 ];

@@ -6,7 +6,7 @@
 use super::direct::{DirectModel, Weights};
 use super::features::{
     DROPOUT, EMBEDDING_WIDTH, FieldVectors, GENTLE_PENALTY, HIDDEN_LAYERS, HIDDEN_UNITS, LinearAndVectors,
-    NORMALISE, deep_shape, need_features, side_by_side,
+    NORMALISE, TAPER, deep_shape, need_features, side_by_side,
 };
 use super::on_vectors::OnVectors;
 use super::{Gradients, Inputs, Model, ModelKind, Output};
@@ -47,6 +47,7 @@ const PARAMS: &[ParamSpec] = &[
     ),
     HIDDEN_UNITS,
     HIDDEN_LAYERS,
+    TAPER,
     DROPOUT,
     NORMALISE,
 ];

@@ -6,7 +6,7 @@
 use super::direct::{DirectModel, LinearTerm, PairTerm, Weights};
 use super::features::{
     DROPOUT, EMBEDDING_START, EMBEDDING_WIDTH, FieldRows, HIDDEN_LAYERS, HIDDEN_UNITS, LinearPart, NORMALISE,
-    deep_shape, need_features, side_by_side,
+    TAPER, deep_shape, need_features, side_by_side,
 };
 use super::{Gradients, Inputs, Model, ModelKind, Output};
 use crate::base::Result;
@@ -25,7 +25,7 @@ use candle_core::Tensor;
 #[derive(Debug)]
 pub struct DeepFm;
 
-const PARAMS: &[ParamSpec] = &[EMBEDDING_WIDTH, HIDDEN_UNITS, HIDDEN_LAYERS, DROPOUT, NORMALISE];
+const PARAMS: &[ParamSpec] = &[EMBEDDING_WIDTH, HIDDEN_UNITS, HIDDEN_LAYERS, TAPER, DROPOUT, NORMALISE];
 
 impl ModelKind for DeepFm {
     fn id(&self) -> &'static str {

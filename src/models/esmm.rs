@@ -8,7 +8,7 @@
 
 use super::features::{
     CONVERSION_WEIGHT, DROPOUT, EMBEDDING_WIDTH, FieldVectors, GENTLE_PENALTY, HIDDEN_LAYERS, HIDDEN_UNITS,
-    LinearAndVectors, NORMALISE, deep_shape, need_conversions, need_features, side_by_side,
+    LinearAndVectors, NORMALISE, TAPER, deep_shape, need_conversions, need_features, side_by_side,
 };
 use super::{Conversions, Inputs, Model, ModelKind, Output};
 use crate::base::Result;
@@ -24,7 +24,7 @@ use crate::nn::{Computed, Pass};
 pub struct Esmm;
 
 const PARAMS: &[ParamSpec] =
-    &[EMBEDDING_WIDTH, HIDDEN_UNITS, HIDDEN_LAYERS, DROPOUT, NORMALISE, CONVERSION_WEIGHT];
+    &[EMBEDDING_WIDTH, HIDDEN_UNITS, HIDDEN_LAYERS, TAPER, DROPOUT, NORMALISE, CONVERSION_WEIGHT];
 
 impl ModelKind for Esmm {
     fn id(&self) -> &'static str {

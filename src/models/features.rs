@@ -29,7 +29,7 @@ pub const HIDDEN_UNITS: ParamSpec = ParamSpec::integer(
     "hidden_units",
     "Hidden units",
     (4, 64, 2048),
-    "Units in each hidden layer of the deep part.",
+    "Units in the first hidden layer of the deep part, and in the others where nothing tapers.",
 );
 
 /// Hidden layers of the deep part.
@@ -38,6 +38,14 @@ pub const HIDDEN_LAYERS: ParamSpec = ParamSpec::integer(
     "Hidden layers",
     (1, 2, 6),
     "Layers of the deep part. More layers combine more fields at once.",
+);
+
+/// Whether the deep part's layers become narrower.
+pub const TAPER: ParamSpec = ParamSpec::real(
+    "taper",
+    "Taper",
+    (0.1, 1.0, 1.0),
+    "Share of a hidden layer's units that the next one has: 0.4 makes 200 units 80. 1 keeps all layers alike.",
 );
 
 /// Dropout in the deep part.
@@ -74,13 +82,14 @@ pub const GENTLE_PENALTY: &[(&str, f64)] = &[("l2", 5e-5)];
 /// The same for kinds with attention among all members, which a large step throws off course.
 pub const GENTLE_STEPS: &[(&str, f64)] = &[("l2", 5e-5), ("learning_rate", 1e-3)];
 
-/// The deep part's shape as set by [`HIDDEN_UNITS`], [`HIDDEN_LAYERS`], [`DROPOUT`] and [`NORMALISE`].
+/// The deep part's shape as set by [`HIDDEN_UNITS`], [`HIDDEN_LAYERS`], [`TAPER`], [`DROPOUT`] and [`NORMALISE`].
 ///
 /// # Errors
 /// A knob is missing.
 pub fn deep_shape(params: &Params) -> Result<MlpShape> {
     Ok(MlpShape {
         units: params.count("hidden_units")?,
+        taper: params.real("taper")?,
         layers: params.count("hidden_layers")?,
         dropout: params.real("dropout")?,
         normalise: params.choice("normalise")? == "layer",

@@ -97,7 +97,8 @@ struct Task {
 impl Task {
     fn new(builder: &mut Builder, names: [&str; 2], inputs: usize, params: &Params) -> Result<Self> {
         let units = params.count("hidden_units")?;
-        let shape = MlpShape { units, layers: 1, dropout: params.real("dropout")?, normalise: false };
+        let shape =
+            MlpShape { units, layers: 1, taper: 1.0, dropout: params.real("dropout")?, normalise: false };
         let [gate, tower] = names;
         Ok(Self {
             gate: builder.linear(gate, inputs, params.count("experts")?)?,

@@ -8,12 +8,17 @@ use crate::base::{Failure, Result};
 use crate::data::{Batch, Encoder};
 use crate::nn::losses::{backward_from, bce_with_logits, entire_space, sigmoid};
 use crate::nn::optimiser::{Rule, Step};
+use crate::nn::stored::Stored;
 use crate::nn::tables::{Lookup, RowGradients, Table, row_gradients};
-use crate::nn::weights::{Builder, NamedTensor, NamedTensors, Parameter, from_safetensors, to_safetensors};
+use crate::nn::weights::{
+    Builder, NamedTensor, NamedTensors, Parameter, from_safetensors, write_safetensors,
+};
 use crate::nn::{Computed, Pass};
 use candle_core::{Device, Tensor, Var};
-use std::collections::HashSet;
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
+use std::io::{self, Write};
 use std::sync::{Mutex, PoisonError};
 
 /// A model and all its weights.
@@ -393,12 +398,21 @@ impl Network {
         })
     }
 
-    /// The weights as the bytes of a safetensors file.
+    /// Writes the weights as a safetensors file.
     ///
     /// # Errors
-    /// None in practice: shapes and numbers agree by construction.
-    pub fn to_bytes(&self) -> Result<Vec<u8>> {
-        to_safetensors(self.tensors())
+    /// What `out` answers.
+    pub fn write(&self, out: &mut impl Write) -> io::Result<()> {
+        write_safetensors(out, &self.tensors(), &HashMap::new())
+    }
+
+    /// A copy of the weights as they are, as a safetensors file.
+    ///
+    /// # Errors
+    /// There is no room for it.
+    pub fn copied(&self) -> Result<Stored> {
+        let bytes = self.tensors().iter().map(NamedTensor::bytes).sum();
+        Stored::written(bytes, |mut out| self.write(&mut out))
     }
 
     /// Replaces all weights by those of a safetensors file.
@@ -413,10 +427,10 @@ impl Network {
     ///
     /// # Errors
     /// The tensors are not exactly those of this network; nothing is changed then.
-    pub fn set_tensors(&mut self, mut tensors: NamedTensors) -> Result<()> {
+    pub fn set_tensors(&mut self, mut tensors: NamedTensors<'_>) -> Result<()> {
         check_names("cannot use these weights", &self.tensors(), &tensors)?;
         for parameter in &mut self.parameters {
-            parameter.values = take(&mut tensors, &parameter.name);
+            parameter.values = take(&mut tensors, &parameter.name).into_owned();
             parameter.upload()?;
         }
         self.set_tables(&mut tensors, |part| part.is_empty());
@@ -427,7 +441,7 @@ impl Network {
     ///
     /// # Errors
     /// The tensors are not exactly those of this network's optimiser; nothing is changed then.
-    pub fn set_memory(&mut self, mut tensors: NamedTensors) -> Result<()> {
+    pub fn set_memory(&mut self, mut tensors: NamedTensors<'_>) -> Result<()> {
         check_names("cannot use this optimiser's memory", &self.memory(), &tensors)?;
         for parameter in &mut self.parameters {
             for (part, place) in self.rule.map_or_else(Vec::new, |rule| parameter.remembered(rule)) {
@@ -439,7 +453,7 @@ impl Network {
         Ok(())
     }
 
-    fn set_tables(&mut self, tensors: &mut NamedTensors, wanted: impl Fn(&str) -> bool) {
+    fn set_tables(&mut self, tensors: &mut NamedTensors<'_>, wanted: impl Fn(&str) -> bool) {
         for table in &mut self.tables {
             for place in 0..table.fields().count() {
                 for (part, columns) in table.parts().into_iter().filter(|(part, _)| wanted(part)) {
@@ -489,11 +503,11 @@ fn part_name(table: &Table, place: usize, part: &str) -> String {
     if part.is_empty() { name } else { format!("{name}.{part}") }
 }
 
-fn take(tensors: &mut NamedTensors, name: &str) -> Vec<f32> {
+fn take<'a>(tensors: &mut NamedTensors<'a>, name: &str) -> Cow<'a, [f32]> {
     tensors.remove(name).map(|(_, values)| values).unwrap_or_default()
 }
 
-fn check_names(what: &str, wanted: &[NamedTensor<'_>], found: &NamedTensors) -> Result<()> {
+fn check_names(what: &str, wanted: &[NamedTensor<'_>], found: &NamedTensors<'_>) -> Result<()> {
     for NamedTensor { name, shape, .. } in wanted {
         match found.get(name) {
             None => return Err(Failure::new(what, format!("tensor {name} is missing"))),

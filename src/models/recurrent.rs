@@ -5,7 +5,7 @@
 
 use super::features::{
     DROPOUT, EMBEDDING_START, EMBEDDING_WIDTH, FieldRows, GENTLE_PENALTY, HIDDEN_LAYERS, HIDDEN_UNITS,
-    LinearPart, NORMALISE, deep_shape, need_features, need_sequence, side_by_side,
+    LinearPart, NORMALISE, TAPER, deep_shape, need_features, need_sequence, side_by_side,
 };
 use super::{Inputs, Model, ModelKind, Output};
 use crate::base::Result;
@@ -22,7 +22,7 @@ use crate::nn::{Computed, Pass};
 pub struct ReadsInOrder(pub Cell);
 
 /// The state is as wide as the embeddings, so that it can be multiplied with the ad's.
-const PARAMS: &[ParamSpec] = &[EMBEDDING_WIDTH, HIDDEN_UNITS, HIDDEN_LAYERS, DROPOUT, NORMALISE];
+const PARAMS: &[ParamSpec] = &[EMBEDDING_WIDTH, HIDDEN_UNITS, HIDDEN_LAYERS, TAPER, DROPOUT, NORMALISE];
 
 impl ModelKind for ReadsInOrder {
     fn id(&self) -> &'static str {

@@ -7,7 +7,7 @@
 use super::direct::{DirectModel, Weights};
 use super::features::{
     DROPOUT, EMBEDDING_START, EMBEDDING_WIDTH, FieldRows, GENTLE_PENALTY, HIDDEN_LAYERS, HIDDEN_UNITS,
-    LinearPart, NORMALISE, deep_shape, side_by_side,
+    LinearPart, NORMALISE, TAPER, deep_shape, side_by_side,
 };
 use super::on_vectors::OnVectors;
 use super::{Gradients, Inputs, Model, ModelKind, Output};
@@ -44,6 +44,7 @@ const PARAMS: &[ParamSpec] = &[
     ),
     HIDDEN_UNITS,
     HIDDEN_LAYERS,
+    TAPER,
     DROPOUT,
     NORMALISE,
 ];

@@ -121,18 +121,20 @@ impl DeepPass {
         rows: usize,
         pass: &mut Pass<'_>,
     ) -> &[f32] {
-        let (units, per_layer) = (self.shape.units, self.per_layer());
+        let per_layer = self.per_layer();
         self.rows = rows;
+        let mut units = 0;
         for layer in 0..self.shape.layers {
             let at = self.place + layer * per_layer;
             let (weight, bias) = (&weights[at].values, &weights[at + 1].values);
+            let width = std::mem::replace(&mut units, bias.len());
             let (below, rest) = self.hidden.split_at_mut(layer);
             let HiddenPass { out, normalised, inverse, scale } = &mut rest[0];
             out.resize(rows * units, 0.0);
             let relu = !self.shape.normalise;
             match below.last() {
                 None => input.forward(weight, bias, relu, out, &mut self.pack),
-                Some(below) => Plain { x: &below.out, width: units, of_x: None }.forward(
+                Some(below) => Plain { x: &below.out, width, of_x: None }.forward(
                     weight,
                     bias,
                     relu,
@@ -171,13 +173,13 @@ impl DeepPass {
         of_out: &[f32],
         dense: &mut [Vec<f32>],
     ) {
-        let (rows, units, outputs, per_layer) = (self.rows, self.shape.units, self.outputs, self.per_layer());
+        let (rows, outputs, per_layer) = (self.rows, self.outputs, self.per_layer());
+        let mut units = self.shape.units_of(self.shape.layers.saturating_sub(1));
         let Self { hidden, gradient, below, pack, .. } = self;
         let Some(last) = hidden.last() else {
             return;
         };
         gradient.resize(rows * units, 0.0);
-        below.resize(rows * units, 0.0);
         let at = self.place + self.shape.layers * per_layer;
         let (by_row, h) = (View::rows(of_out, outputs), View::rows(&last.out, units));
         product([outputs, units, rows], by_row.transposed(), h, &mut dense[at], Finish::Set, pack);
@@ -199,12 +201,15 @@ impl DeepPass {
                 return;
             }
             let under = &hidden[layer - 1];
+            let width = self.shape.units_of(layer - 1);
             let by_row = View::rows(gradient, units);
-            let x = View::rows(&under.out, units);
-            product([units, units, rows], by_row.transposed(), x, &mut dense[at], Finish::Set, pack);
+            let x = View::rows(&under.out, width);
+            product([units, width, rows], by_row.transposed(), x, &mut dense[at], Finish::Set, pack);
+            below.resize(rows * width, 0.0);
             let gate = Finish::Gate { by: &under.out, scale: under.scale };
-            product([rows, units, units], by_row, View::rows(weight, units), below, gate, pack);
+            product([rows, width, units], by_row, View::rows(weight, width), below, gate, pack);
             std::mem::swap(gradient, below);
+            units = width;
         }
     }
 }

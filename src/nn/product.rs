@@ -10,6 +10,9 @@
 mod wide;
 
 use rayon::prelude::*;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 /// A matrix that lies in a slice: element `(i, j)` at `i * row + j * column`.
 #[derive(Debug, Clone, Copy)]
@@ -47,6 +50,35 @@ pub enum Finish<'a> {
 /// A buffer for rearranged operands, kept between products.
 #[derive(Debug, Default)]
 pub struct Pack(Vec<f32>);
+
+/// Multiplications of all products so far, in the whole program.
+static DONE: AtomicU64 = AtomicU64::new(0);
+
+/// How many multiplications the program's products have taken so far. The difference of two answers is the work of what
+/// was between them, and of what other threads multiplied meanwhile.
+pub fn multiplications() -> u64 {
+    DONE.load(Ordering::Relaxed)
+}
+
+/// Multiplications a second of a large product on this machine as it is, measured when it is first asked for: what
+/// nothing that is made of products can exceed for long. Takes some 50 ms.
+pub fn full_rate() -> f64 {
+    static RATE: OnceLock<f64> = OnceLock::new();
+    *RATE.get_or_init(|| {
+        const SHAPE: [usize; 3] = [1024, 400, 400];
+        let [m, n, k] = SHAPE;
+        let (a, b, mut out) = (vec![0.5; m * k], vec![0.5; k * n], vec![0.0; m * n]);
+        let mut pack = Pack::default();
+        let mut seconds = f64::INFINITY;
+        // The best of several: the first ones warm up caches and threads.
+        for _ in 0..8 {
+            let begun = Instant::now();
+            product(SHAPE, View::rows(&a, k), View::rows(&b, n), &mut out, Finish::Set, &mut pack);
+            seconds = seconds.min(begun.elapsed().as_secs_f64());
+        }
+        (m * n * k) as f64 / seconds
+    })
+}
 
 /// Products with fewer multiplications stay on one thread.
 const SMALL: usize = 1 << 18;
@@ -91,6 +123,7 @@ pub fn product(
     if m == 0 || n == 0 {
         return;
     }
+    DONE.fetch_add((m * n * k) as u64, Ordering::Relaxed);
     #[cfg(target_arch = "x86_64")]
     // Without optimisation our own loops are a hundred times slower than the crate, which is built with it.
     if wide::available() && !cfg!(debug_assertions) && k > 0 {
@@ -256,6 +289,15 @@ mod tests {
         [16, 20, 1300],
         [3, 100, 257],
     ];
+
+    #[test]
+    fn work_is_counted_and_the_full_rate_is_a_rate() {
+        let before = multiplications();
+        let (a, b, mut out) = (vec![1.0; 6], vec![1.0; 12], vec![0.0; 8]);
+        product([2, 4, 3], View::rows(&a, 3), View::rows(&b, 4), &mut out, Finish::Set, &mut Pack::default());
+        assert!(multiplications() - before >= 24, "other tests multiply too");
+        assert!(full_rate().is_finite() && full_rate() > 1e6, "{}", full_rate());
+    }
 
     #[test]
     fn nan_is_handed_on_where_a_negative_number_becomes_nothing() {

@@ -164,8 +164,14 @@ impl Table {
 
     /// The numbers of some columns of a field's rows, row-major.
     pub fn read(&self, place: usize, columns: Range<usize>) -> Vec<f32> {
-        let mut out = Vec::with_capacity(self.rows_of(place) * columns.len());
-        for row in self.numbers_of(place).chunks_exact(self.stride.max(1)) {
+        self.read_rows(place, 0..self.rows_of(place), columns)
+    }
+
+    /// The same for some of the field's rows, counted from its first.
+    pub fn read_rows(&self, place: usize, rows: Range<usize>, columns: Range<usize>) -> Vec<f32> {
+        let mut out = Vec::with_capacity(rows.len() * columns.len());
+        let numbers = &self.numbers_of(place)[rows.start * self.stride..rows.end * self.stride];
+        for row in numbers.chunks_exact(self.stride.max(1)) {
             out.extend_from_slice(&row[columns.clone()]);
         }
         out

@@ -9,8 +9,10 @@ use crate::base::rng::Rng;
 use crate::base::{Failure, Result};
 use candle_core::{Device, Tensor, Var};
 use safetensors::tensor::{Dtype, SafeTensors};
+use serde_json::json;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
+use std::io::{self, Write};
 use std::ops::Range;
 
 /// How a parameter starts.
@@ -199,58 +201,79 @@ impl<'a> NamedTensor<'a> {
             Source::Columns { table, place, columns } => Cow::Owned(table.read(*place, columns.clone())),
         }
     }
-}
 
-impl safetensors::View for NamedTensor<'_> {
-    fn dtype(&self) -> Dtype {
-        Dtype::F32
-    }
-
-    fn shape(&self) -> &[usize] {
-        &self.shape
-    }
-
-    fn data(&self) -> Cow<'_, [u8]> {
-        match self.values() {
-            Cow::Borrowed(numbers) => Cow::Borrowed(bytemuck::cast_slice(numbers)),
-            Cow::Owned(numbers) => Cow::Owned(bytemuck::cast_slice(&numbers).to_vec()),
+    /// The same piece by piece, none of them large.
+    ///
+    /// # Errors
+    /// What `visit` answers.
+    pub fn each_block<E>(&self, mut visit: impl FnMut(&[f32]) -> Result<(), E>) -> Result<(), E> {
+        match &self.source {
+            Source::Numbers(numbers) => numbers.chunks(BLOCK).try_for_each(visit),
+            Source::Columns { table, place, columns } => {
+                let rows = table.rows_of(*place);
+                let at_once = (BLOCK / columns.len().max(1)).max(1);
+                (0..rows).step_by(at_once).try_for_each(|from| {
+                    visit(&table.read_rows(*place, from..rows.min(from + at_once), columns.clone()))
+                })
+            }
         }
     }
 
-    fn data_len(&self) -> usize {
+    /// Bytes that its numbers take.
+    pub fn bytes(&self) -> usize {
         self.shape.iter().product::<usize>() * size_of::<f32>()
     }
 }
 
-/// Named f32 tensors on their way to or from a file.
-pub type NamedTensors = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
+/// Numbers that are in hand at once while tensors travel.
+const BLOCK: usize = 1 << 20;
+
+/// Named f32 tensors on their way from a file, which they lie in where it was read in whole numbers.
+pub type NamedTensors<'a> = BTreeMap<String, (Vec<usize>, Cow<'a, [f32]>)>;
 
 /// The bytes of a safetensors file.
-///
-/// # Errors
-/// A shape does not match its numbers.
-pub fn to_safetensors<'a>(tensors: impl IntoIterator<Item = NamedTensor<'a>>) -> Result<Vec<u8>> {
-    safetensors_with(tensors, HashMap::new())
+pub fn to_safetensors(tensors: &[NamedTensor<'_>]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(tensors.iter().map(NamedTensor::bytes).sum::<usize>() + (1 << 12));
+    // Memory refuses nothing.
+    let _ = write_safetensors(&mut bytes, tensors, &HashMap::new());
+    bytes
 }
 
-/// The bytes of a safetensors file with words in its header.
+/// Writes a safetensors file with words in its header; a table may be larger than the memory.
 ///
 /// # Errors
-/// A shape does not match its numbers, or the words are longer than a header may be.
-pub fn safetensors_with<'a>(
-    tensors: impl IntoIterator<Item = NamedTensor<'a>>,
-    words: HashMap<String, String>,
-) -> Result<Vec<u8>> {
-    let named = tensors.into_iter().map(|tensor| (tensor.name.clone(), tensor));
-    let words = (!words.is_empty()).then_some(words);
-    safetensors::tensor::serialize(named, words).explain("cannot write the weights")
+/// What `out` answers.
+pub fn write_safetensors(
+    out: &mut impl Write,
+    tensors: &[NamedTensor<'_>],
+    words: &HashMap<String, String>,
+) -> io::Result<()> {
+    let mut header = serde_json::Map::new();
+    if !words.is_empty() {
+        header.insert("__metadata__".to_owned(), json!(words));
+    }
+    let mut end = 0;
+    for tensor in tensors {
+        let start = end;
+        end += tensor.bytes();
+        let place = json!({ "dtype": "F32", "shape": tensor.shape, "data_offsets": [start, end] });
+        header.insert(tensor.name.clone(), place);
+    }
+    let mut header = serde_json::to_vec(&header)?;
+    // Numbers then begin on a multiple of their size, so that a map of the file can be read as it is.
+    header.resize(header.len().next_multiple_of(8), b' ');
+    out.write_all(&(header.len() as u64).to_le_bytes())?;
+    out.write_all(&header)?;
+    tensors
+        .iter()
+        .try_for_each(|tensor| tensor.each_block(|numbers| out.write_all(bytemuck::cast_slice(numbers))))
 }
 
-/// Reads a safetensors file of f32 tensors.
+/// Reads a safetensors file of f32 tensors, without a copy where its numbers lie on multiples of their size.
 ///
 /// # Errors
 /// Bytes that are no safetensors file, or a tensor of another type.
-pub fn from_safetensors(bytes: &[u8]) -> Result<NamedTensors> {
+pub fn from_safetensors(bytes: &[u8]) -> Result<NamedTensors<'_>> {
     let what = "cannot read the weights";
     let file = SafeTensors::deserialize(bytes).explain(what)?;
     file.tensors()
@@ -259,8 +282,13 @@ pub fn from_safetensors(bytes: &[u8]) -> Result<NamedTensors> {
             if view.dtype() != Dtype::F32 {
                 return Err(Failure::new(what, format!("tensor {name} is not of type f32")));
             }
-            let (numbers, _) = view.data().as_chunks::<4>();
-            let values = numbers.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+            let values = match bytemuck::try_cast_slice(view.data()) {
+                Ok(numbers) => Cow::Borrowed(numbers),
+                _ => {
+                    let (numbers, _) = view.data().as_chunks::<4>();
+                    Cow::Owned(numbers.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect())
+                }
+            };
             Ok((name, (view.shape().to_vec(), values)))
         })
         .collect()
@@ -287,10 +315,23 @@ mod tests {
 
     #[test]
     fn tensors_survive_the_file_and_rubbish_is_refused() {
-        let tensor = NamedTensor::of_numbers("a".into(), vec![2, 1], &[1.5, -2.0]);
-        let bytes = to_safetensors([tensor]).unwrap();
+        let many: Vec<f32> = (0..BLOCK + 7).map(|i| i as f32).collect();
+        let mut table = Table::zeros("t", 3, &[("f".into(), BLOCK / 2)], None, usize::MAX).unwrap();
+        table.row_mut(BLOCK as u32 / 2 - 1)[1] = 5.0;
+        let tensors = [
+            NamedTensor::of_numbers("a".into(), vec![2, 1], &[1.5, -2.0]),
+            NamedTensor::of_numbers("many".into(), vec![many.len()], &many),
+            NamedTensor::of_columns("t".into(), &table, 0, 1..3),
+        ];
+        let bytes = to_safetensors(&tensors);
         let back = from_safetensors(&bytes).unwrap();
-        assert_eq!(back["a"], (vec![2, 1], vec![1.5, -2.0]));
+        assert_eq!(back["a"], (vec![2, 1], vec![1.5, -2.0].into()));
+        assert_eq!(back["many"].1, many);
+        assert_eq!(back["t"].0, [BLOCK / 2, 2]);
+        assert_eq!(back["t"].1[BLOCK - 2..], [5.0, 0.0]);
+        // Read from an odd place all the same.
+        let moved = [&[0], bytes.as_slice()].concat();
+        assert_eq!(from_safetensors(&moved[1..]).unwrap(), back);
         assert!(from_safetensors(b"not a file of weights").is_err());
         assert!(from_safetensors(&bytes[..bytes.len() - 1]).is_err());
     }

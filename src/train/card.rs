@@ -13,10 +13,11 @@ use crate::data::{Dataset, Encoder};
 use crate::metrics::Measures;
 use crate::models::{self, Network};
 use crate::nn::device;
+use crate::nn::stored::Stored;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::Path;
 
 /// Version of the folder's layout.
@@ -86,6 +87,11 @@ pub struct TrainingCard {
     pub seconds: f64,
     /// Training examples per second.
     pub examples_per_second: f64,
+    /// Share of the steps' time that their matrix products would take at this machine's full rate: how near the training
+    /// came to what no other arrangement of the same sums could beat. `None` where a graph or a card ran, whose products
+    /// are not counted, and of kinds without any.
+    #[serde(default)]
+    pub floor_share: Option<f64>,
     /// Its curves.
     pub history: History,
 }
@@ -144,10 +150,12 @@ impl ModelCard {
     pub(super) fn save(&self, folder: &Path, encoder: &Encoder, network: &Network) -> Result<()> {
         let what = "cannot save the model";
         fs::create_dir_all(folder).map_err(|error| disk_failure(what, folder, &error))?;
-        let weights = network.to_bytes()?;
+        let mut weights_hash = Fnv::default();
+        // Into a hash nothing can fail to be written.
+        let _ = network.write(&mut weights_hash);
         let mut card = self.clone();
         card.versions = versions();
-        let file = CardFile { format: FORMAT, card, weights_hash: hash(&weights), encoder };
+        let file = CardFile { format: FORMAT, card, weights_hash: weights_hash.text(), encoder };
         let text = serde_json::to_vec_pretty(&file).explain(what)?;
         // The card is complete on disk before the weights replace the old ones, so a full disk loses nothing.
         let card_path = folder.join(CARD);
@@ -158,7 +166,7 @@ impl ModelCard {
                 .and_then(|()| out.get_ref().sync_all())
                 .map_err(|error| disk_failure(what, &card_path, &error))?;
             write_atomically(&weights_path, |out| {
-                out.write_all(&weights).map_err(|error| disk_failure(what, &weights_path, &error))
+                network.write(out).map_err(|error| disk_failure(what, &weights_path, &error))
             })
         })
     }
@@ -167,7 +175,7 @@ impl ModelCard {
         let what = "cannot open the model";
         let read = |name: &str| {
             let path = folder.join(name);
-            fs::read(&path).map_err(|error| {
+            Stored::read(&path).map_err(|error| {
                 Failure::new(what, error)
                     .at(path.display())
                     .hint("a folder made by 'train --out' or Save model")
@@ -187,7 +195,9 @@ impl ModelCard {
                 file.format
             )));
         }
-        if hash(&weights) != file.weights_hash {
+        let mut weights_hash = Fnv::default();
+        weights_hash.add(&weights);
+        if weights_hash.text() != file.weights_hash {
             return Err(disagree(format!(
                 "{CARD} and {WEIGHTS} do not belong together: the card describes other weights"
             )));
@@ -235,22 +245,51 @@ fn versions() -> BTreeMap<String, String> {
         .into()
 }
 
-/// 64-bit FNV-1a (Fowler, Noll & Vo): tells files apart that were mixed up, not forged.
-fn hash(bytes: &[u8]) -> String {
-    let value = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    });
-    format!("{value:016x}")
+/// 64-bit FNV-1a (Fowler, Noll & Vo) of what is written to it: tells files apart that were mixed up, not forged.
+struct Fnv(u64);
+
+impl Default for Fnv {
+    fn default() -> Self {
+        Self(0xcbf2_9ce4_8422_2325)
+    }
+}
+
+impl Fnv {
+    fn add(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        }
+    }
+
+    fn text(&self) -> String {
+        format!("{:016x}", self.0)
+    }
+}
+
+impl Write for Fnv {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.add(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::hash;
+    use super::Fnv;
 
     #[test]
     fn fnv_matches_its_published_test_vectors() {
         // http://www.isthe.com/chongo/tech/comp/fnv: FNV-1a 64 of "" and "a".
-        assert_eq!(hash(b""), "cbf29ce484222325");
-        assert_eq!(hash(b"a"), "af63dc4c8601ec8c");
+        let hash = |text: &str| {
+            let mut hash = Fnv::default();
+            hash.add(text.as_bytes());
+            hash.text()
+        };
+        assert_eq!(hash(""), "cbf29ce484222325");
+        assert_eq!(hash("a"), "af63dc4c8601ec8c");
     }
 }

@@ -14,8 +14,11 @@ use crate::base::files::{disk_failure, write_atomically};
 use crate::base::{Failure, Result};
 use crate::data::{Dataset, Encoder};
 use crate::jobs::JobContext;
-use crate::nn::weights::{NamedTensor, NamedTensors, from_safetensors, safetensors_with, to_safetensors};
+use crate::nn::stored::Stored;
+use crate::nn::weights::{NamedTensor, NamedTensors, from_safetensors, write_safetensors};
 use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::convert::Infallible;
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
@@ -161,7 +164,8 @@ impl Trainer {
         let tensors = || {
             let now = self.network.tensors().into_iter().map(|tensor| tensor.under("now"));
             let memory = self.network.memory().into_iter().map(|tensor| tensor.under("memory"));
-            now.chain(memory).chain(views(&best).map(|tensor| tensor.under("best")))
+            let all = now.chain(memory).chain(views(&best).map(|tensor| tensor.under("best")));
+            all.collect::<Vec<_>>()
         };
         let state = State {
             format: FORMAT,
@@ -171,13 +175,14 @@ impl Trainer {
             data: fingerprint(&self.dataset),
             content: self.content.get_or_init(|| content(&self.dataset)).clone(),
             encoder,
-            tensors: hash_of(tensors()),
+            tensors: hash_of(tensors().into_iter()),
         };
         let state = serde_json::to_string(&state).explain(WHAT_SAVE)?;
-        let bytes = safetensors_with(tensors(), [(STATE.to_owned(), state)].into())?;
+        let words = [(STATE.to_owned(), state)].into();
         let (next, path) = (folder.join(NEXT), folder.join(FILE));
         write_atomically(&next, |out| {
-            out.write_all(&bytes).map_err(|error| disk_failure(WHAT_SAVE, &path, &error))
+            let written = write_safetensors(out, &tensors(), &words);
+            written.map_err(|error| disk_failure(WHAT_SAVE, &path, &error))
         })?;
         let moved = |from: &Path, to: &Path| {
             fs::rename(from, to).map_err(|error| disk_failure(WHAT_SAVE, to, &error))
@@ -211,8 +216,9 @@ impl Trainer {
         let mut damaged: Option<Failure> = None;
         for name in [FILE, NEXT, PREVIOUS] {
             let path = folder.join(name);
-            let contents = match fs::read(&path) {
-                Ok(bytes) => read_contents(&bytes),
+            let bytes = Stored::read(&path);
+            let contents = match &bytes {
+                Ok(bytes) => read_contents(bytes),
                 Err(error) if error.kind() == ErrorKind::NotFound => continue,
                 Err(error) => Err(Failure::new(WHAT_LOAD, error)),
             };
@@ -238,7 +244,7 @@ impl Trainer {
 
     fn from_contents(
         state: State,
-        mut tensors: NamedTensors,
+        mut tensors: NamedTensors<'_>,
         folder: &Path,
         dataset: &Dataset,
     ) -> Result<Self> {
@@ -251,7 +257,7 @@ impl Trainer {
             );
         }
         let mut trainer = Self::new(dataset, &state.spec)?;
-        let mut part = |prefix: &str| -> NamedTensors {
+        let mut part = |prefix: &str| -> NamedTensors<'_> {
             let names: Vec<_> = tensors.keys().filter(|name| name.starts_with(prefix)).cloned().collect();
             names
                 .into_iter()
@@ -262,7 +268,10 @@ impl Trainer {
         trainer.network.set_memory(part("memory/"))?;
         let best = part("best/");
         if !best.is_empty() {
-            trainer.best = Some(to_safetensors(views(&best))?);
+            let best: Vec<_> = views(&best).collect();
+            let bytes = best.iter().map(NamedTensor::bytes).sum();
+            let copy = |mut out: &mut dyn Write| write_safetensors(&mut out, &best, &HashMap::new());
+            trainer.best = Some(Stored::written(bytes, copy)?);
         }
         trainer.position = state.position;
         Ok(trainer)
@@ -270,7 +279,7 @@ impl Trainer {
 }
 
 /// State and tensors of a file that is whole.
-fn read_contents(bytes: &[u8]) -> Result<(State, NamedTensors)> {
+fn read_contents(bytes: &[u8]) -> Result<(State, NamedTensors<'_>)> {
     let broken = |why: &str| Failure::new(WHAT_LOAD, why).hint("train from the start");
     let (length, rest) = bytes.split_first_chunk::<8>().ok_or_else(|| broken("the checkpoint is empty"))?;
     let header = usize::try_from(u64::from_le_bytes(*length)).ok().and_then(|length| rest.get(..length));
@@ -306,7 +315,11 @@ fn hash_of<'a>(tensors: impl Iterator<Item = NamedTensor<'a>>) -> String {
     let sum = tensors.fold(0_u64, |sum, tensor| {
         let mut hash = Xxh3::new();
         hash.update(tensor.name.as_bytes());
-        hash.update(bytemuck::cast_slice(&tensor.values()));
+        let each = tensor.each_block(|numbers| {
+            hash.update(bytemuck::cast_slice(numbers));
+            Ok::<(), Infallible>(())
+        });
+        let Ok(()) = each;
         sum.wrapping_add(hash.digest())
     });
     format!("{sum:016x}")
@@ -359,6 +372,6 @@ fn difference(folder: &Path, now: &Encoder) -> Option<String> {
     }
 }
 
-fn views(tensors: &NamedTensors) -> impl Iterator<Item = NamedTensor<'_>> {
+fn views<'a>(tensors: &'a NamedTensors<'_>) -> impl Iterator<Item = NamedTensor<'a>> {
     tensors.iter().map(|(name, (shape, values))| NamedTensor::of_numbers(name.clone(), shape.clone(), values))
 }

@@ -169,6 +169,9 @@ pub struct TrainSnapshot {
     pub epochs: u32,
     /// Training examples per second so far.
     pub examples_per_second: f64,
+    /// Share of that time which the matrix products would take at this machine's full rate; `None` where they are not
+    /// counted.
+    pub floor_share: Option<f64>,
     /// Time spent so far, stops left out.
     pub elapsed_secs: f64,
     /// Time that all epochs that are left would take at the speed so far; early stopping may end sooner.

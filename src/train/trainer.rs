@@ -21,6 +21,8 @@ use crate::models::{self, Gradients, Network};
 use crate::nn::Pass;
 use crate::nn::device;
 use crate::nn::optimiser::Step;
+use crate::nn::product;
+use crate::nn::stored::Stored;
 use serde::{Deserialize, Serialize};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -50,7 +52,7 @@ pub struct Trainer {
     /// Click rate of what is trained on.
     learnt_rate: f64,
     /// Weights of the best epoch, as a safetensors file.
-    pub(super) best: Option<Vec<u8>>,
+    pub(super) best: Option<Stored>,
     /// Where it is kept while it runs.
     pub(super) keep: Option<Keep>,
     /// Hash of everything that models read of the data, once it was asked for.
@@ -86,6 +88,9 @@ pub struct Position {
     pub total_secs: f64,
     /// Examples trained on so far.
     pub examples: u64,
+    /// Multiplications of the steps' matrix products so far.
+    #[serde(default)]
+    pub multiplications: u64,
 }
 
 impl Trainer {
@@ -123,6 +128,7 @@ impl Trainer {
                 step_secs: 0.0,
                 total_secs: 0.0,
                 examples: 0,
+                multiplications: 0,
             },
             best: None,
             keep: None,
@@ -245,6 +251,7 @@ impl Trainer {
             log_odds_shift: None,
             seconds: position.total_secs,
             examples_per_second: self.speed(),
+            floor_share: self.floor_share(),
             history: position.history.clone(),
         })
     }
@@ -286,7 +293,7 @@ impl Trainer {
     }
 
     fn step(&mut self, rows: &[u32], batches: usize, total: u64) -> Result<()> {
-        let begun = Instant::now();
+        let (begun, before) = (Instant::now(), product::multiplications());
         let mut batch = self.dataset.batch(rows);
         self.objective.shape(&mut batch);
         let mut pass = Pass::Train(&mut self.position.dropout);
@@ -314,6 +321,7 @@ impl Trainer {
         position.step += 1;
         position.batch += 1;
         position.examples += rows.len() as u64;
+        position.multiplications += product::multiplications() - before;
         position.step_secs += begun.elapsed().as_secs_f64();
         position.epoch_secs += begun.elapsed().as_secs_f64();
         position.squares.resize(lengths.parts.len(), 0.0);
@@ -388,7 +396,7 @@ impl Trainer {
                 .hint("a lower learning_rate")
         })?;
         if self.position.stopping.record(epoch, monitored) {
-            self.best = Some(self.network.to_bytes()?);
+            self.best = Some(self.network.copied()?);
         }
         Ok(())
     }
@@ -410,6 +418,13 @@ impl Trainer {
         self.position.examples as f64 / self.position.step_secs.max(1e-9)
     }
 
+    /// Share of the steps' time that their matrix products would take at this machine's full rate.
+    fn floor_share(&self) -> Option<f64> {
+        let position = &self.position;
+        let counted = self.network.is_direct() && position.multiplications > 0;
+        counted.then(|| position.multiplications as f64 / product::full_rate() / position.step_secs.max(1e-9))
+    }
+
     fn snapshot(&mut self, batches: usize) -> Result<TrainSnapshot> {
         let busy_cores = self.meter.busy_cores();
         let position = &self.position;
@@ -422,6 +437,7 @@ impl Trainer {
             epochs_passed: passed,
             epochs: self.epochs()?,
             examples_per_second: self.speed(),
+            floor_share: self.floor_share(),
             elapsed_secs: position.total_secs,
             left_secs: left * position.total_secs / passed.max(f64::MIN_POSITIVE),
             resident_bytes: resources::resident_bytes(),

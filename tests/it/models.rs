@@ -112,6 +112,7 @@ pub fn scores(model: &TrainedModel, data: &Dataset) -> Vec<f32> {
 pub fn variants() -> Vec<TrainSpec> {
     let mut variants: Vec<_> = MODELS.iter().map(|kind| spec(kind.id(), &[])).collect();
     variants.push(spec("deep_fm", &[("normalise", "layer")]));
+    variants.push(spec("wide_deep", &[("hidden_layers", "3"), ("taper", "0.6")]));
     variants.push(spec("dcn_v2", &[("cross_rank", "4"), ("structure", "stacked")]));
     variants.push(spec("din", &[("attention_weights", "sigmoid")]));
     variants

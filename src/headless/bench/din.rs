@@ -1,8 +1,8 @@
 //! How fast is a training step of the deep interest network, beside PyTorch's?
 //!
-//! 8 fields x 16, history 50, all real, attention of 64 units, batch 4096. Ours has an MLP of 200-200 where the rivals
-//! have 200-80, and beside it a linear part and the product of interest and ad: it does more. Turns, medians and
-//! rivals are those of [`training`](super::training).
+//! 8 fields x 16, history 50, all real, attention of 64 units, MLP 200-80, batch 4096. Ours has a linear part and the
+//! product of interest and ad beside it: it does more. Turns, medians and rivals are those of
+//! [`training`](super::training).
 
 use super::training::{Rival, median_of, rival_python};
 use super::{BenchRow, ours};
@@ -170,6 +170,7 @@ impl<'a> Bench<'a> {
             ("attention_units", "64"),
             ("hidden_units", "200"),
             ("hidden_layers", "2"),
+            ("taper", "0.4"),
             ("dropout", "0"),
         ];
         for (name, value) in settings {

@@ -54,6 +54,18 @@ fn cards(ui: &mut Ui, theme: &Theme, live: &TrainSnapshot) {
     if !taken.is_empty() {
         ui.weak(format!("The whole program: {}", taken.join(", ")));
     }
+    floor(ui, live.floor_share);
+}
+
+/// How far the steps are from what the processor can multiply.
+fn floor(ui: &mut Ui, share: Option<f64>) {
+    if let Some(share) = share {
+        let percent = 100.0 * share;
+        ui.weak(format!("Matrix products alone would take {percent:.0} % of the steps' time on this machine")).on_hover_text(
+            "The floor: the products of these steps at the rate of one large product, measured when training began. \
+             The rest goes into reading rows, the optimiser, and waiting for other programs.",
+        );
+    }
 }
 
 fn past_cards(ui: &mut Ui, theme: &Theme, model: &TrainedModel) {
@@ -65,6 +77,7 @@ fn past_cards(ui: &mut Ui, theme: &Theme, model: &TrainedModel) {
         let below = format!("{}, {} in all", card.device, time_words(card.seconds));
         widgets::metric_card(ui, theme, "examples/s", &speed, &below);
     });
+    floor(ui, card.floor_share);
 }
 
 /// A number and below it its interval and n; before the first epoch and where it can't be had, why not.
