@@ -11,17 +11,21 @@ pub mod audience;
 pub mod bidder;
 pub mod bidding;
 pub mod campaigns;
+pub mod conversions;
 pub mod diversity;
 pub mod equilibrium;
 pub mod exploration;
 pub mod feedback;
 pub mod landscape;
+pub mod linear_bandit;
+pub mod looks;
 pub mod monte_carlo;
 pub mod openrtb;
 pub mod outcome;
 mod pacing;
 pub mod position;
 pub mod replay;
+pub mod rescoring;
 pub mod scoring;
 pub mod shading;
 pub mod simulation;
@@ -32,10 +36,12 @@ use crate::auctions::{Clearing, MAX_SLOTS};
 use crate::base::{Failure, Result};
 use audience::Coupling;
 use bidder::Bidder;
+use diversity::Diversity;
 use exploration::Exploration;
 use feedback::Feedback;
 use position::Examination;
 use replay::Replay;
+use rescoring::Rescorer;
 use std::sync::Arc;
 
 pub use outcome::{Difference, Outcome};
@@ -86,6 +92,8 @@ pub struct Arm {
     pub predicted: Arc<Scores>,
     /// What happens: clicks are drawn from here.
     pub clicks: Arc<Scores>,
+    /// Conversions per click, believed and drawn from; `None`: each campaign's own rate.
+    pub conversions: Option<Arc<Scores>>,
     /// Weight of each pooled request; only their ratios matter.
     pub weights: Vec<f64>,
     /// Lowest price, in micros per thousand impressions.
@@ -96,6 +104,8 @@ pub struct Arm {
     pub rule: Box<dyn Clearing>,
     /// How campaigns try ads that they know little of.
     pub exploration: Exploration,
+    /// How unlike the ads of one page are to be.
+    pub diversity: Diversity,
 }
 
 impl Arm {
@@ -108,8 +118,15 @@ impl Arm {
             reserve_ecpm_micros: 0.0,
             floors_ecpm_micros: Vec::new(),
             rule,
+            conversions: None,
             exploration: Exploration::None,
+            diversity: Diversity::None,
         }
+    }
+
+    /// Conversions per click of one request, ad by ad; empty where campaigns have their own rates.
+    pub(crate) fn p_convert(&self, row: usize) -> &[f32] {
+        self.conversions.as_ref().map_or(&[], |conversions| conversions.row(row))
     }
 }
 
@@ -137,6 +154,8 @@ pub struct Market {
     pub(crate) replay: Option<Replay>,
     /// `[world][row]`: how likely a replayed row is to belong to the world's mix.
     pub(crate) replay_mix: Vec<Vec<f64>>,
+    /// The model itself, where it predicts anew as histories grow.
+    pub(crate) rescorer: Option<Rescorer>,
 }
 
 impl Market {
@@ -162,7 +181,8 @@ impl Market {
         let (rows, ads) = (baseline.predicted.rows(), baseline.predicted.ads);
         let arms: Vec<Arm> = std::iter::once(baseline).chain(what_if).collect();
         let misfit = arms.iter().any(|arm| {
-            [&arm.predicted, &arm.clicks].iter().any(|scores| scores.rows() != rows || scores.ads != ads)
+            let all = [Some(&arm.predicted), Some(&arm.clicks), arm.conversions.as_ref()];
+            all.iter().flatten().any(|scores| scores.rows() != rows || scores.ads != ads)
                 || arm.weights.len() != rows
         });
         if misfit || targeted.len() != rows * bidders.len() {
@@ -199,6 +219,7 @@ impl Market {
             conversion_delay_pages: 0.0,
             replay: None,
             replay_mix: Vec::new(),
+            rescorer: None,
         })
     }
 
@@ -208,7 +229,8 @@ impl Market {
         let pairs = self.targeted.iter().enumerate().filter(|(_, targeted)| **targeted);
         let worth = pairs.map(|(pair, _)| {
             let (row, bidder) = (pair / self.bidders.len(), &self.bidders[pair % self.bidders.len()]);
-            bidder.ecpm_micros(bidder.strongest_ad(arm.predicted.row(row)).1)
+            let (ad, p_click) = bidder.strongest_ad(arm.predicted.row(row), arm.p_convert(row));
+            bidder.ecpm_micros(p_click, bidder.p_convert(arm.p_convert(row), ad))
         });
         worth.collect()
     }
@@ -272,6 +294,13 @@ impl Market {
         self.replay_mix = self.arms.iter().map(mix).collect();
         self.replay = Some(replay);
         Ok(self)
+    }
+
+    /// The model predicts anew as users' histories grow.
+    #[must_use]
+    pub fn with_rescorer(mut self, rescorer: Rescorer) -> Self {
+        self.rescorer = Some(rescorer);
+        self
     }
 
     /// The pooled rows of a request: baseline and what-if.

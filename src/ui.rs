@@ -12,6 +12,7 @@ pub mod gpu_view;
 pub mod panels;
 pub mod screenshot;
 pub mod shell;
+pub mod story;
 pub mod theme;
 pub mod tour;
 pub mod widgets;

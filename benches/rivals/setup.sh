@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes a virtual environment with the rivals of `adloupe bench train`: setup.sh [FOLDER]. Then tell the program where:
+# Makes a virtual environment with the rivals of `adloupe bench train` and `adloupe bench market`: setup.sh [FOLDER]. Then tell the program where:
 #   ADLOUPE_RIVALS=FOLDER/bin/python adloupe bench train
 # Takes the processor's build of PyTorch where the package index has one, else the index's own.
 set -e
@@ -9,4 +9,8 @@ python3 -m venv "$folder"
   || "$folder/bin/pip" install --quiet torch \
   || { echo "PyTorch cannot be installed here: bench train will measure without its rivals" >&2; exit 1; }
 "$folder/bin/pip" install --quiet numpy
+# What the auction simulators import; their own sources are taken from a checkout:
+#   ADLOUPE_AUCTION_GYM=.../auction-gym ADLOUPE_AUCTION_NET=.../AuctionNet ADLOUPE_RIVALS=... adloupe bench market
+"$folder/bin/pip" install --quiet scipy numba gin-config \
+  || echo "scipy, numba or gin-config cannot be installed here: bench market will say what is missing" >&2
 "$folder/bin/python" -c "import torch; print('PyTorch', torch.__version__, 'in $folder')"

@@ -3,6 +3,7 @@
 //! The workloads live here once; `benches/` runs the same ones through `cargo bench`. Every figure is the best
 //! of several rounds, so that other load on the machine disturbs it least.
 
+pub mod arenas;
 pub mod din;
 pub mod explore;
 pub mod import;

@@ -1,10 +1,12 @@
 //! `adloupe simulate SPEC.json`: what would this audience, these campaigns and this auction do?
 
 use super::{Answer, Terminal};
-use crate::base::{Params, Result, failure::Explain, files::disk_failure, files::write_atomically};
+use crate::base::{Failure, Params, Result, failure::Explain, files::disk_failure, files::write_atomically};
 use crate::data::importers::{self, ImportOptions};
 use crate::data::{Dataset, EncodeOptions, Encoder, LogFrame, dataset};
 use crate::jobs::{JobContext, Latest};
+use crate::market::conversions::ConversionModel;
+use crate::market::looks::FittedLooks;
 use crate::market::openrtb;
 use crate::market::outcome::{CampaignOutcome, Difference, Outcome, WorldOutcome};
 use crate::market::replay::Coverage;
@@ -32,6 +34,12 @@ pub struct Args {
     /// Where clicks come from instead of the spec's choice: auto, truth, model, or replay of the log.
     #[arg(long, value_parser = click_source)]
     pub clicks: Option<ClickSource>,
+    /// A saved model of conversions per click, for campaigns that pay per conversion.
+    #[arg(long, value_name = "FOLDER")]
+    pub model_cvr: Option<PathBuf>,
+    /// Takes how often this many slots are looked at from the log: the position-based model, fitted to its clicks.
+    #[arg(long, value_name = "SLOTS")]
+    pub slots_from_log: Option<usize>,
     /// Also writes the auctions of the first 1,000 pages as lines of OpenRTB 2.6 JSON.
     #[arg(long, value_name = "FILE")]
     pub openrtb: Option<PathBuf>,
@@ -55,9 +63,17 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
     spec.requests = args.requests.unwrap_or(spec.requests);
     spec.seed = args.seed.unwrap_or(spec.seed);
     spec.clicks = args.clicks.unwrap_or(spec.clicks);
+    if let Some(model) = &args.model_cvr {
+        let here = std::env::current_dir().explain("cannot find the model of conversions")?;
+        spec.conversions = Some(ModelSource::Folder(here.join(model)));
+    }
     spec.validate()?;
     let folder = args.spec.parent().unwrap_or(Path::new(""));
     let inputs = inputs(&spec, folder, &context)?;
+    if let Some(slots) = args.slots_from_log {
+        spec.slots = fitted_slots(&inputs.log, slots)?;
+        spec.validate()?;
+    }
     Terminal::note("scoring the audience");
     let prepared = scoring::prepare(&spec, &inputs, None, &context)?;
     Terminal::note(&format!("simulating {} requests", prepared.requests));
@@ -97,7 +113,30 @@ pub(super) fn inputs(spec: &MarketSpec, folder: &Path, context: &JobContext) -> 
         ModelSource::Folder(model) => load(&folder.join(model), &log, context)?,
         ModelSource::Train { kind, params } => fit(kind, params, &log, context)?,
     };
-    Ok(Inputs { log: Arc::new(log), dataset: Arc::new(dataset), model: Arc::new(model) })
+    let (dataset, model) = (Arc::new(dataset), Arc::new(model));
+    let conversions = match &spec.conversions {
+        Some(source) => Some(ConversionModel::open(source, &log, folder, context)?),
+        None => ConversionModel::of_click_model(&model, &dataset)?,
+    };
+    Ok(Inputs { log: Arc::new(log), dataset, model, conversions: conversions.map(Arc::new) })
+}
+
+/// How often the first slots are looked at, fitted to the log and told.
+fn fitted_slots(log: &LogFrame, slots: usize) -> Result<Vec<f64>> {
+    let fitted = FittedLooks::of_log(log)?;
+    for (slot, look) in fitted.slots.iter().zip(&fitted.looks) {
+        Terminal::note(&format!(
+            "{} {slot} is looked at {:.3} times as often as the first ({:.3} to {:.3})",
+            fitted.column, look.value, look.low, look.high
+        ));
+    }
+    let mut shares = fitted.shares();
+    if !(1..=shares.len()).contains(&slots) {
+        let why = format!("the log has {} slots in '{}'", shares.len(), fitted.column);
+        return Err(Failure::new("cannot take the slots from the log", why).at("--slots-from-log"));
+    }
+    shares.truncate(slots);
+    Ok(shares)
 }
 
 fn load(folder: &Path, log: &LogFrame, context: &JobContext) -> Result<(Dataset, TrainedModel)> {

@@ -48,37 +48,50 @@ impl Bidder {
         }
     }
 
-    /// Its strongest ad for a request and that ad's pCTR: one offer a campaign, so that a campaign never sets
-    /// its own price.
-    pub fn strongest_ad(&self, p_click: &[f32]) -> (u32, f32) {
-        self.ads.iter().fold((0, f32::NEG_INFINITY), |best, &ad| {
+    /// Its strongest ad for a request and that ad's pCTR: one offer a campaign, so that a campaign never sets its own
+    /// price. The strongest is the one most likely to become what is paid for; `p_convert` has pCVR by ad, or is empty.
+    pub fn strongest_ad(&self, p_click: &[f32], p_convert: &[f32]) -> (u32, f32) {
+        let per_conversion = self.pricing == Pricing::Cpa && !p_convert.is_empty();
+        let strength = |ad: u32| {
             let p = p_click[ad as usize];
-            if p > best.1 { (ad, p) } else { best }
-        })
+            if per_conversion { p * p_convert[ad as usize] } else { p }
+        };
+        let (best, _) = self.ads.iter().fold((0, f32::NEG_INFINITY), |best, &ad| {
+            let strength = strength(ad);
+            if strength > best.1 { (ad, strength) } else { best }
+        });
+        (best, p_click[best as usize])
     }
 
-    /// What an impression with this pCTR is worth to it, in micros per thousand impressions.
-    pub fn ecpm_micros(&self, p_click: f32) -> f64 {
+    /// Conversions per click of one of its ads: the model's, or the campaign's own rate where there is none.
+    pub fn p_convert(&self, p_convert: &[f32], ad: u32) -> f64 {
+        p_convert.get(ad as usize).map_or(self.conversion_rate, |p| f64::from(*p))
+    }
+
+    /// What an impression with this pCTR and pCVR is worth to it, in micros per thousand impressions.
+    pub fn ecpm_micros(&self, p_click: f32, p_convert: f64) -> f64 {
         match self.pricing {
             Pricing::Cpm => self.bid_micros as f64,
-            Pricing::Cpc | Pricing::Cpa => 1_000.0 * self.bid_micros as f64 * self.p_event(p_click),
+            Pricing::Cpc | Pricing::Cpa => {
+                1_000.0 * self.bid_micros as f64 * self.p_event(p_click, p_convert)
+            }
         }
     }
 
     /// The price of an event (an impression, a click, a conversion) in nanos, from the auction's price per
     /// thousand impressions. Rounded down, and never above the bid.
-    pub fn event_price_nanos(&self, price_ecpm_micros: f64, p_click: f32) -> i64 {
-        let p_event = self.p_event(p_click);
+    pub fn event_price_nanos(&self, price_ecpm_micros: f64, p_click: f32, p_convert: f64) -> i64 {
+        let p_event = self.p_event(p_click, p_convert);
         let nanos = if p_event > 0.0 { price_ecpm_micros / p_event } else { 0.0 };
         (nanos as i64).min(self.dearest_event_nanos())
     }
 
     /// How likely an impression is to become the event that is paid for.
-    fn p_event(&self, p_click: f32) -> f64 {
+    fn p_event(&self, p_click: f32, p_convert: f64) -> f64 {
         match self.pricing {
             Pricing::Cpm => 1.0,
             Pricing::Cpc => f64::from(p_click),
-            Pricing::Cpa => f64::from(p_click) * self.conversion_rate,
+            Pricing::Cpa => f64::from(p_click) * p_convert,
         }
     }
 
@@ -106,6 +119,8 @@ pub enum Fate {
     Outbid,
     /// A deal went before it, though it offered more.
     LostToDeal,
+    /// It offered more, but was too like what stood above.
+    Alike,
     /// It got a slot.
     Won,
     /// The log cannot speak of this page.
@@ -114,7 +129,7 @@ pub enum Fate {
 
 impl Fate {
     /// How many there are.
-    pub(crate) const COUNT: usize = 9;
+    pub(crate) const COUNT: usize = 10;
 
     /// The words in a table.
     pub fn label(self) -> &'static str {
@@ -126,6 +141,7 @@ impl Fate {
             Self::BelowReserve => "below the reserve",
             Self::Outbid => "outbid",
             Self::LostToDeal => "a deal went first",
+            Self::Alike => "too like the ads above",
             Self::Won => "won",
             Self::NotReplayed => "not in the log",
         }
@@ -136,7 +152,7 @@ impl Fate {
         match self {
             Self::Won => Some(0),
             Self::BelowReserve => Some(100),
-            Self::Outbid => Some(102),
+            Self::Outbid | Self::Alike => Some(102),
             Self::LostToDeal => Some(103),
             Self::NotTargeted | Self::NoBudget | Self::Capped | Self::Paced | Self::NotReplayed => None,
         }
@@ -193,11 +209,11 @@ mod tests {
     fn ranks_and_prices_of_clicks_are_two_sides_of_one_rule() {
         // 2.00 a click at 5 % is worth 100.00 per thousand impressions; paying 80.00 is 1.60 a click.
         let bidder = bidder(Pricing::Cpc, 2_000_000);
-        assert!((bidder.ecpm_micros(0.05) - 100_000_000.0).abs() < 10.0);
-        let nanos = bidder.event_price_nanos(80_000_000.0, 0.05);
+        assert!((bidder.ecpm_micros(0.05, 0.0) - 100_000_000.0).abs() < 10.0);
+        let nanos = bidder.event_price_nanos(80_000_000.0, 0.05, 0.0);
         assert!((nanos - 1_600_000_000).abs() < 100, "{nanos}");
         // Whatever the rounding, no click costs more than the bid.
-        assert_eq!(bidder.event_price_nanos(1e12, 0.05), bidder.dearest_event_nanos());
+        assert_eq!(bidder.event_price_nanos(1e12, 0.05, 0.0), bidder.dearest_event_nanos());
     }
 
     #[test]
@@ -205,15 +221,15 @@ mod tests {
         // 20.00 a conversion, one in ten clicks converts: as 2.00 a click.
         let per_click = bidder(Pricing::Cpc, 2_000_000);
         let per_conversion = Bidder { conversion_rate: 0.1, ..bidder(Pricing::Cpa, 20_000_000) };
-        assert!((per_click.ecpm_micros(0.05) - per_conversion.ecpm_micros(0.05)).abs() < 10.0);
-        let nanos = per_conversion.event_price_nanos(80_000_000.0, 0.05);
+        assert!((per_click.ecpm_micros(0.05, 0.1) - per_conversion.ecpm_micros(0.05, 0.1)).abs() < 10.0);
+        let nanos = per_conversion.event_price_nanos(80_000_000.0, 0.05, 0.1);
         assert!((nanos - 16_000_000_000).abs() < 1_000, "{nanos}");
-        assert_eq!(bidder(Pricing::Cpa, 1).event_price_nanos(5.0, 0.1), 0, "no conversions, no price");
+        assert_eq!(bidder(Pricing::Cpa, 1).event_price_nanos(5.0, 0.1, 0.0), 0, "no conversions, no price");
     }
 
     #[test]
     fn enters_with_its_strongest_ad() {
-        let (ad, p) = bidder(Pricing::Cpm, 1).strongest_ad(&[0.9, 0.1, 0.2]);
+        let (ad, p) = bidder(Pricing::Cpm, 1).strongest_ad(&[0.9, 0.1, 0.2], &[]);
         assert_eq!((ad, p), (2, 0.2));
     }
 }

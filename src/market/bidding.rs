@@ -9,11 +9,11 @@ use super::bidder::Bidder;
 use super::scoring::{self, Inputs};
 use super::spec::MarketSpec;
 use crate::base::{Failure, Result};
-use crate::data::Batch;
 use crate::data::Role;
 use crate::data::batch::{MISSING_ID, RARE_ID};
 use crate::data::cells::{self, NO_CODE};
 use crate::data::encode::Side;
+use crate::data::{Batch, Dataset, Encoder};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 
@@ -60,7 +60,7 @@ impl RequestBidder {
             ));
         }
         let ads = scoring::ads_of(&campaigns);
-        let columns = scoring::catalogue_columns(&inputs, &ads)?;
+        let columns = scoring::catalogue_columns(&inputs.dataset, &ads)?;
         let place = |ad: &String| ads.iter().position(|known| known == ad).map(|place| place as u32);
         let bidders =
             campaigns.iter().map(|c| Bidder::new(c, c.ads.iter().filter_map(place).collect())).collect();
@@ -82,15 +82,19 @@ impl RequestBidder {
         let id = text(request, "id")?;
         let imps = impressions(request)?;
         let tmax_ms = amount(request, "tmax", DEFAULT_TMAX_MS)?;
-        let batch = self.batch(request);
-        let scores = self.inputs.model.predict_batch(&batch)?;
+        let scores = self.inputs.model.predict_batch(&self.batch(&self.inputs.dataset, request))?;
+        let conversions = match &self.inputs.conversions {
+            Some(model) => model.predict_batch(&self.batch(&model.dataset, request))?,
+            None => Vec::new(),
+        };
         let mut offers: Vec<(usize, u32, f32, f64)> = self
             .bidders
             .iter()
             .enumerate()
             .map(|(index, bidder)| {
-                let (ad, p_click) = bidder.strongest_ad(&scores);
-                (index, ad, p_click, bidder.ecpm_micros(p_click) / MICROS)
+                let (ad, p_click) = bidder.strongest_ad(&scores, &conversions);
+                let p_convert = bidder.p_convert(&conversions, ad);
+                (index, ad, p_click, bidder.ecpm_micros(p_click, p_convert) / MICROS)
             })
             .collect();
         offers.sort_by(|a, b| b.3.total_cmp(&a.3));
@@ -127,14 +131,14 @@ impl RequestBidder {
     }
 
     /// One example an ad: the user, with what the request says of the moment.
-    fn batch(&self, request: &Value) -> Batch {
+    fn batch(&self, dataset: &Dataset, request: &Value) -> Batch {
         let user = request.pointer("/user/id").and_then(Value::as_str);
         let known = user.and_then(|user| self.users.get(user)).copied();
         let rows = vec![known.unwrap_or(0); self.columns.len()];
-        let mut batch = self.inputs.dataset.batch_with_ads(&rows, &self.columns);
-        let encoder = &self.inputs.dataset.encoder;
+        let mut batch = dataset.batch_with_ads(&rows, &self.columns);
+        let encoder = &dataset.encoder;
         if known.is_none() {
-            self.forget_user(&mut batch);
+            forget_user(encoder, &mut batch);
         }
         let segments = request.pointer("/user/data").and_then(Value::as_array).into_iter().flatten();
         let segments = segments.filter_map(|data| data.get("segment")?.as_array()).flatten();
@@ -150,24 +154,23 @@ impl RequestBidder {
         }
         batch
     }
+}
 
-    /// Leaves nothing of the row that stood in for a user whom the log does not know.
-    fn forget_user(&self, batch: &mut Batch) {
-        let encoder = &self.inputs.dataset.encoder;
-        let user = encoder.user_field();
-        for (place, field) in encoder.categorical.iter().enumerate().filter(|(_, f)| f.side != Side::Ad) {
-            let id = if user == Some(place) || field.side == Side::User { RARE_ID } else { MISSING_ID };
-            batch.categorical[place].fill(id);
+/// Leaves nothing of the row that stood in for a user whom the log does not know.
+fn forget_user(encoder: &Encoder, batch: &mut Batch) {
+    let user = encoder.user_field();
+    for (place, field) in encoder.categorical.iter().enumerate().filter(|(_, f)| f.side != Side::Ad) {
+        let id = if user == Some(place) || field.side == Side::User { RARE_ID } else { MISSING_ID };
+        batch.categorical[place].fill(id);
+    }
+    for (place, numbers) in batch.numeric.iter_mut().enumerate() {
+        if encoder.numeric[place].side != Side::Ad {
+            numbers.fill(0.0);
         }
-        for (place, numbers) in batch.numeric.iter_mut().enumerate() {
-            if encoder.numeric[place].side != Side::Ad {
-                numbers.fill(0.0);
-            }
-        }
-        for sequence in &mut batch.sequences {
-            sequence.ids.fill(MISSING_ID);
-            sequence.lengths.fill(0);
-        }
+    }
+    for sequence in &mut batch.sequences {
+        sequence.ids.fill(MISSING_ID);
+        sequence.lengths.fill(0);
     }
 }
 

@@ -21,6 +21,10 @@ pub enum Exploration {
     Ucb(f64),
     /// A lift drawn from what is known; the number is the weight of the prediction, in clicks.
     Thompson(f64),
+    /// As `Ucb`, with a lift that is a line in the logarithm of the prediction (LinUCB; see [`super::linear_bandit`]).
+    LinUcb(f64),
+    /// As `LinUcb`, with a lift drawn from what is known, this many standard deviations wide.
+    LinThompson(f64),
 }
 
 impl Exploration {
@@ -29,11 +33,13 @@ impl Exploration {
         match self {
             Self::None => None,
             Self::Epsilon(share) if (0.0..=1.0).contains(&share) => None,
-            Self::Ucb(width) if width.is_finite() && width >= 0.0 => None,
-            Self::Thompson(weight) if weight.is_finite() && weight > 0.0 => None,
-            wrong => {
-                Some(format!("{wrong:?} is no way to explore: epsilon is a share, ucb and thompson positive"))
+            Self::Ucb(width) | Self::LinUcb(width) | Self::LinThompson(width)
+                if width.is_finite() && width >= 0.0 =>
+            {
+                None
             }
+            Self::Thompson(weight) if weight.is_finite() && weight > 0.0 => None,
+            wrong => Some(format!("{wrong:?} is no way to explore: epsilon is a share, all others positive")),
         }
     }
 }
@@ -43,15 +49,75 @@ impl Exploration {
 pub(crate) struct AdRecord {
     pub predicted_clicks: f64,
     pub clicks: f64,
+    line: Line,
+}
+
+/// What is known of a lift `a + b c` over predictions whose logarithm is `c` away from the usual: the precision beyond
+/// the prior's, and the weighted lifts that were seen. A click of prediction `p` has variance near `p`, so each
+/// impression weighs `p`, and predicted clicks add up as they do in a record without a line.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+struct Line {
+    ones: f64,
+    mixed: f64,
+    squares: f64,
+    lifts: f64,
+    lifts_by: f64,
+}
+
+/// The click rate at which a line's two parts part, one in fifty; and how many e-folds are one step of it.
+const USUAL: f64 = 0.02;
+const STEP: f64 = 2.0;
+
+impl Line {
+    fn context(predicted: f64) -> f64 {
+        (predicted.max(1e-6) / USUAL).ln() / STEP
+    }
+
+    fn saw(&mut self, predicted: f64, clicks: f64) {
+        let c = Self::context(predicted);
+        self.ones += predicted;
+        self.mixed += predicted * c;
+        self.squares += predicted * c * c;
+        self.lifts += clicks;
+        self.lifts_by += clicks * c;
+    }
+
+    /// Mean and standard deviation of the lift at a prediction; the prior is a lift of 1 that weighs
+    /// [`PRIOR_CLICKS`].
+    fn lift(&self, predicted: f64) -> (f64, f64) {
+        let c = Self::context(predicted);
+        let (ones, squares) = (self.ones + PRIOR_CLICKS, self.squares + PRIOR_CLICKS);
+        let determinant = ones * squares - self.mixed * self.mixed;
+        let (a11, a12, a22) = (squares / determinant, -self.mixed / determinant, ones / determinant);
+        let (b1, b2) = (self.lifts + PRIOR_CLICKS, self.lifts_by);
+        let mean = a11 * b1 + a12 * b2 + c * (a12 * b1 + a22 * b2);
+        (mean, (a11 + 2.0 * c * a12 + c * c * a22).max(0.0).sqrt())
+    }
 }
 
 /// Weight of the prediction for UCB, in clicks.
 const PRIOR_CLICKS: f64 = 5.0;
 
 impl AdRecord {
-    /// The factor on the ad's prediction, given a standard normal.
-    pub fn lift(self, exploration: Exploration, normal: f64) -> f64 {
+    /// An impression whose click was predicted with this probability.
+    pub fn saw(&mut self, predicted: f64, clicked: bool) {
+        let clicks = f64::from(u8::from(clicked));
+        self.predicted_clicks += predicted;
+        self.clicks += clicks;
+        self.line.saw(predicted, clicks);
+    }
+
+    /// The factor on the ad's prediction for an impression, given a standard normal.
+    pub fn lift(self, exploration: Exploration, predicted: f64, normal: f64) -> f64 {
         match exploration {
+            Exploration::LinUcb(width) => {
+                let (mean, deviation) = self.line.lift(predicted);
+                mean + width * deviation
+            }
+            Exploration::LinThompson(width) => {
+                let (mean, deviation) = self.line.lift(predicted);
+                mean + width * deviation * normal
+            }
             Exploration::None | Exploration::Epsilon(_) => 1.0,
             Exploration::Ucb(width) => {
                 let (shape, rate) = (PRIOR_CLICKS + self.clicks, PRIOR_CLICKS + self.predicted_clicks);
@@ -146,7 +212,7 @@ mod tests {
         let mut rng = Rng::named(1, "lifts");
         let mut mean_and_deviation = |record: AdRecord| {
             let lifts: Vec<f64> =
-                (0..40_000).map(|_| record.lift(Exploration::Thompson(10.0), rng.normal())).collect();
+                (0..40_000).map(|_| record.lift(Exploration::Thompson(10.0), 0.02, rng.normal())).collect();
             let mean = lifts.iter().sum::<f64>() / 40_000.0;
             (mean, (lifts.iter().map(|l| (l - mean).powi(2)).sum::<f64>() / 40_000.0).sqrt())
         };
@@ -154,8 +220,26 @@ mod tests {
         let (mean, deviation) = mean_and_deviation(AdRecord::default());
         assert!((mean - 1.0).abs() < 0.01 && (deviation - 0.316).abs() < 0.01, "{mean} {deviation}");
         // 290 clicks where 190 were predicted: 300 / 200.
-        let (mean, _) = mean_and_deviation(AdRecord { predicted_clicks: 190.0, clicks: 290.0 });
+        let (mean, _) =
+            mean_and_deviation(AdRecord { predicted_clicks: 190.0, clicks: 290.0, ..AdRecord::default() });
         assert!((mean - 1.5).abs() < 0.01, "{mean}");
+    }
+
+    #[test]
+    fn a_line_of_lifts_is_the_weighted_regression() {
+        // Twice the clicks at rates of 2 %, half of them at 2 % x e^2: lifts of 2 and .5 at contexts 0 and 1.
+        let mut record = AdRecord::default();
+        let high = USUAL * STEP.exp();
+        for place in 0..500_000 {
+            record.saw(USUAL, place % 25 == 0);
+            record.saw(high, place % 1_000 < (500.0 * high) as i32);
+        }
+        let lift = |p| record.lift(Exploration::LinUcb(0.0), p, 0.0);
+        assert!((lift(USUAL) - 2.0).abs() < 0.02, "{}", lift(USUAL));
+        assert!((lift(high) - 0.5).abs() < 0.02, "{}", lift(high));
+        // Without any impression the prediction is believed, give or take a deviation of 1 / sqrt(5).
+        let new = AdRecord::default().lift(Exploration::LinUcb(1.0), USUAL, 0.0);
+        assert!((new - 1.0 - 0.2f64.sqrt()).abs() < 1e-12, "{new}");
     }
 
     #[test]

@@ -4,7 +4,8 @@
 //! before makes its next one less attractive) and drift (a click on a category makes the user like that
 //! category more, at the cost of the others). With `follows` the bidders' predictions drift along, as those of
 //! a model that reads the user's history do: then the auction shows more of what was clicked, and the bubble
-//! closes. The factors are assumptions of the person at the sliders, not learnt from the log.
+//! closes. The factors are assumptions of the person at the sliders, not learnt from the log; with `rescores` the
+//! model's own predictions change instead (see [`super::rescoring`]).
 
 use serde::{Deserialize, Serialize};
 
@@ -18,16 +19,23 @@ pub struct Effects {
     pub drift: f64,
     /// Whether predictions follow the drift, as a model that reads the history does.
     pub follows: bool,
+    /// Whether what users do here is appended to their histories and the model itself predicts anew.
+    pub rescores: bool,
 }
 
 impl Effects {
     /// True when nothing changes anyone.
     pub fn are_off(&self) -> bool {
-        self.fatigue == 0.0 && self.drift == 0.0
+        self.fatigue == 0.0 && self.drift == 0.0 && !self.rescores
     }
 
     /// What is wrong with the numbers, if anything.
     pub fn problem(&self) -> Option<String> {
+        if self.rescores && self.follows {
+            return Some(
+                "predictions either follow the drift or come from the model anew, not both".to_owned(),
+            );
+        }
         [("fatigue", self.fatigue), ("drift", self.drift)]
             .into_iter()
             .find(|(_, share)| !(0.0..=1.0).contains(share))

@@ -127,6 +127,8 @@ pub struct Losses {
     pub outbid: u64,
     /// A deal went before it, though it offered more.
     pub lost_to_deal: u64,
+    /// It offered more, but was too like what stood above.
+    pub alike: u64,
 }
 
 /// What-if minus baseline, with 95 % intervals.
@@ -289,7 +291,8 @@ impl WorldOutcome {
 impl CampaignOutcome {
     fn new(bidder: &Bidder, ledger: &Ledger, (pending, pending_nanos): (u64, i64)) -> Self {
         let won = ledger.pages(Fate::Won);
-        let lost = [Fate::Outbid, Fate::LostToDeal, Fate::BelowReserve].map(|fate| ledger.pages(fate));
+        let lost =
+            [Fate::Outbid, Fate::LostToDeal, Fate::Alike, Fate::BelowReserve].map(|fate| ledger.pages(fate));
         let entered = won + lost.iter().sum::<u64>();
         let spend = units_from_nanos(ledger.spend_nanos);
         let events = match bidder.pricing {
@@ -320,6 +323,7 @@ impl CampaignOutcome {
                 below_reserve: ledger.pages(Fate::BelowReserve),
                 outbid: ledger.pages(Fate::Outbid),
                 lost_to_deal: ledger.pages(Fate::LostToDeal),
+                alike: ledger.pages(Fate::Alike),
             },
             exhausted_at: ledger.exhausted_at,
         }

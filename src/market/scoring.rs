@@ -7,8 +7,11 @@
 
 use super::bidder::Bidder;
 use super::campaigns;
+use super::conversions::ConversionModel;
 use super::feedback::Feedback;
+use super::looks::FittedLooks;
 use super::replay::{self, Replay};
+use super::rescoring::Rescorer;
 use super::spec::{ClickSource, Edit, MarketSpec, Scenario};
 use super::{Arm, Market, Scores};
 use crate::auctions::myerson::{self, MyersonMark};
@@ -17,9 +20,9 @@ use crate::base::{Failure, Result};
 use crate::data::cells::{self, NO_CODE};
 use crate::data::encode::Side;
 use crate::data::sample::World;
-use crate::data::{Dataset, LogFrame, Role, edit, query};
-use crate::domain::Campaign;
+use crate::data::{Batch, Dataset, LogFrame, Role, edit, query};
 use crate::domain::segment::Segment;
+use crate::domain::{Campaign, Pricing};
 use crate::jobs::JobContext;
 use crate::train::TrainedModel;
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,6 +37,8 @@ pub struct Inputs {
     pub dataset: Arc<Dataset>,
     /// Who predicts.
     pub model: Arc<TrainedModel>,
+    /// Who predicts conversions per click; `None`: each campaign's own rate.
+    pub conversions: Option<Arc<ConversionModel>>,
 }
 
 /// A market with what a report must say about it.
@@ -77,6 +82,15 @@ pub struct ScoredPool {
     what_if: ArmScores,
     /// What the log says of each pooled row, for a replay.
     replay: Option<Replay>,
+    /// How often each slot is looked at, as the log shows it, or why it does not.
+    pub looks: Result<FittedLooks>,
+}
+
+impl ScoredPool {
+    /// The model of conversions that was asked, for another run.
+    pub fn conversions(&self) -> Option<&Arc<ConversionModel>> {
+        self.asked.conversions.as_ref()
+    }
 }
 
 /// All that scores depend on.
@@ -97,6 +111,7 @@ struct ArmScores {
     predicted: Arc<Scores>,
     /// The same as `predicted` where clicks come from the model.
     clicks: Arc<Scores>,
+    conversions: Option<Arc<Scores>>,
 }
 
 /// Fewer rows than this in an audience are told.
@@ -123,7 +138,9 @@ pub fn prepare(
         Some(pool) => Arc::clone(pool),
         None => Arc::new(score(key, inputs, world.as_ref(), context)?),
     };
-    let market = Arc::new(open_market(spec, &campaigns, &ads, &pool)?);
+    let market = open_market(spec, &campaigns, &ads, &pool)?;
+    let market =
+        Arc::new(if spec.feedback.rescores { grows(market, spec, inputs, &ads, &pool)? } else { market });
     let clicks_from = match (&pool.replay, world) {
         (Some(_), _) => {
             "a replay of the log, on the pages where the auction picks the ad that was logged".to_owned()
@@ -142,9 +159,16 @@ pub fn prepare(
             pool.rows.len()
         ));
     }
-    if !spec.feedback.are_off() {
+    if spec.feedback.fatigue > 0.0 || spec.feedback.drift > 0.0 {
         notes.push("fatigue and drift are as set by hand, not learnt from the log".to_owned());
     }
+    if spec.feedback.rescores {
+        let kind = &inputs.model.kind;
+        notes.push(format!(
+            "what users do is appended to their histories, and the model ({kind}) predicts anew"
+        ));
+    }
+    notes.extend(conversions_note(inputs, &campaigns));
     let myerson = myerson::mark(&market.offers_ecpm_micros());
     Ok(Prepared { market, requests, campaigns, ads, clicks_from, notes, myerson, pool })
 }
@@ -195,6 +219,11 @@ impl Inputs {
         Arc::ptr_eq(&self.log.source, &other.log.source)
             && self.log.revision == other.log.revision
             && Arc::ptr_eq(&self.model, &other.model)
+            && match (&self.conversions, &other.conversions) {
+                (None, None) => true,
+                (Some(one), Some(other)) => Arc::ptr_eq(&one.model, &other.model),
+                _ => false,
+            }
     }
 }
 
@@ -245,19 +274,31 @@ fn score(key: PoolKey, inputs: &Inputs, world: Option<&World>, context: &JobCont
         rows.truncate(key.pool_rows);
         rows.sort_unstable();
     }
-    let columns = catalogue_columns(inputs, &key.ads)?;
+    let columns = catalogue_columns(&inputs.dataset, &key.ads)?;
+    let looks = FittedLooks::of_log(&inputs.log);
     let replay = match key.clicks {
         ClickSource::Replay => Some(Replay::of_log(&inputs.log, &rows, &key.ads, key.propensity.as_deref())?),
         _ => None,
     };
     context.stage("scoring the audience");
     let score_arm = |edits: &[Edit]| -> Result<ArmScores> {
-        let predicted = Arc::new(predict(inputs, &rows, &columns, edits, context)?);
+        let asked = Asked { dataset: &inputs.dataset, rows: &rows, columns: &columns, edits };
+        let predicted = Arc::new(asked.scores(|batch| inputs.model.predict_batch(batch), context)?);
         let clicks = match world {
             None => Arc::clone(&predicted),
             Some(world) => Arc::new(truth(world, inputs, &rows, &key.ads, edits)?),
         };
-        Ok(ArmScores { predicted, clicks })
+        let conversions = match &inputs.conversions {
+            None => None,
+            Some(model) => {
+                let columns = catalogue_columns(&model.dataset, &key.ads)?;
+                let reads = |edit: &&Edit| model.dataset.encoder.position(&edit.column).is_some();
+                let edits: Vec<Edit> = edits.iter().filter(reads).cloned().collect();
+                let asked = Asked { dataset: &model.dataset, rows: &rows, columns: &columns, edits: &edits };
+                Some(Arc::new(asked.scores(|batch| model.predict_batch(batch), context)?))
+            }
+        };
+        Ok(ArmScores { predicted, clicks, conversions })
     };
     let baseline = score_arm(&key.edits[0])?;
     let what_if = if key.edits[0] == key.edits[1] { baseline.clone() } else { score_arm(&key.edits[1])? };
@@ -274,6 +315,7 @@ fn score(key: PoolKey, inputs: &Inputs, world: Option<&World>, context: &JobCont
         baseline,
         what_if,
         replay,
+        looks,
     })
 }
 
@@ -330,8 +372,8 @@ fn mix_large_enough(pool: &ScoredPool, weights: &[f64], whose: &str) -> Result<(
 }
 
 /// The ads' places in the data set's catalogue.
-pub(super) fn catalogue_columns(inputs: &Inputs, ads: &[String]) -> Result<Vec<u32>> {
-    let catalogue = inputs.dataset.ads.as_ref().ok_or_else(|| {
+pub(super) fn catalogue_columns(dataset: &Dataset, ads: &[String]) -> Result<Vec<u32>> {
+    let catalogue = dataset.ads.as_ref().ok_or_else(|| {
         Failure::new("cannot show other ads", "no column of the log has the role ad")
             .hint("give the column with ad or item ids the role ad, and train again")
     })?;
@@ -347,35 +389,65 @@ pub(super) fn catalogue_columns(inputs: &Inputs, ads: &[String]) -> Result<Vec<u
         .collect()
 }
 
-fn predict(
-    inputs: &Inputs,
-    rows: &[u32],
-    columns: &[u32],
-    edits: &[Edit],
-    context: &JobContext,
-) -> Result<Scores> {
-    let changes = encoded_edits(inputs, edits)?;
-    let pairs = rows.len() * columns.len();
-    let mut values = Vec::with_capacity(pairs);
-    let rows_per_batch = (PAIRS_PER_BATCH / columns.len().max(1)).max(1);
-    for chunk in rows.chunks(rows_per_batch) {
-        context.check()?;
-        let row_of_pair: Vec<u32> =
-            chunk.iter().flat_map(|row| std::iter::repeat_n(*row, columns.len())).collect();
-        let ad_of_pair: Vec<u32> = chunk.iter().flat_map(|_| columns.iter().copied()).collect();
-        let mut batch = inputs.dataset.batch_with_ads(&row_of_pair, &ad_of_pair);
-        for (field, id) in &changes {
-            batch.categorical[*field].fill(*id);
+/// What a model is asked about: every row with every ad in its place, under some edits.
+struct Asked<'a> {
+    dataset: &'a Dataset,
+    rows: &'a [u32],
+    columns: &'a [u32],
+    edits: &'a [Edit],
+}
+
+impl Asked<'_> {
+    fn scores(&self, model: impl Fn(&Batch) -> Result<Vec<f32>>, context: &JobContext) -> Result<Scores> {
+        let Self { dataset, rows, columns, edits } = self;
+        let changes = encoded_edits(dataset, edits)?;
+        let pairs = rows.len() * columns.len();
+        let mut values = Vec::with_capacity(pairs);
+        let rows_per_batch = (PAIRS_PER_BATCH / columns.len().max(1)).max(1);
+        for chunk in rows.chunks(rows_per_batch) {
+            context.check()?;
+            let row_of_pair: Vec<u32> =
+                chunk.iter().flat_map(|row| std::iter::repeat_n(*row, columns.len())).collect();
+            let ad_of_pair: Vec<u32> = chunk.iter().flat_map(|_| columns.iter().copied()).collect();
+            let mut batch = dataset.batch_with_ads(&row_of_pair, &ad_of_pair);
+            for (field, id) in &changes {
+                batch.categorical[*field].fill(*id);
+            }
+            values.extend(model(&batch)?);
+            context.progress(values.len() as u64, pairs as u64);
         }
-        values.extend(inputs.model.predict_batch(&batch)?);
-        context.progress(values.len() as u64, pairs as u64);
+        Scores::new(columns.len(), values)
     }
-    Scores::new(columns.len(), values)
+}
+
+/// The market with the model itself in its loop.
+fn grows(
+    market: Market,
+    spec: &MarketSpec,
+    inputs: &Inputs,
+    ads: &[String],
+    pool: &ScoredPool,
+) -> Result<Market> {
+    let what_if = spec.what_if.as_ref().unwrap_or(&spec.baseline);
+    let edits = [
+        encoded_edits(&inputs.dataset, &spec.baseline.edits)?,
+        encoded_edits(&inputs.dataset, &what_if.edits)?,
+    ];
+    let columns = catalogue_columns(&inputs.dataset, ads)?;
+    Ok(market.with_rescorer(Rescorer::new(inputs.clone(), pool.rows.clone(), columns, edits)?))
+}
+
+fn conversions_note(inputs: &Inputs, campaigns: &[Campaign]) -> Option<String> {
+    let model = inputs.conversions.as_ref()?;
+    let per_conversion = campaigns.iter().any(|campaign| campaign.pricing == Pricing::Cpa);
+    per_conversion.then(|| {
+        format!("conversions per click are predicted by, and drawn from, a model ({})", model.model.kind)
+    })
 }
 
 /// The edits as (field of the encoder, id of the value).
-fn encoded_edits(inputs: &Inputs, edits: &[Edit]) -> Result<Vec<(usize, u32)>> {
-    let encoder = &inputs.dataset.encoder;
+fn encoded_edits(dataset: &Dataset, edits: &[Edit]) -> Result<Vec<(usize, u32)>> {
+    let encoder = &dataset.encoder;
     let editable = || encoder.categorical.iter().filter(|field| field.side != Side::Ad);
     edits
         .iter()
@@ -431,6 +503,8 @@ fn open_market(
             reserve_ecpm_micros: scenario.reserve_cpm_micros as f64,
             floors_ecpm_micros: scenario.floors_cpm_micros.iter().map(|floor| *floor as f64).collect(),
             exploration: scenario.exploration,
+            diversity: scenario.diversity,
+            conversions: scores.conversions.clone(),
             ..Arm::new(Arc::clone(&scores.predicted), weights, scenario.auction.build()?)
         })
     };

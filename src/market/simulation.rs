@@ -116,7 +116,7 @@ const CHECKPOINTS: u64 = 200;
 /// Runs the market to its end, publishing the outcome so far.
 ///
 /// # Errors
-/// Only a cancel.
+/// A cancel, or a model that cannot predict anew.
 pub fn simulate(
     market: &Arc<Market>,
     options: RunOptions,
@@ -129,6 +129,9 @@ pub fn simulate(
     while simulation.done < options.requests {
         context.check()?;
         simulation.step(CHUNK.min(options.requests - simulation.done));
+        if let Some(failure) = simulation.worlds.iter().find_map(|track| track.world.failure()) {
+            return Err(failure.clone());
+        }
         context.progress(simulation.done, options.requests);
         if begun.elapsed() >= due {
             live.publish(simulation.outcome());

@@ -25,6 +25,7 @@
 //! ```
 //! Paths are relative to the spec's own folder. Everything but `log` and `model` may be left out.
 
+use super::diversity::Diversity;
 use super::exploration::Exploration;
 use super::feedback::Effects;
 use super::position::Examination;
@@ -69,6 +70,10 @@ pub struct MarketSpec {
     /// Time between a click and its conversion, as a share of the run; on average.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub conversion_delay: f64,
+    /// Who predicts conversions per click, for campaigns that pay per conversion; absent: the model above if it learns
+    /// both, else each campaign's own rate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conversions: Option<ModelSource>,
     /// Pages asked for.
     #[serde(default = "default_requests")]
     pub requests: u64,
@@ -149,9 +154,11 @@ pub struct Scenario {
     /// What single slots ask beyond the reserve, first slot first; missing entries ask nothing.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub floors_cpm_micros: Vec<i64>,
-    /// How campaigns try ads that they know little of: `"none"`, `{"epsilon": 0.1}`, `{"ucb": 1.0}` or
-    /// `{"thompson": 20.0}`.
+    /// How campaigns try ads that they know little of: `"none"`, `{"epsilon": 0.1}`, `{"ucb": 1.0}`,
+    /// `{"thompson": 20.0}`, `{"lin_ucb": 1.0}` or `{"lin_thompson": 1.0}`.
     pub exploration: Exploration,
+    /// How unlike the ads of one page are to be: `"none"`, `{"mmr": 0.7}` or `{"dpp": 0.8}`.
+    pub diversity: Diversity,
     /// The pricing rule.
     pub auction: AuctionChoice,
     /// Changes of the audience's mix.
@@ -255,6 +262,7 @@ impl MarketSpec {
             examination: Examination::default(),
             feedback: Effects::default(),
             conversion_delay: 0.0,
+            conversions: None,
             requests: default_requests(),
             seed: 0,
             clicks: ClickSource::default(),
@@ -310,6 +318,11 @@ impl MarketSpec {
             );
         }
         for campaign in &self.campaigns {
+            let mut campaign = campaign.clone();
+            if self.conversions.is_some() {
+                // The model says it.
+                campaign.conversion_rate.get_or_insert(0.0);
+            }
             campaign.validate()?;
         }
         if self.clicks == ClickSource::Replay {
@@ -359,6 +372,9 @@ impl Scenario {
             return Err(
                 Failure::new("cannot simulate", format!("{floor} is negative")).at("floors_cpm_micros")
             );
+        }
+        if let Some(problem) = self.diversity.problem(&self.auction.id) {
+            return Err(Failure::new("cannot simulate", problem).at("diversity"));
         }
         if let Some(problem) = self.exploration.problem() {
             return Err(Failure::new("cannot simulate", problem).at("exploration"));

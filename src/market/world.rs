@@ -6,14 +6,17 @@
 
 use super::audience::purpose;
 use super::bidder::{Bidder, Fate, Ledger};
+use super::diversity::{self, Diversity};
 use super::exploration::{AdRecord, Exploration};
 use super::feedback::Tastes;
 use super::pacing::Pacer;
 use super::position::{Look, Visit};
+use super::rescoring::{Event, Histories};
 use super::shading::Shader;
 use super::simulation::{Offer, Shown};
 use super::{Arm, Market};
 use crate::auctions::{Auction, Sale};
+use crate::base::Failure;
 use crate::base::rng::{keyed_uniform, mix};
 use crate::domain::Pricing;
 use crate::domain::money::units_from_nanos;
@@ -41,6 +44,8 @@ pub(super) struct World {
     users: Users,
     /// `[row * bidders + bidder]`: each campaign's strongest ad and its pCTR, where nothing changes them.
     strongest: Vec<(u32, f32)>,
+    /// What users did here, and what the model makes of it.
+    histories: Histories,
     /// Conversions on their way: the page that they arrive at, the campaign, the price.
     coming: BinaryHeap<Reverse<(u64, u32, i64)>>,
     // Scratch, kept to save allocations.
@@ -71,7 +76,9 @@ impl World {
         let bidders = market.bidders.len();
         let pairs = market.user_count * bidders;
         let recency = market.bidders.iter().any(|bidder| bidder.recency_pages > 0);
-        let fixed = arm.exploration == Exploration::None && !market.feedback.effects.follows;
+        let fixed = arm.exploration == Exploration::None
+            && !market.feedback.effects.follows
+            && market.rescorer.is_none();
         let shaders = market.bidders.iter().map(|bidder| {
             Shader::new(if arm.rule.pays_own_bid() { bidder.shading } else { crate::domain::Shading::None })
         });
@@ -95,6 +102,7 @@ impl World {
                 pages: if recency { vec![0; market.user_count] } else { Vec::new() },
             },
             strongest: if fixed { strongest_ads(market, arm) } else { Vec::new() },
+            histories: Histories::default(),
             coming: BinaryHeap::new(),
             ecpm_micros: vec![SITS_OUT; bidders],
             quality: vec![0.0; bidders],
@@ -114,6 +122,9 @@ impl World {
         if let Some(pages) = self.users.pages.get_mut(market.users[row] as usize) {
             *pages += 1;
         }
+        if let Some(rescorer) = &market.rescorer {
+            self.histories.refresh(rescorer, self.world, row, market.users[row]);
+        }
         self.collect_offers(market, arm, request, row);
         let auction = Auction {
             ecpm_micros: &self.ecpm_micros,
@@ -124,7 +135,12 @@ impl World {
             priorities: &self.priorities,
             tie_seed: mix(market.seed ^ mix(request.wrapping_add(purpose::TIE << 48))),
         };
-        arm.rule.clear(&auction, &mut self.sales);
+        if arm.diversity == Diversity::None || market.slots.len() == 1 {
+            arm.rule.clear(&auction, &mut self.sales);
+        } else {
+            let category_of = |bidder: usize| market.feedback.category_of(self.offers[bidder].ad);
+            diversity::sell(arm.diversity, &*arm.rule, &auction, category_of, &mut self.sales);
+        }
         let lowest = auction.lowest_floor();
         if !self.counts(market, request, row) {
             if let Some(pages) = self.users.pages.get_mut(market.users[row] as usize) {
@@ -135,7 +151,7 @@ impl World {
             return [0.0, 0.0, units_from_nanos(revenue_before)];
         }
         self.pages += 1;
-        self.note_fates(lowest);
+        self.note_fates(lowest, arm.diversity != Diversity::None);
         let (clicks, paid) = self.show(market, arm, request, row);
         [self.page.len() as f64, clicks, units_from_nanos(revenue_before + paid)]
     }
@@ -147,6 +163,11 @@ impl World {
         let ad = self.sales.first().map(|sale| self.offers[sale.bidder].ad);
         keyed_uniform(market.seed, purpose::MIX, request) < mix
             && replay.counts(market.seed, request, row, ad)
+    }
+
+    /// Why the model could not predict anew, once it could not.
+    pub fn failure(&self) -> Option<&Failure> {
+        self.histories.failure.as_ref()
     }
 
     /// Conversions that were set aside and have not arrived.
@@ -181,7 +202,8 @@ impl World {
                 Some(strongest) => *strongest,
                 None => self.choose_ad(market, arm, request, row, index),
             };
-            let worth = bidder.ecpm_micros(predicted) * self.pacers[index].factor();
+            let p_convert = bidder.p_convert(arm.p_convert(row), ad);
+            let worth = bidder.ecpm_micros(predicted, p_convert) * self.pacers[index].factor();
             let ecpm_micros = self.shaders[index].bid(worth);
             self.ecpm_micros[index] = ecpm_micros;
             self.quality[index] = f64::from(predicted);
@@ -210,7 +232,8 @@ impl World {
     /// The ad that a campaign enters with where predictions follow the user or ads are tried.
     fn choose_ad(&self, market: &Market, arm: &Arm, request: u64, row: usize, index: usize) -> (u32, f32) {
         let bidder = &market.bidders[index];
-        let predicted = arm.predicted.row(row);
+        let predicted = self.histories.scores(row).unwrap_or_else(|| arm.predicted.row(row));
+        let p_convert = arm.p_convert(row);
         let user = market.users[row] as usize;
         let follows = market.feedback.effects.follows;
         let believed = |ad: u32| {
@@ -231,11 +254,13 @@ impl World {
         let mut best = (0, 0.0f32, f64::NEG_INFINITY);
         for &ad in &bidder.ads {
             let normal = match arm.exploration {
-                Exploration::Thompson(_) => box_muller(key(ad, 0), key(ad, 1)),
+                Exploration::Thompson(_) | Exploration::LinThompson(_) => box_muller(key(ad, 0), key(ad, 1)),
                 _ => 0.0,
             };
             let p = believed(ad);
-            let index = f64::from(p) * self.ads[ad as usize].lift(arm.exploration, normal);
+            let lift = self.ads[ad as usize].lift(arm.exploration, f64::from(p), normal);
+            let pays = if bidder.pricing == Pricing::Cpa { bidder.p_convert(p_convert, ad) } else { 1.0 };
+            let index = f64::from(p) * lift * pays;
             if index > best.2 {
                 best = (ad, p, index);
             }
@@ -243,7 +268,7 @@ impl World {
         (best.0, best.1)
     }
 
-    fn note_fates(&mut self, lowest_floor: f64) {
+    fn note_fates(&mut self, lowest_floor: f64, diverse: bool) {
         for (index, offer) in self.offers.iter_mut().enumerate() {
             if self.ecpm_micros[index] == SITS_OUT {
                 self.ledgers[index].note(offer.fate);
@@ -256,6 +281,8 @@ impl World {
                 Fate::BelowReserve
             } else if deal_went_first(&self.priorities, &self.sales, &self.ecpm_micros, index) {
                 Fate::LostToDeal
+            } else if diverse && offered_more(&self.sales, &self.ecpm_micros, index) {
+                Fate::Alike
             } else {
                 Fate::Outbid
             };
@@ -285,6 +312,8 @@ impl World {
         let sales = std::mem::take(&mut self.sales);
         for sale in &sales {
             let Offer { ad, predicted, .. } = self.offers[sale.bidder];
+            let bidder = &market.bidders[sale.bidder];
+            let p_convert = bidder.p_convert(arm.p_convert(row), ad);
             let attractive = f64::from(truth[ad as usize]) * self.appeal(market, row, sale.bidder, ad);
             let look = match &market.replay {
                 Some(replay) => Look::logged(replay.clicked[row]),
@@ -295,14 +324,14 @@ impl World {
                 slot: sale.slot as u8,
                 bidder: sale.bidder as u32,
                 ad,
-                price_nanos: market.bidders[sale.bidder].event_price_nanos(sale.price_ecpm_micros, predicted),
+                price_nanos: bidder.event_price_nanos(sale.price_ecpm_micros, predicted, p_convert),
                 price_ecpm_micros: sale.price_ecpm_micros,
                 to_win_ecpm_micros: sale.to_win_ecpm_micros,
                 predicted,
                 p_click: look.p_click as f32,
                 clicked: look.clicked,
             };
-            revenue_nanos += self.settle(market, request, row, &shown);
+            revenue_nanos += self.settle(market, (request, row), &shown, p_convert);
             clicks += f64::from(u8::from(shown.clicked));
             self.page.push(shown);
         }
@@ -326,7 +355,13 @@ impl World {
     }
 
     /// Counts one impression and books what it costs now.
-    fn settle(&mut self, market: &Market, request: u64, row: usize, shown: &Shown) -> i64 {
+    fn settle(
+        &mut self,
+        market: &Market,
+        (request, row): (u64, usize),
+        shown: &Shown,
+        p_convert: f64,
+    ) -> i64 {
         let index = shown.bidder as usize;
         let bidder = &market.bidders[index];
         let user = market.users[row] as usize;
@@ -339,10 +374,13 @@ impl World {
         ledger.predicted_clicks += f64::from(shown.predicted) * look;
         ledger.expected_clicks += f64::from(shown.p_click);
         let record = &mut self.ads[shown.ad as usize];
-        record.predicted_clicks += f64::from(shown.predicted) * look;
-        record.clicks += f64::from(u8::from(shown.clicked));
+        record.saw(f64::from(shown.predicted) * look, shown.clicked);
         let category = market.feedback.category_of(shown.ad);
         self.tastes.saw(user, category, shown.ad);
+        if let Some(rescorer) = &market.rescorer {
+            let event = Event { ad: shown.ad, clicked: shown.clicked };
+            self.histories.saw(rescorer, user as u32, event);
+        }
         if shown.clicked {
             self.tastes.clicked(user, category, market.feedback.effects.drift);
         }
@@ -351,8 +389,7 @@ impl World {
             keyed_uniform(market.seed, purpose, request * slots + u64::from(shown.slot))
         };
         let logged = market.replay.as_ref().and_then(|replay| replay.converted.get(row));
-        let converts = shown.clicked
-            && logged.copied().unwrap_or_else(|| luck(purpose::CONVERT) < bidder.conversion_rate);
+        let converts = shown.clicked && logged.copied().unwrap_or_else(|| luck(purpose::CONVERT) < p_convert);
         let due_nanos = match bidder.pricing {
             Pricing::Cpm => shown.price_nanos,
             Pricing::Cpc if shown.clicked => shown.price_nanos,
@@ -415,11 +452,16 @@ fn deal_went_first(priorities: &[u8], sales: &[Sale], ecpm_micros: &[f64], loser
         })
 }
 
+/// Whether some winner offered less than a loser did.
+fn offered_more(sales: &[Sale], ecpm_micros: &[f64], loser: usize) -> bool {
+    sales.iter().any(|sale| ecpm_micros[sale.bidder] < ecpm_micros[loser])
+}
+
 fn strongest_ads(market: &Market, arm: &Arm) -> Vec<(u32, f32)> {
     let rows = 0..arm.predicted.rows();
     rows.flat_map(|row| {
         let predicted = arm.predicted.row(row);
-        market.bidders.iter().map(move |bidder| bidder.strongest_ad(predicted))
+        market.bidders.iter().map(move |bidder| bidder.strongest_ad(predicted, arm.p_convert(row)))
     })
     .collect()
 }

@@ -5,11 +5,13 @@ use crate::base::Result;
 use crate::data::{Dataset, Encoder, LogFrame};
 use crate::domain::CreativeLibrary;
 use crate::jobs::{Job, JobContext, Lane, Latest};
+use crate::market::conversions::ConversionModel;
 use crate::market::scoring::{self, Inputs, Prepared};
 use crate::market::simulation::{Run, RunOptions, simulate};
 use crate::market::{MarketSpec, Outcome, campaigns};
 use crate::train::TrainedModel;
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 
 /// The request.
@@ -85,7 +87,27 @@ impl Simulate {
                 Arc::new(Encoder::encode(&self.model.encoder, &self.log, context)?)
             }
         };
-        Ok(Inputs { log: Arc::new(self.log.clone()), dataset, model: Arc::clone(&self.model) })
+        let conversions = self.conversions(&dataset, context)?;
+        Ok(Inputs { log: Arc::new(self.log.clone()), dataset, model: Arc::clone(&self.model), conversions })
+    }
+
+    /// The model of conversions: that of the run before where it is still asked for, the click model where it learns
+    /// both, or a new one.
+    fn conversions(
+        &self,
+        dataset: &Arc<Dataset>,
+        context: &JobContext,
+    ) -> Result<Option<Arc<ConversionModel>>> {
+        let Some(source) = &self.spec.conversions else {
+            return Ok(ConversionModel::of_click_model(&self.model, dataset)?.map(Arc::new));
+        };
+        let before = self.known.as_ref().filter(|known| known.log_revision == self.log.revision);
+        let before = before.and_then(|known| known.prepared.pool.conversions());
+        if let Some(before) = before.filter(|before| before.source.as_ref() == Some(source)) {
+            return Ok(Some(Arc::clone(before)));
+        }
+        context.stage("learning conversions");
+        ConversionModel::open(source, &self.log, Path::new(""), context).map(Arc::new).map(Some)
     }
 }
 

@@ -108,6 +108,18 @@ impl TrainedModel {
             .hint("encode the log with this model's own encoder"))
     }
 
+    /// Probabilities of a conversion given a click for a batch made with this model's encoder; `None` when the kind does
+    /// not learn them.
+    ///
+    /// # Errors
+    /// The device fails.
+    pub fn predict_conversions_batch(&self, batch: &Batch) -> Result<Option<Vec<f32>>> {
+        if !models::kind(&self.kind)?.learns_conversions() {
+            return Ok(None);
+        }
+        self.network.predict_conversions(batch)
+    }
+
     /// Probabilities of a conversion given a click for some rows; `None` when the kind does not learn them.
     ///
     /// # Errors

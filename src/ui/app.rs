@@ -3,6 +3,7 @@
 use super::dialogs::{DialogRequest, Dialogs};
 use super::panels::{self, Panel};
 use super::screenshot::Screenshot;
+use super::story::{self, Story, Wish};
 use super::{PanelContext, Theme, fonts, gpu_view, shell};
 use crate::base::{Failure, Result};
 use crate::session::commands::data::usual_options;
@@ -23,6 +24,8 @@ pub struct AdloupeApp {
     adapter: String,
     dialogs: Dialogs,
     screenshot: Option<Screenshot>,
+    /// The story that is being told, if one is.
+    story: Option<Story>,
 }
 
 impl AdloupeApp {
@@ -60,7 +63,15 @@ impl AdloupeApp {
                 format!("{} ({:?}, {:?})", info.name, info.device_type, info.backend)
             },
         );
-        Self { session, panels: panels::all(), theme, adapter, dialogs: Dialogs::default(), screenshot: None }
+        Self {
+            session,
+            panels: panels::all(),
+            theme,
+            adapter,
+            dialogs: Dialogs::default(),
+            screenshot: None,
+            story: None,
+        }
     }
 
     /// Takes in the workers' news and dropped files.
@@ -95,19 +106,55 @@ impl AdloupeApp {
         let mut commands = Vec::new();
         let mut questions: Vec<DialogRequest> = Vec::new();
         let mut cx = PanelContext::new(&self.session, &self.theme, &mut commands, &mut questions);
-        shell::draw(ui, &mut cx, &mut self.panels, &self.adapter);
+        let mut wish = None;
+        match &mut self.story {
+            Some(story) => {
+                wish = story.show(ui, &mut cx);
+                shell::draw_panel(ui, &mut cx, &mut self.panels);
+            }
+            None => shell::draw(ui, &mut cx, &mut self.panels, &self.adapter),
+        }
         for question in questions {
             if let Err(failure) = self.dialogs.ask(question, ui.ctx()) {
                 self.session.notices.failed(&failure);
             }
         }
-        let asked = !commands.is_empty();
+        let asked = !commands.is_empty() || wish.is_some();
         for command in commands {
             self.session.apply(command);
+        }
+        if let Err(failure) = self.tell(wish, ui.ctx()) {
+            self.session.notices.failed(&failure);
         }
         if asked {
             ui.ctx().request_repaint();
         }
+    }
+
+    /// Begins the story, goes on with it, or ends it.
+    fn tell(&mut self, wish: Option<Wish>, context: &egui::Context) -> Result<()> {
+        let Some(story) = self.story else {
+            self.story = story::is_asked_for(context).then(|| Story::begin(context));
+            if self.story.is_some() {
+                context.request_repaint();
+            }
+            return Ok(());
+        };
+        match wish {
+            None => {}
+            Some(Wish::Step(steps)) => self.story = Some(story.moved(steps)),
+            Some(Wish::End) => {
+                self.story = None;
+                story.end(context);
+            }
+            Some(Wish::Anew) => {
+                let wake = context.clone();
+                self.session = Session::new(self.session.workspace.clone(), move || wake.request_repaint())?;
+                self.panels = panels::all();
+                self.story = Some(story.anew());
+            }
+        }
+        Ok(())
     }
 }
 

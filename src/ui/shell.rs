@@ -19,6 +19,11 @@ pub fn draw(ui: &mut Ui, cx: &mut PanelContext<'_>, panels: &mut [Box<dyn Panel>
         .resizable(false)
         .exact_size(138.0)
         .show(ui, |ui| navigation(ui, cx, panels));
+    draw_panel(ui, cx, panels);
+}
+
+/// Draws the panel in view, and notices above it, into the rest of the window.
+pub fn draw_panel(ui: &mut Ui, cx: &mut PanelContext<'_>, panels: &mut [Box<dyn Panel>]) {
     let ground = egui::Frame::new().fill(cx.theme.background).inner_margin(14);
     egui::CentralPanel::default().frame(ground).show(ui, |ui| {
         widgets::notices::notice_bars(ui, cx);

@@ -8,11 +8,12 @@ use adloupe::auctions::AUCTIONS;
 use adloupe::base::rng::Rng;
 use adloupe::domain::{Pacing, Pricing, Shading};
 use adloupe::market::bidder::Bidder;
-use adloupe::market::diversity::{greedy_dpp, mmr};
+use adloupe::market::diversity::{Diversity, greedy_dpp, mmr};
 use adloupe::market::equilibrium::first_price_pacing;
 use adloupe::market::exploration::{Bandit, Exploration, Policy};
 use adloupe::market::feedback::{Effects, Feedback, entropy, exposure_weight, gini};
 use adloupe::market::landscape::{LoggedBid, WinCurve, replay};
+use adloupe::market::linear_bandit::{LinearBandit, LinearPolicy};
 use adloupe::market::outcome::{CampaignOutcome, autobidding_score};
 use adloupe::market::shading::best_bid;
 use adloupe::market::{Arm, Market};
@@ -295,6 +296,46 @@ fn t36_thompson_and_ucb_have_the_published_regret() {
     assert!(regret(Policy::Epsilon(0.1), 5_000, 20).0 < 400.0);
 }
 
+/// Regret of a linear policy after 10,000 and 100,000 pulls: ten arms of five standard normal features, a hidden
+/// direction of length 1, noise of deviation 0.5.
+fn linear_regret(policy: LinearPolicy, seed: u64) -> (f64, f64) {
+    let mut rng = Rng::named(seed, "linear bandit");
+    let raw: Vec<f64> = (0..5).map(|_| rng.normal()).collect();
+    let length = raw.iter().map(|x| x * x).sum::<f64>().sqrt();
+    let theta: Vec<f64> = raw.iter().map(|x| x / length).collect();
+    let mut bandit = LinearBandit::new(policy, 5);
+    let (mut regret, mut early) = (0.0, 0.0);
+    for pull in 0..100_000 {
+        let arms: Vec<Vec<f64>> = (0..10).map(|_| (0..5).map(|_| rng.normal()).collect()).collect();
+        let mean = |arm: &Vec<f64>| arm.iter().zip(&theta).map(|(x, t)| x * t).sum::<f64>();
+        let best = arms.iter().map(mean).fold(f64::NEG_INFINITY, f64::max);
+        let chosen = bandit.choose(&arms, &mut rng);
+        regret += best - mean(&arms[chosen]);
+        bandit.learn(&arms[chosen], mean(&arms[chosen]) + 0.5 * rng.normal());
+        if pull + 1 == 10_000 {
+            early = regret;
+        }
+    }
+    (early, regret)
+}
+
+#[test]
+fn t36_linear_bandits_have_a_regret_of_at_most_the_root() {
+    for policy in [LinearPolicy::Ucb(1.0), LinearPolicy::Thompson(0.5)] {
+        let (mut early, mut late) = (0.0, 0.0);
+        for seed in 0..3 {
+            let (one, other) = linear_regret(policy, seed);
+            early += one;
+            late += other;
+        }
+        // Slope of the logarithms between 10^4 and 10^5 pulls.
+        let slope = (late / early).log10();
+        assert!(early > 0.0 && slope <= 0.6, "{policy:?}: {early} {late}, slope {slope}");
+        // Any arm would lose the mean of the highest of ten normals, 1.54, each time.
+        assert!(late < 0.01 * 1.54 * 3e5, "{policy:?}: {late}");
+    }
+}
+
 #[test]
 fn t36_exploration_finds_an_ad_that_the_model_underrates() {
     // Two ads of one campaign: the model says .05 and .04, the truth is .03 and .06.
@@ -308,6 +349,8 @@ fn t36_exploration_finds_an_ad_that_the_model_underrates() {
     assert!((clicks(Exploration::None) - 0.03).abs() < 1e-6);
     assert!(clicks(Exploration::Thompson(10.0)) > 0.058);
     assert!(clicks(Exploration::Ucb(1.0)) > 0.055);
+    assert!(clicks(Exploration::LinThompson(1.0)) > 0.055);
+    assert!(clicks(Exploration::LinUcb(1.0)) > 0.055);
     let mixed = clicks(Exploration::Epsilon(0.2));
     assert!((mixed - (0.9 * 0.03 + 0.1 * 0.06)).abs() < 0.001, "{mixed}");
 }
@@ -491,14 +534,22 @@ fn random_market(rng: &mut Rng, seed: u64) -> Market {
         world.clicks = scores(ads, values(rng));
         world.floors_ecpm_micros = (0..rng.below(3)).map(|_| rng.uniform() * 1_000_000.0).collect();
         world.exploration =
-            [Exploration::None, Exploration::Thompson(5.0), Exploration::Ucb(1.0), Exploration::Epsilon(0.1)]
+            [Exploration::None, Exploration::Thompson(5.0), Exploration::Ucb(1.0), Exploration::LinUcb(1.0)]
                 [rng.below(4)];
+        let diversity = [Diversity::None, Diversity::Mmr(0.5), Diversity::Dpp(0.7)][rng.below(3)];
+        if diversity.problem(rule).is_none() {
+            world.diversity = diversity;
+        }
         world
     };
     let (baseline, what_if) = (world(rng), world(rng));
     let slots: Vec<f64> = (0..1 + rng.below(4)).map(|_| rng.uniform()).collect();
-    let effects =
-        Effects { fatigue: rng.uniform() * 0.1, drift: rng.uniform() * 0.3, follows: rng.chance(0.5) };
+    let effects = Effects {
+        fatigue: rng.uniform() * 0.1,
+        drift: rng.uniform() * 0.3,
+        follows: rng.chance(0.5),
+        ..Effects::default()
+    };
     let categories = (0..ads).map(|ad| (ad % 3) as u16).collect();
     let examination = adloupe::market::position::Examination::ALL[rng.below(3)];
     market_of(bidders, rows, slots, seed, baseline, Some(what_if))
@@ -543,6 +594,7 @@ fn money_adds_up_over_random_scenarios() {
                     + lost.paced
                     + lost.below_reserve
                     + lost.lost_to_deal
+                    + lost.alike
                     + lost.outbid;
                 assert_eq!(pages, 1_500, "{campaign:?}");
             }

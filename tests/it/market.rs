@@ -35,7 +35,12 @@ fn fixture() -> &'static Fixture {
         let mut spec = TrainSpec::new("logistic").unwrap();
         spec.set("epochs", "2").unwrap();
         let model = train::fit(&dataset, &spec, &Latest::default(), &context).unwrap();
-        let inputs = Inputs { log: Arc::new(log), dataset: Arc::new(dataset), model: Arc::new(model) };
+        let inputs = Inputs {
+            log: Arc::new(log),
+            dataset: Arc::new(dataset),
+            model: Arc::new(model),
+            conversions: None,
+        };
         Fixture { inputs, folder }
     })
 }
@@ -183,6 +188,8 @@ fn auctions_are_written_as_openrtb_with_the_reason_of_each_loss() {
         requests: None,
         seed: None,
         clicks: None,
+        model_cvr: None,
+        slots_from_log: None,
         openrtb: Some(out.clone()),
     };
     let answer = headless_simulate::run(&args, &Terminal::default()).unwrap();
@@ -266,6 +273,8 @@ fn command_line(spec: &Path) -> Result<adloupe::headless::Answer> {
         requests: None,
         seed: None,
         clicks: None,
+        model_cvr: None,
+        slots_from_log: None,
         openrtb: None,
     };
     headless_simulate::run(&args, &Terminal::default())

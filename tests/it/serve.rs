@@ -29,7 +29,12 @@ fn bidder() -> Arc<RequestBidder> {
         let mut spec = TrainSpec::new("logistic").unwrap();
         spec.set("epochs", "2").unwrap();
         let model = train::fit(&dataset, &spec, &Latest::default(), &context).unwrap();
-        let inputs = Inputs { log: Arc::new(log), dataset: Arc::new(dataset), model: Arc::new(model) };
+        let inputs = Inputs {
+            log: Arc::new(log),
+            dataset: Arc::new(dataset),
+            model: Arc::new(model),
+            conversions: None,
+        };
         let spec = MarketSpec::new(path, ModelSource::Folder("unused".into()));
         Arc::new(RequestBidder::new(&spec, inputs).unwrap())
     });

@@ -1,5 +1,6 @@
 //! How many auctions a second? The market's kernels beside plain loops of the same market in the same run.
 
+use super::arenas::arenas;
 use super::{BenchRow, auctions, best_of, ours, sample_log};
 use crate::base::{Failure, Result, failure::Explain, simd};
 use crate::data::{EncodeOptions, dataset};
@@ -25,6 +26,7 @@ pub fn market(context: &JobContext) -> Result<Vec<BenchRow>> {
     rows.push(pages(context, (48, 16), (4_000_000, 200_000), Some(4e6))?);
     rows.push(pages(context, (100, 64), (1_000_000, 40_000), Some(0.6e6))?);
     rows.push(auctions(context)?);
+    rows.extend(arenas(context)?);
     rows.extend(slider(context)?);
     rows.extend(memory(context)?);
     Ok(rows)
@@ -40,7 +42,8 @@ fn slider(context: &JobContext) -> Result<[BenchRow; 2]> {
     training.set("epochs", "1")?;
     training.set("device", "cpu")?;
     let model = train::fit(&dataset, &training, &Latest::default(), context)?;
-    let inputs = Inputs { log: Arc::new(log), dataset: Arc::new(dataset), model: Arc::new(model) };
+    let inputs =
+        Inputs { log: Arc::new(log), dataset: Arc::new(dataset), model: Arc::new(model), conversions: None };
     let mut spec = MarketSpec::new("sample".into(), ModelSource::Folder("trained".into()));
     spec.requests = PAGES;
     spec.what_if = Some(Scenario::default());

@@ -140,6 +140,11 @@ impl SlotsPanel {
             self.draft = Draft::of(cx.session, result);
         }
         let fresh = self.shown.as_ref().is_none_or(|shown| !Arc::ptr_eq(shown, result));
+        let at_rest = cx.session.jobs.of(Purpose::Simulate).is_none();
+        if fresh && at_rest && self.draft.as_ref().is_some_and(|draft| !draft.asked_for(&result.spec)) {
+            // A run that was started elsewhere: the controls show what was simulated.
+            self.draft = Draft::of(cx.session, result);
+        }
         if fresh {
             if let Some(draft) = &mut self.draft {
                 draft.learn(result);

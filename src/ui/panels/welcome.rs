@@ -3,7 +3,7 @@
 use crate::session::{Command, Purpose, commands::DataCommand};
 use crate::ui::dialogs::{DialogKind, DialogRequest};
 use crate::ui::panels::Panel;
-use crate::ui::{PanelContext, widgets};
+use crate::ui::{PanelContext, story, widgets};
 use egui::{RichText, Ui};
 use std::path::PathBuf;
 
@@ -90,6 +90,10 @@ fn sample(ui: &mut Ui, cx: &mut PanelContext<'_>) {
             });
         } else if widgets::main_button(ui, cx.theme, "Open the sample").clicked() {
             cx.send(Command::Data(DataCommand::OpenSample));
+        }
+        let hint = "F5: full screen and large type, step by step over the sample";
+        if ui.button("Show me around").on_hover_text(hint).clicked() {
+            story::ask_for(ui.ctx());
         }
     });
 }

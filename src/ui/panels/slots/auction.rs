@@ -88,7 +88,7 @@ fn row(
     }
     let colour = match offer.fate {
         Fate::Won => theme.good,
-        Fate::Outbid | Fate::LostToDeal | Fate::BelowReserve => theme.text,
+        Fate::Outbid | Fate::LostToDeal | Fate::Alike | Fate::BelowReserve => theme.text,
         _ => theme.weak_text,
     };
     let fate = match won {

@@ -6,9 +6,10 @@ use crate::auctions::{self, AUCTIONS};
 use crate::domain::money::{micros_from_units, units_from_micros};
 use crate::domain::{Campaign, Pacing, Pricing, Shading};
 use crate::market::Scenario;
+use crate::market::diversity::Diversity;
 use crate::market::exploration::Exploration;
 use crate::market::position::Examination;
-use crate::market::spec::ClickSource;
+use crate::market::spec::{ClickSource, ModelSource};
 use crate::session::Command;
 use crate::session::commands::MarketCommand;
 use crate::ui::dialogs::{DialogKind, DialogRequest};
@@ -151,7 +152,35 @@ fn looks(ui: &mut Ui, draft: &mut Draft) {
                 ui.end_row();
             }
         });
+        fitted_looks(ui, draft);
     });
+}
+
+/// What the log says about it, and a button that takes it over.
+fn fitted_looks(ui: &mut Ui, draft: &mut Draft) {
+    let fitted = match &draft.looks {
+        None => return,
+        Some(Err(failure)) => {
+            ui.weak(format!("The log does not say: {}.", failure.why));
+            return;
+        }
+        Some(Ok(fitted)) => fitted.clone(),
+    };
+    ui.weak(format!("In the log, by '{}' (position-based model, 95 %):", fitted.column));
+    egui::Grid::new("fitted looks").num_columns(2).show(ui, |ui| {
+        for (slot, look) in fitted.slots.iter().zip(&fitted.looks) {
+            ui.weak(format!("slot {slot}"));
+            ui.label(format!("{:.2} ({:.2} to {:.2})", look.value, look.low, look.high));
+            ui.end_row();
+        }
+    });
+    let hint = "Fitted with the quality of the ads; assumes that who sees an ad in which slot is chance";
+    if ui.button("Use the log's shares").on_hover_text(hint).clicked() {
+        let shares = fitted.shares();
+        let slots = draft.spec.slots.len().min(shares.len());
+        draft.spec.slots = shares[..slots].to_vec();
+        draft.spec.examination = Examination::Each;
+    }
 }
 
 /// How users change by what they see.
@@ -169,8 +198,22 @@ fn users(ui: &mut Ui, draft: &mut Draft) {
             ui.add(Slider::new(&mut effects.drift, 0.0..=0.5).max_decimals(2)).labelled_by(label.id);
             ui.end_row();
         });
-        ui.checkbox(&mut effects.follows, "Predictions follow the drift")
-            .on_hover_text("As those of a model that reads the user's history");
+        if ui
+            .checkbox(&mut effects.follows, "Predictions follow the drift")
+            .on_hover_text("As those of a model that reads the user's history")
+            .changed()
+        {
+            effects.rescores = false;
+        }
+        if ui
+            .checkbox(&mut effects.rescores, "The model reads what users do here")
+            .on_hover_text(
+                "Clicks are appended to the history, and the model itself predicts anew (din, bst, gru ...)",
+            )
+            .changed()
+        {
+            effects.follows = false;
+        }
     });
 }
 
@@ -200,6 +243,11 @@ fn scenario(ui: &mut Ui, whose: &str, scenario: &mut Scenario, slots: usize, mar
         let label = ui.label("New ads").on_hover_text("How campaigns try ads that they know little of");
         exploration(ui, whose, &mut scenario.exploration).labelled_by(label.id);
         ui.end_row();
+        if slots > 1 {
+            let label = ui.label("Mix of ads").on_hover_text("How unlike the ads of one page are to be");
+            diversity(ui, whose, &mut scenario.diversity).labelled_by(label.id);
+            ui.end_row();
+        }
     });
     if let Some(mark) = mark {
         myerson_mark(ui, scenario, mark);
@@ -232,11 +280,13 @@ fn myerson_mark(ui: &mut Ui, scenario: &mut Scenario, mark: MyersonMark) {
 }
 
 fn exploration(ui: &mut Ui, whose: &str, exploration: &mut Exploration) -> egui::Response {
-    const CHOICES: [(&str, Exploration); 4] = [
+    const CHOICES: [(&str, Exploration); 6] = [
         ("as predicted", Exploration::None),
         ("any ad, 1 in 10", Exploration::Epsilon(0.1)),
         ("optimism (UCB)", Exploration::Ucb(1.0)),
         ("Thompson", Exploration::Thompson(20.0)),
+        ("optimism, by rate (LinUCB)", Exploration::LinUcb(1.0)),
+        ("Thompson, by rate", Exploration::LinThompson(1.0)),
     ];
     let chosen =
         CHOICES.iter().find(|(_, choice)| choice == exploration).map_or("as in the file", |(name, _)| name);
@@ -246,6 +296,40 @@ fn exploration(ui: &mut Ui, whose: &str, exploration: &mut Exploration) -> egui:
         }
     });
     combo.response
+}
+
+/// How strongly ads of one category push each other off a page.
+fn diversity(ui: &mut Ui, whose: &str, diversity: &mut Diversity) -> egui::Response {
+    let title = match diversity {
+        Diversity::None => "best offers",
+        Diversity::Mmr(_) => "varied (MMR)",
+        Diversity::Dpp(_) => "varied (DPP)",
+    };
+    let row = ui.horizontal(|ui| {
+        let combo =
+            ComboBox::from_id_salt(("diversity", whose)).width(90.0).selected_text(title).show_ui(ui, |ui| {
+                for (name, choice) in [
+                    ("best offers", Diversity::None),
+                    ("varied (MMR)", Diversity::Mmr(0.7)),
+                    ("varied (DPP)", Diversity::Dpp(0.8)),
+                ] {
+                    ui.selectable_value(diversity, choice, name);
+                }
+            });
+        match diversity {
+            Diversity::None => {}
+            Diversity::Mmr(weight) => {
+                ui.add(DragValue::new(weight).range(0.05..=1.0).speed(0.01).max_decimals(2))
+                    .on_hover_text("Weight of the offer; the rest is for being unlike the ads above");
+            }
+            Diversity::Dpp(alike) => {
+                ui.add(DragValue::new(alike).range(0.0..=0.99).speed(0.01).max_decimals(2))
+                    .on_hover_text("How alike two ads of one category are");
+            }
+        }
+        combo.response
+    });
+    row.inner
 }
 
 fn floors(ui: &mut Ui, whose: &str, scenario: &mut Scenario, slots: usize) {
@@ -276,6 +360,7 @@ fn campaigns(ui: &mut Ui, draft: &mut Draft) {
         if !draft.spec.campaigns.is_empty() && ui.button("As in the log").clicked() {
             draft.spec.campaigns.clear();
         }
+        conversions(ui, draft);
         let mut edited = draft.campaigns.clone();
         for campaign in &mut edited {
             ui.label(&campaign.name);
@@ -314,6 +399,22 @@ fn campaigns(ui: &mut Ui, draft: &mut Draft) {
         }
     });
     ui.add_space(6.0);
+}
+
+/// Who says how likely a click is to convert, for campaigns that pay per conversion.
+fn conversions(ui: &mut Ui, draft: &mut Draft) {
+    if draft.learns_conversions() {
+        ui.weak("Conversions per click come from the model itself, which learns both.");
+        return;
+    }
+    let mut by_model = draft.spec.conversions.is_some();
+    let hint =
+        "For CPA: a logistic model trained on the clicks of this log, in place of each campaign's own rate";
+    if ui.checkbox(&mut by_model, "Conversions by a model of the log").on_hover_text(hint).changed() {
+        let source =
+            || ModelSource::Train { kind: "logistic".to_owned(), params: crate::base::Params::default() };
+        draft.spec.conversions = by_model.then(source);
+    }
 }
 
 /// How a campaign spends and how often it is seen.

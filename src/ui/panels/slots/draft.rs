@@ -1,10 +1,12 @@
 //! Which market does the panel ask for? The spec that the controls edit, and whether it changed.
 
 use crate::auctions::myerson::MyersonMark;
+use crate::base::Result;
 use crate::data::encode::{CategoricalField, Side};
 use crate::domain::Campaign;
 use crate::domain::segment::Segment;
 use crate::market::Scenario;
+use crate::market::looks::FittedLooks;
 use crate::market::spec::{Edit, MarketSpec, ModelSource, Shift};
 use crate::session::Session;
 use crate::session::commands::market::{selected_folder, trained_model};
@@ -28,6 +30,8 @@ pub struct Draft {
     pub campaigns: Vec<Campaign>,
     /// The reserve that theory would set for the last run's offers.
     pub myerson: Option<MyersonMark>,
+    /// How often each slot is looked at, as the log of the last run shows it, or why it does not.
+    pub looks: Option<Result<FittedLooks>>,
     /// The model that the draft is for.
     model: Arc<TrainedModel>,
     /// The spec that was last asked for.
@@ -59,7 +63,7 @@ impl Draft {
         let mix = what_if.shifts.drain(..).map(|shift| (shift.segment, shift.factor)).collect();
         let edits = what_if.edits.drain(..).map(|edit| (edit.column, edit.value)).collect();
         let (audience_text, campaigns) = (spec.audience.clone(), spec.campaigns.clone());
-        Self { spec, mix, edits, audience_text, campaigns, myerson: None, model, asked: None }
+        Self { spec, mix, edits, audience_text, campaigns, myerson: None, looks: None, model, asked: None }
     }
 
     /// True while the session still has the log that this draft is for. A newer model is taken over, and the
@@ -71,6 +75,16 @@ impl Draft {
             self.asked = None;
         }
         session.store.log.as_ref().is_some_and(|log| log.frame.source.path == self.spec.log)
+    }
+
+    /// True when the model that ranks the bids learns conversions too.
+    pub fn learns_conversions(&self) -> bool {
+        crate::models::kind(&self.model.kind).is_ok_and(|kind| kind.learns_conversions())
+    }
+
+    /// True when this is the run that was last asked for.
+    pub fn asked_for(&self, spec: &MarketSpec) -> bool {
+        self.asked.as_ref() == Some(spec)
     }
 
     /// True once a run was asked for.
@@ -86,6 +100,7 @@ impl Draft {
     /// Takes over what a run found out: the log's campaigns, to be edited.
     pub fn learn(&mut self, simulated: &Simulated) {
         self.myerson = simulated.prepared.myerson;
+        self.looks = Some(simulated.prepared.pool.looks.clone());
         // Campaigns that a person edits are ahead of any run.
         if self.spec.campaigns.is_empty() {
             self.campaigns.clone_from(&simulated.prepared.campaigns);

@@ -13,6 +13,8 @@ pub struct Player {
     /// Page in view, with the fraction towards the next.
     cursor: f64,
     playing: bool,
+    /// Plays backwards.
+    rewinding: bool,
     pages_per_second: f64,
     /// When the cursor last moved, in the window's seconds.
     moved_at: Option<f64>,
@@ -29,6 +31,7 @@ impl Default for Player {
             pages: 0,
             cursor: 0.0,
             playing: false,
+            rewinding: false,
             pages_per_second: 20.0,
             moved_at: None,
             wants_start: false,
@@ -79,13 +82,13 @@ impl Player {
             if ui.button("Step").on_hover_text("One page on").clicked() {
                 self.step(1.0);
             }
-            if ui.button("Reset").on_hover_text("Back to the first page").clicked() {
-                self.cursor = 0.0;
-                self.moved_at = None;
+            let word = if self.rewinding { "Stop" } else { "Rewind" };
+            if ui.button(word).on_hover_text("Plays backwards to the first page").clicked() {
+                self.rewind();
             }
             if ui.button("End").on_hover_text("To the totals of the whole run").clicked() {
                 self.cursor = self.last();
-                self.playing = false;
+                self.pause();
             }
             let label = ui.label("Pages per second");
             ui.add(Slider::new(&mut self.pages_per_second, 1.0..=2_000.0).logarithmic(true).max_decimals(0))
@@ -100,7 +103,7 @@ impl Player {
 
     /// Asks for the next frame while playing, and only then.
     pub fn keep_going(&self, ui: &Ui) {
-        if self.playing {
+        if self.playing || self.rewinding {
             ui.ctx().request_repaint_after(FRAME);
         }
     }
@@ -108,6 +111,7 @@ impl Player {
     /// Stays on the page in view.
     pub fn pause(&mut self) {
         self.playing = false;
+        self.rewinding = false;
         self.moved_at = None;
     }
 
@@ -116,8 +120,15 @@ impl Player {
         self.cursor = (self.cursor.floor() + pages).clamp(0.0, self.last());
     }
 
+    fn rewind(&mut self) {
+        self.rewinding = !self.rewinding;
+        self.playing = false;
+        self.moved_at = None;
+    }
+
     fn toggle(&mut self) {
         self.playing = !self.playing;
+        self.rewinding = false;
         self.moved_at = None;
         if self.playing && self.at_end() {
             self.cursor = 0.0;
@@ -125,14 +136,18 @@ impl Player {
     }
 
     fn advance(&mut self, now: f64) {
-        if !self.playing {
+        if !self.playing && !self.rewinding {
             return;
         }
         let passed = (now - self.moved_at.unwrap_or(now)).clamp(0.0, 1.0);
         self.moved_at = Some(now);
-        self.cursor = (self.cursor + passed * self.pages_per_second).min(self.last());
+        let step = passed * self.pages_per_second * if self.rewinding { -1.0 } else { 1.0 };
+        self.cursor = (self.cursor + step).clamp(0.0, self.last());
         if self.at_end() {
             self.playing = false;
+        }
+        if self.cursor <= 0.0 {
+            self.rewinding = false;
         }
     }
 
@@ -175,6 +190,20 @@ mod tests {
         assert_eq!(player.page(), 2);
         (0..5).for_each(|_| player.step(-1.0));
         assert_eq!(player.page(), 0);
+    }
+
+    #[test]
+    fn rewinding_plays_backwards_to_the_first_page() {
+        let mut player = Player::default();
+        player.load(100);
+        player.rewind();
+        for tenth in 0..=10 {
+            player.advance(f64::from(tenth) / 10.0);
+        }
+        // One second at 20 pages a second, from the last.
+        assert!(player.page().abs_diff(79) <= 1, "{}", player.page());
+        (0..10).for_each(|second| player.advance(2.0 + f64::from(second)));
+        assert!(player.page() == 0 && !player.rewinding);
     }
 
     #[test]
