@@ -122,7 +122,7 @@ fn a_run_that_fails_says_so_and_can_be_tried_again() {
         session.store.log.as_ref().unwrap().frame.source.path.clone(),
         adloupe::market::spec::ModelSource::Folder("unused".into()),
     );
-    narrow.audience = "city = 'Berlin' and hour = 3".to_owned();
+    narrow.audience = "city = 'Berlin' and hour < 6".to_owned();
     session.apply(Command::Market(MarketCommand::Simulate(Box::new(narrow))));
     assert!(session.settle(LIMIT));
     assert!(session.notices.all().iter().any(|notice| notice.text.contains("figures of fewer than 50")));
