@@ -29,7 +29,7 @@ fn inputs(kind: &str) -> Inputs {
         let path = folder.path().join("log.parquet");
         sample::generate(ROWS, 5, &path, &context).unwrap();
         let log = Arc::new(importers::open(&path, &ImportOptions::default(), &context).unwrap());
-        let dataset = Arc::new(dataset::prepare(&log, &EncodeOptions::default(), &context).unwrap());
+        let dataset = Arc::new(dataset::prepare(&*log, &EncodeOptions::default(), &context).unwrap());
         let of = |kind: &str| {
             let model = train::fit(&dataset, &training(kind, "1"), &Latest::default(), &context).unwrap();
             let (log, dataset) = (Arc::clone(&log), Arc::clone(&dataset));
