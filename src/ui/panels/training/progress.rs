@@ -51,19 +51,22 @@ fn cards(ui: &mut Ui, theme: &Theme, live: &TrainSnapshot) {
     let memory = live.resident_bytes.map(|bytes| format!("{:.2} GB of memory", bytes as f64 / 1e9));
     let cores = live.busy_cores.map(|cores| format!("{cores:.1} cores busy"));
     let taken: Vec<String> = memory.into_iter().chain(cores).collect();
-    if !taken.is_empty() {
-        ui.weak(format!("The whole program: {}", taken.join(", ")));
-    }
-    floor(ui, live.floor_share);
+    ui.horizontal_wrapped(|ui| {
+        if !taken.is_empty() {
+            ui.weak(format!("The whole program: {}.", taken.join(", ")));
+        }
+        floor(ui, live.floor_share);
+    });
 }
 
 /// How far the steps are from what the processor can multiply.
 fn floor(ui: &mut Ui, share: Option<f64>) {
     if let Some(share) = share {
         let percent = 100.0 * share;
-        ui.weak(format!("Matrix products alone would take {percent:.0} % of the steps' time on this machine")).on_hover_text(
-            "The floor: the products of these steps at the rate of one large product, measured when training began. \
-             The rest goes into reading rows, the optimiser, and waiting for other programs.",
+        ui.weak(format!("Matrix products alone: {percent:.0} % of the steps' time.")).on_hover_text(
+            "The floor: what the products of these steps would take at the rate of one large product on this machine, \
+             measured when training began. The rest goes into reading rows, the optimiser, and waiting for other \
+             programs.",
         );
     }
 }
