@@ -13,10 +13,13 @@ pub mod direct;
 pub mod esmm;
 pub mod features;
 pub mod ffm;
+pub mod final_mlp;
 pub mod fm;
 pub mod logistic;
+pub mod mask_net;
 pub mod mmoe;
 pub mod network;
+pub mod neu_mf;
 pub mod on_vectors;
 pub mod recurrent;
 pub mod two_tower;
@@ -43,6 +46,9 @@ pub const MODELS: &[&dyn ModelKind] = &[
     &deep_fm::DeepFm,
     &dcn_v2::DcnV2,
     &auto_int::AutoInt,
+    &mask_net::MaskNet,
+    &final_mlp::FinalMlp,
+    &neu_mf::NeuMf,
     &two_tower::TwoTower,
     &recurrent::ReadsInOrder(Cell::Lstm),
     &recurrent::ReadsInOrder(Cell::Gru),
@@ -169,7 +175,7 @@ pub(crate) mod check {
     use crate::base::params::Params;
     use crate::base::rng::Rng;
     use crate::data::batch::SequenceBatch;
-    use crate::data::encode::{CategoricalField, NumericField, SequenceField, Side};
+    use crate::data::encode::{CategoricalField, KeyColumns, NumericField, SequenceField, Side};
     use crate::data::{Batch, Encoder};
     use crate::nn::Pass;
     use candle_core::Device;
@@ -186,6 +192,7 @@ pub(crate) mod check {
         let encoder = Encoder {
             label: "click".into(),
             conversion: Some("bought".into()),
+            keys: KeyColumns { time: None, user: Some("user".into()), ad: Some("ad".into()) },
             categorical: vec![
                 field("user", Side::User, 3),
                 field("ad", Side::Ad, 2),

@@ -11,7 +11,7 @@ use serde_json::json;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// Which model on which log.
+/// Measures a saved model on a log: AUC, log loss, calibration, with intervals.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The model's folder.

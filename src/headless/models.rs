@@ -8,7 +8,7 @@ use crate::train::specs_of;
 use serde_json::{Value, json};
 use std::fmt::Write;
 
-/// What to tell of each kind.
+/// Lists the kinds of models, what each can see and its knobs.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// List every knob with its bounds and default.

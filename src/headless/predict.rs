@@ -9,7 +9,7 @@ use crate::train::TrainedModel;
 use serde_json::json;
 use std::path::PathBuf;
 
-/// Which model scores which log, and where the scores go.
+/// Scores every row of a log with a saved model and writes the scores as a table.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The model's folder.

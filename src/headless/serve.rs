@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Which campaigns bid with which model, and where they listen.
+/// Answers OpenRTB bid requests on this machine with a model's bids.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The spec, a JSON file as `adloupe simulate` reads it.

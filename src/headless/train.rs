@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-/// What to train on what.
+/// Trains a click model on a log, measures it on the latest rows and saves it.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]

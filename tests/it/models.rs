@@ -3,7 +3,7 @@
 use adloupe::base::rng::Rng;
 use adloupe::data::batch::SequenceBatch;
 use adloupe::data::dataset::SequenceColumn;
-use adloupe::data::encode::{CategoricalField, NumericField, SequenceField, Side};
+use adloupe::data::encode::{CategoricalField, KeyColumns, NumericField, SequenceField, Side};
 use adloupe::data::{Array, Batch, Dataset, Encoder};
 use adloupe::jobs::{JobContext, Latest};
 use adloupe::metrics::ranking::auc;
@@ -53,6 +53,7 @@ pub fn clicks(rows: usize, users: u32, seed: u64) -> Dataset {
     let encoder = Encoder {
         label: "click".into(),
         conversion: Some("bought".into()),
+        keys: KeyColumns { time: None, user: Some("user".into()), ad: Some("ad".into()) },
         categorical: vec![field("user", Side::User, users), field("ad", Side::Ad, ADS)],
         numeric: vec![NumericField {
             name: "number".into(),

@@ -296,7 +296,8 @@ fn infer_arms(log: &LogFrame) -> Result<String> {
             return Ok(column.name.clone());
         }
     }
-    Err(Failure::new(WHAT, "no column looks like it assigns arms").hint("choose the one that does"))
+    Err(Failure::new(WHAT, "no column looks like it assigns arms")
+        .hint("choose the one that does; on the command line --arms COLUMN"))
 }
 
 /// Numbers the arms anew, the control first; answers their names.
