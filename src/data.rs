@@ -19,6 +19,7 @@ pub mod frame;
 pub mod history;
 pub mod importers;
 pub mod infer;
+mod key_codes;
 pub mod layout;
 pub mod options;
 pub mod ordinal;

@@ -8,6 +8,7 @@ pub mod ab;
 pub mod bench;
 pub mod drift;
 pub mod embed;
+pub mod encode;
 pub mod evaluate;
 pub mod export;
 pub mod find;
@@ -90,6 +91,7 @@ enum Subcommands {
     Bench(bench::Args),
     Drift(drift::Args),
     Embed(embed::Args),
+    Encode(encode::Args),
     Evaluate(evaluate::Args),
     Export(export::Args),
     Find(find::Args),
@@ -149,6 +151,7 @@ fn run(command: &Subcommands, terminal: &Terminal) -> Result<Answer> {
         Subcommands::Bench(args) => bench::run(args, terminal),
         Subcommands::Drift(args) => drift::run(args, terminal),
         Subcommands::Embed(args) => embed::run(args, terminal),
+        Subcommands::Encode(args) => encode::run(args, terminal),
         Subcommands::Evaluate(args) => evaluate::run(args, terminal),
         Subcommands::Export(args) => export::run(args, terminal),
         Subcommands::Find(args) => find::run(args, terminal),

@@ -13,6 +13,7 @@ pub mod gradient;
 pub mod guard;
 pub mod history;
 pub mod objective;
+pub mod order;
 pub mod schedule;
 pub mod spec;
 pub mod trained;

@@ -12,7 +12,7 @@ use std::io::{BufWriter, Write};
 use std::marker::PhantomData;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use xxhash_rust::xxh3::Xxh3;
 
 /// Bytes of a writer's buffer.
@@ -190,14 +190,33 @@ impl<T: Pod> ArrayWriter<T> {
 const WHAT_WRITE: &str = "cannot keep the encoded rows";
 
 /// Where new arrays are made: in memory, or in files of a folder.
-#[derive(Debug)]
-pub(in crate::data) enum Room {
-    Memory,
-    #[cfg_attr(not(test), expect(dead_code, reason = "logs that are streamed from their file come next"))]
-    Folder(PathBuf),
+#[derive(Debug, Default)]
+pub(in crate::data) struct Room {
+    folder: Option<PathBuf>,
+    written: Mutex<Vec<WrittenFile>>,
 }
 
 impl Room {
+    /// In memory.
+    pub fn memory() -> Self {
+        Self::default()
+    }
+
+    /// In files.
+    pub fn folder(path: &Path) -> Self {
+        Self { folder: Some(path.to_owned()), ..Self::default() }
+    }
+
+    /// The folder, if there is one.
+    pub fn path(&self) -> Option<&Path> {
+        self.folder.as_deref()
+    }
+
+    /// The files that were made here.
+    pub fn into_written(self) -> Vec<WrittenFile> {
+        self.written.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Numbers that come one after another, under a name that is used once.
     ///
     /// # Errors
@@ -205,7 +224,7 @@ impl Room {
     pub fn collect<T: Pod>(&self, name: &str, numbers: impl Iterator<Item = T>) -> Result<Array<T>> {
         /// Numbers that are put together before they are written.
         const PIECE: usize = 1 << 14;
-        let Self::Folder(folder) = self else {
+        let Some(folder) = &self.folder else {
             return Ok(numbers.collect());
         };
         let mut writer = ArrayWriter::create(folder, name)?;
@@ -218,7 +237,8 @@ impl Room {
             }
         }
         writer.push(&piece)?;
-        writer.finish()?;
+        let written = writer.finish()?;
+        self.written.lock().unwrap_or_else(PoisonError::into_inner).push(written);
         Array::map(&folder.join(name))
     }
 }
@@ -231,14 +251,13 @@ mod tests {
     fn memory_and_file_read_alike() {
         let folder = tempfile::tempdir().unwrap();
         let numbers = || (0..100_000u32).map(|n| n.wrapping_mul(2_654_435_761));
-        let kept = Room::Memory.collect("x", numbers()).unwrap();
-        let mapped = Room::Folder(folder.path().to_owned()).collect("x", numbers()).unwrap();
+        let kept = Room::memory().collect("x", numbers()).unwrap();
+        let mapped = Room::folder(folder.path()).collect("x", numbers()).unwrap();
         assert!(mapped.is_mapped() && !kept.is_mapped());
         assert_eq!(kept, mapped);
         assert_eq!((mapped.len(), mapped[77], mapped.bytes()), (100_000, kept[77], 400_000));
         mapped.will_read(50..1_000_000);
-        let empty: Array<f32> =
-            Room::Folder(folder.path().to_owned()).collect("empty", std::iter::empty()).unwrap();
+        let empty: Array<f32> = Room::folder(folder.path()).collect("empty", std::iter::empty()).unwrap();
         assert!(empty.is_empty());
     }
 
@@ -249,7 +268,7 @@ mod tests {
         std::fs::write(&path, [0; 7]).unwrap();
         assert!(Array::<u32>::map(&path).unwrap_err().why.contains("cut short"));
         assert!(Array::<u32>::map(&folder.path().join("none")).is_err());
-        let nowhere = Room::Folder(folder.path().join("no such folder"));
+        let nowhere = Room::folder(&folder.path().join("no such folder"));
         assert!(nowhere.collect("x", 0..3u32).is_err());
     }
 }

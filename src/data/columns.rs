@@ -4,7 +4,7 @@
 //! in the same order, as one that is held: the result is the same to the bit.
 
 use super::array::Array;
-use super::cells::{self, Coded, CodedLists};
+use super::cells::{self, Coded, CodedLists, NO_CODE};
 use super::frame::LogFrame;
 use super::schema::Schema;
 use crate::base::Result;
@@ -19,7 +19,7 @@ pub const NO_TIME: i64 = i64::MIN;
 pub struct Codes {
     /// Distinct values in the order in which they first appear.
     pub values: Arc<Vec<String>>,
-    /// One code per cell; [`NO_CODE`](cells::NO_CODE) where it is missing.
+    /// One code per cell; [`NO_CODE`] where it is missing.
     pub codes: Array<u32>,
 }
 
@@ -33,6 +33,33 @@ impl Codes {
 impl From<Coded> for Codes {
     fn from(coded: Coded) -> Self {
         Self { values: Arc::new(coded.values), codes: coded.codes.into() }
+    }
+}
+
+/// A column of lists as small numbers, as [`CodedLists`], that may lie in a file.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CodeLists {
+    /// Start of each row, and the end of the last: `rows + 1` entries.
+    pub offsets: Array<u64>,
+    /// All items one after another.
+    pub items: Codes,
+}
+
+impl CodeLists {
+    /// The items of a row, oldest first; `None` for one that is missing.
+    pub fn of_row(&self, row: usize) -> impl Iterator<Item = Option<&str>> {
+        let codes = &self.items.codes[self.offsets[row] as usize..self.offsets[row + 1] as usize];
+        codes.iter().map(|code| match *code {
+            NO_CODE => None,
+            code => self.items.values.get(code as usize).map(String::as_str),
+        })
+    }
+}
+
+impl From<CodedLists> for CodeLists {
+    fn from(lists: CodedLists) -> Self {
+        let offsets = lists.offsets.into_iter().map(u64::from).collect();
+        Self { offsets, items: lists.items.into() }
     }
 }
 
@@ -75,7 +102,7 @@ pub trait Columns {
     ///
     /// # Errors
     /// No such column.
-    fn lists(&self, column: &str) -> Result<Option<CodedLists>>;
+    fn lists(&self, column: &str) -> Result<Option<CodeLists>>;
 
     /// True when there is such a column.
     fn has(&self, column: &str) -> bool {
@@ -113,10 +140,10 @@ impl Columns for LogFrame {
         cells::is_calendar_time(self, column)
     }
 
-    fn lists(&self, column: &str) -> Result<Option<CodedLists>> {
+    fn lists(&self, column: &str) -> Result<Option<CodeLists>> {
         if !cells::is_list(self, column)? {
             return Ok(None);
         }
-        cells::coded_lists(self, column).map(Some)
+        cells::coded_lists(self, column).map(|lists| Some(lists.into()))
     }
 }

@@ -1,8 +1,12 @@
 //! What do models train on? Encoded arrays of a whole log, split by time.
 
 mod kept;
+mod streamed;
+#[cfg(test)]
+mod test_support;
 
 pub use kept::{open_prepared, prepare_kept};
+pub use streamed::{EncodedLog, encode_all};
 
 use super::array::{Array, Room};
 use super::batch::{Batch, SequenceBatch};
@@ -99,6 +103,22 @@ impl Dataset {
         columns.chain(sequences).chain(self.ads.iter().map(|ads| ads.of_row.bytes())).sum()
     }
 
+    /// Tells the system that these rows will be read soon, where they lie in files.
+    pub fn will_read(&self, rows: std::ops::Range<usize>) {
+        self.categorical.iter().for_each(|column| column.will_read(rows.clone()));
+        self.numeric.iter().for_each(|column| column.will_read(rows.clone()));
+        [&self.label, &self.conversion, &self.weight]
+            .iter()
+            .for_each(|column| column.will_read(rows.clone()));
+        for column in &self.sequences {
+            column.offsets.will_read(rows.start..rows.end + 1);
+            let end = |row: usize| column.offsets.get(row).copied().unwrap_or_default() as usize;
+            if column.ids.is_mapped() {
+                column.ids.will_read(end(rows.start)..end(rows.end));
+            }
+        }
+    }
+
     /// Copies the given rows into a batch.
     pub fn batch(&self, rows: &[u32]) -> Batch {
         Batch {
@@ -159,7 +179,7 @@ impl Dataset {
 /// # Errors
 /// No outcome, one outcome only, too few rows, no column that a model may read; each says what to try.
 pub fn prepare(log: &dyn Columns, options: &EncodeOptions, context: &JobContext) -> Result<Dataset> {
-    prepare_in(log, options, &Room::Memory, context)
+    prepare_in(log, options, &Room::memory(), context)
 }
 
 /// As [`prepare`], with the arrays where there is room for them.

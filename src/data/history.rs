@@ -2,8 +2,8 @@
 
 use super::array::Room;
 use super::batch::{MISSING_ID, RARE_ID};
-use super::cells::{CodedLists, NO_CODE};
-use super::columns::NO_TIME;
+use super::cells::NO_CODE;
+use super::columns::{CodeLists, NO_TIME};
 use super::dataset::SequenceColumn;
 use crate::base::Result;
 
@@ -12,13 +12,13 @@ use crate::base::Result;
 /// # Errors
 /// No room.
 pub(in crate::data) fn from_lists(
-    lists: &CodedLists,
+    lists: &CodeLists,
     id_of_code: &[u32],
     max_len: usize,
     room: &Room,
     name: &str,
 ) -> Result<SequenceColumn> {
-    let last = |ends: &[u32]| {
+    let last = |ends: &[u64]| {
         let end = ends[1] as usize;
         let start = (ends[0] as usize).max(end.saturating_sub(max_len));
         lists.items.codes[start..end].iter().filter(|code| **code != NO_CODE)
@@ -87,7 +87,7 @@ pub(in crate::data) fn from_events(
 }
 
 /// Share of a list column's items that a vocabulary knows, given each distinct item's id.
-pub fn known_share(lists: &CodedLists, id_of_code: &[u32]) -> f64 {
+pub fn known_share(lists: &CodeLists, id_of_code: &[u32]) -> f64 {
     let present = lists.items.codes.iter().filter(|&&code| code != NO_CODE);
     let (known, all) = present.fold((0usize, 0usize), |(known, all), &code| {
         (known + usize::from(id_of_code[code as usize] > RARE_ID), all + 1)
@@ -122,7 +122,7 @@ impl SequenceColumn {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::cells::Coded;
+    use crate::data::cells::{Coded, CodedLists};
 
     #[test]
     fn history_is_strictly_earlier_and_of_the_same_user() {
@@ -131,7 +131,7 @@ mod tests {
         let times = [9, 1, 5, 5, 1, 2, NO_TIME];
         let ids = [10, 11, 12, 13, 14, 15, 16];
         let events = Events { users: &users, times: &times, ids: &ids, counts: &[] };
-        let column = from_events(&events, 20, &Room::Memory, "history").unwrap();
+        let column = from_events(&events, 20, &Room::memory(), "history").unwrap();
         assert_eq!(column.of_row(0), [14, 12, 13]);
         assert_eq!(column.of_row(2), [14]);
         assert_eq!(column.of_row(3), [14]);
@@ -146,18 +146,18 @@ mod tests {
         let times: Vec<i64> = (0..10).collect();
         let clicked: Vec<bool> = (0..10).map(|i| i % 2 == 0).collect();
         let events = Events { users: &[0; 10], times: &times, ids: &ids, counts: &clicked };
-        let column = from_events(&events, 3, &Room::Memory, "history").unwrap();
+        let column = from_events(&events, 3, &Room::memory(), "history").unwrap();
         assert_eq!(column.of_row(9), [104, 106, 108]);
         assert_eq!(column.of_row(1), [100]);
     }
 
     #[test]
     fn lists_keep_their_most_recent_items() {
-        let lists = CodedLists {
+        let lists = CodeLists::from(CodedLists {
             offsets: vec![0, 4, 4, 5],
             items: Coded { values: vec!["a".to_owned(), "b".to_owned()], codes: vec![0, 1, NO_CODE, 1, 0] },
-        };
-        let column = from_lists(&lists, &[2, RARE_ID], 3, &Room::Memory, "list").unwrap();
+        });
+        let column = from_lists(&lists, &[2, RARE_ID], 3, &Room::memory(), "list").unwrap();
         assert_eq!(column.of_row(0), [RARE_ID, RARE_ID]);
         assert!(column.of_row(1).is_empty());
         assert_eq!(column.of_row(2), [2]);

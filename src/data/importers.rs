@@ -46,6 +46,7 @@ mod scan;
 mod slots;
 mod sources;
 mod sparse;
+mod stream;
 #[cfg(test)]
 mod test_support;
 mod times;
@@ -57,8 +58,10 @@ mod vw;
 mod words;
 mod workbook;
 
+pub(in crate::data) use build::{Value, items};
 pub(in crate::data) use cache::{LARGEST as KEPT_AT_MOST, make_room_in as make_room, used_now};
 pub use container::{Container, Input};
+pub use delimited::Table;
 pub use encoding::Encoding;
 pub use join::JoinSpec;
 pub use keep::{Keep, usual_memory};
@@ -69,6 +72,7 @@ pub use options::{CacheChoice, ImportOptions, RecipeChoice};
 pub use plan::{Decimal, Numeral, Plan, TimeReading, Unit};
 pub use reading::Reading;
 pub use records::BadRows;
+pub(in crate::data) use stream::{RowStream, StreamBlock};
 
 use super::frame::{LogFrame, PartNote, Source};
 use super::infer;
@@ -117,6 +121,12 @@ pub trait Importer: Sync {
 
     /// How surely the file is of this kind; `None` when it is not.
     fn sniff(&self, input: &Input) -> Option<Match>;
+
+    /// How the text is cut, where the rows are the lines of one table, so that they can be read again without
+    /// holding them; `None` for other kinds.
+    fn table(&self, _input: &Input) -> Option<Table> {
+        None
+    }
 
     /// Reads all rows.
     ///

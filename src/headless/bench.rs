@@ -8,6 +8,7 @@ pub mod din;
 pub mod explore;
 pub mod import;
 pub mod market;
+pub mod tokenise;
 pub mod training;
 
 use super::{Answer, Terminal};
@@ -38,9 +39,10 @@ pub(super) const WINDOW: &str = "window";
 pub struct Args {
     /// The group: spine, explore (questions about groups of rows), import (logs against polars and pandas),
     /// market (auctions a second), train (steps against PyTorch's), din (of
-    /// those only the deep interest network's), or window (what a frame costs at rest and while a model trains).
+    /// those only the deep interest network's), tokenise (a log into ids against FuxiCTR's way), or window (what a frame costs at rest and while a model trains).
     pub name: String,
-    /// Rows of the log that is measured on [default: 20,000 for the spine, 1,000,000 for import].
+    /// Rows of the log that is measured on [default: 20,000 for the spine, 1,000,000 for import, 4,000,000 for
+    /// tokenise].
     #[arg(long)]
     pub rows: Option<usize>,
     /// Rows of the train group's tables, 0 to compare only what is learnt [default: 100,000, 1,000,000, 10,000,000 and
@@ -88,9 +90,10 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
             rows
         }
         "din" => din::din(&terminal.context())?,
+        "tokenise" => tokenise::tokenise(args.rows.unwrap_or(tokenise::ROWS), &terminal.context())?,
         WINDOW => window(&terminal.context())?,
         other => {
-            let known = format!("spine, explore, import, market, train, din, {WINDOW}");
+            let known = format!("spine, explore, import, market, train, din, tokenise, {WINDOW}");
             return Err(Failure::new("cannot measure", format!("there is no group '{other}'")).hint(known));
         }
     };
@@ -348,7 +351,7 @@ mod tests {
         let args = Args { name: "speed".into(), rows: Some(100), ids: None };
         assert_eq!(
             run(&args, &Terminal::default()).unwrap_err().hint,
-            "spine, explore, import, market, train, din, window"
+            "spine, explore, import, market, train, din, tokenise, window"
         );
     }
 }

@@ -4,6 +4,7 @@ use super::source::SourceArgs;
 use super::train::{extend, measures, of_conversions, table};
 use super::{Answer, Terminal};
 use crate::base::{Failure, Result};
+use crate::data::dataset::{EncodedLog, encode_all};
 use crate::data::{Dataset, Encoder, LogFrame, Role, Split};
 use crate::jobs::JobContext;
 use crate::train::{TrainedModel, measure};
@@ -34,7 +35,8 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
     let context = terminal.context();
     let model = TrainedModel::load(&args.model)?;
     let log = args.source.open(&context)?;
-    let dataset = encoded(&model.encoder, &log, args.missing_columns, &context)?;
+    let encoded = encoded(&model.encoder, &log, &args.source, args.missing_columns, &context)?;
+    let dataset = &encoded.dataset;
     if dataset.label.is_empty() {
         let what = "cannot evaluate the model";
         return Err(Failure::new(what, "the log does not say what was clicked")
@@ -42,9 +44,9 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
             .hint("give the click column the role label with --role, or use predict"));
     }
     check_outcome(&log, &model.encoder.label, &args.source.roles)?;
-    let (split, rows) = rows(&args.split, &model, &dataset);
-    let predicted = model.predict(&dataset, &rows, &context)?;
-    let numbers = measure(&dataset, &rows, &predicted);
+    let (split, rows) = rows(&args.split, &model, dataset);
+    let predicted = model.predict(dataset, &rows, &context)?;
+    let numbers = measure(dataset, &rows, &predicted);
     let mut json = json!({
         "model": model.kind,
         "device": model.device(),
@@ -53,7 +55,7 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
     });
     extend(&mut json, measures(numbers));
     let mut text = table(numbers);
-    if let Some(numbers) = model.measure_conversions(&dataset, &rows, &predicted, &context)? {
+    if let Some(numbers) = model.measure_conversions(dataset, &rows, &predicted, &context)? {
         extend(&mut json, json!({ "conversions": measures(numbers) }));
         text = format!("{text}\n{}", of_conversions(numbers));
     }
@@ -65,15 +67,15 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
 pub(super) fn encoded(
     encoder: &Arc<Encoder>,
     log: &LogFrame,
+    source: &SourceArgs,
     gaps: bool,
     context: &JobContext,
-) -> Result<Dataset> {
-    if !gaps {
-        return encoder.encode(log, context);
+) -> Result<EncodedLog> {
+    let encoded = encode_all(encoder, log, (&source.files, &source.options()?), gaps, context)?;
+    if gaps {
+        encoded.dataset.notes.iter().for_each(|note| context.warn(note.clone()));
     }
-    let dataset = encoder.encode_with_gaps(log, context)?;
-    dataset.notes.iter().for_each(|note| context.warn(note.clone()));
-    Ok(dataset)
+    Ok(encoded)
 }
 
 /// A model of clicks must not be measured by, say, the conversions that a log without clicks is read by, unless

@@ -32,17 +32,18 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
     let context = terminal.context();
     let model = TrainedModel::load(&args.model)?;
     let log = args.source.open(&context)?;
-    let dataset = encoded(&model.encoder, &log, args.missing_columns, &context)?;
+    let encoded = encoded(&model.encoder, &log, &args.source, args.missing_columns, &context)?;
+    let dataset = &encoded.dataset;
     let rows: Vec<u32> = (0..dataset.rows as u32).collect();
     context.stage("Scoring");
-    let predicted = model.predict(&dataset, &rows, &context)?;
+    let predicted = model.predict(dataset, &rows, &context)?;
     let scores: Vec<f64> = predicted.iter().copied().map(f64::from).collect();
     let mean = scores.iter().sum::<f64>() / scores.len().max(1) as f64;
     let column = |name: &str, cells| ExportColumn { name: name.to_owned(), cells };
     let numbers = rows.iter().map(|row| i64::from(*row) + 1).collect();
     let mut columns =
         vec![column("row", ExportCells::Integer(numbers)), column("p_click", ExportCells::Real(scores))];
-    if let Some(conversions) = model.predict_conversions(&dataset, &rows, &context)? {
+    if let Some(conversions) = model.predict_conversions(dataset, &rows, &context)? {
         let cells = conversions.into_iter().map(f64::from).collect();
         columns.push(column("p_conversion_given_click", ExportCells::Real(cells)));
     }

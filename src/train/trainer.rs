@@ -7,13 +7,14 @@ use super::gradient::{Lengths, clip};
 use super::guard::{self, Place};
 use super::history::{EpochRecord, History, LayerNorms, StepTaken, TrainSnapshot, ValidationNumbers};
 use super::objective::Objective;
+use super::order::{self, Ahead};
 use super::schedule::{EarlyStopping, Monitor};
 use super::spec::TrainSpec;
 use super::trained::{TrainedModel, predict_rows};
 use crate::base::resources;
 use crate::base::rng::Rng;
 use crate::base::{Failure, Result};
-use crate::data::{Dataset, Split};
+use crate::data::{Dataset, Split, importers};
 use crate::jobs::{JobContext, Latest};
 use crate::metrics::grouped::GroupedAuc;
 use crate::metrics::{Measures, Outcomes, calibration};
@@ -72,6 +73,9 @@ pub struct Position {
     pub step: u64,
     /// Stream of the row order, as it stood when the present epoch began.
     pub order: Rng,
+    /// Rows that are shuffled together; 0 for all of them.
+    #[serde(default)]
+    pub window: usize,
     /// Stream of dropout.
     pub dropout: Rng,
     /// The watch on the validation rows.
@@ -120,6 +124,7 @@ impl Trainer {
                 batch: 0,
                 step: 0,
                 order: Rng::named(seed, "row order"),
+                window: order::window(dataset, importers::usual_memory()),
                 dropout: Rng::named(seed, "dropout"),
                 stopping: EarlyStopping::new(monitor),
                 squares: Vec::new(),
@@ -266,12 +271,14 @@ impl Trainer {
         let size = self.spec.params.count("batch_size")?.max(1);
         let mut order = self.position.order.clone();
         let mut rows = self.objective.rows(&self.dataset, self.position.epoch);
-        order.shuffle(&mut rows);
-        let batches: Vec<&[u32]> = rows.chunks(size).collect();
+        order::shuffle(&mut rows, self.position.window, &mut order);
+        let mut ahead = Ahead::of(self.position.window);
+        let (all, batches): (&[u32], Vec<&[u32]>) = (&rows, rows.chunks(size).collect());
         let total = batches.len() as u64 * u64::from(self.epochs()?);
         let mut told = None;
         for rows in batches.iter().skip(self.position.batch) {
             context.check()?;
+            ahead.come_to(self.position.batch * size, all, &self.dataset);
             self.step(rows, batches.len(), total)?;
             self.position.total_secs = secs_before + begun.elapsed().as_secs_f64();
             context.progress(self.position.step, total);

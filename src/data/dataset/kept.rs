@@ -9,11 +9,12 @@
 //! What is promised: a data set that was kept equals the one that was encoded to the last bit, numbers (stored as f32),
 //! order of rows, vocabulary and notes, so that a training of it gives the same weights.
 
+use super::streamed::prepare_streamed;
 use super::{Dataset, SequenceColumn, prepare};
 use crate::base::failure::Explain;
 use crate::base::files::{disk_failure, write_atomically};
 use crate::base::{Failure, Result};
-use crate::data::array::{Array, ArrayWriter, WrittenFile};
+use crate::data::array::{Array, ArrayWriter, Room, WrittenFile};
 use crate::data::catalogue::AdCatalogue;
 use crate::data::encode::Encoder;
 use crate::data::frame::LogFrame;
@@ -50,7 +51,7 @@ const WHAT_WRITE: &str = "cannot keep the encoded rows";
 /// As [`prepare`].
 pub fn prepare_kept(log: &LogFrame, options: &EncodeOptions, context: &JobContext) -> Result<Dataset> {
     options.check()?;
-    let entry = Entry::of(log, options)?;
+    let entry = Entry::of(log, options, Rows::Held)?;
     if let Some(kept) = entry.as_ref().and_then(|entry| entry.load(context)) {
         return Ok(kept);
     }
@@ -61,7 +62,8 @@ pub fn prepare_kept(log: &LogFrame, options: &EncodeOptions, context: &JobContex
     Ok(dataset)
 }
 
-/// The rows of a log for models. One that was opened before with the same choices is not even read.
+/// The rows of a log for models. One that was opened before with the same choices is not even read, and of one that is
+/// too large to be held all rows are encoded straight into files.
 ///
 /// # Errors
 /// As [`importers::open_all`] and [`prepare`].
@@ -77,12 +79,39 @@ pub fn open_prepared(
         return Ok(kept);
     }
     let log = importers::open_all(paths, import, context)?;
-    let dataset = prepare_kept(&log, options, context)?;
-    match (asked, Entry::of(&log, options)?) {
+    let (dataset, rows) = match log.source.layout.sample {
+        None => (prepare_kept(&log, options, context)?, Rows::Held),
+        Some(_) => prepare_all(&log, (paths, import), options, context)?,
+    };
+    match (asked, Entry::of(&log, options, rows)?) {
         (Some(asked), Some(entry)) if asked.log == entry.log() => asked.remember(&entry),
         _ => {}
     }
     Ok(dataset)
+}
+
+/// All rows of a log of which a sample is held; where that cannot be, the sample, which is told.
+fn prepare_all(
+    log: &LogFrame,
+    source: (&[PathBuf], &ImportOptions),
+    options: &EncodeOptions,
+    context: &JobContext,
+) -> Result<(Dataset, Rows)> {
+    let streamed = match Entry::of(log, options, Rows::All)? {
+        Some(entry) => entry.load(context).map_or_else(|| entry.stream(log, source, options, context), Ok),
+        None => Err(Failure::new(WHAT_WRITE, "nothing is to be kept").hint("--cache DIR")),
+    };
+    match streamed {
+        Ok(dataset) => Ok((dataset, Rows::All)),
+        Err(failure) if failure.is_cancelled() => Err(failure),
+        Err(failure) => {
+            let note = format!("the sample is trained on and not all rows: {failure}");
+            context.warn(note.clone());
+            let mut dataset = prepare_kept(log, options, context)?;
+            dataset.notes.push(note);
+            Ok((dataset, Rows::Held))
+        }
+    }
 }
 
 /// What was asked for before, by which rows are found without opening the log.
@@ -119,6 +148,15 @@ impl Asked {
     }
 }
 
+/// Which rows of a log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+enum Rows {
+    /// Those that the opened log holds.
+    Held,
+    /// All of them, where it holds a sample.
+    All,
+}
+
 /// Where rows are kept, or will be.
 struct Entry {
     folder: PathBuf,
@@ -143,13 +181,13 @@ struct KeptAds {
 
 impl Entry {
     /// The place of a log's rows; `None` where the log itself is not kept.
-    fn of(log: &LogFrame, options: &EncodeOptions) -> Result<Option<Self>> {
+    fn of(log: &LogFrame, options: &EncodeOptions, rows: Rows) -> Result<Option<Self>> {
         let Some(place) = &log.source.kept_in else {
             return Ok(None);
         };
         let columns: Vec<_> =
             log.schema.columns.iter().map(|column| (&column.name, column.kind, column.role)).collect();
-        let choices = serde_json::to_vec(&(columns, options)).explain(WHAT)?;
+        let choices = serde_json::to_vec(&(columns, options, rows)).explain(WHAT)?;
         Ok(Some(Self { folder: place.join(format!("{ROWS}{:016x}", xxh3_64(&choices))) }))
     }
 
@@ -164,7 +202,7 @@ impl Entry {
             return None;
         }
         context.stage("reading the kept rows");
-        match self.read() {
+        match self.check().and_then(|()| self.read()) {
             Ok(dataset) => {
                 importers::used_now(self.log());
                 // The oldest choices go first. A read-only cache still serves.
@@ -180,8 +218,13 @@ impl Entry {
         }
     }
 
-    fn read(&self) -> Result<Dataset> {
-        let kept: Kept = serde_json::from_slice(&self.bytes_of(DESCRIPTION)?).explain(WHAT)?;
+    fn description(&self) -> Result<Kept> {
+        serde_json::from_slice(&self.bytes_of(DESCRIPTION)?).explain(WHAT)
+    }
+
+    /// Refuses rows of another form, and those that are not what was written, to the last byte.
+    fn check(&self) -> Result<()> {
+        let kept = self.description()?;
         if kept.form != FORM {
             let why = format!(
                 "they have form {} (adloupe {}), and this program reads form {FORM}",
@@ -189,7 +232,11 @@ impl Entry {
             );
             return Err(Failure::new(WHAT, why));
         }
-        kept.files.par_iter().map(|file| self.check(file)).collect::<Result<()>>()?;
+        kept.files.par_iter().map(|file| self.check_file(file)).collect::<Result<()>>()
+    }
+
+    fn read(&self) -> Result<Dataset> {
+        let kept = self.description()?;
         let encoder: Encoder = serde_json::from_slice(&self.bytes_of(ENCODER)?).explain(WHAT)?;
         let sequence = |place: usize| -> Result<Arc<SequenceColumn>> {
             let offsets = self.array(&format!("sequence-{place}.offsets"))?;
@@ -255,7 +302,7 @@ impl Entry {
     }
 
     /// Refuses a file that is not what was written, to the last byte.
-    fn check(&self, kept: &WrittenFile) -> Result<()> {
+    fn check_file(&self, kept: &WrittenFile) -> Result<()> {
         let path = self.folder.join(&kept.name);
         let explain = |error: std::io::Error| disk_failure(WHAT, &path, &error);
         let mut file = File::open(&path).map_err(explain)?;
@@ -289,23 +336,43 @@ impl Entry {
             return Err(Failure::new(WHAT_WRITE, "they are larger than the whole cache may be"));
         }
         self.make_room(bytes);
-        let temporary = self.temporary();
-        let written = std::fs::create_dir_all(&temporary)
+        self.fill(|folder| write_rows(folder, dataset, Vec::new()))
+    }
+
+    /// Encodes all rows of a log straight into files.
+    fn stream(
+        &self,
+        log: &LogFrame,
+        source: (&[PathBuf], &ImportOptions),
+        options: &EncodeOptions,
+        context: &JobContext,
+    ) -> Result<Dataset> {
+        /// What a cell takes until all is done: its code or number, and what models read.
+        const CELL: u64 = 12;
+        let rows = log.source.layout.sample.as_ref().map_or(log.rows() as u64, |sample| sample.of);
+        self.make_room(rows * log.schema.columns.len() as u64 * CELL);
+        self.fill(|folder| {
+            let room = Room::folder(folder);
+            let dataset = prepare_streamed(log, source, options, &room, context)?;
+            write_rows(folder, &dataset, room.into_written())
+        })?;
+        self.read()
+    }
+
+    /// Fills a folder, which gets its name when it is whole.
+    fn fill(&self, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+        let mut name = self.folder.file_name().unwrap_or_default().to_os_string();
+        name.push(format!(".{}.part", std::process::id()));
+        let temporary = self.folder.with_file_name(name);
+        let filled = std::fs::create_dir_all(&temporary)
             .map_err(|error| disk_failure(WHAT_WRITE, &temporary, &error))
-            .and_then(|()| write_rows(&temporary, dataset))
+            .and_then(|()| fill(&temporary))
             .and_then(|()| self.appear(&temporary));
-        if written.is_err() {
+        if filled.is_err() {
             // The failure that is told is the one that matters.
             let _ = std::fs::remove_dir_all(&temporary);
         }
-        written
-    }
-
-    /// Where rows are written before they are whole.
-    fn temporary(&self) -> PathBuf {
-        let mut name = self.folder.file_name().unwrap_or_default().to_os_string();
-        name.push(format!(".{}.part", std::process::id()));
-        self.folder.with_file_name(name)
+        filled
     }
 
     /// Gives whole rows their name.
@@ -340,18 +407,18 @@ impl Entry {
     }
 }
 
-/// Writes all files of a data set into an empty folder, the description last.
-fn write_rows(folder: &Path, dataset: &Dataset) -> Result<()> {
-    let mut files = Vec::new();
+/// Writes the files of a data set that are not there yet into a folder, the description last.
+fn write_rows(folder: &Path, dataset: &Dataset, files: Vec<WrittenFile>) -> Result<()> {
+    let mut writing = Writing { folder, files };
     for (place, column) in dataset.categorical.iter().enumerate() {
-        files.push(write(folder, &format!("categorical-{place}"), column)?);
+        writing.add(&format!("categorical-{place}"), column)?;
     }
     for (place, column) in dataset.numeric.iter().enumerate() {
-        files.push(write(folder, &format!("numeric-{place}"), column)?);
+        writing.add(&format!("numeric-{place}"), column)?;
     }
     for (place, column) in dataset.sequences.iter().enumerate() {
-        files.push(write(folder, &format!("sequence-{place}.offsets"), &column.offsets)?);
-        files.push(write(folder, &format!("sequence-{place}.ids"), &column.ids)?);
+        writing.add(&format!("sequence-{place}.offsets"), &column.offsets)?;
+        writing.add(&format!("sequence-{place}.ids"), &column.ids)?;
     }
     let numbers = [
         ("label", &dataset.label),
@@ -360,7 +427,7 @@ fn write_rows(folder: &Path, dataset: &Dataset) -> Result<()> {
         ("truth", &dataset.truth),
     ];
     for (name, column) in numbers {
-        files.push(write(folder, name, column)?);
+        writing.add(name, column)?;
     }
     let rows = [
         ("users", &dataset.users),
@@ -369,32 +436,51 @@ fn write_rows(folder: &Path, dataset: &Dataset) -> Result<()> {
         ("test", &dataset.test),
     ];
     for (name, column) in rows {
-        files.push(write(folder, name, column)?);
+        writing.add(name, column)?;
     }
     let ads = match &dataset.ads {
-        Some(ads) => Some(write_ads(folder, ads, &mut files)?),
+        Some(ads) => Some(write_ads(&mut writing, ads)?),
         None => None,
     };
-    files.push(write(folder, ENCODER, &serde_json::to_vec(&*dataset.encoder).explain(WHAT_WRITE)?)?);
+    writing.add(ENCODER, &serde_json::to_vec(&*dataset.encoder).explain(WHAT_WRITE)?)?;
     let kept = Kept {
         form: FORM,
         software: env!("CARGO_PKG_VERSION").to_owned(),
         rows: dataset.rows,
         notes: dataset.notes.clone(),
-        files,
+        files: std::mem::take(&mut writing.files),
         ads,
     };
-    write(folder, DESCRIPTION, &serde_json::to_vec(&kept).explain(WHAT_WRITE)?).map(drop)
+    writing.add(DESCRIPTION, &serde_json::to_vec(&kept).explain(WHAT_WRITE)?)
 }
 
-fn write_ads(folder: &Path, ads: &AdCatalogue, files: &mut Vec<WrittenFile>) -> Result<KeptAds> {
-    files.push(write(folder, AD_NAMES, &serde_json::to_vec(&*ads.names).explain(WHAT_WRITE)?)?);
-    files.push(write(folder, "ad-of-row", &ads.of_row)?);
+/// A folder that is being filled, and what it holds.
+struct Writing<'a> {
+    folder: &'a Path,
+    files: Vec<WrittenFile>,
+}
+
+impl Writing<'_> {
+    /// Writes a file, unless it is there: it may be mapped.
+    fn add<T: Pod>(&mut self, name: &str, numbers: &[T]) -> Result<()> {
+        if self.files.iter().any(|file| file.name == name) {
+            return Ok(());
+        }
+        let mut writer = ArrayWriter::create(self.folder, name)?;
+        writer.push(numbers)?;
+        self.files.push(writer.finish()?);
+        Ok(())
+    }
+}
+
+fn write_ads(writing: &mut Writing<'_>, ads: &AdCatalogue) -> Result<KeptAds> {
+    writing.add(AD_NAMES, &serde_json::to_vec(&*ads.names).explain(WHAT_WRITE)?)?;
+    writing.add("ad-of-row", &ads.of_row)?;
     for (place, (_, ids)) in ads.categorical.iter().enumerate() {
-        files.push(write(folder, &format!("ad-categorical-{place}"), ids)?);
+        writing.add(&format!("ad-categorical-{place}"), ids)?;
     }
     for (place, (_, numbers)) in ads.numeric.iter().enumerate() {
-        files.push(write(folder, &format!("ad-numeric-{place}"), numbers)?);
+        writing.add(&format!("ad-numeric-{place}"), numbers)?;
     }
     Ok(KeptAds {
         field: ads.field,
@@ -403,14 +489,9 @@ fn write_ads(folder: &Path, ads: &AdCatalogue, files: &mut Vec<WrittenFile>) -> 
     })
 }
 
-fn write<T: Pod>(folder: &Path, name: &str, numbers: &[T]) -> Result<WrittenFile> {
-    let mut writer = ArrayWriter::create(folder, name)?;
-    writer.push(numbers)?;
-    writer.finish()
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::test_support::assert_same;
     use super::*;
     use crate::data::importers::CacheChoice;
     use crate::data::{Role, sample};
@@ -456,25 +537,6 @@ mod tests {
             let paths = inner.map(|entry| entry.unwrap().path().display().to_string());
             paths.filter(|path| path.contains(ROWS)).collect()
         }
-    }
-
-    fn assert_same(one: &Dataset, other: &Dataset) {
-        assert_eq!(one.encoder, other.encoder);
-        assert_eq!(one.rows, other.rows);
-        assert_eq!(one.categorical, other.categorical);
-        let bits = |column: &Array<f32>| column.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
-        for (one, other) in one.numeric.iter().zip(&other.numeric) {
-            assert_eq!(bits(one), bits(other));
-        }
-        let numbers = |data: &Dataset| {
-            [&data.label, &data.conversion, &data.weight, &data.truth].map(bits).map(Vec::from_iter)
-        };
-        assert_eq!(numbers(one), numbers(other));
-        assert_eq!(one.sequences, other.sequences);
-        assert_eq!(one.users, other.users);
-        assert_eq!((&one.train, &one.validation, &one.test), (&other.train, &other.validation, &other.test));
-        assert_eq!(one.ads, other.ads);
-        assert_eq!(one.notes, other.notes);
     }
 
     #[test]

@@ -8,7 +8,6 @@ use crate::data::catalogue::AdCatalogue;
 use crate::data::cells;
 use crate::data::columns::{Codes, Columns, NO_TIME};
 use crate::data::dataset::{Dataset, SequenceColumn};
-use crate::data::frame::LogFrame;
 use crate::data::history::{self, Events};
 use crate::data::outcome::Outcome;
 use crate::data::schema::Role;
@@ -23,10 +22,8 @@ impl Encoder {
     ///
     /// # Errors
     /// Columns are missing (all of them are listed) or hold something else than when fitted; a cancel.
-    pub fn encode(self: &Arc<Self>, log: &LogFrame, context: &JobContext) -> Result<Dataset> {
-        self.require_columns(log)?;
-        let outcome = Outcome::read(log)?;
-        self.encode_with(log, outcome, None, &Room::Memory, context)
+    pub fn encode(self: &Arc<Self>, log: &dyn Columns, context: &JobContext) -> Result<Dataset> {
+        self.encode_in(log, false, &Room::memory(), context)
     }
 
     /// Encodes a log that lacks some of this encoder's columns: their cells count as missing in every row, which is
@@ -34,9 +31,20 @@ impl Encoder {
     ///
     /// # Errors
     /// All columns are missing, or as for [`encode`](Self::encode).
-    pub fn encode_with_gaps(self: &Arc<Self>, log: &LogFrame, context: &JobContext) -> Result<Dataset> {
+    pub fn encode_with_gaps(self: &Arc<Self>, log: &dyn Columns, context: &JobContext) -> Result<Dataset> {
+        self.encode_in(log, true, &Room::memory(), context)
+    }
+
+    /// As [`encode`](Self::encode), or with gaps as [`encode_with_gaps`](Self::encode_with_gaps), where there is room.
+    pub(in crate::data) fn encode_in(
+        self: &Arc<Self>,
+        log: &dyn Columns,
+        gaps: bool,
+        room: &Room,
+        context: &JobContext,
+    ) -> Result<Dataset> {
         let (missing, all) = (self.missing_columns(log), self.source_columns().len());
-        if missing.len() == all {
+        if !gaps || missing.len() == all {
             self.require_columns(log)?;
         }
         let notes: Vec<String> = missing
@@ -44,7 +52,7 @@ impl Encoder {
             .map(|name| format!("the log has no '{name}': it counts as missing in every row"))
             .collect();
         let outcome = Outcome::read(log)?;
-        let mut dataset = self.encode_with(log, outcome, None, &Room::Memory, context)?;
+        let mut dataset = self.encode_with(log, outcome, None, room, context)?;
         dataset.notes.extend(notes);
         Ok(dataset)
     }
@@ -206,13 +214,13 @@ impl Encoder {
         history::from_events(&events, field.max_len, room, into)
     }
 
-    fn require_columns(&self, log: &LogFrame) -> Result<()> {
+    fn require_columns(&self, log: &dyn Columns) -> Result<()> {
         let missing = self.missing_columns(log);
         if missing.is_empty() {
             return Ok(());
         }
         Err(Failure::new("cannot encode the log", format!("it lacks the columns {}", missing.join(", ")))
-            .at(log.source.path.display())
+            .at(log.path().display())
             .hint(
                 "open a log with the columns that the model was trained on; predict and evaluate take it with \
                  --missing-columns",
@@ -220,8 +228,8 @@ impl Encoder {
     }
 
     /// Columns that the fields are made from and that a log lacks.
-    fn missing_columns(&self, log: &LogFrame) -> Vec<&str> {
-        self.source_columns().into_iter().filter(|name| log.schema.column(name).is_err()).collect()
+    fn missing_columns(&self, log: &dyn Columns) -> Vec<&str> {
+        self.source_columns().into_iter().filter(|name| !log.has(name)).collect()
     }
 
     /// Columns of the log that the fields are made from.

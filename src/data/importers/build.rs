@@ -1,7 +1,7 @@
 //! How do cells become a typed column? One builder per column, filled in a second pass over the file, so that no
 //! text copy of the log is ever held.
 
-use super::guess::{CellClass, LIST_MARK, Plan, TimeReading, classify};
+use super::guess::{CellClass, LIST_MARK, Plan, TimeReading, classify, short_whole};
 use super::numerals;
 use super::plan::{Numeral, Unit};
 use super::times::{self, DateOrder};
@@ -125,6 +125,61 @@ impl ColumnBuilder {
     }
 }
 
+/// What a plan reads in a cell.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(in crate::data) enum Value<'a> {
+    /// Nothing, or something that the plan cannot read.
+    Missing,
+    Text(&'a str),
+    Whole(i64),
+    Real(f64),
+    Flag(bool),
+    /// A point in time in milliseconds since 1970.
+    Millis(i64),
+    /// A list that a separator parts.
+    List(&'a str, char),
+}
+
+impl<'a> Value<'a> {
+    /// Reads a cell as [`ColumnBuilder`] does, without storing it.
+    #[inline]
+    pub fn read(cell: &'a str, plan: Plan) -> Self {
+        match plan {
+            Plan::Text if cell.is_empty() || tokens::is_never_text(cell) || tokens::is_damage(cell) => {
+                Self::Missing
+            }
+            Plan::Text => Self::Text(cell),
+            Plan::List(_) if cell.is_empty() => Self::Missing,
+            Plan::List(separator) => Self::List(cell.strip_prefix(LIST_MARK).unwrap_or(cell), separator),
+            Plan::Integer => match short_whole(cell.as_bytes()) {
+                Some(number) => Self::Whole(number),
+                None => Self::of_whole(whole(classify(cell))),
+            },
+            Plan::Real => Self::of_real(real(classify(cell))),
+            Plan::Number(numeral) if numeral.is_whole => Self::of_whole(marked_whole(cell, numeral)),
+            Plan::Number(numeral) => Self::of_real(marked_real(cell, classify(cell), numeral)),
+            Plan::Duration => Self::of_real(times::duration(cell).map(|(seconds, _)| seconds)),
+            Plan::Boolean => tokens::flag(cell).map_or(Self::Missing, |(_, is_yes)| Self::Flag(is_yes)),
+            Plan::Time(reading) => {
+                time_millis(cell, classify(cell), reading).map_or(Self::Missing, Self::Millis)
+            }
+        }
+    }
+
+    fn of_whole(number: Option<i64>) -> Self {
+        number.map_or(Self::Missing, Self::Whole)
+    }
+
+    fn of_real(number: Option<f64>) -> Self {
+        number.map_or(Self::Missing, Self::Real)
+    }
+}
+
+/// The items of a list as it stands in a cell.
+pub(in crate::data) fn items(list: &str, separator: char) -> impl Iterator<Item = &str> {
+    list.split(separator).map(str::trim).filter(|item| !item.is_empty())
+}
+
 impl CellClass {
     fn holds_something(self) -> bool {
         !matches!(self, Self::Empty | Self::MissingWord | Self::Damage)
@@ -137,9 +192,7 @@ fn push_list(lists: &mut ListStringChunkedBuilder, cell: &str, separator: char) 
         return;
     }
     // A JSON array begins with its mark, so that an empty one differs from a missing one.
-    let items = cell.strip_prefix(LIST_MARK).unwrap_or(cell);
-    let items = items.split(separator).map(str::trim);
-    lists.append_values_iter(items.filter(|item| !item.is_empty()));
+    lists.append_values_iter(items(cell.strip_prefix(LIST_MARK).unwrap_or(cell), separator));
 }
 
 /// Appends a cell; false when it could not be read.

@@ -4,8 +4,9 @@
 //! delimited text; the names tell either way that hashes stay text.
 
 use super::container::Input;
+use super::delimited::Table;
 use super::guess::{CellClass, classify};
-use super::known::{TABS, is_headless, read_headless, tabbed_head};
+use super::known::{TABS, headless_table, is_headless, read_headless, tabbed_head};
 use super::{Importer, Match, RawLog};
 use crate::base::Result;
 use crate::jobs::JobContext;
@@ -34,6 +35,12 @@ impl Importer for Criteo {
                 if labelled { "a 0/1 label, " } else { "" }
             ),
         })
+    }
+
+    fn table(&self, input: &Input) -> Option<Table> {
+        let names = names(is_labelled(input)?);
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        Some(headless_table(TABS, &names))
     }
 
     fn read(&self, input: &Input, context: &JobContext) -> Result<RawLog> {

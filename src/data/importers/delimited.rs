@@ -50,20 +50,18 @@ impl Importer for Delimited {
         })
     }
 
+    fn table(&self, input: &Input) -> Option<Table> {
+        let dialect = Dialect::find(&input.head, input.head_is_all, &input.reading)?;
+        Some(table_of(&dialect).0)
+    }
+
     fn read(&self, input: &Input, context: &JobContext) -> Result<RawLog> {
         let dialect = Dialect::find(&input.head, input.head_is_all, &input.reading)
             .ok_or_else(|| super::not_understood(input))?;
-        let typed = TypedHeader::of(&dialect.names);
-        let plans = known::plans(&dialect.names);
-        let mut table = Table::of(dialect.cut, dialect.skip, dialect.names.clone(), plans);
-        table.rules = dialect.rules.clone();
-        let mut hints = Vec::new();
         let mut notes = dialect.notes.clone();
-        if let Some(typed) = typed {
+        let (table, typed) = table_of(&dialect);
+        if typed.is_some() {
             notes.push("the types after the names (user_id:token) were used and left out".to_owned());
-            table.names = typed.names;
-            table.plans = typed.plans;
-            hints = typed.hints;
         }
         if let Some(first) = dialect.preamble.first() {
             let (count, first) = (dialect.lines_before, first.chars().take(60).collect::<String>());
@@ -72,7 +70,7 @@ impl Importer for Delimited {
         let format = format!("csv, {}{}", dialect.describe(), input.describe());
         let mut raw = table.read(input, format, context)?;
         raw.notes.splice(0..0, notes);
-        raw.hints = hints;
+        raw.hints = typed.unwrap_or_default();
         raw.layout.has_header = dialect.has_header;
         raw.layout.preamble = dialect.preamble;
         raw.layout.lines_before = dialect.lines_before;
@@ -80,19 +78,30 @@ impl Importer for Delimited {
     }
 }
 
+/// The table of a dialect, and the roles that its header tells, if it tells any.
+fn table_of(dialect: &Dialect) -> (Table, Option<Vec<RoleHint>>) {
+    let plans = known::plans(&dialect.names);
+    let table = Table::of(dialect.cut, dialect.skip, dialect.names.clone(), plans);
+    let table = Table { rules: dialect.rules.clone(), ..table };
+    match TypedHeader::of(&dialect.names) {
+        Some(typed) => (Table { names: typed.names, plans: typed.plans, ..table }, Some(typed.hints)),
+        None => (table, None),
+    }
+}
+
 /// What is known of a delimited table before its rows are read.
 #[derive(Debug, Clone)]
-pub(super) struct Table {
+pub struct Table {
     /// How lines are cut.
-    pub cut: Cut,
+    pub(super) cut: Cut,
     /// Records before the first row.
-    pub skip: usize,
+    pub(super) skip: usize,
     /// Column names.
-    pub names: Vec<String>,
+    pub(super) names: Vec<String>,
     /// Types that are known without a look at the cells.
-    pub plans: Vec<Option<Plan>>,
+    pub(super) plans: Vec<Option<Plan>>,
     /// What it may have besides rows.
-    pub rules: Rules,
+    pub(super) rules: Rules,
 }
 
 impl Table {
@@ -212,7 +221,8 @@ impl Table {
             .collect()
     }
 
-    fn each_block(
+    /// Visits all rows, some at a time, with the share of the file that was read, until the visitor has enough.
+    pub(super) fn each_block(
         &self,
         input: &Input,
         context: &JobContext,
@@ -247,7 +257,7 @@ impl Table {
 }
 
 /// What one pass over the rows met.
-struct Read {
+pub(super) struct Read {
     bad: BadRows,
     met: Met,
 }

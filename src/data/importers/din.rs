@@ -41,11 +41,15 @@ impl Importer for Din {
             .then_some(Match { confidence: 94, evidence })
     }
 
-    fn read(&self, input: &Input, context: &JobContext) -> Result<RawLog> {
+    fn table(&self, _input: &Input) -> Option<Table> {
         let names = COLUMNS.iter().map(|(name, ..)| (*name).to_owned()).collect();
         let plans = COLUMNS.iter().map(|(_, plan, ..)| Some(*plan)).collect();
-        let table = Table::of(CUT, 0, names, plans);
+        Some(Table::of(CUT, 0, names, plans))
+    }
+
+    fn read(&self, input: &Input, context: &JobContext) -> Result<RawLog> {
         let format = format!("din, semicolon, no header{}", input.describe());
+        let table = self.table(input).ok_or_else(|| super::not_understood(input))?;
         let mut raw = table.read(input, format, context)?;
         let hint = |(name, _, role, why): &(&str, Plan, Role, &str)| RoleHint {
             column: (*name).to_owned(),

@@ -1,7 +1,8 @@
 //! KDD Cup 2012 track 2, search ads: tabs, no header, 12 whole numbers, clicks and impressions first.
 
 use super::container::Input;
-use super::known::{TABS, is_headless, read_headless, tabbed_head};
+use super::delimited::Table;
+use super::known::{TABS, headless_table, is_headless, read_headless, tabbed_head};
 use super::{Importer, Match, RawLog};
 use crate::base::Result;
 use crate::jobs::JobContext;
@@ -42,6 +43,10 @@ impl Importer for KddCup {
                 .to_owned();
         (has_hash && is_headless(&records, |record| fits(record)))
             .then_some(Match { confidence: 93, evidence })
+    }
+
+    fn table(&self, _input: &Input) -> Option<Table> {
+        Some(headless_table(TABS, &NAMES))
     }
 
     fn read(&self, input: &Input, context: &JobContext) -> Result<RawLog> {

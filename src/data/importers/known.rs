@@ -95,6 +95,21 @@ pub(super) fn plans(names: &[String]) -> Vec<Option<Plan>> {
     names.iter().map(|name| set?.column(name)?.plan).collect()
 }
 
+/// Cells that mean missing in a column of a log that has these columns.
+pub(super) fn missing_words<'a>(
+    names: impl Iterator<Item = &'a str> + Clone,
+    name: &str,
+) -> &'static [&'static str] {
+    find(names).and_then(|set| set.column(name)).map_or(&[], |column| column.missing)
+}
+
+/// The table of a layout without a header.
+pub(super) fn headless_table(cut: Cut, names: &[&str]) -> Table {
+    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    let plans = plans(&names);
+    Table::of(cut, 0, names, plans)
+}
+
 /// Tabs part cells, and quotes are characters like any other: what public sets without a header look like.
 pub(super) const TABS: Cut = Cut::plain(b'\t');
 
@@ -119,10 +134,7 @@ pub(super) fn read_headless(
     input: &Input,
     context: &JobContext,
 ) -> Result<RawLog> {
-    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-    let plans = plans(&names);
-    let table = Table::of(cut, 0, names, plans);
-    table.read(input, format!("{id}, no header{}", input.describe()), context)
+    headless_table(cut, names).read(input, format!("{id}, no header{}", input.describe()), context)
 }
 
 /// Adds roles, missing words and notes to a log of a known set; leaves any other as it is.

@@ -2,7 +2,8 @@
 
 use super::container::Input;
 use super::cut::Cut;
-use super::known::{TABS, is_headless, read_headless, tabbed_head};
+use super::delimited::Table;
+use super::known::{TABS, headless_table, is_headless, read_headless, tabbed_head};
 use super::lines::{head_lines, nearly_all};
 use super::{Importer, Match, RawLog};
 use crate::base::Result;
@@ -34,6 +35,13 @@ impl Importer for MovieLens {
             Shape::Colons(names) => found(names, "double colons"),
             Shape::Tabs => found(&RATINGS, "tabs"),
         }
+    }
+
+    fn table(&self, input: &Input) -> Option<Table> {
+        Some(match layout(input)? {
+            Shape::Tabs => headless_table(TABS, &RATINGS),
+            Shape::Colons(names) => headless_table(COLONS, names),
+        })
     }
 
     fn read(&self, input: &Input, context: &JobContext) -> Result<RawLog> {

@@ -53,7 +53,7 @@ impl ImportOptions {
     }
 
     /// Bytes that the typed columns may take.
-    pub(super) fn memory(&self) -> u64 {
+    pub(in crate::data) fn memory(&self) -> u64 {
         self.memory_bytes.unwrap_or_else(usual_memory)
     }
 

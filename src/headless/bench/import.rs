@@ -146,10 +146,10 @@ fn alone(work: &str, value: f64, unit: &'static str, most: f64) -> BenchRow {
 
 /// What a process of ours took.
 #[derive(Clone, Copy)]
-struct Run {
-    seconds: f64,
+pub(super) struct Run {
+    pub seconds: f64,
     /// Gigabytes; `None` where the system does not tell.
-    peak: Option<f64>,
+    pub peak: Option<f64>,
 }
 
 impl Run {
@@ -162,19 +162,20 @@ impl Run {
 
 /// Runs `adloupe profile` and watches its memory.
 fn profile(path: &Path, cache: Option<&Path>, context: &JobContext) -> Result<Run> {
-    let what = "cannot run the profile";
-    let program = std::env::current_exe().explain(what)?;
+    let program = std::env::current_exe().explain("cannot run the profile")?;
+    let mut command = Command::new(program);
+    command.arg("profile").arg(path).args(["--json", "--cache"]).arg(cache.unwrap_or(Path::new("off")));
+    run_watched(&mut command, context)
+}
+
+/// Runs a command to its end and watches its memory.
+///
+/// # Errors
+/// It cannot be started or fails, Ctrl-C.
+pub(super) fn run_watched(command: &mut Command, context: &JobContext) -> Result<Run> {
+    let what = "cannot run the measured process";
     let begun = Instant::now();
-    let mut child = Command::new(program)
-        .arg("profile")
-        .arg(path)
-        .arg("--json")
-        .arg("--cache")
-        .arg(cache.unwrap_or(Path::new("off")))
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .explain(what)?;
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().explain(what)?;
     let status = PathBuf::from(format!("/proc/{}/status", child.id()));
     let mut peak = None;
     let code = loop {
