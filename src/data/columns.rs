@@ -8,6 +8,8 @@ use super::cells::{self, Coded, CodedLists, NO_CODE};
 use super::frame::LogFrame;
 use super::schema::Schema;
 use crate::base::Result;
+use crate::jobs::JobContext;
+use rayon::prelude::{IntoParallelIterator, ParallelIterator};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -63,8 +65,8 @@ impl From<CodedLists> for CodeLists {
     }
 }
 
-/// The columns of a log.
-pub trait Columns {
+/// The columns of a log, which may be asked for side by side.
+pub trait Columns: Sync {
     /// What each column is for.
     fn schema(&self) -> &Schema;
 
@@ -108,6 +110,24 @@ pub trait Columns {
     fn has(&self, column: &str) -> bool {
         self.schema().column(column).is_ok()
     }
+}
+
+/// Work on so many columns side by side, in their order; a few at a time, since each may hold all values of a column
+/// and a thread that waits for polars takes the next one meanwhile.
+pub(in crate::data) fn side_by_side<T: Send>(
+    columns: usize,
+    context: &JobContext,
+    work: impl Fn(usize) -> Result<T> + Sync,
+) -> Result<Vec<T>> {
+    const AT_ONCE: usize = 4;
+    let mut done = Vec::with_capacity(columns);
+    while done.len() < columns {
+        context.check()?;
+        context.progress(done.len() as u64, columns as u64);
+        let few = done.len()..columns.min(done.len() + AT_ONCE);
+        done.extend(few.into_par_iter().map(&work).collect::<Result<Vec<T>>>()?);
+    }
+    Ok(done)
 }
 
 impl Columns for LogFrame {

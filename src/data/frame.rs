@@ -123,6 +123,11 @@ impl LogFrame {
     pub fn rows(&self) -> usize {
         self.frame.height()
     }
+
+    /// The first rows alone.
+    pub(in crate::data) fn head(&self, rows: usize) -> Self {
+        Self { frame: self.frame.head(Some(rows)), ..self.clone() }
+    }
 }
 
 impl LogFrame {

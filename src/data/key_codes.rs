@@ -153,6 +153,16 @@ impl KeyCodes {
         self.long = TextCodes::default();
     }
 
+    /// The value of a code as text; `None` for no code.
+    pub fn text(&self, code: u32) -> Option<String> {
+        let key = *self.keys.get(code as usize)?;
+        let long = self.long_texts.binary_search_by_key(&code, |(of, _)| *of);
+        Some(match long {
+            Ok(place) => self.long_texts[place].1.to_string(),
+            Err(_) => self.text_of(key),
+        })
+    }
+
     /// The values as texts, in the order of their codes.
     pub fn texts(&self) -> Vec<String> {
         let mut long = self.long_texts.iter().peekable();
@@ -218,6 +228,8 @@ mod tests {
         }
         codes.close();
         assert_eq!(codes.texts(), texts);
+        assert!(texts.iter().zip(0..).all(|(text, code)| codes.text(code).as_ref() == Some(text)));
+        assert_eq!(codes.text(u32::MAX), None);
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::base::files::disk_failure;
 use crate::base::{Failure, Result};
 use crate::data::array::{Array, ArrayWriter, Room};
 use crate::data::cells::{self, NO_CODE};
-use crate::data::columns::{CodeLists, Codes, Columns, NO_TIME};
+use crate::data::columns::{CodeLists, Codes, Columns, NO_TIME, side_by_side};
 use crate::data::encode::Encoder;
 use crate::data::frame::LogFrame;
 use crate::data::importers::{self, ImportOptions, RowStream, StreamBlock, Value};
@@ -29,7 +29,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Rows of the sample that are compared.
-const COMPARED: usize = 100_000;
+const COMPARED: usize = 20_000;
 /// Blocks between two looks at the memory.
 const LOOK_EVERY: usize = 64;
 
@@ -233,55 +233,25 @@ impl Streamed {
         }
         streamed.read_signed_label(log)?;
         compared.truncate(COMPARED);
-        streamed.compare(log, &compared)?;
+        streamed.compare(log, &compared, context)?;
         Ok(streamed)
     }
 
-    /// Refuses columns whose cells are not those that the opened log holds of the same rows.
-    fn compare(&self, log: &LogFrame, rows: &[usize]) -> Result<()> {
-        let bits = |numbers: &[f64], row: usize| numbers[row].to_bits();
-        for (name, want, _) in &self.columns {
-            let differs: Option<usize> = match want {
-                Want::Codes => {
-                    let (ours, theirs) = (Columns::coded(self, name)?, Columns::coded(log, name)?);
-                    let text = |cells: &Codes, row: usize| -> Option<String> {
-                        cells.values.get(cells.codes[row] as usize).cloned()
-                    };
-                    rows.iter()
-                        .zip(0..)
-                        .find(|(row, place)| text(&ours, **row) != text(&theirs, *place))
-                        .map(|(row, _)| *row)
-                }
-                Want::Numbers => {
-                    let (ours, theirs) = (Columns::numbers(self, name)?, Columns::numbers(log, name)?);
-                    let is_other = |&(row, place): &(&usize, usize)| {
-                        bits(&ours, *row) != bits(&theirs, place)
-                            && !(ours[*row].is_nan() && theirs[place].is_nan())
-                    };
-                    rows.iter().zip(0..).find(is_other).map(|(row, _)| *row)
-                }
-                Want::Times => {
-                    let (ours, theirs) = (Columns::times(self, name)?, Columns::times(log, name)?);
-                    rows.iter()
-                        .zip(0..)
-                        .find(|(row, place)| ours[**row] != theirs[*place])
-                        .map(|(row, _)| *row)
-                }
-                Want::Lists => {
-                    let ours = Columns::lists(self, name)?.unwrap_or_default();
-                    let theirs = Columns::lists(log, name)?.unwrap_or_default();
-                    rows.iter()
-                        .zip(0..)
-                        .find(|(row, place)| !ours.of_row(**row).eq(theirs.of_row(*place)))
-                        .map(|(row, _)| *row)
-                }
-            };
-            if let Some(row) = differs {
+    /// Refuses columns whose cells are not those that the opened log holds of the same rows, its first ones.
+    fn compare(&self, log: &LogFrame, rows: &[usize], context: &JobContext) -> Result<()> {
+        let head = log.head(rows.len());
+        let differs = side_by_side(self.columns.len(), context, |column| {
+            let (name, _, held) = &self.columns[column];
+            let place = held.first_difference(&head, name, rows)?;
+            Ok(place.map(|place| (name, rows[place])))
+        })?;
+        match differs.into_iter().flatten().next() {
+            None => Ok(()),
+            Some((name, row)) => {
                 let why = format!("'{name}' of row {} was read otherwise when the log was opened", row + 1);
-                return Err(Failure::new(WHAT, why).at(log.source.path.display()));
+                Err(Failure::new(WHAT, why).at(log.source.path.display()))
             }
         }
-        Ok(())
     }
 
     /// A label of -1 and 1 was taken for 0 and 1 when the log was opened.
@@ -305,6 +275,39 @@ impl Streamed {
         found
             .map(|(.., held)| held)
             .ok_or_else(|| Failure::new(WHAT, format!("'{column}' was not read")).at(self.path.display()))
+    }
+}
+
+impl Held {
+    /// The first of some rows in which a column of a log is another one: row `place` of the log is `rows[place]` here.
+    fn first_difference(&self, log: &LogFrame, name: &str, rows: &[usize]) -> Result<Option<usize>> {
+        let first = |is_other: &dyn Fn(usize, usize) -> bool| {
+            rows.iter().enumerate().find(|(place, row)| is_other(*place, **row)).map(|(place, _)| place)
+        };
+        Ok(match self {
+            Self::Codes(keys, codes) => {
+                let theirs = cells::coded(log, name)?;
+                let text = |place: usize| theirs.values.get(theirs.codes[place] as usize);
+                first(&|place, row| keys.text(codes[row]).as_ref() != text(place))
+            }
+            Self::Numbers(numbers) => {
+                let theirs = cells::numbers(log, name)?;
+                let is_same = |one: f64, other: f64| {
+                    one.to_bits() == other.to_bits() || (one.is_nan() && other.is_nan())
+                };
+                first(&|place, row| !is_same(numbers[row], theirs[place]))
+            }
+            Self::Times(times) => {
+                let theirs = cells::times(log, name)?;
+                first(&|place, row| times[row] != theirs[place].unwrap_or(NO_TIME))
+            }
+            Self::Lists(offsets, keys, codes) => {
+                let theirs = CodeLists::from(cells::coded_lists(log, name)?);
+                let items = |row: usize| codes[offsets[row] as usize..offsets[row + 1] as usize].iter();
+                let texts = |row: usize| items(row).map(|code| keys.text(*code));
+                first(&|place, row| !texts(row).eq(theirs.of_row(place).map(|item| item.map(str::to_owned))))
+            }
+        })
     }
 }
 
@@ -404,7 +407,11 @@ impl Filling {
             Want::Lists => {
                 let offsets = ArrayWriter::create(folder, &format!("{file}.offsets"))?;
                 let items = ArrayWriter::create(folder, &format!("{file}.ids"))?;
-                Out::Lists(Box::new(ListsOut { offsets: (offsets, vec![0]), items: (items, Vec::new()), end: 0 }))
+                Out::Lists(Box::new(ListsOut {
+                    offsets: (offsets, vec![0]),
+                    items: (items, Vec::new()),
+                    end: 0,
+                }))
             }
         };
         Ok(Self { name: name.to_owned(), want, keys: None, out, failure: None })

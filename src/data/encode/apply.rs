@@ -6,7 +6,7 @@ use crate::data::array::{Array, Room};
 use crate::data::batch::MISSING_ID;
 use crate::data::catalogue::AdCatalogue;
 use crate::data::cells;
-use crate::data::columns::{Codes, Columns, NO_TIME};
+use crate::data::columns::{Codes, Columns, NO_TIME, side_by_side};
 use crate::data::dataset::{Dataset, SequenceColumn};
 use crate::data::history::{self, Events};
 use crate::data::outcome::Outcome;
@@ -66,11 +66,6 @@ impl Encoder {
         context: &JobContext,
     ) -> Result<Dataset> {
         context.stage("encoding");
-        let total = (self.categorical.len() + self.numeric.len() + self.sequences.len()) as u64;
-        let step = |done: usize| {
-            context.progress(done as u64, total);
-            context.check()
-        };
         let times = match &self.keys.time {
             Some(name) if log.has(name) => Some(log.times(name)?),
             _ => None,
@@ -78,24 +73,21 @@ impl Encoder {
         let outcome = outcome.unwrap_or_default();
         let parts =
             parts.unwrap_or_else(|| split::split(&outcome.known_rows(), times.as_deref(), &self.options));
-        let mut categorical = Vec::with_capacity(self.categorical.len());
-        for index in 0..self.categorical.len() {
-            step(index)?;
-            categorical.push(self.categorical_column(log, index, times.as_deref(), room)?);
-        }
-        let mut numeric = Vec::with_capacity(self.numeric.len());
-        for field in &self.numeric {
-            step(categorical.len() + numeric.len())?;
-            let name = format!("numeric-{}", numeric.len());
-            numeric.push(match log.has(&field.name) {
+        let categorical = side_by_side(self.categorical.len(), context, |index| {
+            self.categorical_column(log, index, times.as_deref(), room)
+        })?;
+        let numeric = side_by_side(self.numeric.len(), context, |index| {
+            let field = &self.numeric[index];
+            let name = format!("numeric-{index}");
+            match log.has(&field.name) {
                 // Missing is the mean.
-                false => room.collect(&name, std::iter::repeat_n(0.0, log.rows()))?,
-                true => room.collect(&name, field.encode(&log.numbers(&field.name)?))?,
-            });
-        }
+                false => room.collect(&name, std::iter::repeat_n(0.0, log.rows())),
+                true => room.collect(&name, field.encode(&log.numbers(&field.name)?)),
+            }
+        })?;
         let mut sequences = Vec::with_capacity(self.sequences.len());
         for (place, field) in self.sequences.iter().enumerate() {
-            step(categorical.len() + numeric.len() + place)?;
+            context.check()?;
             let into = (room, format!("sequence-{place}"));
             let label = &outcome.label;
             let column =

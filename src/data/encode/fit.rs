@@ -1,9 +1,12 @@
 //! How is an encoder fitted? From the roles of the columns and the training rows.
 
-use super::{CategoricalField, Encoder, KeyColumns, SequenceField, Side, TIME_HOUR, TIME_WEEKDAY, WEEKDAYS};
+use super::{
+    CategoricalField, Encoder, KeyColumns, NumericField, SequenceField, Side, TIME_HOUR, TIME_WEEKDAY,
+    WEEKDAYS,
+};
 use crate::base::{Failure, Result};
 use crate::data::cells;
-use crate::data::columns::{Codes, Columns, NO_TIME};
+use crate::data::columns::{Codes, Columns, NO_TIME, side_by_side};
 use crate::data::options::EncodeOptions;
 use crate::data::schema::{Column, Role};
 use crate::data::sides::{Keys, side_of};
@@ -71,44 +74,65 @@ struct Fitting<'a> {
     notes: Vec<String>,
 }
 
+/// What became of a column.
+enum Found {
+    /// It has no part in encoding, or its own step.
+    Nothing,
+    /// A field, and what a person should know of it.
+    Categorical(CategoricalField, Option<String>),
+    Numeric(NumericField),
+    /// Nothing, and why.
+    LeftOut(String),
+}
+
 impl Fitting<'_> {
     fn columns(&mut self, context: &JobContext) -> Result<()> {
         let log = self.log;
-        let total = log.schema().columns.len() as u64;
         self.encoder.label = [Role::Label, Role::Clicks]
             .into_iter()
             .find_map(|role| log.schema().with_role(role))
             .map(|column| column.name.clone())
             .unwrap_or_default();
-        for (done, column) in log.schema().columns.iter().enumerate() {
-            context.check()?;
-            context.progress(done as u64, total);
-            if self.options.leave_out.contains(&column.name) {
-                self.notes.push(format!("'{}' is left out as you chose", column.name));
-                continue;
-            }
-            match column.role {
-                Role::User | Role::Ad | Role::Campaign | Role::Slot | Role::Categorical => {
-                    self.categorical(column)?;
+        let columns = &log.schema().columns;
+        let found = side_by_side(columns.len(), context, |index| self.column(&columns[index]))?;
+        for found in found {
+            match found {
+                Found::Nothing => {}
+                Found::Categorical(field, note) => {
+                    self.encoder.categorical.push(field);
+                    self.notes.extend(note);
                 }
-                Role::Numeric => self.numeric(column)?,
-                // Outcomes and money are measured, never read; sequences and time have their own steps.
-                Role::Label
-                | Role::Clicks
-                | Role::Weight
-                | Role::Conversion
-                | Role::Price
-                | Role::Truth
-                | Role::Text
-                | Role::Ignored
-                | Role::Time
-                | Role::Sequence => {}
+                Found::Numeric(field) => self.encoder.numeric.push(field),
+                Found::LeftOut(note) => self.notes.push(note),
             }
         }
         Ok(())
     }
 
-    fn categorical(&mut self, column: &Column) -> Result<()> {
+    fn column(&self, column: &Column) -> Result<Found> {
+        if self.options.leave_out.contains(&column.name) {
+            return Ok(Found::LeftOut(format!("'{}' is left out as you chose", column.name)));
+        }
+        match column.role {
+            Role::User | Role::Ad | Role::Campaign | Role::Slot | Role::Categorical => {
+                self.categorical(column)
+            }
+            Role::Numeric => self.numeric(column),
+            // Outcomes and money are measured, never read; sequences and time have their own steps.
+            Role::Label
+            | Role::Clicks
+            | Role::Weight
+            | Role::Conversion
+            | Role::Price
+            | Role::Truth
+            | Role::Text
+            | Role::Ignored
+            | Role::Time
+            | Role::Sequence => Ok(Found::Nothing),
+        }
+    }
+
+    fn categorical(&self, column: &Column) -> Result<Found> {
         let cells = self.log.coded(&column.name)?;
         let counts = cells.counts(self.train);
         let min_count = self.options.min_count_for(self.train.len());
@@ -118,38 +142,29 @@ impl Fitting<'_> {
         let filled: u32 = counts.iter().sum();
         let constant = distinct <= 1 && filled as usize == self.train.len();
         if (values.is_empty() && hash_buckets == 0) || constant || distinct == 0 {
-            self.notes.push(match distinct {
+            return Ok(Found::LeftOut(match distinct {
                 0 => format!("'{}' is left out: it is empty in training", column.name),
                 1 => format!("'{}' is left out: it is constant in training", column.name),
                 _ => format!(
                     "'{}' is left out: none of its {distinct} values occurs {min_count} times in training",
                     column.name
                 ),
-            });
-            return Ok(());
+            }));
         }
-        if hash_buckets > 0 {
-            self.notes.push(format!(
-                "'{}' has {distinct} values and is hashed into {hash_buckets} buckets",
-                column.name
-            ));
-        }
+        let note = (hash_buckets > 0).then(|| {
+            format!("'{}' has {distinct} values and is hashed into {hash_buckets} buckets", column.name)
+        });
         let side = match column.role {
             Role::User => Side::User,
             Role::Ad => Side::Ad,
             Role::Campaign if self.ads.is_none() => Side::Ad,
             role => self.side(&cells.codes, role == Role::Campaign),
         };
-        self.encoder.categorical.push(CategoricalField {
-            name: column.name.clone(),
-            side,
-            values,
-            hash_buckets,
-        });
-        Ok(())
+        let name = column.name.clone();
+        Ok(Found::Categorical(CategoricalField { name, side, values, hash_buckets }, note))
     }
 
-    fn numeric(&mut self, column: &Column) -> Result<()> {
+    fn numeric(&self, column: &Column) -> Result<Found> {
         let numbers = self.log.numbers(&column.name)?;
         // The dependence test wants equality only: equal numbers have equal bits, and a clash of two
         // different ones in 32 bits is too rare to matter at its tolerance.
@@ -161,14 +176,13 @@ impl Fitting<'_> {
             })
             .collect();
         let side = self.side(&bits, false);
-        match scale::fit_scale(&column.name, side, &numbers, self.train) {
-            Some(field) => self.encoder.numeric.push(field),
-            None => self.notes.push(format!(
+        Ok(match scale::fit_scale(&column.name, side, &numbers, self.train) {
+            Some(field) => Found::Numeric(field),
+            None => Found::LeftOut(format!(
                 "'{}' is left out: it holds fewer than two different numbers in training",
                 column.name
             )),
-        }
-        Ok(())
+        })
     }
 
     fn side(&self, values: &[u32], prefer_ad: bool) -> Side {
