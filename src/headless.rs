@@ -9,6 +9,7 @@ pub mod bench;
 pub mod drift;
 pub mod embed;
 pub mod encode;
+pub mod erase;
 pub mod evaluate;
 pub mod export;
 pub mod find;
@@ -18,6 +19,7 @@ pub mod generate;
 pub mod models;
 pub mod predict;
 pub mod profile;
+pub mod report;
 pub mod reproduce;
 pub mod segment;
 pub mod serve;
@@ -92,6 +94,7 @@ enum Subcommands {
     Drift(drift::Args),
     Embed(embed::Args),
     Encode(encode::Args),
+    Erase(erase::Args),
     Evaluate(evaluate::Args),
     Export(export::Args),
     Find(find::Args),
@@ -101,6 +104,7 @@ enum Subcommands {
     Models(models::Args),
     Predict(predict::Args),
     Profile(profile::Args),
+    Report(report::Args),
     Reproduce(reproduce::Args),
     Segment(segment::Args),
     Serve(serve::Args),
@@ -152,6 +156,7 @@ fn run(command: &Subcommands, terminal: &Terminal) -> Result<Answer> {
         Subcommands::Drift(args) => drift::run(args, terminal),
         Subcommands::Embed(args) => embed::run(args, terminal),
         Subcommands::Encode(args) => encode::run(args, terminal),
+        Subcommands::Erase(args) => erase::run(args, terminal),
         Subcommands::Evaluate(args) => evaluate::run(args, terminal),
         Subcommands::Export(args) => export::run(args, terminal),
         Subcommands::Find(args) => find::run(args, terminal),
@@ -161,6 +166,7 @@ fn run(command: &Subcommands, terminal: &Terminal) -> Result<Answer> {
         Subcommands::Models(args) => models::run(args, terminal),
         Subcommands::Predict(args) => predict::run(args, terminal),
         Subcommands::Profile(args) => profile::run(args, terminal),
+        Subcommands::Report(args) => report::run(args, terminal),
         Subcommands::Reproduce(args) => reproduce::run(args, terminal),
         Subcommands::Segment(args) => segment::run(args, terminal),
         Subcommands::Serve(args) => serve::run(args, terminal),

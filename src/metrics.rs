@@ -6,11 +6,14 @@ pub mod calibration;
 pub mod drift;
 pub mod grouped;
 pub mod measures;
+pub mod noise;
 pub mod ranking;
 pub mod rates;
+pub mod ratio;
 pub mod significance;
 pub mod streamed;
 pub mod threshold;
+pub mod uplift;
 
 pub use measures::{Differences, Measures, Outcomes};
 pub use rates::{Estimate, Rate};

@@ -1,16 +1,21 @@
 //! What runs in the background? One operation a file, from a request to an [`Output`].
 
 pub mod compare;
+pub mod drift;
 pub mod encode;
 pub mod evaluate;
 pub mod experiment;
 pub mod explain;
+pub mod export;
 pub mod find;
 pub mod follow;
 pub mod import;
+pub mod privacy;
 pub mod project;
+pub mod rows;
 pub mod segment;
 pub mod simulate;
+pub mod subjects;
 pub mod train;
 
 use crate::base::Result;
@@ -20,24 +25,32 @@ use std::sync::Arc;
 
 /// What a task answers with; the session stores it. Boxed, so that messages stay small.
 pub enum Output {
+    /// An audience that passed the gate.
+    Admitted(Box<privacy::Admitted>),
     /// Attention over many rows.
     Averaged(Box<explain::Averaged>),
     /// Models side by side.
     Compared(Arc<crate::insight::comparison::Comparison>),
     /// The arrays of a log.
     Encoded(Box<encode::Encoded>),
+    /// A person was taken out of what is kept.
+    Erased(crate::data::importers::Forgotten),
     /// Numbers and curves of a model.
     Evaluated(Box<evaluate::Evaluated>),
     /// Attention behind one prediction.
     Explained(Box<explain::Explained>),
     /// The arms of a test.
     Tested(Box<experiment::ExperimentAnswer>),
+    /// Columns that changed.
+    Drifted(Box<drift::DriftAnswer>),
     /// Groups that stand out.
     Found(Box<find::FinderAnswer>),
     /// Rows came to the log that is followed.
     Followed(Box<follow::Followed>),
     /// A log was read, or its roles were changed.
     Imported(Box<import::Imported>),
+    /// Groups told with noise.
+    Reported(Box<privacy::Reported>),
     /// Rates by group.
     Segments(Box<segment::SegmentAnswer>),
     /// Auctions for an audience.
@@ -48,6 +61,14 @@ pub enum Output {
     ModelSaved(PathBuf),
     /// A training ended or was stopped.
     Trained(Box<train::Trained>),
+    /// Users and ads.
+    LookedUp(Box<subjects::LookedUp>),
+    /// An order of rows.
+    Ordered(Box<rows::Ordered>),
+    /// Cells of rows.
+    Page(Box<crate::data::query::rows::RowPage>),
+    /// A file was written: what to say.
+    Written(String),
     /// Points of an embedding table.
     Projected(Box<project::Projected>),
 }

@@ -28,6 +28,20 @@ pub fn write_atomically(path: &Path, write: impl FnOnce(&mut BufWriter<File>) ->
     written
 }
 
+/// The folder in which the system keeps what a program must remember; `None` where it names none.
+pub fn state_folder() -> Option<PathBuf> {
+    let named = |name: &str| std::env::var_os(name).filter(|set| !set.is_empty()).map(PathBuf::from);
+    let home = |below: &str| named("HOME").map(|home| home.join(below));
+    let base = if cfg!(target_os = "windows") {
+        named("LOCALAPPDATA")
+    } else if cfg!(target_os = "macos") {
+        home("Library/Application Support")
+    } else {
+        named("XDG_STATE_HOME").or_else(|| home(".local/state"))
+    };
+    base.map(|base| base.join("adloupe"))
+}
+
 /// Finds out before long work whether files can be made in `folder` or, where it does not exist yet, in the
 /// nearest folder above it. Leaves nothing behind.
 ///

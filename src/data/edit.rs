@@ -1,6 +1,7 @@
 //! What would these rows be if a column said something else?
 
 use super::frame::LogFrame;
+use super::memo::Memo;
 use crate::base::failure::Explain;
 use crate::base::{Failure, Result};
 use polars::prelude::{DataType, IdxCa, IntoColumn, NamedFrom, NewChunkedArray, PlSmallStr, Series};
@@ -28,7 +29,7 @@ pub fn edited_rows(log: &LogFrame, rows: &[u32], edits: &[(String, String)]) -> 
             one.strict_cast(&kind).map_err(|_| refuse(format!("'{value}' is no value of its type")))?;
         frame.with_column(cell.new_from_index(0, rows.len()).into_column()).explain("cannot edit the log")?;
     }
-    Ok(LogFrame { frame, schema: log.schema.clone(), source: log.source.clone(), revision: log.revision })
+    Ok(LogFrame { frame, memo: Memo::default(), ..log.clone() })
 }
 
 #[cfg(test)]

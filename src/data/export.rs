@@ -26,7 +26,7 @@ pub struct ExportColumn {
 pub enum ExportCells {
     /// Texts.
     Text(Vec<String>),
-    /// Real numbers.
+    /// Real numbers; NaN is unknown and becomes an empty cell.
     Real(Vec<f64>),
     /// Whole numbers.
     Integer(Vec<i64>),
@@ -38,7 +38,24 @@ pub enum ExportCells {
 /// # Errors
 /// An unknown ending, columns of different lengths or with the same name, or what the disk answers.
 pub fn write_table(path: &Path, columns: Vec<ExportColumn>) -> Result<()> {
-    let format = TableFormat::of(path)?;
+    write_columns(path, columns, TableFormat::of(path)?)
+}
+
+/// As [`write_table`]; a CSV file begins with a byte order mark, without which spreadsheets take Chinese for something
+/// else.
+///
+/// # Errors
+/// As [`write_table`], and an ending other than `.csv`.
+pub fn write_for_spreadsheets(path: &Path, columns: Vec<ExportColumn>) -> Result<()> {
+    if TableFormat::of(path)? != TableFormat::Csv {
+        return Err(Failure::new("cannot write the table", "only a CSV file begins with a byte order mark")
+            .at(path.display())
+            .hint("a name that ends in .csv"));
+    }
+    write_columns(path, columns, TableFormat::CsvForSpreadsheets)
+}
+
+fn write_columns(path: &Path, columns: Vec<ExportColumn>, format: TableFormat) -> Result<()> {
     let columns = columns.into_iter().map(into_polars).collect();
     let mut frame = DataFrame::new_infer_height(columns)
         .explain("cannot make the table")
@@ -84,6 +101,8 @@ pub fn write_log(path: &Path, log: &LogFrame) -> Result<()> {
 pub(in crate::data) enum TableFormat {
     Parquet,
     Csv,
+    /// With a byte order mark.
+    CsvForSpreadsheets,
     JsonLines,
 }
 
@@ -113,6 +132,7 @@ pub(in crate::data) fn write_frame(path: &Path, frame: &mut DataFrame, format: T
         let written = match format {
             TableFormat::Parquet => ParquetWriter::new(&mut disk).finish(frame).map(|_bytes| ()),
             TableFormat::Csv => CsvWriter::new(&mut disk).finish(frame),
+            TableFormat::CsvForSpreadsheets => CsvWriter::new(&mut disk).include_bom(true).finish(frame),
             TableFormat::JsonLines => {
                 JsonWriter::new(&mut disk).with_json_format(JsonFormat::JsonLines).finish(frame)
             }
@@ -158,7 +178,10 @@ fn into_polars(column: ExportColumn) -> Column {
     let name = column.name.into();
     let series = match column.cells {
         ExportCells::Text(cells) => Series::new(name, cells),
-        ExportCells::Real(cells) => Series::new(name, cells),
+        ExportCells::Real(cells) => {
+            let known: Vec<Option<f64>> = cells.into_iter().map(|x| (!x.is_nan()).then_some(x)).collect();
+            Series::new(name, known)
+        }
         ExportCells::Integer(cells) => Series::new(name, cells),
     };
     series.into()

@@ -1,6 +1,7 @@
 //! What is an opened log? A polars frame whose columns have been understood, with where it came from.
 
 use super::layout::Layout;
+use super::memo::Memo;
 use super::schema::{Column, ColumnType, Role, Schema};
 use crate::base::Result;
 use polars::prelude::{DataFrame, DataType};
@@ -116,6 +117,8 @@ pub struct LogFrame {
     pub source: Arc<Source>,
     /// Grows with every change of roles, so that results know which reading they belong to.
     pub revision: u64,
+    /// What was found out about the columns.
+    pub(in crate::data) memo: Memo,
 }
 
 impl LogFrame {
@@ -150,7 +153,7 @@ impl LogFrame {
         for (name, role) in roles {
             schema.set_role(name, *role)?;
         }
-        Ok(Self { frame, schema, source: Arc::default(), revision: 0 })
+        Ok(Self { frame, schema, source: Arc::default(), revision: 0, memo: Memo::default() })
     }
 }
 

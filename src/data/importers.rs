@@ -59,6 +59,7 @@ mod words;
 mod workbook;
 
 pub(in crate::data) use build::{Value, items};
+pub use cache::{Forgotten, forget};
 pub(in crate::data) use cache::{LARGEST as KEPT_AT_MOST, make_room_in as make_room, used_now};
 pub use container::{Container, Input};
 pub use delimited::Table;
@@ -245,6 +246,10 @@ pub(in crate::data) fn kept_place(
 ) -> Result<Option<(PathBuf, Option<Recipe>)>> {
     let sources = sources::find(paths)?;
     let (recipe, options, reading) = merged(&sources, options)?;
+    // The rows that these leave or make are no longer those that are kept.
+    if options.shape.is_some() || options.consent.is_some() || !options.pseudonyms.is_empty() {
+        return Ok(None);
+    }
     let entry = Entry::of(&sources, &stamps(&sources)?, &reading, &options)?;
     Ok(entry.map(|entry| (entry.folder, recipe)))
 }
@@ -314,7 +319,8 @@ fn opened_log(
     if let Some(log) = entry.as_ref().and_then(|entry| entry.load(&sources.path, context)) {
         return Ok(log);
     }
-    let mut log = read_log(sources, reading, options, context)?;
+    // Nobody's rows are kept who asked to be erased.
+    let mut log = options.without_erased(read_log(sources, reading, options, context)?)?;
     match entry {
         _ if stamps != self::stamps(sources)? => tell_change(&mut log, context),
         Some(entry) => entry.keep(&mut log, context),

@@ -13,6 +13,7 @@ pub(in crate::data) use quantity::{Meaning, column_of, meaning};
 
 use super::frame::{LogFrame, Source};
 use super::importers::RoleHint;
+use super::memo::Memo;
 use super::schema::{Column, ColumnType, Role, Schema};
 use crate::base::failure::Explain;
 use crate::base::{Failure, Result};
@@ -60,7 +61,7 @@ pub fn infer(
             })
             .collect(),
     };
-    let mut log = LogFrame { frame, schema, source, revision: 0 };
+    let mut log = LogFrame { frame, schema, source, revision: 0, memo: Memo::default() };
     ignore_copies_of_the_label(&mut log)?;
     map_signed_label(&mut log)?;
     Ok(log)

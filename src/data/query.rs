@@ -1,40 +1,51 @@
-//! What does a log say about groups of its rows? Clicks, rates with intervals, lift, for one or two columns.
+//! What does a log say about groups of its rows? Counts, rates, costs and returns with their intervals, compared.
 
 pub mod drift;
 pub mod experiment;
+pub mod export;
 mod filter;
 pub mod finder;
+pub mod funnel;
 mod grouping;
+pub mod measures;
+pub mod noisy;
+pub mod people;
+pub mod rows;
+pub mod subjects;
+mod sums;
 
-use super::cells;
 use super::frame::LogFrame;
-use super::infer::{self, Quantity};
-use super::outcome::Outcome;
 use super::schema::{Column, ColumnType, Role};
 use crate::base::{Failure, Result};
 use crate::domain::Segment;
 use crate::jobs::JobContext;
 use crate::metrics::Rate;
+use crate::metrics::ab_test::holm;
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
 
-pub use filter::{HOUR, WEEKDAY};
+pub use grouping::Derived;
 use grouping::Groups;
+use measures::Measures;
+pub use measures::{Figure, MIN_EXPECTED, Measure};
+use sums::{Group, Keys, Plan, Sum};
 
 /// Groups beyond this many are counted but not listed.
 const MAX_GROUPS: usize = 20_000;
-const ROWS_PER_CHECK: usize = 1 << 16;
+/// Columns that may be crossed.
+pub const MAX_CROSSED: usize = 6;
 
 /// A question about groups.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct SegmentQuery {
-    /// One or two columns; `hour` and `weekday` come from the time.
+    /// One column or several crossed; those of [`Derived`] come from time and user.
     pub by: Vec<String>,
     /// Only rows in this segment are counted.
     pub filter: Segment,
     /// Groups with fewer impressions are left out of the list, not of the total.
     pub min_impressions: f64,
+    /// The group that others are compared with, by its values; empty for all other rows.
+    pub against: Vec<String>,
 }
 
 /// The answer: groups by falling number of impressions.
@@ -42,16 +53,20 @@ pub struct SegmentQuery {
 pub struct SegmentTable {
     /// The columns asked for.
     pub by: Vec<String>,
+    /// What is told of each group: [`SegmentRow::figures`] stand in this order.
+    pub measures: Vec<Measure>,
+    /// What a column of the log makes of a measure, such as "sum of Amount spent".
+    pub sources: Vec<(Measure, String)>,
     /// One row a group.
     pub rows: Vec<SegmentRow>,
     /// All rows of the filter together.
     pub total: Rate,
+    /// The measures of all rows of the filter together.
+    pub whole: Vec<Option<Figure>>,
+    /// What the groups are compared with: the values of one of them, or nothing for all rows.
+    pub against: Vec<String>,
     /// True when the log says what was clicked; otherwise rates are unknown everywhere.
     pub has_outcome: bool,
-    /// What [`SegmentRow::money`] holds, such as "mean of bid_cpm_cny"; empty when the log names no money.
-    pub money_meaning: String,
-    /// What [`SegmentRow::conversions`] counts; empty when the log has no conversions.
-    pub conversions_column: String,
     /// Groups that are not listed.
     pub hidden: usize,
     /// Revision of the log that was asked.
@@ -63,66 +78,181 @@ pub struct SegmentTable {
 pub struct SegmentRow {
     /// Its value in each column asked for; "missing" where cells are empty.
     pub values: Vec<String>,
+    /// Place of its value in each column's natural order.
+    pub codes: Vec<u32>,
     /// The group as a segment of the log, without the question's filter.
     pub segment: Segment,
     /// Clicks, impressions and click rate with its Wilson interval. Clicks are 0 where the log has no outcome.
     pub rate: Rate,
-    /// Click rate over that of all rows together; `None` when either is unknown.
-    pub lift: Option<f64>,
-    /// Clicks to be expected at the overall rate: below 5 the group says little.
-    pub expected_clicks: f64,
-    /// Conversions, where the log counts them.
-    pub conversions: Option<f64>,
-    /// Money, as [`SegmentTable::money_meaning`] says.
-    pub money: Option<f64>,
+    /// Each of [`SegmentTable::measures`]; `None` where there is nothing to divide by.
+    pub figures: Vec<Option<Figure>>,
 }
 
-/// Groups with fewer expected clicks than this are too small to judge.
-pub const MIN_EXPECTED_CLICKS: f64 = 5.0;
+impl SegmentTable {
+    /// A measure of a row.
+    pub fn figure<'a>(&self, row: &'a SegmentRow, measure: Measure) -> Option<&'a Figure> {
+        let place = self.measures.iter().position(|known| *known == measure)?;
+        row.figures.get(place)?.as_ref()
+    }
 
-impl SegmentRow {
-    /// True when too few clicks are to be expected to judge the rate.
-    pub fn is_small(&self) -> bool {
-        self.expected_clicks < MIN_EXPECTED_CLICKS
+    /// A measure of all rows together.
+    pub fn total_of(&self, measure: Measure) -> Option<&Figure> {
+        let place = self.measures.iter().position(|known| *known == measure)?;
+        self.whole.get(place)?.as_ref()
     }
 }
 
-/// Impressions, clicks and rates of the groups of one or two columns.
+/// The measures of the groups of one column or of several crossed.
 ///
 /// # Errors
-/// No or more than two columns, an unknown column, a filter that makes no sense or that no row passes; a cancel.
+/// As [`segments_predicted`].
 pub fn segments(log: &LogFrame, query: &SegmentQuery, context: &JobContext) -> Result<SegmentTable> {
-    if query.by.is_empty() || query.by.len() > 2 {
+    segments_predicted(log, query, None, context)
+}
+
+/// As [`segments`], with the click probability that a model predicts for each row of the log.
+///
+/// # Errors
+/// No column or too many, an unknown one, a filter that makes no sense or that no row passes, a group to compare with
+/// that is not there; a cancel.
+pub fn segments_predicted(
+    log: &LogFrame,
+    query: &SegmentQuery,
+    predicted: Option<&[f32]>,
+    context: &JobContext,
+) -> Result<SegmentTable> {
+    if query.by.is_empty() || query.by.len() > MAX_CROSSED {
         return Err(Failure::new("cannot part the rows", format!("{} columns are given", query.by.len()))
-            .hint("choose one column, or two to cross them"));
+            .hint(format!("choose one column, or up to {MAX_CROSSED} to cross them")));
+    }
+    if let Some(predicted) = predicted.filter(|predicted| predicted.len() != log.rows()) {
+        let why = format!("{} predictions are given for {} rows", predicted.len(), log.rows());
+        return Err(Failure::new("cannot count the groups", why));
     }
     context.stage("reading columns");
-    let inside = filter::mask(log, &query.filter)?;
+    let filter = filter::Filter::of(log, &query.filter)?;
     context.check()?;
     let groups: Vec<Groups> = query.by.iter().map(|column| Groups::of(log, column)).collect::<Result<_>>()?;
     context.check()?;
-    let measures = Measures::read(log)?;
+    let measures = Measures::of(log)?;
+    let told = measures.present(predicted.is_some());
+    let (plan, keys) = (Plan::of(&measures, &told), Keys::of(&groups)?);
     context.stage("counting");
-    let mut sums: HashMap<[u32; 2], Sums> = HashMap::new();
-    let mut total = Sums::default();
-    for (row, &inside) in inside.iter().enumerate() {
-        if row % ROWS_PER_CHECK == 0 {
-            context.check()?;
-            context.progress(row as u64, log.rows() as u64);
-        }
-        if !inside {
-            continue;
-        }
-        let key = [groups[0].coded.codes[row], groups.get(1).map_or(0, |group| group.coded.codes[row])];
-        let measured = measures.of(row);
-        sums.entry(key).or_default().add(&measured);
-        total.add(&measured);
-    }
-    if total.impressions <= 0.0 {
+    let (filter, groups, measures) = (&filter, groups.as_slice(), &*measures);
+    let sum = Sum { log, filter, groups, keys: &keys, measures, plan: &plan, predicted };
+    let sums = sum.table(context)?;
+    let whole = sums.whole();
+    if whole.sum(measures::Part::Shown) <= 0.0 {
         return Err(Failure::new("cannot count the groups", "no row passes the filter")
             .hint("check the spelling of its values, or make it wider"));
     }
-    Ok(table(query, &groups, &sums, &total, &measures, log.revision))
+    Answer { log, query, groups, keys: &keys, measures, told: &told, whole: &whole }.table(sums.groups())
+}
+
+/// What an answer is made of.
+struct Answer<'a> {
+    log: &'a LogFrame,
+    query: &'a SegmentQuery,
+    groups: &'a [Groups],
+    keys: &'a Keys,
+    measures: &'a Measures,
+    told: &'a [Measure],
+    whole: &'a Group<'a>,
+}
+
+impl Answer<'_> {
+    fn table(&self, mut sums: Vec<(u64, Group<'_>)>) -> Result<SegmentTable> {
+        let shown = |group: &Group<'_>| group.sum(measures::Part::Shown);
+        let all = sums.len();
+        let reference = self.reference(&sums)?;
+        sums.retain(|(_, group)| shown(group) >= self.query.min_impressions.max(f64::MIN_POSITIVE));
+        // Falling impressions; equal ones in the natural order of their values.
+        sums.sort_by(|a, b| shown(&b.1).total_cmp(&shown(&a.1)).then(a.0.cmp(&b.0)));
+        sums.truncate(MAX_GROUPS);
+        let mut rows: Vec<SegmentRow> = sums.iter().map(|(key, group)| self.row(*key, group)).collect();
+        for (place, measure) in self.told.iter().enumerate() {
+            self.compare(place, *measure, &sums, reference.as_ref(), &mut rows);
+        }
+        Ok(SegmentTable {
+            by: self.query.by.clone(),
+            measures: self.told.to_vec(),
+            sources: self
+                .told
+                .iter()
+                .filter_map(|measure| Some((*measure, self.measures.source(*measure)?.to_owned())))
+                .collect(),
+            hidden: all - rows.len(),
+            rows,
+            total: rate(self.whole),
+            whole: self.told.iter().map(|m| self.measures.figure(*m, self.whole, self.whole)).collect(),
+            against: self.query.against.clone(),
+            has_outcome: self.measures.outcome.is_some(),
+            revision: self.log.revision,
+        })
+    }
+
+    /// The group that all are compared with; `None` for all other rows.
+    fn reference<'b>(&self, sums: &[(u64, Group<'b>)]) -> Result<Option<Group<'b>>> {
+        if self.query.against.is_empty() {
+            return Ok(None);
+        }
+        let found = sums.iter().find(|(key, _)| self.values(*key) == self.query.against);
+        found.map(|(_, group)| Some(group.clone())).ok_or_else(|| {
+            let named = self.query.against.join(" x ");
+            Failure::new("cannot compare the groups", format!("no row is in the group '{named}'"))
+                .hint("one value for each column, in their order")
+        })
+    }
+
+    fn values(&self, key: u64) -> Vec<String> {
+        let codes = self.keys.codes(key);
+        self.groups.iter().zip(codes).map(|(group, code)| group.name(code)).collect()
+    }
+
+    fn row(&self, key: u64, group: &Group<'_>) -> SegmentRow {
+        let codes = self.keys.codes(key);
+        let parts = self.groups.iter().zip(&codes);
+        SegmentRow {
+            values: self.values(key),
+            segment: parts.fold(Segment::All, |all, (group, code)| all.and(group.segment(*code))),
+            rate: rate(group),
+            figures: self.told.iter().map(|m| self.measures.figure(*m, group, self.whole)).collect(),
+            codes,
+        }
+    }
+
+    /// Compares one measure of all groups with the reference, corrected for all of them.
+    fn compare(
+        &self,
+        place: usize,
+        measure: Measure,
+        sums: &[(u64, Group<'_>)],
+        reference: Option<&Group<'_>>,
+        rows: &mut [SegmentRow],
+    ) {
+        if measure.is_sum() {
+            return;
+        }
+        let other = |group: &Group<'_>| match reference {
+            Some(reference) => self.measures.p_between(measure, group, reference),
+            None => self.measures.p_between(measure, group, &group.others(self.whole)),
+        };
+        let base = self.measures.figure(measure, reference.unwrap_or(self.whole), self.whole);
+        let p: Vec<Option<f64>> = sums.iter().map(|(_, group)| other(group)).collect();
+        let known: Vec<f64> = p.iter().flatten().copied().collect();
+        let mut corrected = holm(&known).into_iter();
+        for (row, p) in rows.iter_mut().zip(p) {
+            let p = p.and_then(|_| corrected.next());
+            if let Some(figure) = row.figures.get_mut(place).and_then(Option::as_mut) {
+                figure.lift = base.filter(|base| base.value > 0.0).map(|base| figure.value / base.value);
+                figure.p = p;
+            }
+        }
+    }
+}
+
+fn rate(group: &Group<'_>) -> Rate {
+    Rate::wilson(group.sum(measures::Part::Clicks), group.sum(measures::Part::Shown))
 }
 
 /// Row numbers of a segment, in the order of the log.
@@ -140,15 +270,15 @@ pub fn matching_rows(log: &LogFrame, segment: &Segment) -> Result<Vec<u32>> {
 /// # Errors
 /// A column that the log lacks, or one of lists.
 pub fn values(log: &LogFrame, column: &str, limit: usize) -> Result<Vec<(String, f64)>> {
-    let coded = Groups::of(log, column)?.coded;
-    let measures = Measures::read(log)?;
-    let mut shown = vec![0.0; coded.values.len()];
-    for (row, &code) in coded.codes.iter().enumerate() {
-        if let Some(shown) = shown.get_mut(code as usize) {
-            *shown += measures.of(row).impressions;
+    let groups = Groups::of(log, column)?;
+    let measures = Measures::of(log)?;
+    let mut shown = vec![0.0; groups.keyed.values.len()];
+    for row in 0..log.rows() {
+        if let Some(shown) = shown.get_mut(groups.code(row) as usize) {
+            *shown += measures.of_row(row).impressions;
         }
     }
-    let mut ranked: Vec<(String, f64)> = coded.values.into_iter().zip(shown).collect();
+    let mut ranked: Vec<(String, f64)> = groups.keyed.values.iter().cloned().zip(shown).collect();
     ranked.retain(|(_, shown)| *shown > 0.0);
     // Stable: values with equal counts keep their natural order.
     ranked.sort_by(|a, b| b.1.total_cmp(&a.1));
@@ -170,155 +300,20 @@ pub fn groupable_columns(log: &LogFrame) -> Vec<String> {
         log.schema.columns.iter().filter(|c| rank(c) < 5 && c.kind != ColumnType::List).collect();
     columns.sort_by_key(|column| rank(column));
     let mut names: Vec<String> = columns.into_iter().map(|column| column.name.clone()).collect();
-    for derived in [WEEKDAY, HOUR] {
-        if matches!(filter::calendar_column(log, derived), Ok(Some(_))) {
-            names.insert(0, derived.to_owned());
-        }
-    }
+    let derived = Derived::ALL.into_iter().filter(|derived| derived.is_told(log));
+    let (calendar, of_users): (Vec<Derived>, Vec<Derived>) =
+        derived.partition(|derived| matches!(derived, Derived::Hour | Derived::Weekday));
+    names.splice(0..0, calendar.iter().map(|derived| derived.name().to_owned()));
+    names.extend(of_users.iter().map(|derived| derived.name().to_owned()));
     names
-}
-
-/// What each row counts for.
-struct Measures {
-    outcome: Option<Outcome>,
-    conversions: Option<(String, Vec<f64>)>,
-    money: Option<Money>,
-    weight: Vec<f32>,
-}
-
-struct Money {
-    column: String,
-    cells: Vec<f64>,
-    /// True for amounts that add up (spend), false for prices of which the mean is told (bids).
-    adds_up: bool,
-}
-
-#[derive(Default)]
-struct Sums {
-    clicks: f64,
-    impressions: f64,
-    conversions: f64,
-    money: f64,
-    /// Impressions of rows whose money is known.
-    priced: f64,
-}
-
-impl Measures {
-    fn read(log: &LogFrame) -> Result<Self> {
-        let outcome = Outcome::read(log)?;
-        let counts = |column: &&Column| {
-            column.role == Role::Conversion
-                && matches!(column.kind, ColumnType::Integer | ColumnType::Boolean)
-        };
-        let named = infer::column_of(&log.schema, Quantity::Conversions).filter(counts);
-        let conversions = match named.or_else(|| log.schema.columns.iter().find(counts)) {
-            Some(column) => Some((column.name.clone(), cells::numbers(log, &column.name)?)),
-            None => None,
-        };
-        // What was spent tells more than a budget or a bid.
-        let spend =
-            infer::column_of(&log.schema, Quantity::Spend).filter(|column| column.role == Role::Price);
-        let money = match spend.or_else(|| log.schema.with_role(Role::Price)) {
-            Some(column) if matches!(column.kind, ColumnType::Integer | ColumnType::Real) => Some(Money {
-                cells: cells::numbers(log, &column.name)?,
-                adds_up: spend.is_some(),
-                column: column.name.clone(),
-            }),
-            _ => None,
-        };
-        let weight = match (&outcome, log.schema.with_role(Role::Weight)) {
-            (None, Some(column)) => {
-                let shown = cells::numbers(log, &column.name)?;
-                shown.iter().map(|n| if n.is_nan() { 0.0 } else { *n as f32 }).collect()
-            }
-            _ => Vec::new(),
-        };
-        Ok(Self { outcome, conversions, money, weight })
-    }
-
-    /// What one row adds. A row whose outcome is unknown counts for nothing where others' are known.
-    fn of(&self, row: usize) -> Sums {
-        let (clicks, impressions) = match &self.outcome {
-            Some(outcome) => {
-                let label = outcome.label[row];
-                let weight = outcome.weight.get(row).map_or(1.0, |w| f64::from(*w));
-                if label.is_nan() { (0.0, 0.0) } else { (f64::from(label) * weight, weight) }
-            }
-            None => (0.0, self.weight.get(row).map_or(1.0, |w| f64::from(*w))),
-        };
-        let conversions = self.conversions.as_ref().map_or(0.0, |(_, cells)| cells[row]);
-        let money = self.money.as_ref().map_or(f64::NAN, |money| money.cells[row]);
-        let adds_up = self.money.as_ref().is_some_and(|money| money.adds_up);
-        let (money, priced) = match (money.is_nan(), adds_up) {
-            (true, _) => (0.0, 0.0),
-            (false, true) => (money, impressions),
-            (false, false) => (money * impressions, impressions),
-        };
-        let conversions = if conversions.is_nan() { 0.0 } else { conversions };
-        Sums { clicks, impressions, conversions, money, priced }
-    }
-}
-
-impl Sums {
-    fn add(&mut self, other: &Self) {
-        self.clicks += other.clicks;
-        self.impressions += other.impressions;
-        self.conversions += other.conversions;
-        self.money += other.money;
-        self.priced += other.priced;
-    }
-}
-
-fn table(
-    query: &SegmentQuery,
-    groups: &[Groups],
-    sums: &HashMap<[u32; 2], Sums>,
-    total: &Sums,
-    measures: &Measures,
-    revision: u64,
-) -> SegmentTable {
-    let overall = Rate::wilson(total.clicks, total.impressions);
-    let mut keys: Vec<&[u32; 2]> = sums.keys().collect();
-    // Falling impressions; equal ones in the natural order of their values.
-    keys.sort_by(|a, b| sums[*b].impressions.total_cmp(&sums[*a].impressions).then_with(|| a.cmp(b)));
-    let all = keys.len();
-    keys.retain(|key| sums[*key].impressions >= query.min_impressions.max(f64::MIN_POSITIVE));
-    keys.truncate(MAX_GROUPS);
-    let rows: Vec<SegmentRow> =
-        keys.iter().map(|key| row(**key, &sums[*key], groups, &overall, measures)).collect();
-    SegmentTable {
-        by: query.by.clone(),
-        hidden: all - rows.len(),
-        rows,
-        total: overall,
-        has_outcome: measures.outcome.is_some(),
-        money_meaning: measures.money.as_ref().map_or_else(String::new, |money| {
-            format!("{} of {}", if money.adds_up { "sum" } else { "mean" }, money.column)
-        }),
-        conversions_column: measures.conversions.as_ref().map_or_else(String::new, |(name, _)| name.clone()),
-        revision,
-    }
-}
-
-fn row(key: [u32; 2], sums: &Sums, groups: &[Groups], overall: &Rate, measures: &Measures) -> SegmentRow {
-    let rate = Rate::wilson(sums.clicks, sums.impressions);
-    let known = measures.outcome.is_some() && rate.is_known() && overall.rate > 0.0;
-    let money = measures.money.as_ref().filter(|_| sums.priced > 0.0);
-    SegmentRow {
-        values: groups.iter().zip(key).map(|(group, code)| group.name(code)).collect(),
-        segment: groups.iter().zip(key).fold(Segment::All, |all, (group, code)| all.and(group.segment(code))),
-        rate,
-        lift: known.then(|| rate.rate / overall.rate),
-        expected_clicks: sums.impressions * overall.rate,
-        conversions: measures.conversions.as_ref().map(|_| sums.conversions),
-        money: money.map(|money| if money.adds_up { sums.money } else { sums.money / sums.priced }),
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use polars::prelude::{DataType, IntoColumn, NamedFrom, Series, TimeUnit, df};
+    use polars::prelude::{
+        ChunkAgg, ChunkCompareEq, DataFrame, DataType, IntoColumn, NamedFrom, Series, TimeUnit, df,
+    };
 
     /// Eight impressions on two days: 上海 has 3 clicks of 4, Berlin 1 of 4.
     fn log() -> LogFrame {
@@ -354,7 +349,8 @@ mod tests {
 
     fn ask(by: &[&str], filter: &str, min_impressions: f64) -> Result<SegmentTable> {
         let by = by.iter().map(ToString::to_string).collect();
-        let query = SegmentQuery { by, filter: Segment::parse(filter)?, min_impressions };
+        let query =
+            SegmentQuery { by, filter: Segment::parse(filter)?, min_impressions, ..SegmentQuery::default() };
         segments(&log(), &query, &JobContext::detached())
     }
 
@@ -365,12 +361,16 @@ mod tests {
         let row = |name: &str| table.rows.iter().find(|row| row.values[0] == name).unwrap();
         let shanghai = row("上海");
         assert_eq!(shanghai.rate, Rate::wilson(3.0, 4.0));
-        assert_eq!(shanghai.lift, Some(1.5));
-        assert_eq!(shanghai.conversions, Some(1.0));
-        assert_eq!((shanghai.money, table.money_meaning.as_str()), (Some(2.5), "mean of bid"));
-        assert!(shanghai.is_small(), "two clicks are expected");
+        let figure = |row, measure| table.figure(row, measure).unwrap();
+        let ctr = figure(shanghai, Measure::Ctr);
+        assert_eq!((ctr.value, ctr.lift, ctr.n), (0.75, Some(1.5), 4.0));
+        assert_eq!(ctr.interval, Some([shanghai.rate.low, shanghai.rate.high]));
+        assert!(ctr.small, "two clicks are expected");
+        assert_eq!(figure(shanghai, Measure::Conversions).value, 1.0);
+        assert_eq!(figure(shanghai, Measure::MeanPrice).value, 2.5);
+        assert!(table.sources.contains(&(Measure::MeanPrice, "mean of bid".to_owned())));
         assert_eq!(row("missing").rate.trials, 1.0);
-        assert_eq!(row("missing").money, None);
+        assert_eq!(table.figure(row("missing"), Measure::MeanPrice), None);
     }
 
     #[test]
@@ -427,7 +427,9 @@ mod tests {
         assert!(ask(&["city"], "time > 'noon'", 0.0).unwrap_err().why.contains("no point in time"));
         assert!(ask(&["seen"], "", 0.0).unwrap_err().why.contains("lists"));
         assert!(ask(&[], "", 0.0).is_err());
-        assert!(ask(&["city", "device", "age"], "", 0.0).is_err());
+        assert!(ask(&["city"; MAX_CROSSED + 1], "", 0.0).is_err());
+        assert!(ask(&["city"], "城市 = 1", 0.0).unwrap_err().why.contains("城市"));
+        assert_eq!(ask(&["city", "device", "age"], "", 0.0).unwrap().rows.len(), 8);
     }
 
     #[test]
@@ -450,8 +452,10 @@ mod tests {
         let table = segments(&log, &query, &JobContext::detached()).unwrap();
         let first = &table.rows[0];
         assert_eq!((first.values[0].as_str(), first.rate.trials), ("a", 400.0));
-        assert!((first.rate.successes - 20.0).abs() < 1e-4, "{first:?}");
-        assert_eq!((first.money, table.money_meaning.as_str()), (Some(4.0), "sum of Spent"));
+        assert_eq!(first.rate.successes, 20.0, "as the log counts them");
+        assert_eq!(table.figure(first, Measure::Spend).unwrap().value, 4.0);
+        assert_eq!(table.figure(first, Measure::Cpc).unwrap().value, 0.2);
+        assert_eq!(table.figure(first, Measure::Cpm).unwrap().value, 10.0);
         assert_eq!(values(&log, "group", 1).unwrap(), [("a".to_owned(), 400.0)]);
     }
 
@@ -464,5 +468,122 @@ mod tests {
         assert_eq!(hours.rows[0].values[0], "00");
         assert_eq!(hours.rows[0].rate.trials, 2.0);
         assert_eq!(groupable_columns(&log())[..3], ["hour", "weekday", "city"]);
+    }
+
+    /// Rows with everything that measures are made of.
+    fn campaign() -> (DataFrame, LogFrame) {
+        let mut rng = crate::base::rng::Rng::named(3, "campaign");
+        let n = 4_000;
+        let city: Vec<&str> = (0..n).map(|_| ["上海", "北京", "Köln"][rng.below(3)]).collect();
+        let click: Vec<i64> =
+            city.iter().map(|c| i64::from(rng.chance(if *c == "上海" { 0.3 } else { 0.1 }))).collect();
+        let sale: Vec<i64> = click.iter().map(|click| i64::from(*click == 1 && rng.chance(0.4))).collect();
+        let spend: Vec<f64> = click.iter().map(|click| *click as f64 * (1.0 + rng.uniform())).collect();
+        let revenue: Vec<f64> = sale.iter().map(|sale| *sale as f64 * (10.0 + 5.0 * rng.uniform())).collect();
+        let frame =
+            df!("city" => city, "click" => click, "conversions" => sale, "cost" => spend, "revenue" => revenue)
+                .unwrap();
+        let roles = [
+            ("city", Role::Categorical),
+            ("click", Role::Label),
+            ("conversions", Role::Conversion),
+            ("cost", Role::Price),
+            ("revenue", Role::Price),
+        ];
+        (frame.clone(), LogFrame::from_frame(frame, &roles).unwrap())
+    }
+
+    #[test]
+    fn every_measure_equals_a_plain_computation_of_the_same_rows() {
+        let (frame, log) = campaign();
+        let query = SegmentQuery { by: vec!["city".into()], ..SegmentQuery::default() };
+        let predicted: Vec<f32> = (0..log.rows()).map(|row| (row % 10) as f32 / 32.0).collect();
+        let table = segments_predicted(&log, &query, Some(&predicted), &JobContext::detached()).unwrap();
+        assert_eq!(
+            table.measures.len(),
+            Measure::ALL.len() - 1,
+            "all but the mean price: {:?}",
+            table.measures
+        );
+        for row in &table.rows {
+            let city = frame.column("city").unwrap().str().unwrap();
+            let inside = city.equal(row.values[0].as_str());
+            let some = frame.filter(&inside).unwrap();
+            let sum = |name: &str| some.column(name).unwrap().f64().unwrap().sum().unwrap();
+            let count = |name: &str| some.column(name).unwrap().i64().unwrap().sum().unwrap() as f64;
+            let n = some.height() as f64;
+            let scores: f64 = (inside.iter().zip(&predicted))
+                .filter(|(inside, _)| *inside == Some(true))
+                .map(|(_, score)| f64::from(*score))
+                .sum();
+            let (clicks, sales) = (count("click"), count("conversions"));
+            for (measure, wanted) in [
+                (Measure::Impressions, n),
+                (Measure::Clicks, clicks),
+                (Measure::Ctr, clicks / n),
+                (Measure::Conversions, sales),
+                (Measure::Cvr, sales / clicks),
+                (Measure::Spend, sum("cost")),
+                (Measure::Cpc, sum("cost") / clicks),
+                (Measure::Cpm, 1000.0 * sum("cost") / n),
+                (Measure::Cpa, sum("cost") / sales),
+                (Measure::Revenue, sum("revenue")),
+                (Measure::Roas, sum("revenue") / sum("cost")),
+                (Measure::PredictedCtr, scores / n),
+                (Measure::PredictedToActual, scores / clicks),
+            ] {
+                let found = table.figure(row, measure).unwrap();
+                assert!(
+                    (found.value - wanted).abs() < 1e-9 * wanted,
+                    "{measure:?}: {} {wanted}",
+                    found.value
+                );
+                assert_eq!(found.interval.is_none(), measure.is_sum(), "{measure:?}");
+                assert!(found.interval.is_none_or(|[low, high]| low < wanted && wanted < high));
+            }
+            let cvr = table.figure(row, Measure::Cvr).unwrap();
+            let wilson = Rate::wilson(sales, clicks);
+            assert_eq!(cvr.interval, Some([wilson.low, wilson.high]), "each conversion follows a click");
+        }
+    }
+
+    #[test]
+    fn groups_are_compared_with_the_others_or_with_one_of_them() {
+        let (_, log) = campaign();
+        let mut query = SegmentQuery { by: vec!["city".into()], ..SegmentQuery::default() };
+        let ask = |query: &SegmentQuery| segments(&log, query, &JobContext::detached());
+        let find = |table: &SegmentTable, name: &str| {
+            let row = table.rows.iter().find(|row| row.values[0] == name).unwrap();
+            *table.figure(row, Measure::Ctr).unwrap()
+        };
+        let table = ask(&query).unwrap();
+        assert!(find(&table, "上海").p.unwrap() < 1e-6 && find(&table, "上海").lift.unwrap() > 1.5);
+        query.against = vec!["北京".into()];
+        let table = ask(&query).unwrap();
+        assert!(find(&table, "Köln").p.unwrap() > 0.05, "the same chances");
+        assert!((find(&table, "上海").lift.unwrap() - 3.0).abs() < 0.6);
+        assert_eq!(find(&table, "北京").lift, Some(1.0));
+        query.against = vec!["Atlantis".into()];
+        assert!(ask(&query).unwrap_err().why.contains("Atlantis"));
+    }
+
+    #[test]
+    fn a_column_with_very_many_values_is_counted_and_the_list_is_cut() {
+        let n = 1_200_000i64;
+        let frame = df!("id" => (0..n).collect::<Vec<_>>(), "click" => vec![1i64; n as usize]).unwrap();
+        let log = LogFrame::from_frame(frame, &[("id", Role::User), ("click", Role::Label)]).unwrap();
+        let query = SegmentQuery { by: vec!["id".into()], ..SegmentQuery::default() };
+        let table = segments(&log, &query, &JobContext::detached()).unwrap();
+        assert_eq!((table.rows.len(), table.hidden), (MAX_GROUPS, n as usize - MAX_GROUPS));
+        assert_eq!(table.total.trials, n as f64);
+    }
+
+    #[test]
+    fn sums_are_the_same_however_many_cores_there_are() {
+        let (_, log) = campaign();
+        let query = SegmentQuery { by: vec!["city".into()], ..SegmentQuery::default() };
+        let ask = || segments(&log, &query, &JobContext::detached()).unwrap();
+        let alone = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap().install(ask);
+        assert_eq!(alone, ask());
     }
 }

@@ -29,6 +29,9 @@ pub struct Args {
     /// A number known of each unit before the test, whose part is taken out (CUPED).
     #[arg(long, value_name = "COLUMN", default_value = "")]
     covariate: String,
+    /// A number that says whom to treat first: tells what that would bring (Qini's curve and coefficient).
+    #[arg(long, value_name = "COLUMN", default_value = "")]
+    rank: String,
 }
 
 /// Reads the log and compares.
@@ -45,6 +48,7 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
         filter,
         by: args.by.clone(),
         covariate: args.covariate.clone(),
+        rank: args.rank.clone(),
     };
     let report = experiment(&log, &query, &context)?;
     let json = serde_json::to_value(&report).explain("cannot write the answer")?;
@@ -93,6 +97,20 @@ fn text(report: &ExperimentReport, query: &ExperimentQuery) -> String {
     }
     if let Some(rise) = report.detectable {
         lines.push(format!("a rise of {:.3} % points would be found with 80 % power", 100.0 * rise));
+    }
+    if let Some(uplift) = &report.uplift {
+        let range = uplift
+            .coefficient
+            .map_or_else(String::new, |c| format!(" (95 %: {:.6} to {:.6})", c.low, c.high));
+        lines.push(format!(
+            "treating '{}' first by {}: Qini {:.6}{range}; the first half brings {:+.6} clicks per impression of all, \
+             everybody {:+.6}",
+            uplift.arm,
+            uplift.column,
+            uplift.qini.coefficient,
+            uplift.qini.gain(0.5),
+            uplift.qini.everybody
+        ));
     }
     for part in &report.parts {
         let (Some(found), Some(p)) = (&part.comparison, part.corrected_p) else { continue };

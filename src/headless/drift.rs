@@ -6,6 +6,7 @@ use crate::base::{Failure, Result, failure::Explain};
 use crate::data::query::drift::{self, DriftReport, Split};
 use crate::domain::Segment;
 use crate::metrics::significance::p_words;
+use std::path::PathBuf;
 
 /// Which log, parted where.
 #[derive(Debug, clap::Args)]
@@ -22,6 +23,9 @@ pub struct Args {
     /// See --before.
     #[arg(long, value_name = "EXPRESSION", requires = "before")]
     after: Option<String>,
+    /// Compares the log with this later one, in the columns that both have.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["at", "before"])]
+    other: Option<PathBuf>,
 }
 
 /// Reads the log and compares.
@@ -39,7 +43,14 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
         _ => Split::Halves,
     };
     let log = args.source.open(&context)?;
-    let report = drift::drift(&log, &split, &context)?;
+    let report = match &args.other {
+        Some(other) => {
+            let files = vec![other.clone()];
+            let other = SourceArgs { files, ..args.source.clone() }.open(&context)?;
+            drift::drift_between(&log, &other, &context)?
+        }
+        None => drift::drift(&log, &split, &context)?,
+    };
     let json = serde_json::to_value(&report).explain("cannot write the answer")?;
     Ok(Answer { text: text(&report), json })
 }

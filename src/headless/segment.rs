@@ -1,19 +1,26 @@
-//! `adloupe segment`: click rates of the groups of one or two columns.
+//! `adloupe segment`: counts, rates, costs and returns of groups of rows.
 
 use super::source::SourceArgs;
 use super::{Answer, Terminal};
 use crate::base::{Failure, Result};
-use crate::data::query::{self, SegmentQuery, SegmentTable};
+use crate::data::export::{write_for_spreadsheets, write_table};
+use crate::data::query::people::USUAL_K;
+use crate::data::query::{self, Figure, Measure, SegmentQuery, SegmentTable, export};
 use crate::domain::Segment;
+use crate::metrics::Rate;
+use crate::train::TrainedModel;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 /// Which log, parted by what.
 #[derive(Debug, clap::Args)]
-#[command(about = "Click rates with intervals for the groups of one or two columns")]
+#[command(about = "Counts, rates, costs and returns with intervals for groups of rows")]
 pub struct Args {
     #[command(flatten)]
     source: SourceArgs,
-    /// One column, or two with a comma between; hour and weekday come from the time.
+    /// One column, or several with commas between; hour, weekday and week come from the time, frequency (the user's
+    /// first, second, ... row) and first_week from the user.
     #[arg(long, value_name = "COLUMN[,COLUMN]", value_delimiter = ',', required = true)]
     by: Vec<String>,
     /// Only rows like these: "age_band in ('18-24', '25-34') and hour >= 18".
@@ -22,12 +29,39 @@ pub struct Args {
     /// Leaves smaller groups out of the list.
     #[arg(long, value_name = "N", default_value_t = 0.0)]
     min_impressions: f64,
+    /// The measure that the text shows; --json has all that the log knows: impressions, clicks, ctr, conversions, cvr,
+    /// spend, cpc, cpm, cpa, revenue, roas, mean_price, predicted_ctr, predicted_to_actual.
+    #[arg(long, value_name = "MEASURE", default_value = "ctr", value_parser = parse_measure)]
+    measure: Measure,
+    /// Compares with this group rather than with all other rows: its values, each with the flag, in the order of --by.
+    #[arg(long, value_name = "VALUE")]
+    against: Vec<String>,
+    /// The folder of a model whose predictions are told beside what happened.
+    #[arg(long, value_name = "DIR")]
+    model: Option<PathBuf>,
+    /// Writes the groups to FILE (.csv, .parquet or .jsonl), without those that hold too few people.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Begins a CSV file with a byte order mark, for spreadsheets.
+    #[arg(long, requires = "out")]
+    bom: bool,
+    /// People that each exported group must hold.
+    #[arg(long, value_name = "N", default_value_t = USUAL_K, requires = "out")]
+    k: usize,
+}
+
+fn parse_measure(text: &str) -> Result<Measure> {
+    Measure::ALL.into_iter().find(|measure| measure.id() == text).ok_or_else(|| {
+        let known: Vec<&str> = Measure::ALL.iter().map(|measure| measure.id()).collect();
+        Failure::new("cannot show the measure", format!("there is no '{text}'")).hint(known.join(", "))
+    })
 }
 
 /// Reads the log and counts.
 ///
 /// # Errors
-/// The log cannot be read, a column is unknown, or the filter makes no sense.
+/// The log cannot be read, a column or group is unknown, the log knows no such measure, the filter makes no sense, or
+/// the model does not fit the log.
 pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
     let context = terminal.context();
     let filter = Segment::parse(&args.filter).map_err(|failure| failure.at("--where"))?;
@@ -35,44 +69,82 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
         return Err(Failure::new("cannot hide small groups", "the least number of impressions is negative"));
     }
     let log = args.source.open(&context)?;
-    let query = SegmentQuery { by: args.by.clone(), filter, min_impressions: args.min_impressions };
-    let table = query::segments(&log, &query, &context)?;
-    Ok(Answer { text: text(&table), json: json(&table) })
+    let predicted = match &args.model {
+        Some(folder) => {
+            let model = TrainedModel::load(folder)?;
+            // The rows that are held, which of a log larger than memory are a sample.
+            let dataset = model.encoder.encode(&log, &context)?;
+            let rows: Vec<u32> = (0..dataset.rows as u32).collect();
+            context.stage("scoring");
+            Some(model.predict(&dataset, &rows, &context)?)
+        }
+        None => None,
+    };
+    let query = SegmentQuery {
+        by: args.by.clone(),
+        filter,
+        min_impressions: args.min_impressions,
+        against: args.against.clone(),
+    };
+    let table = query::segments_predicted(&log, &query, predicted.as_deref(), &context)?;
+    let mut answer = Answer { text: text(&table, args.measure)?, json: json(&table) };
+    if let Some(out) = &args.out {
+        let exported = export::table(&log, &query, &table, args.k, &context)?;
+        answer.text += &format!(
+            "\n{} groups written to {}; {} held back, so that none with fewer than {} {} can be told",
+            exported.groups,
+            out.display(),
+            exported.held_back,
+            args.k,
+            if exported.are_users { "users" } else { "rows" }
+        );
+        answer.json["exported"] = json!({ "groups": exported.groups, "held_back": exported.held_back });
+        if args.bom {
+            write_for_spreadsheets(out, exported.columns)?;
+        } else {
+            write_table(out, exported.columns)?;
+        }
+    }
+    Ok(answer)
 }
 
 fn json(table: &SegmentTable) -> Value {
     let known = |value: f64| if table.has_outcome { json!(value) } else { Value::Null };
     let clicks = |value: f64| if table.has_outcome { count(value) } else { Value::Null };
+    let figures = |figures: &[Option<Figure>]| -> Value {
+        table.measures.iter().zip(figures).map(|(measure, figure)| (measure.id(), json!(figure))).collect()
+    };
+    let counts = |rate: &Rate| {
+        json!({
+            "impressions": count(rate.trials),
+            "clicks": clicks(rate.successes),
+            "rate": known(rate.rate),
+            "low": known(rate.low),
+            "high": known(rate.high),
+        })
+    };
     let rows: Vec<Value> = table
         .rows
         .iter()
         .map(|row| {
-            json!({
-                "values": row.values,
-                "impressions": count(row.rate.trials),
-                "clicks": clicks(row.rate.successes),
-                "rate": known(row.rate.rate),
-                "low": known(row.rate.low),
-                "high": known(row.rate.high),
-                "lift": row.lift,
-                "conversions": row.conversions.map(count),
-                "money": row.money,
-                "small": row.is_small(),
-            })
+            let ctr = table.figure(row, Measure::Ctr);
+            let mut told = counts(&row.rate);
+            told["values"] = json!(row.values);
+            told["lift"] = json!(ctr.and_then(|ctr| ctr.lift));
+            told["p"] = json!(ctr.and_then(|ctr| ctr.p));
+            told["small"] = json!(ctr.is_none_or(|ctr| ctr.small));
+            told["measures"] = figures(&row.figures);
+            told
         })
         .collect();
+    let mut total = counts(&table.total);
+    total["measures"] = figures(&table.whole);
     json!({
         "by": table.by,
         "rows": rows,
-        "total": {
-            "impressions": count(table.total.trials),
-            "clicks": clicks(table.total.successes),
-            "rate": known(table.total.rate),
-            "low": known(table.total.low),
-            "high": known(table.total.high),
-        },
-        "conversions_column": table.conversions_column,
-        "money_meaning": table.money_meaning,
+        "total": total,
+        "sources": table.sources.iter().map(|(m, words)| (m.id(), words.as_str())).collect::<BTreeMap<_, _>>(),
+        "against": table.against,
         "hidden": table.hidden,
     })
 }
@@ -82,40 +154,64 @@ fn count(value: f64) -> Value {
     if value.fract() == 0.0 && value.abs() < 1e15 { json!(value as i64) } else { json!(value) }
 }
 
-fn text(table: &SegmentTable) -> String {
+/// # Errors
+/// The log does not know the measure.
+fn text(table: &SegmentTable, measure: Measure) -> Result<String> {
+    if !table.measures.contains(&measure) && measure != Measure::Ctr {
+        let known: Vec<&str> = table.measures.iter().map(|known| known.id()).collect();
+        let why = format!("this log does not know the {}", measure.title());
+        return Err(Failure::new("cannot show the measure", why).hint(known.join(", ")));
+    }
+    let lift = if table.against.is_empty() { "lift".to_owned() } else { "ratio".to_owned() };
+    let title = measure.title();
     let mut lines = vec![format!(
-        "{:>12} {:>10} {:>9} {:>19} {:>6}  {}",
+        "{:>12} {:>10} {title:>12} {:>21} {lift:>6} {:>8}  {}",
         "impressions",
         "clicks",
-        "rate",
         "95 % interval",
-        "lift",
+        "p",
         table.by.join(" x ")
     )];
-    let mut line = |rate: &crate::metrics::Rate, lift: Option<f64>, name: &str| {
-        lines.push(if table.has_outcome {
-            format!(
-                "{:>12} {:>10} {:>7.3} % {:>8.3} to {:>5.3} % {:>6}  {name}",
-                rate.trials,
-                rate.successes,
-                100.0 * rate.rate,
-                100.0 * rate.low,
-                100.0 * rate.high,
-                lift.map_or_else(|| "n/a".to_owned(), |lift| format!("{lift:.2}")),
-            )
-        } else {
-            format!("{:>12} {:>10} {:>9} {:>19} {:>6}  {name}", rate.trials, "n/a", "n/a", "n/a", "n/a")
-        });
+    let mut line = |rate: &Rate, figure: Option<&Figure>, name: &str| {
+        let unknown = || "n/a".to_owned();
+        let clicks = if table.has_outcome { rate.successes.to_string() } else { unknown() };
+        let (value, range) = figure.map_or((unknown(), unknown()), |figure| words(measure, figure));
+        let lift = figure.and_then(|figure| figure.lift).map_or_else(unknown, |lift| format!("{lift:.2}"));
+        let p = figure.and_then(|figure| figure.p).map_or_else(unknown, |p| format!("{p:.4}"));
+        lines.push(format!(
+            "{:>12} {clicks:>10} {value:>12} {range:>21} {lift:>6} {p:>8}  {name}",
+            rate.trials
+        ));
     };
     for row in &table.rows {
-        let small = if table.has_outcome && row.is_small() { "  (too few clicks to judge)" } else { "" };
-        line(&row.rate, row.lift, &format!("{}{small}", row.values.join(" x ")));
+        let figure = table.figure(row, measure);
+        let small = if figure.is_some_and(|figure| figure.small) { "  (too little to judge)" } else { "" };
+        line(&row.rate, figure, &format!("{}{small}", row.values.join(" x ")));
     }
-    line(&table.total, None, "all rows");
+    line(&table.total, table.total_of(measure), "all rows");
     if table.hidden > 0 {
         lines.push(format!("{} groups are not listed", table.hidden));
     }
-    lines.join("\n")
+    let others = match table.against.as_slice() {
+        [] => "against all other rows".to_owned(),
+        values => format!("against {}", values.join(" x ")),
+    };
+    lines.push(format!("p: chance of such a difference {others}, corrected for all groups (Holm)"));
+    lines.extend(table.sources.iter().map(|(known, words)| format!("{}: {words}", known.title())));
+    Ok(lines.join("\n"))
+}
+
+/// The figure and its interval as text.
+fn words(measure: Measure, figure: &Figure) -> (String, String) {
+    let unknown = || "n/a".to_owned();
+    if measure.is_percent() {
+        let range = figure.interval.map(|[l, h]| format!("{:.3} to {:.3} %", 100.0 * l, 100.0 * h));
+        return (format!("{:.3} %", 100.0 * figure.value), range.unwrap_or_else(unknown));
+    }
+    let range = figure.interval.map(|[low, high]| format!("{low:.4} to {high:.4}"));
+    let value =
+        if figure.value.fract() == 0.0 { figure.value.to_string() } else { format!("{:.4}", figure.value) };
+    (value, range.unwrap_or_else(unknown))
 }
 
 #[cfg(test)]
@@ -125,7 +221,18 @@ mod tests {
     fn args(file: std::path::PathBuf, by: &str, filter: &str) -> Args {
         let by = by.split(',').map(str::to_owned).collect();
         let source = SourceArgs { files: vec![file], ..SourceArgs::default() };
-        Args { source, by, filter: filter.to_owned(), min_impressions: 0.0 }
+        Args {
+            source,
+            by,
+            filter: filter.to_owned(),
+            min_impressions: 0.0,
+            measure: Measure::Ctr,
+            against: Vec::new(),
+            model: None,
+            out: None,
+            bom: false,
+            k: USUAL_K,
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ use crate::data::pseudonym::Salt;
 use crate::data::shape::Reshape;
 use crate::data::{LogFrame, Role};
 use crate::jobs::JobContext;
+use crate::session::commands::data::usual_list;
 use std::path::PathBuf;
 
 /// A log and how it is to be read.
@@ -44,6 +45,9 @@ pub struct SourceArgs {
     /// Holds all rows, whatever memory they take.
     #[arg(long)]
     pub all_rows: bool,
+    /// Leaves out the rows of people who did not consent: the column with 1, yes, granted or opt-in where they did.
+    #[arg(long, value_name = "COLUMN")]
+    pub consent: Option<String>,
     /// Where large logs are kept so that they open at once the next time; 'off' for nowhere [default: the cache
     /// folder of the system].
     #[arg(long, value_name = "DIR|off")]
@@ -62,6 +66,8 @@ impl SourceArgs {
             shape: self.shape,
             pseudonyms: self.pseudonymise.clone(),
             salt: self.salt.as_deref().map(Salt::of_text).transpose()?,
+            consent: self.consent.clone(),
+            erased: usual_list(),
             memory_bytes: self.memory,
             all_rows: self.all_rows,
             recipe: match &self.recipe {

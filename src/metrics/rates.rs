@@ -100,4 +100,22 @@ mod tests {
         // z^2/(n+z^2) in closed form for zero successes.
         assert!((zero.high - Z_95 * Z_95 / (20.0 + Z_95 * Z_95)).abs() < 1e-12);
     }
+
+    #[test]
+    fn intervals_hold_the_truth_as_often_as_they_say() {
+        use crate::base::rng::Rng;
+        use rand_distr::Binomial;
+        // Counts of 5 to a million; the truth is drawn anew each time, as no segment has the same.
+        for (place, expected) in [5.0, 50.0, 1e3, 3e4, 1e6].into_iter().enumerate() {
+            let mut rng = Rng::named(place as u64, "coverage of rates");
+            let held = (0..2_000).filter(|_| {
+                let truth = 0.01 * (30.0_f64).powf(rng.uniform());
+                let trials = (expected * (1.0 + rng.uniform()) / truth).round();
+                let successes = rng.draw(&Binomial::new(trials as u64, truth).unwrap());
+                !Rate::wilson(successes as f64, trials).estimate().excludes(truth)
+            });
+            let share = held.count() as f64 / 2_000.0;
+            assert!((0.94..=0.96).contains(&share), "{expected} successes: {share}");
+        }
+    }
 }

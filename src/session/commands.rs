@@ -4,6 +4,8 @@ pub mod data;
 pub mod follow;
 pub mod inspect;
 pub mod market;
+pub mod privacy;
+pub mod rows;
 pub mod segment;
 pub mod train;
 pub mod view;
@@ -14,6 +16,8 @@ use crate::tasks::Output;
 pub use data::DataCommand;
 pub use inspect::InspectCommand;
 pub use market::MarketCommand;
+pub use privacy::PrivacyCommand;
+pub use rows::RowsCommand;
 pub use segment::SegmentCommand;
 pub use train::TrainCommand;
 pub use view::ViewCommand;
@@ -25,6 +29,10 @@ pub enum Command {
     Data(DataCommand),
     /// Simulated slots.
     Market(MarketCommand),
+    /// The people behind the rows.
+    Privacy(PrivacyCommand),
+    /// Single rows.
+    Rows(RowsCommand),
     /// Groups of rows and audiences.
     Segment(SegmentCommand),
     /// Training, saving and opening models.
@@ -40,6 +48,8 @@ pub(super) fn apply(session: &mut Session, command: Command) -> Result<()> {
     match command {
         Command::Data(command) => data::apply(session, command),
         Command::Market(command) => market::apply(session, command),
+        Command::Privacy(command) => privacy::apply(session, command),
+        Command::Rows(command) => rows::apply(session, command),
         Command::Segment(command) => segment::apply(session, command),
         Command::Train(command) => train::apply(session, command),
         Command::Inspect(command) => inspect::apply(session, command),
@@ -50,20 +60,28 @@ pub(super) fn apply(session: &mut Session, command: Command) -> Result<()> {
 /// Stores a worker's answer.
 pub(super) fn absorb(session: &mut Session, output: Output) -> Result<()> {
     match output {
+        Output::Admitted(admitted) => privacy::admitted(session, *admitted),
         Output::Averaged(averaged) => inspect::averaged(session, *averaged),
         Output::Compared(compared) => inspect::compared(session, compared),
         Output::Encoded(encoded) => data::encoded(session, *encoded)?,
+        Output::Erased(gone) => privacy::erased(session, gone)?,
         Output::Evaluated(evaluated) => inspect::evaluated(session, *evaluated),
         Output::Explained(explained) => inspect::explained(session, *explained),
         Output::Followed(followed) => follow::followed(session, *followed)?,
         Output::Imported(imported) => data::imported(session, *imported)?,
         Output::Simulated(simulated) => market::absorb(session, simulated),
         Output::Tested(answer) => segment::compared(session, *answer),
+        Output::Drifted(answer) => segment::drifted(session, *answer),
         Output::Found(answer) => segment::found(session, *answer),
+        Output::Reported(reported) => privacy::reported(session, *reported),
         Output::Segments(answer) => segment::counted(session, *answer),
         Output::ModelOpened(model, folder) => train::opened(session, model, folder),
         Output::ModelSaved(folder) => train::saved(session, folder),
         Output::Trained(trained) => train::trained(session, *trained),
+        Output::LookedUp(found) => rows::looked_up(session, *found),
+        Output::Ordered(ordered) => rows::ordered(session, *ordered),
+        Output::Page(page) => rows::read(session, *page),
+        Output::Written(said) => session.notices.done(said),
         Output::Projected(projected) => inspect::projected(session, *projected),
     }
     Ok(())

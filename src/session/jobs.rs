@@ -22,8 +22,24 @@ pub enum Purpose {
     Segment,
     /// Groups that stand out.
     Find,
+    /// Columns that changed.
+    Drift,
     /// Compare the arms of a test.
     Experiment,
+    /// Arrange the rows.
+    Order,
+    /// Look up users and ads.
+    LookUp,
+    /// Read the rows in sight.
+    Rows,
+    /// Write an answer to a file.
+    Export,
+    /// Hold an audience against the gate.
+    Audience,
+    /// Report with noise.
+    Report,
+    /// Erase a person.
+    Erase,
     /// Fit a model.
     Train,
     /// Curves of a model on a split.

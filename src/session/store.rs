@@ -2,14 +2,18 @@
 
 use super::commands::inspect::InspectState;
 use super::commands::market::MarketState;
+use super::commands::rows::{RowsState, Subjects};
 use super::commands::train::TrainingState;
 use crate::base::Failure;
 use crate::data::importers::ImportOptions;
 use crate::data::profile::Profile;
 use crate::data::{Dataset, LogFrame};
+use crate::domain::Segment;
+use crate::tasks::drift::DriftAnswer;
 use crate::tasks::experiment::ExperimentAnswer;
 use crate::tasks::find::FinderAnswer;
-use crate::tasks::segment::SegmentAnswer;
+use crate::tasks::privacy::Reported;
+use crate::tasks::segment::{Scores, SegmentAnswer};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -26,10 +30,22 @@ pub struct Store {
     pub untrainable: Option<Failure>,
     /// The last question about groups and its answer.
     pub segments: Option<Arc<SegmentAnswer>>,
+    /// The group that is chosen, for all panels.
+    pub chosen: Option<Segment>,
+    /// What a model predicts for the rows of the open log, once that was asked for.
+    pub scores: Option<Scores>,
     /// What stands out in the open log.
     pub findings: Option<Arc<FinderAnswer>>,
+    /// Which columns changed.
+    pub drift: Option<Arc<DriftAnswer>>,
+    /// The last report with noise.
+    pub report: Option<Arc<Reported>>,
     /// What the test in the open log says.
     pub experiment: Option<Arc<ExperimentAnswer>>,
+    /// Users and ads.
+    pub subjects: Subjects,
+    /// The rows in sight.
+    pub rows: RowsState,
     /// Simulated slots.
     pub market: MarketState,
     /// Trainings and models.
@@ -44,8 +60,14 @@ impl Store {
         self.dataset = None;
         self.untrainable = None;
         self.segments = None;
+        self.scores = None;
+        self.chosen = None;
         self.findings = None;
         self.experiment = None;
+        self.drift = None;
+        self.report = None;
+        self.rows = RowsState::default();
+        self.subjects = None;
     }
 
     /// Drops what was computed from the former log. Models stay: they carry their own encoder.

@@ -1,5 +1,7 @@
 //! How do we look? The part of the state that outlives the program: small, serialisable.
 
+use crate::data::ledger::USUAL_BUDGET;
+use crate::data::query::people::USUAL_K;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -15,6 +17,26 @@ pub struct Workspace {
     pub recent: Vec<PathBuf>,
     /// Named audiences: segments saved by a person.
     pub audiences: Vec<Audience>,
+    /// How people are protected.
+    pub privacy: PrivacySettings,
+}
+
+/// How the people behind the rows are protected.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PrivacySettings {
+    /// People that an audience or an exported cell must hold.
+    pub k: usize,
+    /// What may be spent on the people of a log in all reports together.
+    pub budget: f64,
+    /// Where the book of reports is kept; `None` for the folder of this program.
+    pub folder: Option<PathBuf>,
+}
+
+impl Default for PrivacySettings {
+    fn default() -> Self {
+        Self { k: USUAL_K, budget: USUAL_BUDGET, folder: None }
+    }
 }
 
 /// A named segment.
@@ -31,7 +53,13 @@ const RECENT_KEPT: usize = 8;
 
 impl Default for Workspace {
     fn default() -> Self {
-        Self { panel: "welcome".to_owned(), dark: true, recent: Vec::new(), audiences: Vec::new() }
+        Self {
+            panel: "welcome".to_owned(),
+            dark: true,
+            recent: Vec::new(),
+            audiences: Vec::new(),
+            privacy: PrivacySettings::default(),
+        }
     }
 }
 

@@ -1,10 +1,14 @@
-//! From a question about groups to their rates.
+//! From a question about groups to their figures.
 
 use super::{Output, unless_stopped};
 use crate::base::Result;
 use crate::data::LogFrame;
+use crate::data::query::funnel::{self, Funnel};
 use crate::data::query::{self, SegmentQuery, SegmentTable};
+use crate::insight::Subject;
 use crate::jobs::{Job, JobContext, Lane};
+use crate::train::TrainedModel;
+use std::sync::Arc;
 
 /// Counts the groups of a log.
 pub struct CountSegments {
@@ -12,11 +16,34 @@ pub struct CountSegments {
     pub log: LogFrame,
     /// The question.
     pub query: SegmentQuery,
+    /// What a model predicts, beside what happened; `None` for what happened only.
+    pub predictions: Option<Predictions>,
+    /// Also counts the steps from impressions to conversions.
+    pub funnel: bool,
+}
+
+/// Where predictions come from.
+pub enum Predictions {
+    /// They were made before.
+    Known(Scores),
+    /// They are to be made.
+    By(Subject),
+}
+
+/// The click probability that a model predicts for every row of a log.
+#[derive(Debug, Clone)]
+pub struct Scores {
+    /// The model.
+    pub model: Arc<TrainedModel>,
+    /// Revision of the log.
+    pub revision: u64,
+    /// One probability a row.
+    pub rows: Arc<Vec<f32>>,
 }
 
 /// A question and its answer. A question that makes no sense is answered with the reason, which belongs beside
 /// the question and not among the failures of the program.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct SegmentAnswer {
     /// What was asked.
     pub query: SegmentQuery,
@@ -24,6 +51,10 @@ pub struct SegmentAnswer {
     pub revision: u64,
     /// What the log says.
     pub table: Result<SegmentTable>,
+    /// The steps to a conversion, where they were asked for.
+    pub funnel: Option<Funnel>,
+    /// What the model predicted, where it was asked: kept for the next question.
+    pub scores: Option<Scores>,
 }
 
 impl Job for CountSegments {
@@ -38,8 +69,38 @@ impl Job for CountSegments {
     }
 
     fn run(self: Box<Self>, context: &JobContext) -> Result<Output> {
-        let table = unless_stopped(query::segments(&self.log, &self.query, context))?;
-        let answer = SegmentAnswer { revision: self.log.revision, query: self.query, table };
+        let scores = match self.predictions {
+            None => Ok(None),
+            Some(Predictions::Known(scores)) => Ok(Some(scores)),
+            Some(Predictions::By(subject)) => unless_stopped(score(subject, context))?.map(Some),
+        };
+        let (table, scores) = match scores {
+            Ok(scores) => {
+                let predicted = scores.as_ref().map(|scores| scores.rows.as_slice());
+                let table = query::segments_predicted(&self.log, &self.query, predicted, context);
+                (unless_stopped(table)?, scores)
+            }
+            Err(failure) => (Err(failure), None),
+        };
+        let funnel = if self.funnel && table.is_ok() {
+            Some(funnel::funnel(&self.log, &self.query.filter)?)
+        } else {
+            None
+        };
+        let revision = self.log.revision;
+        let answer = SegmentAnswer { query: self.query, revision, table, funnel, scores };
         Ok(Output::Segments(Box::new(answer)))
     }
+}
+
+fn score(subject: Subject, context: &JobContext) -> Result<Scores> {
+    let mut dataset = subject.fitting_dataset(context)?;
+    if dataset.rows != subject.log.rows() {
+        // Groups are counted among the rows that are held, which of a log larger than memory are a sample.
+        dataset = Arc::new(subject.model.encoder.encode(&subject.log, context)?);
+    }
+    let rows: Vec<u32> = (0..dataset.rows as u32).collect();
+    context.stage("scoring");
+    let rows = Arc::new(subject.model.predict(&dataset, &rows, context)?);
+    Ok(Scores { model: subject.model, revision: subject.log.revision, rows })
 }

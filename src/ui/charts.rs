@@ -2,6 +2,7 @@
 //!
 //! Every chart has axis labels with units and is one named node for screen readers and tests.
 
+pub mod bands;
 pub mod bars;
 pub mod curve;
 pub mod heatmap;

@@ -6,10 +6,14 @@ pub mod activity;
 pub mod attention;
 pub mod curves;
 pub mod data;
+pub mod drift;
 pub mod embeddings;
 pub mod experiment;
+pub mod privacy;
+pub mod rows;
 pub mod segments;
 pub mod slots;
+pub mod subjects;
 pub mod training;
 pub mod welcome;
 
@@ -35,8 +39,12 @@ pub fn all() -> Vec<Box<dyn Panel>> {
     vec![
         Box::new(welcome::WelcomePanel::default()),
         Box::<data::DataPanel>::default(),
+        Box::<rows::RowsPanel>::default(),
         Box::new(segments::SegmentsPanel::default()),
+        Box::<subjects::SubjectsPanel>::default(),
+        Box::<drift::DriftPanel>::default(),
         Box::new(experiment::ExperimentPanel::default()),
+        Box::<privacy::PrivacyPanel>::default(),
         Box::new(training::TrainingPanel::default()),
         Box::new(curves::CurvesPanel),
         Box::new(embeddings::EmbeddingsPanel::default()),

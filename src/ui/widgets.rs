@@ -6,6 +6,7 @@ pub mod empty_state;
 pub mod job_strip;
 pub mod metric_card;
 pub mod notices;
+pub mod row_window;
 
 use super::Theme;
 pub use data_table::data_table;
@@ -29,6 +30,13 @@ pub fn main_button(ui: &mut Ui, theme: &Theme, text: &str) -> egui::Response {
 /// `12 345 678`: thin groups of three, for counts.
 pub fn grouped(count: f64) -> String {
     crate::base::numbers::grouped(count, '\u{2009}')
+}
+
+/// `2026-03-01 14:05` in UTC.
+pub fn moment(millis: i64) -> String {
+    let (year, month, day) = crate::base::calendar::date_of(millis.div_euclid(86_400_000));
+    let minutes = millis.rem_euclid(86_400_000) / 60_000;
+    format!("{year:04}-{month:02}-{day:02} {:02}:{:02}", minutes / 60, minutes % 60)
 }
 
 /// A rate with its interval in percent: `4.21 % (4.05 to 4.37)`; `n/a` without trials.

@@ -189,7 +189,11 @@ fn rows_that_come_to_a_followed_file_reach_what_is_shown() {
         let answer = session.store.segments.as_ref()?;
         Some(answer.table.as_ref().unwrap().total.trials as u64)
     };
-    harness.state_mut().0.apply(Command::Segment(SegmentCommand::Count(query.clone())));
+    harness.state_mut().0.apply(Command::Segment(SegmentCommand::Count {
+        query: query.clone(),
+        predicted: false,
+        funnel: false,
+    }));
     until(&mut harness, |session| shown(session) == Some(200));
     add(&rows(200, 260));
     let profiled = |session: &Session| session.store.log.as_ref().unwrap().profile.rows;
@@ -197,7 +201,11 @@ fn rows_that_come_to_a_followed_file_reach_what_is_shown() {
     harness.get_by_label("Following: 60 rows came since");
     // The groups of the rows before are gone, and the panel asks for those of all rows.
     assert_eq!(shown(&harness.state().0), None);
-    harness.state_mut().0.apply(Command::Segment(SegmentCommand::Count(query)));
+    harness.state_mut().0.apply(Command::Segment(SegmentCommand::Count {
+        query,
+        predicted: false,
+        funnel: false,
+    }));
     until(&mut harness, |session| shown(session) == Some(260));
     harness.get_by_label("Stop following").click();
     harness.run_ok();

@@ -132,3 +132,93 @@ fn what_stands_out_is_found_told_with_what_was_looked_at_and_kept() {
         assert_eq!(kept[0].segment, report.findings[0].segment.to_string());
     }
 }
+
+#[test]
+fn every_view_asks_its_own_question_and_draws_the_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    for dark in [true, false] {
+        let mut harness = harness(opened(&folder, 5000), dark);
+        settle(&mut harness);
+        for (view, by, drawn) in [
+            ("Over time", vec!["time", "age_band"], "CTR by day (CTR, % against day, UTC"),
+            ("Hours", vec!["weekday", "hour"], "CTR in %: weekday by hour: 7 by 24, values from"),
+            ("Frequency", vec!["frequency"], "CTR by how often the user was reached"),
+            ("Cohorts", vec!["first_week", "week"], "CTR in %: first_week by week: "),
+            ("Bars", vec!["age_band"], "Click rate in % by age_band, 95 % intervals, 5 rows: "),
+        ] {
+            harness.get_by_label(view).click();
+            settle(&mut harness);
+            settle(&mut harness);
+            let answer = harness.state().0.store.segments.clone().unwrap();
+            assert_eq!(answer.query.by, by);
+            assert!(answer.table.is_ok(), "{:?}", answer.table);
+            harness.get_all_by_label_contains(drawn).next().unwrap();
+        }
+        harness.get_by_label("Funnel").click();
+        settle(&mut harness);
+        settle(&mut harness);
+        let answer = harness.state().0.store.segments.clone().unwrap();
+        let funnel = answer.funnel.as_ref().unwrap();
+        assert_eq!(funnel.steps.len(), 3);
+        assert!(funnel.delay.as_ref().unwrap().n > 5);
+        harness.get_by_label_contains("Conversions that came within a delay");
+    }
+}
+
+#[test]
+fn groups_are_compared_with_the_one_that_is_chosen() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut harness = harness(opened(&folder, 5000), true);
+    settle(&mut harness);
+    let answer = harness.state().0.store.segments.clone().unwrap();
+    let first = answer.table.as_ref().unwrap().rows[0].values[0].clone();
+    harness.get_all_by_label(&first).next().unwrap().click();
+    harness.run_ok();
+    harness.get_by_label(&format!("Compare all with {first}")).click();
+    settle(&mut harness);
+    settle(&mut harness);
+    let answer = harness.state().0.store.segments.clone().unwrap();
+    assert_eq!(answer.query.against, std::slice::from_ref(&first));
+    harness.get_by_label(&format!("Compared with {first}."));
+}
+
+#[test]
+fn a_model_s_predictions_stand_beside_what_happened() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut harness = harness(support::trained(&folder, "logistic"), true);
+    settle(&mut harness);
+    harness.get_by_label("with predictions of logistic").click();
+    settle(&mut harness);
+    settle(&mut harness);
+    let state = &harness.state().0;
+    assert_eq!(state.store.scores.as_ref().unwrap().rows.len(), 3000);
+    let answer = state.store.segments.clone().unwrap();
+    let table = answer.table.as_ref().unwrap();
+    let whole = table.total_of(adloupe::data::query::Measure::PredictedToActual).unwrap();
+    let [low, high] = whole.interval.unwrap();
+    assert!(low < whole.value && whole.value < high, "{whole:?}");
+}
+
+#[test]
+fn drilling_down_narrows_the_filter_and_the_trail_leads_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut harness = harness(opened(&folder, 5000), false);
+    settle(&mut harness);
+    let answer = harness.state().0.store.segments.clone().unwrap();
+    let row = answer.table.as_ref().unwrap().rows[0].clone();
+    harness.get_all_by_label(&row.values[0]).next().unwrap().click();
+    harness.run_ok();
+    harness.run_ok();
+    assert_eq!(harness.state().0.store.chosen.as_ref(), Some(&row.segment), "all panels know what is chosen");
+    harness.get_by_label(&format!("Drill down into {}", row.values[0])).click();
+    settle(&mut harness);
+    settle(&mut harness);
+    let answer = harness.state().0.store.segments.clone().unwrap();
+    assert_eq!(answer.query.filter, row.segment);
+    assert_eq!(answer.table.as_ref().unwrap().total.trials, row.rate.trials);
+    harness.get_by_label("all rows").click();
+    settle(&mut harness);
+    settle(&mut harness);
+    let answer = harness.state().0.store.segments.clone().unwrap();
+    assert_eq!(answer.table.as_ref().unwrap().total.trials, 5000.0);
+}

@@ -13,7 +13,8 @@ use crate::base::files::disk_failure;
 use crate::base::{Failure, Result};
 use crate::data::cells::{self, NO_CODE};
 use crate::data::frame::{LogFrame, Source};
-use crate::data::schema::Schema;
+use crate::data::memo::Memo;
+use crate::data::schema::{ColumnType, Schema};
 use crate::jobs::JobContext;
 use polars::prelude::{
     ChunkAgg, Column, DataFrame, DataType, IntoSeries, IpcReader, IpcWriter, NewChunkedArray, SerReader,
@@ -137,7 +138,13 @@ impl Entry {
             return Err(Failure::new(WHAT, "its columns are not those it was kept with"));
         }
         let source = Source { path: path.to_owned(), kept_in: Some(self.folder.clone()), ..kept.source };
-        Ok(LogFrame { frame, schema: kept.schema, source: Arc::new(source), revision: 0 })
+        Ok(LogFrame {
+            frame,
+            schema: kept.schema,
+            source: Arc::new(source),
+            revision: 0,
+            memo: Memo::default(),
+        })
     }
 
     /// A text from its codes and its words.
@@ -228,6 +235,61 @@ impl Entry {
         let _ = std::fs::remove_dir_all(&self.folder);
         std::fs::rename(temporary, &self.folder).map_err(explain)
     }
+}
+
+/// What was looked through for somebody's rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Forgotten {
+    /// Copies of logs that were looked through.
+    pub looked: usize,
+    /// Copies that held somebody and are gone; they are made anew when their log is opened.
+    pub removed: usize,
+    /// Copies that could not be read and are gone as well.
+    pub damaged: usize,
+}
+
+/// Removes every kept copy in which somebody's name stands, in whatever column.
+///
+/// # Errors
+/// A copy that cannot be removed; a cancel.
+pub fn forget(cache: &Path, name: &str, context: &JobContext) -> Result<Forgotten> {
+    let mut forgotten = Forgotten::default();
+    let entries = match std::fs::read_dir(cache) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(forgotten),
+        Err(error) => return Err(disk_failure(WHAT, cache, &error)),
+    };
+    for folder in entries.flatten().map(|entry| entry.path()).filter(|path| path.is_dir()) {
+        context.check()?;
+        forgotten.looked += 1;
+        let entry = Entry { folder };
+        let (holds, damaged) = match entry.read(Path::new("")).and_then(|log| names(&log, name)) {
+            Ok(holds) => (holds, false),
+            // Nobody knows who is in it.
+            Err(_) => (true, true),
+        };
+        if holds {
+            std::fs::remove_dir_all(&entry.folder)
+                .map_err(|error| disk_failure("cannot erase the kept copy", &entry.folder, &error))?;
+            if damaged { forgotten.damaged += 1 } else { forgotten.removed += 1 }
+        }
+    }
+    Ok(forgotten)
+}
+
+/// True when a cell of the log, or an item of a list in it, is this very name.
+fn names(log: &LogFrame, name: &str) -> Result<bool> {
+    for column in &log.schema.columns {
+        let values = match column.kind {
+            ColumnType::Text | ColumnType::Integer => cells::coded(log, &column.name)?.values,
+            ColumnType::List => cells::coded_lists(log, &column.name)?.items.values,
+            ColumnType::Real | ColumnType::Boolean | ColumnType::Time => continue,
+        };
+        if values.iter().any(|value| value == name) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 const WHAT: &str = "cannot read the kept copy";

@@ -4,6 +4,7 @@ use super::join::JoinSpec;
 use super::keep::usual_memory;
 use super::reading::Reading;
 use crate::base::{Failure, Result};
+use crate::data::erasure::{self, Erased};
 use crate::data::frame::LogFrame;
 use crate::data::pseudonym::{self, Salt};
 use crate::data::schema::Role;
@@ -28,6 +29,10 @@ pub struct ImportOptions {
     pub reading: Reading,
     /// How the log is turned into one row per impression, where it has another shape.
     pub shape: Option<Reshape>,
+    /// The column that says who consented; rows of all others are left out.
+    pub consent: Option<String>,
+    /// The list of people who asked to be erased, whose rows are left out.
+    pub erased: Option<PathBuf>,
     /// Columns whose values are replaced by pseudonyms, after everything else.
     pub pseudonyms: Vec<String>,
     /// The secret of the pseudonyms; without it a new one is drawn and forgotten.
@@ -50,6 +55,17 @@ impl ImportOptions {
         let keys: Vec<_> = self.joins.iter().map(|join| (join.file.file_stem(), &join.key)).collect();
         let memory = if self.all_rows { u64::MAX } else { self.memory() };
         format!("{keys:?} {memory}")
+    }
+
+    /// The log without the rows of people who asked to be erased.
+    ///
+    /// # Errors
+    /// A list that cannot be read.
+    pub(super) fn without_erased(&self, log: LogFrame) -> Result<LogFrame> {
+        match &self.erased {
+            Some(list) => Erased::load(list)?.leave_out(log),
+            None => Ok(log),
+        }
     }
 
     /// Bytes that the typed columns may take.
@@ -80,6 +96,11 @@ impl ImportOptions {
         for (column, role) in left {
             log.assign(column, *role).map_err(at)?;
         }
+        if let Some(column) = &self.consent {
+            log = erasure::with_consent(log, column).map_err(at)?;
+        }
+        // The roles may name another column of users than was found.
+        log = self.without_erased(log).map_err(at)?;
         if self.pseudonyms.is_empty() {
             return Ok(log);
         }

@@ -3,6 +3,7 @@
 //! Numbers are told apart in ten groups of equal size before, values as they are. A change is told by its size, as
 //! drift monitors do, since with many rows any change is more than chance.
 
+use crate::base::failure::Explain;
 use crate::base::{Failure, Result};
 use crate::data::cells::{self, NO_CODE};
 use crate::data::frame::LogFrame;
@@ -11,6 +12,7 @@ use crate::data::schema::{Column, ColumnType, Role};
 use crate::domain::segment::{Comparison, Literal, Segment, Test};
 use crate::jobs::JobContext;
 use crate::metrics::{Rate, drift};
+use polars::prelude::{DataFrame, PolarsError};
 use rayon::prelude::*;
 use serde::Serialize;
 
@@ -53,6 +55,8 @@ pub struct ColumnDrift {
     pub psi: f64,
     /// Jensen-Shannon distance, 0 to 1.
     pub jensen_shannon: f64,
+    /// Largest gap of the distribution functions (Kolmogorov-Smirnov), for numbers.
+    pub gap: Option<f64>,
     /// Chance of such a difference if nothing had changed: Kolmogorov-Smirnov for numbers, chi-square for values.
     pub p: Option<f64>,
     /// Share of missing cells before and after.
@@ -94,7 +98,66 @@ pub enum Split {
 /// No time column for a split by time, a text that is no time, a part without rows; a cancel.
 pub fn drift(log: &LogFrame, split: &Split, context: &JobContext) -> Result<DriftReport> {
     context.stage("parting the rows");
-    let (parts, [before, after]) = parts(log, split)?;
+    let (parts, names) = parts(log, split)?;
+    compare_parts(log, &parts, names, context)
+}
+
+/// Compares a log with a later one: the columns that both have.
+///
+/// # Errors
+/// No column in common, a log without rows; a cancel.
+pub fn drift_between(before: &LogFrame, after: &LogFrame, context: &JobContext) -> Result<DriftReport> {
+    context.stage("laying the logs together");
+    let (both, missing) = joined(before, after)?;
+    let cut = before.rows() as u32;
+    let parts = [(0..cut).collect(), (cut..both.rows() as u32).collect()];
+    let name = |log: &LogFrame, place: &str| {
+        let file = log.source.path.file_name().map(|name| name.to_string_lossy().into_owned());
+        file.unwrap_or_else(|| place.to_owned())
+    };
+    let mut report = compare_parts(&both, &parts, [name(before, "before"), name(after, "after")], context)?;
+    report.revision = before.revision;
+    report.left_out.extend(missing);
+    Ok(report)
+}
+
+/// Both logs below each other, with the columns that they share in the roles of the first, and the others with the reason.
+fn joined(before: &LogFrame, after: &LogFrame) -> Result<(LogFrame, Vec<(String, String)>)> {
+    let what = "cannot compare two logs";
+    let (mut columns, mut roles, mut missing) = (Vec::new(), Vec::new(), Vec::new());
+    for column in &before.schema.columns {
+        let own = before.frame.column(&column.name).explain(what)?;
+        let joined = after.frame.column(&column.name).ok().map(|other| {
+            let mut own = own.clone();
+            let other = other.cast(own.dtype())?;
+            own.append(&other)?;
+            Ok(own)
+        });
+        match joined {
+            None => missing.push((column.name.clone(), "the other log does not have it".to_owned())),
+            Some(Err::<_, PolarsError>(_)) => {
+                missing
+                    .push((column.name.clone(), "its cells are of another type in the other log".to_owned()));
+            }
+            Some(Ok(both)) => {
+                columns.push(both);
+                roles.push((column.name.as_str(), column.role));
+            }
+        }
+    }
+    if columns.is_empty() {
+        return Err(Failure::new(what, "they have no column in common").hint("a log of the same kind"));
+    }
+    let frame = DataFrame::new_infer_height(columns).explain(what)?;
+    Ok((LogFrame::from_frame(frame, &roles)?, missing))
+}
+
+fn compare_parts(
+    log: &LogFrame,
+    parts: &[Vec<u32>; 2],
+    [before, after]: [String; 2],
+    context: &JobContext,
+) -> Result<DriftReport> {
     let what = "cannot compare two parts of the log";
     for (rows, name) in parts.iter().zip([&before, &after]) {
         if rows.is_empty() {
@@ -104,7 +167,7 @@ pub fn drift(log: &LogFrame, split: &Split, context: &JobContext) -> Result<Drif
     context.stage("comparing columns");
     let mut report = DriftReport {
         rows: [parts[0].len(), parts[1].len()],
-        rates: rates(log, &parts)?,
+        rates: rates(log, parts)?,
         before,
         after,
         revision: log.revision,
@@ -117,7 +180,7 @@ pub fn drift(log: &LogFrame, split: &Split, context: &JobContext) -> Result<Drif
         .with_min_len(64)
         .map(|column| {
             context.check()?;
-            compare(log, column, &parts)
+            compare(log, column, parts)
         })
         .collect();
     for (column, told) in log.schema.columns.iter().zip(told) {
@@ -215,7 +278,7 @@ fn compare(
     let counts = [count(&parts[0]), count(&parts[1])];
     let p = drift::chi_square_p(&counts[0], &counts[1]);
     let gone = parts.each_ref().map(|rows| missing(rows));
-    Ok(told(&column.name, &coded.values, &counts, gone, p))
+    Ok(told(&column.name, &coded.values, &counts, gone, (None, p)))
 }
 
 fn numbers(name: &str, cells: &[f64], parts: &[Vec<u32>; 2]) -> std::result::Result<ColumnDrift, String> {
@@ -245,9 +308,9 @@ fn numbers(name: &str, cells: &[f64], parts: &[Vec<u32>; 2]) -> std::result::Res
             (None, None) => "any number".to_owned(),
         })
         .collect();
-    let p = drift::kolmogorov_smirnov(&values[0], &values[1]).map(|(_, p)| p);
+    let test = drift::kolmogorov_smirnov(&values[0], &values[1]);
     let gone = [parts[0].len() - values[0].len(), parts[1].len() - values[1].len()];
-    told(name, &names, &counts, gone, p)
+    told(name, &names, &counts, gone, test.unzip())
 }
 
 fn told(
@@ -255,7 +318,7 @@ fn told(
     names: &[String],
     counts: &[Vec<f64>; 2],
     missing: [usize; 2],
-    p: Option<f64>,
+    (gap, p): (Option<f64>, Option<f64>),
 ) -> std::result::Result<ColumnDrift, String> {
     // Missing cells are a group as well: a column that falls silent has changed.
     let with_missing = [0, 1].map(|part| {
@@ -283,6 +346,7 @@ fn told(
         name: name.to_owned(),
         psi,
         jensen_shannon: distance,
+        gap,
         p,
         missing: [0, 1].map(|part| missing[part] as f64 / total[part].max(1.0)),
         new_values: counts[0]
@@ -369,5 +433,26 @@ mod tests {
         let nobody = Split::Segments(Segment::equals("page", "p0"), Segment::equals("page", "p9"));
         assert!(drift(&log, &nobody, &JobContext::detached()).unwrap_err().why.contains("no row"));
         assert!(drift(&log, &Split::At("soon".into()), &JobContext::detached()).is_err());
+    }
+
+    #[test]
+    fn two_logs_are_compared_in_the_columns_that_both_have() {
+        let first = log();
+        let mut second = log();
+        second.frame = second.frame.drop("page").unwrap();
+        second.schema.columns.retain(|column| column.name != "page");
+        second.frame = second.frame.tail(Some(1_000));
+        let report = drift_between(&first, &second, &JobContext::detached()).unwrap();
+        assert_eq!(report.rows, [2_000, 1_000]);
+        assert!(report.left_out.iter().any(|(name, why)| name == "page" && why.contains("does not have it")));
+        let price = report.columns.iter().find(|column| column.name == "price").unwrap();
+        // Half of the first log is the second: the gap is half of that between the halves.
+        let halves = drift(&first, &Split::Halves, &JobContext::detached()).unwrap();
+        let whole = halves.columns.iter().find(|column| column.name == "price").unwrap();
+        assert!((price.gap.unwrap() - whole.gap.unwrap() / 2.0).abs() < 0.02, "{price:?} {whole:?}");
+        let other = LogFrame::from_frame(df!("x" => [1i64]).unwrap(), &[]).unwrap();
+        assert!(
+            drift_between(&first, &other, &JobContext::detached()).unwrap_err().why.contains("in common")
+        );
     }
 }

@@ -3,9 +3,9 @@
 //! Where the log knows users, they are the independent units: rows of one user hang together, and an interval that
 //! counts them apart is too narrow.
 
-use super::Measures;
 use super::filter;
 use super::grouping::Groups;
+use super::measures::Measures;
 use crate::base::{Failure, Result};
 use crate::data::cells::{self, NO_CODE};
 use crate::data::frame::LogFrame;
@@ -14,7 +14,9 @@ use crate::data::schema::Role;
 use crate::domain::Segment;
 use crate::jobs::JobContext;
 use crate::metrics::ab_test::{self, ArmTotals, Comparison, Cuped};
+use crate::metrics::bootstrap::{self, Bags};
 use crate::metrics::significance::{p_of_z, z_of_even_split};
+use crate::metrics::uplift::{self, Qini, Ranked};
 use crate::metrics::{Estimate, Rate};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -38,6 +40,8 @@ pub struct ExperimentQuery {
     pub by: String,
     /// A number that was known of each unit before the test, to take its part out (CUPED); empty for none.
     pub covariate: String,
+    /// A number that says whom to treat first, such as a predicted gain: how much that would bring; empty for none.
+    pub rank: String,
 }
 
 /// What came of a test.
@@ -61,8 +65,24 @@ pub struct ExperimentReport {
     pub parts: Vec<Part>,
     /// Groups that are not listed.
     pub hidden: usize,
+    /// What treating by the rank asked for would bring.
+    pub uplift: Option<Uplift>,
     /// Revision of the log that was asked.
     pub revision: u64,
+}
+
+/// Whom the treatment moves, by the rank asked for.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Uplift {
+    /// The column that ranks.
+    pub column: String,
+    /// The arm that is the treatment.
+    pub arm: String,
+    /// The curve.
+    pub qini: Qini,
+    /// Qini's coefficient with the middle 95 % of its values on resampled units; `None` where some of these have an empty
+    /// arm.
+    pub coefficient: Option<Estimate>,
 }
 
 /// One arm.
@@ -131,6 +151,10 @@ pub fn experiment(log: &LogFrame, query: &ExperimentQuery, context: &JobContext)
         context.check()?;
         (report.parts, report.hidden) = table.parts(&Groups::of(log, &query.by)?);
     }
+    if !query.rank.is_empty() {
+        context.check()?;
+        report.uplift = table.uplift(&query.rank, &cells::numbers(log, &query.rank)?)?;
+    }
     Ok(report)
 }
 
@@ -163,7 +187,7 @@ impl Table {
     fn read(log: &LogFrame, query: &ExperimentQuery, context: &JobContext) -> Result<Self> {
         let column = if query.arms.is_empty() { infer_arms(log)? } else { query.arms.clone() };
         let groups = Groups::of(log, &column)?;
-        let measures = Measures::read(log)?;
+        let measures = Measures::of(log)?;
         let outcome = measures.outcome.as_ref().map(|outcome| outcome.column.clone()).ok_or_else(|| {
             Failure::new(WHAT, "the log does not say what was clicked")
                 .hint("give a column the role label, or clicks and weight")
@@ -176,10 +200,10 @@ impl Table {
         };
         let inside = filter::mask(log, &query.filter)?;
         context.check()?;
-        let known = groups.coded.values.len() as u32;
+        let known = groups.keyed.missing();
         let mut rows = Vec::new();
         for row in (0..log.rows()).filter(|row| inside[*row]) {
-            let (arm, counted) = (groups.coded.codes[row], measures.of(row));
+            let (arm, counted) = (groups.code(row), measures.of_row(row));
             let covariate = covariate.as_ref().map_or(0.0, |cells| cells[row]);
             if arm >= known || counted.impressions <= 0.0 || covariate.is_nan() {
                 continue;
@@ -249,15 +273,42 @@ impl Table {
             detectable: ab_test::detectable(control.rate(), independent, 0.05, 0.8),
             parts: Vec::new(),
             hidden: 0,
+            uplift: None,
             revision: log.revision,
         })
+    }
+
+    /// What treating the first arm's way by a rank would bring, from the rows whose rank is known.
+    fn uplift(&self, column: &str, rank: &[f64]) -> Result<Option<Uplift>> {
+        let known = |row: &&Row| row.arm < 2 && !rank[row.row as usize].is_nan();
+        let rows: Vec<&Row> = self.rows.iter().filter(known).collect();
+        let unit = |row: &&Row| Ranked {
+            score: rank[row.row as usize],
+            treated: row.arm == 1,
+            outcome: row.clicks,
+            trials: row.shown,
+        };
+        let units: Vec<Ranked> = rows.iter().map(unit).collect();
+        let order = uplift::ranking(&units);
+        let qini = uplift::qini(&units, &order, &[]).ok_or_else(|| {
+            Failure::new(WHAT, format!("'{column}' is known in one arm only")).hint("a rank of all rows")
+        })?;
+        let people: Vec<u32> = rows.iter().map(|row| row.unit).collect();
+        let bags = Bags::new(rows.len(), if self.by_user { &people } else { &[] });
+        let drawn = bags.resample(|drawn| {
+            let times: Vec<u32> = bags.of_row.iter().map(|bag| drawn[*bag as usize]).collect();
+            uplift::qini(&units, &order, &times).map_or(f64::NAN, |qini| qini.coefficient)
+        });
+        let value = qini.coefficient;
+        let coefficient = bootstrap::percentiles(drawn).map(|[low, high]| Estimate { value, low, high });
+        Ok(Some(Uplift { column: column.to_owned(), arm: self.names[1].clone(), qini, coefficient }))
     }
 
     /// The test in each group of a column.
     fn parts(&self, groups: &Groups) -> (Vec<Part>, usize) {
         let mut by_group: BTreeMap<u32, Vec<&Row>> = BTreeMap::new();
         for row in &self.rows {
-            by_group.entry(groups.coded.codes[row.row as usize]).or_default().push(row);
+            by_group.entry(groups.code(row.row as usize)).or_default().push(row);
         }
         let mut order: Vec<(u32, Vec<&Row>)> = by_group.into_iter().collect();
         order.sort_by_key(|(_, rows)| std::cmp::Reverse(rows.len()));
@@ -467,5 +518,32 @@ mod tests {
         assert!(ask(&log, &one).unwrap_err().why.contains("1 values"));
         let none = LogFrame::from_frame(df!("a" => [1i64, 0]).unwrap(), &[("a", Role::Label)]).unwrap();
         assert!(ask(&none, &ExperimentQuery::default()).unwrap_err().why.contains("assigns arms"));
+    }
+
+    #[test]
+    fn a_rank_that_knows_who_gains_beats_chance() {
+        let mut rng = crate::base::rng::Rng::named(4, "uplift in a log");
+        let n = 8_000;
+        let gain: Vec<f64> = (0..n).map(|_| rng.uniform() - 0.5).collect();
+        let luck: Vec<f64> = (0..n).map(|_| rng.uniform()).collect();
+        let arm: Vec<&str> = (0..n).map(|_| if rng.chance(0.5) { "new" } else { "control" }).collect();
+        let click: Vec<i64> = (0..n)
+            .map(|row| i64::from(rng.chance(if arm[row] == "new" { 0.5 + gain[row] } else { 0.5 })))
+            .collect();
+        let frame =
+            polars::prelude::df!("variant" => arm, "gain" => gain, "luck" => luck, "click" => click).unwrap();
+        let log =
+            LogFrame::from_frame(frame, &[("variant", Role::Categorical), ("click", Role::Label)]).unwrap();
+        let ask = |rank: &str| {
+            let query =
+                ExperimentQuery { arms: "variant".into(), rank: rank.into(), ..ExperimentQuery::default() };
+            experiment(&log, &query, &JobContext::detached()).map(|report| report.uplift.unwrap())
+        };
+        let oracle = ask("gain").unwrap();
+        let found = oracle.coefficient.unwrap();
+        assert!(found.low > 0.05 && found.low < 1.0 / 12.0 && found.high > 1.0 / 12.0, "{found:?}");
+        assert!((oracle.qini.gain(0.5) - 0.125).abs() < 0.03);
+        assert!(!ask("luck").unwrap().coefficient.unwrap().excludes(0.0));
+        assert!(ask("height").is_err());
     }
 }

@@ -1,99 +1,161 @@
-//! Which rows are in a segment? One true or false per row.
+//! Which rows are in a segment? Settled once against a log, then answered for some rows at a time, on all cores.
 
+use super::grouping::{Derived, values_of};
 use crate::base::{Failure, Result};
-use crate::data::cells::{self, NO_CODE, WEEKDAYS};
+use crate::data::cells::{self, WEEKDAYS};
 use crate::data::frame::LogFrame;
-use crate::data::schema::Role;
+use crate::data::memo::Keyed;
+use crate::data::schema::ColumnType;
 use crate::domain::segment::{Comparison, Literal, Segment, Test};
+use rayon::prelude::*;
 use std::collections::HashSet;
+use std::ops::Range;
+use std::sync::Arc;
 
-/// Name of the derived column with the hour of the day.
-pub const HOUR: &str = "hour";
-/// Name of the derived column with the day of the week.
-pub const WEEKDAY: &str = "weekday";
+/// Rows looked at together: their cells and answers stay in the cache of the processor.
+pub const ROWS_AT_ONCE: usize = 1 << 14;
+
+/// A segment that is settled against a log: every name is known and every comparison makes sense.
+pub enum Filter {
+    /// Every row.
+    All,
+    And(Vec<Filter>),
+    Or(Vec<Filter>),
+    Not(Box<Filter>),
+    /// Rows whose code is true in the table.
+    Codes(Arc<Keyed>, Vec<bool>),
+    /// Rows whose number (milliseconds since 1970 for times) compares so.
+    Numbers {
+        column: String,
+        comparison: Comparison,
+        limit: f64,
+    },
+    /// Rows that were looked at beforehand.
+    Rows(Vec<bool>),
+}
 
 /// True for each row that is in the segment.
 ///
 /// # Errors
 /// A column that the log lacks, or a comparison that makes no sense for its cells.
 pub fn mask(log: &LogFrame, segment: &Segment) -> Result<Vec<bool>> {
-    match segment {
-        Segment::All => Ok(vec![true; log.rows()]),
-        Segment::And(parts) => combine(log, parts, true, |a, b| a && b),
-        Segment::Or(parts) => combine(log, parts, false, |a, b| a || b),
-        Segment::Not(part) => Ok(mask(log, part)?.into_iter().map(|inside| !inside).collect()),
-        Segment::Where { column, test } => where_column(log, column, test),
-    }
+    let filter = Filter::of(log, segment)?;
+    let mut inside = vec![true; log.rows()];
+    inside.par_chunks_mut(ROWS_AT_ONCE).enumerate().try_for_each(|(chunk, inside)| {
+        let start = chunk * ROWS_AT_ONCE;
+        filter.fill(log, start..start + inside.len(), inside)
+    })?;
+    Ok(inside)
 }
 
-fn combine(
-    log: &LogFrame,
-    parts: &[Segment],
-    start: bool,
-    join: fn(bool, bool) -> bool,
-) -> Result<Vec<bool>> {
-    let mut all = vec![start; log.rows()];
-    for part in parts {
-        let inside = mask(log, part)?;
-        all.iter_mut().zip(inside).for_each(|(all, inside)| *all = join(*all, inside));
+impl Filter {
+    /// Settles a segment.
+    ///
+    /// # Errors
+    /// As [`mask`].
+    pub fn of(log: &LogFrame, segment: &Segment) -> Result<Self> {
+        let all =
+            |parts: &[Segment]| parts.iter().map(|part| Self::of(log, part)).collect::<Result<Vec<_>>>();
+        Ok(match segment {
+            Segment::All => Self::All,
+            Segment::And(parts) => Self::And(all(parts)?),
+            Segment::Or(parts) => Self::Or(all(parts)?),
+            Segment::Not(part) => Self::Not(Box::new(Self::of(log, part)?)),
+            Segment::Where { column, test } => where_column(log, column, test)?,
+        })
     }
-    Ok(all)
-}
 
-/// The time column behind `hour` and `weekday`, when `name` is one of them and no column of its own.
-pub fn calendar_column<'a>(log: &'a LogFrame, name: &str) -> Result<Option<&'a str>> {
-    if !matches!(name, HOUR | WEEKDAY) || log.schema.column(name).is_ok() {
-        return Ok(None);
-    }
-    let time = log.schema.with_role(Role::Time).map(|column| column.name.as_str());
-    match time {
-        Some(time) if cells::is_calendar_time(log, time)? => Ok(Some(time)),
-        _ => Err(Failure::new(
-            format!("cannot tell the {name}"),
-            "the log has neither such a column nor a time to take it from",
-        )
-        .hint("give a column with points in time the role time")),
-    }
-}
-
-fn where_column(log: &LogFrame, column: &str, test: &Test) -> Result<Vec<bool>> {
-    if let Some(time) = calendar_column(log, column)? {
-        let times = cells::times(log, time)?;
-        return where_calendar(column, &times, test);
-    }
-    match test {
-        Test::In(values) => where_in(log, column, values),
-        Test::Missing if cells::is_list(log, column)? => {
-            let lists = cells::coded_lists(log, column)?;
-            Ok(lists.offsets.windows(2).map(|ends| ends[0] == ends[1]).collect())
+    /// Answers for some rows; `inside` has an entry for each.
+    ///
+    /// # Errors
+    /// Cells that cannot be read.
+    pub fn fill(&self, log: &LogFrame, rows: Range<usize>, inside: &mut [bool]) -> Result<()> {
+        match self {
+            Self::All => inside.fill(true),
+            Self::And(parts) => join(parts, true, |a, b| a & b, log, rows, inside)?,
+            Self::Or(parts) => join(parts, false, |a, b| a | b, log, rows, inside)?,
+            Self::Not(part) => {
+                part.fill(log, rows, inside)?;
+                inside.iter_mut().for_each(|inside| *inside = !*inside);
+            }
+            Self::Codes(keyed, table) => keyed.codes.look_up(rows, table, inside),
+            Self::Numbers { column, comparison, limit } => {
+                let numbers = cells::numbers_within(log, column, rows)?;
+                // NaN, a missing cell, is on no side of anything.
+                for (inside, number) in inside.iter_mut().zip(numbers) {
+                    *inside = comparison.holds(number, *limit);
+                }
+            }
+            Self::Rows(known) => inside.copy_from_slice(&known[rows]),
         }
-        Test::Missing => Ok(cells::coded(log, column)?.codes.iter().map(|code| *code == NO_CODE).collect()),
+        Ok(())
+    }
+}
+
+fn join(
+    parts: &[Filter],
+    start: bool,
+    with: fn(bool, bool) -> bool,
+    log: &LogFrame,
+    rows: Range<usize>,
+    inside: &mut [bool],
+) -> Result<()> {
+    inside.fill(start);
+    let mut one = vec![true; inside.len()];
+    for part in parts {
+        part.fill(log, rows.clone(), &mut one)?;
+        inside.iter_mut().zip(&one).for_each(|(inside, one)| *inside = with(*inside, *one));
+    }
+    Ok(())
+}
+
+fn where_column(log: &LogFrame, column: &str, test: &Test) -> Result<Filter> {
+    if let Some(derived) = Derived::named(log, column) {
+        let keyed = derived.keyed(log)?;
+        let table = where_derived(derived, &keyed, test)?;
+        return Ok(Filter::Codes(keyed, table));
+    }
+    let is_list = cells::is_list(log, column)?;
+    match test {
+        Test::In(values) if is_list => where_in_list(log, column, values),
+        Test::Missing if is_list => {
+            let lists = cells::coded_lists(log, column)?;
+            Ok(Filter::Rows(lists.offsets.windows(2).map(|ends| ends[0] == ends[1]).collect()))
+        }
+        Test::In(values) => {
+            let wanted: HashSet<String> = values.iter().map(Literal::text).collect();
+            by_value(log, column, |value| wanted.contains(value))
+        }
+        Test::Missing => {
+            let keyed = values_of(log, column)?;
+            let mut table = vec![false; keyed.values.len()];
+            table.push(true);
+            Ok(Filter::Codes(keyed, table))
+        }
         Test::Compare(comparison, value) => where_compared(log, column, *comparison, value),
     }
 }
 
-fn where_in(log: &LogFrame, column: &str, values: &[Literal]) -> Result<Vec<bool>> {
-    let wanted: HashSet<String> = values.iter().map(Literal::text).collect();
-    if cells::is_list(log, column)? {
-        let lists = cells::coded_lists(log, column)?;
-        let found: Vec<bool> = lists.items.values.iter().map(|value| wanted.contains(value)).collect();
-        let holds = |&code: &u32| found.get(code as usize).copied().unwrap_or(false);
-        let rows = lists.offsets.windows(2);
-        return Ok(rows
-            .map(|ends| lists.items.codes[ends[0] as usize..ends[1] as usize].iter().any(holds))
-            .collect());
-    }
-    let coded = cells::coded(log, column)?;
-    let found: Vec<bool> = coded.values.iter().map(|value| wanted.contains(value)).collect();
-    Ok(coded.codes.iter().map(|&code| found.get(code as usize).copied().unwrap_or(false)).collect())
+fn by_value(log: &LogFrame, column: &str, holds: impl Fn(&String) -> bool) -> Result<Filter> {
+    let keyed = values_of(log, column)?;
+    let mut table: Vec<bool> = keyed.values.iter().map(holds).collect();
+    table.push(false);
+    Ok(Filter::Codes(keyed, table))
 }
 
-fn where_compared(
-    log: &LogFrame,
-    column: &str,
-    comparison: Comparison,
-    value: &Literal,
-) -> Result<Vec<bool>> {
+fn where_in_list(log: &LogFrame, column: &str, values: &[Literal]) -> Result<Filter> {
+    let wanted: HashSet<String> = values.iter().map(Literal::text).collect();
+    let lists = cells::coded_lists(log, column)?;
+    let found: Vec<bool> = lists.items.values.iter().map(|value| wanted.contains(value)).collect();
+    let holds = |&code: &u32| found.get(code as usize).copied().unwrap_or(false);
+    let inside = lists
+        .offsets
+        .windows(2)
+        .map(|ends| lists.items.codes[ends[0] as usize..ends[1] as usize].iter().any(holds));
+    Ok(Filter::Rows(inside.collect()))
+}
+
+fn where_compared(log: &LogFrame, column: &str, comparison: Comparison, value: &Literal) -> Result<Filter> {
     let what = || format!("cannot compare '{column}'");
     if cells::is_calendar_time(log, column)? {
         let limit = match value {
@@ -103,9 +165,7 @@ fn where_compared(
                     .hint("for example '2026-09-14' or '2026-09-14 18:30'")
             })? as f64,
         };
-        let times = cells::times(log, column)?;
-        let holds = |time: &Option<i64>| time.is_some_and(|time| comparison.holds(time as f64, limit));
-        return Ok(times.iter().map(holds).collect());
+        return Ok(Filter::Numbers { column: column.to_owned(), comparison, limit });
     }
     let limit = match value {
         Literal::Number(number) => *number,
@@ -113,48 +173,63 @@ fn where_compared(
             Failure::new(what(), format!("'{text}' is no number")).hint("= and in compare texts")
         })?,
     };
-    let numbers = cells::numbers(log, column)?;
-    if numbers.iter().all(|number| number.is_nan()) && log.rows() > 0 {
+    if log.schema.column(column)?.kind != ColumnType::Text {
+        return Ok(Filter::Numbers { column: column.to_owned(), comparison, limit });
+    }
+    // Numbers among texts: read once a value, not once a row.
+    let number = |value: &String| value.trim().parse::<f64>().ok().filter(|number| !number.is_nan());
+    if values_of(log, column)?.values.iter().all(|value| number(value).is_none()) {
         return Err(Failure::new(what(), "it holds no numbers").hint("= and in compare texts"));
     }
-    // NaN, a missing cell, is on no side of anything.
-    Ok(numbers.iter().map(|number| comparison.holds(*number, limit)).collect())
+    by_value(log, column, |value| number(value).is_some_and(|number| comparison.holds(number, limit)))
 }
 
-fn where_calendar(name: &str, times: &[Option<i64>], test: &Test) -> Result<Vec<bool>> {
-    let part = |millis: i64| -> (f64, &'static str) {
-        if name == HOUR {
-            (f64::from(cells::hour_of(millis)), "")
-        } else {
-            let day = cells::weekday_of(millis);
-            (f64::from(day), WEEKDAYS[day as usize])
+/// Which codes of a derived column a test lets through; the last is that of missing ones.
+fn where_derived(derived: Derived, keyed: &Keyed, test: &Test) -> Result<Vec<bool>> {
+    let known = |value: &Literal| {
+        place_of(derived, value).ok_or_else(|| {
+            Failure::new(format!("cannot compare the {}", derived.name()), format!("{value} is none")).hint(
+                match derived {
+                    Derived::Hour => "an hour from 0 to 23",
+                    Derived::Weekday => "mon, tue, wed, thu, fri, sat or sun",
+                    Derived::Frequency => "a whole number from 1",
+                    Derived::Week | Derived::FirstWeek => "the date of a Monday, such as '2026-09-14'",
+                },
+            )
+        })
+    };
+    // Weeks are told by their text, which is a moment; all others by their number.
+    let place = |code: usize| match derived {
+        Derived::Hour | Derived::Weekday => code as f64,
+        Derived::Frequency => code as f64 + 1.0,
+        Derived::Week | Derived::FirstWeek => {
+            keyed.values.get(code).and_then(|date| cells::moment(date)).map_or(f64::NAN, |at| at as f64)
         }
     };
-    let place_of = |value: &Literal| match value {
-        Literal::Number(number) => Some(*number),
-        Literal::Text(text) if name == WEEKDAY => {
+    let codes = 0..keyed.values.len();
+    let mut table: Vec<bool> = match test {
+        Test::Missing => codes.map(|_| false).collect(),
+        Test::In(values) => {
+            let wanted: Vec<f64> = values.iter().map(known).collect::<Result<_>>()?;
+            codes.map(|code| wanted.contains(&place(code))).collect()
+        }
+        Test::Compare(comparison, value) => {
+            let limit = known(value)?;
+            codes.map(|code| comparison.holds(place(code), limit)).collect()
+        }
+    };
+    table.push(*test == Test::Missing);
+    Ok(table)
+}
+
+fn place_of(derived: Derived, value: &Literal) -> Option<f64> {
+    match (derived, value) {
+        (Derived::Week | Derived::FirstWeek, value) => cells::moment(&value.text()).map(|at| at as f64),
+        (_, Literal::Number(number)) => Some(*number),
+        (Derived::Weekday, Literal::Text(text)) => {
             let short: String = text.to_lowercase().chars().take(3).collect();
             WEEKDAYS.iter().position(|day| *day == short).map(|day| day as f64)
         }
-        Literal::Text(text) => text.trim().parse().ok(),
-    };
-    let known = |value: &Literal| {
-        place_of(value).ok_or_else(|| {
-            let hint =
-                if name == HOUR { "an hour from 0 to 23" } else { "mon, tue, wed, thu, fri, sat or sun" };
-            Failure::new(format!("cannot compare the {name}"), format!("{value} is none")).hint(hint)
-        })
-    };
-    let holds: Box<dyn Fn(f64) -> bool> = match test {
-        Test::Missing => return Ok(times.iter().map(Option::is_none).collect()),
-        Test::In(values) => {
-            let wanted: Vec<f64> = values.iter().map(known).collect::<Result<_>>()?;
-            Box::new(move |place| wanted.contains(&place))
-        }
-        Test::Compare(comparison, value) => {
-            let (comparison, limit) = (*comparison, known(value)?);
-            Box::new(move |place| comparison.holds(place, limit))
-        }
-    };
-    Ok(times.iter().map(|time| time.is_some_and(|millis| holds(part(millis).0))).collect())
+        (_, Literal::Text(text)) => text.trim().parse().ok(),
+    }
 }

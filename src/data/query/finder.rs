@@ -7,7 +7,8 @@
 //! alone a report of any group at all is as rare as the level says.
 
 use super::grouping::Groups;
-use super::{Measures, filter, groupable_columns};
+use super::measures::Measures;
+use super::{Derived, filter, groupable_columns};
 use crate::base::{Failure, Result};
 use crate::data::frame::LogFrame;
 use crate::data::schema::Role;
@@ -156,10 +157,13 @@ pub fn find(log: &LogFrame, query: &FinderQuery, context: &JobContext) -> Result
     })
 }
 
+/// Parts of the time that are looked at beside the columns of a log.
+const CALENDAR: [&str; 2] = [Derived::Hour.name(), Derived::Weekday.name()];
+
 /// Columns that say something about who saw what where: not the outcome, and no number that only follows from it.
 fn default_columns(log: &LogFrame) -> Vec<String> {
     let tells = |name: &String| {
-        let Ok(column) = log.schema.column(name) else { return true };
+        let Ok(column) = log.schema.column(name) else { return CALENDAR.contains(&name.as_str()) };
         matches!(
             column.role,
             Role::Categorical | Role::Slot | Role::Campaign | Role::Ad | Role::Numeric | Role::Price
@@ -208,7 +212,7 @@ struct Rows {
 impl Rows {
     fn read(log: &LogFrame, filter: &Segment) -> Result<Self> {
         let what = "cannot look for groups that stand out";
-        let measures = Measures::read(log)?;
+        let measures = Measures::of(log)?;
         if measures.outcome.is_none() {
             return Err(Failure::new(what, "the log does not say what was clicked")
                 .hint("give a column the role label, or clicks and weight"));
@@ -228,7 +232,7 @@ impl Rows {
         };
         let mask = filter::mask(log, filter)?;
         for row in (0..log.rows()).filter(|row| mask[*row]) {
-            let counted = measures.of(row);
+            let counted = measures.of_row(row);
             if counted.impressions <= 0.0 {
                 continue;
             }
@@ -267,9 +271,9 @@ impl Ranked {
     fn of(log: &LogFrame, name: &str, rows: &Rows) -> Result<Option<Self>> {
         let groups = Groups::of(log, name)?;
         // Missing cells are a group as well, the last one.
-        let missing = groups.coded.values.len();
+        let missing = groups.keyed.values.len();
         let mut shown = vec![0.0; missing + 1];
-        let place = |row: &u32| (groups.coded.codes[*row as usize] as usize).min(missing);
+        let place = |row: &u32| groups.code(*row as usize) as usize;
         for (row, weight) in rows.inside.iter().zip(&rows.shown) {
             shown[place(row)] += f64::from(*weight);
         }

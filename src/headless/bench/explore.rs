@@ -2,70 +2,137 @@
 
 use super::{BenchRow, best_of, ours};
 use crate::base::rng::Rng;
-use crate::base::{Result, failure::Explain};
-use crate::data::LogFrame;
+use crate::base::{Failure, Result, failure::Explain};
+use crate::data::export::{ExportCells, ExportColumn, write_table};
 use crate::data::importers::{self, ImportOptions};
 use crate::data::query::finder::{self, FinderQuery};
 use crate::data::query::{self, SegmentQuery};
 use crate::domain::Segment;
+use crate::headless::Terminal;
 use crate::jobs::JobContext;
-use std::fmt::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Instant;
 
-/// The work and how many seconds it may take at a million rows.
-type Work<'a> = (&'a str, f64, &'a dyn Fn(&JobContext) -> Result<()>);
+/// Rows of the log that the finder looks through at most: it is promised for a million.
+const FINDER_ROWS: usize = 1_000_000;
+/// Seconds of the segment query at ten million rows and of the finder at a million.
+const QUERY_LIMIT: f64 = 0.15;
+const FINDER_LIMIT: f64 = 5.0;
 
-/// Seconds of each kind of question about a log of so many rows and twelve columns.
+/// Seconds of each kind of question about a log of so many rows, the segment query beside DuckDB's Python package.
 ///
 /// # Errors
-/// A full disk (the log is written to the temporary folder), a cancel.
+/// A full disk (the log is written to the temporary folder), a rival that fails, a cancel.
 pub fn explore(rows: usize, context: &JobContext) -> Result<Vec<BenchRow>> {
-    let log = wide_log(rows, context)?;
-    let crossed = SegmentQuery {
-        by: vec!["c0".into(), "c5".into()],
-        filter: Segment::parse("c1 in ('0', '1', '2') and not c2 = '3'")?,
-        min_impressions: 0.0,
-    };
-    let found =
-        FinderQuery { columns: (0..COLUMNS).map(|c| format!("c{c}")).collect(), ..Default::default() };
-    let pairs_and_triples = |context: &JobContext| finder::find(&log, &found, context).map(drop);
-    let two_columns = |context: &JobContext| query::segments(&log, &crossed, context).map(drop);
-    let works: [Work<'_>; 2] = [
-        ("rates by two columns with a filter", 0.15, &two_columns),
-        ("groups of up to 3 of 12 columns that stand out", 5.0, &pairs_and_triples),
-    ];
-    works
-        .iter()
-        .map(|(work, limit, run)| {
-            let seconds = best_of(3, context, || run(context))?;
-            let limit = limit * (rows as f64 / 1e6).max(1.0);
-            let row = ours(&format!("{work}, {rows} rows"), seconds, "s", Some(limit));
-            // Fewer seconds are better.
-            Ok(BenchRow { met: Some(seconds <= limit), ..row })
-        })
-        .collect()
-}
-
-const COLUMNS: usize = 12;
-
-/// Twelve columns of 4 to 48 values and a click of about 5 %.
-fn wide_log(rows: usize, context: &JobContext) -> Result<LogFrame> {
     let folder = std::env::temp_dir().join(format!("adloupe-explore-{}", std::process::id()));
     std::fs::create_dir_all(&folder).explain("cannot make a temporary folder")?;
-    let path = folder.join("log.csv");
-    let mut rng = Rng::named(1, "bench explore");
-    let names: Vec<String> = (0..COLUMNS).map(|column| format!("c{column}")).collect();
-    let mut text = format!("{},click\n", names.join(","));
-    for _ in 0..rows {
-        for column in 0..COLUMNS {
-            // Writing into memory cannot fail.
-            let _ = write!(text, "{},", rng.below(4 * (column + 1)));
-        }
-        text.push_str(if rng.chance(0.05) { "1\n" } else { "0\n" });
-    }
-    let log = std::fs::write(&path, text)
-        .explain("cannot write the log")
-        .and_then(|()| importers::open(&path, &ImportOptions::default(), context));
-    // The log is in memory now; a leftover in the temporary folder is no failure of the measurement.
+    let measured = measure(&folder, rows, context);
+    // A leftover in the temporary folder is no failure of the measurement.
     let _ = std::fs::remove_dir_all(&folder);
-    log
+    measured
+}
+
+fn measure(folder: &Path, rows: usize, context: &JobContext) -> Result<Vec<BenchRow>> {
+    let path = folder.join("log.parquet");
+    write_log(&path, rows, QUERY_COLUMNS, context)?;
+    let log = importers::open(&path, &ImportOptions::default(), context)?;
+    let query = SegmentQuery {
+        by: vec!["c0".into(), "c5".into()],
+        filter: Segment::parse("c1 in (0, 1, 2) and not c2 = 3")?,
+        ..SegmentQuery::default()
+    };
+    let work = format!("rates and intervals by two columns with a filter, {rows} rows");
+    let begun = Instant::now();
+    let table = query::segments(&log, &query, context)?;
+    let first = begun.elapsed().as_secs_f64();
+    let seconds = best_of(7, context, || query::segments(&log, &query, context).map(drop))?;
+    let limit = QUERY_LIMIT * (rows as f64 / 1e7).max(0.1);
+    let mut figures =
+        vec![ours(&format!("{work}: the first question"), first, "s", None), faster(&work, seconds, limit)];
+    match duckdb(&path)? {
+        Some([own, file, counted]) => {
+            if (counted - table.total.successes).abs() > 0.5 {
+                let why = format!("DuckDB counts {counted} clicks, ours {}", table.total.successes);
+                return Err(Failure::new("cannot compare with DuckDB", why));
+            }
+            figures.push(against(&work, seconds, "DuckDB, a table in its memory", own));
+            figures.push(against(&work, seconds, "DuckDB, the Parquet file", file));
+        }
+        None => {
+            Terminal::note("no DuckDB: run benches/rivals/setup.sh and set ADLOUPE_RIVALS to its bin/python");
+        }
+    }
+    drop((log, table));
+    context.check()?;
+    let rows = rows.min(FINDER_ROWS);
+    let path = folder.join("wide.parquet");
+    write_log(&path, rows, COLUMNS, context)?;
+    let log = importers::open(&path, &ImportOptions::default(), context)?;
+    let columns = (0..COLUMNS).map(|column| format!("c{column}")).collect();
+    let found = FinderQuery { columns, ..Default::default() };
+    let seconds = best_of(3, context, || finder::find(&log, &found, context).map(drop))?;
+    let limit = FINDER_LIMIT * (rows as f64 / 1e6).max(0.1);
+    figures.push(faster(
+        &format!("groups of up to 3 of {COLUMNS} columns that stand out, {rows} rows"),
+        seconds,
+        limit,
+    ));
+    Ok(figures)
+}
+
+/// Fewer seconds are better.
+fn faster(work: &str, seconds: f64, limit: f64) -> BenchRow {
+    BenchRow { met: Some(seconds <= limit), ..ours(work, seconds, "s", Some(limit)) }
+}
+
+fn against(work: &str, seconds: f64, rival: &str, theirs: f64) -> BenchRow {
+    BenchRow {
+        rival: Some(rival.to_owned()),
+        rival_value: Some(theirs),
+        ratio: Some(seconds / theirs),
+        reach: Some(theirs),
+        met: Some(seconds <= theirs),
+        ..ours(work, seconds, "s", None)
+    }
+}
+
+/// Seconds of DuckDB on its own table and on the file, and the clicks that it counts; `None` where it is not there.
+fn duckdb(path: &Path) -> Result<Option<[f64; 3]>> {
+    let what = "cannot measure DuckDB";
+    let python = std::env::var("ADLOUPE_RIVALS").unwrap_or_else(|_| "python3".to_owned());
+    let there = Command::new(&python).args(["-c", "import duckdb"]).stderr(Stdio::null()).status();
+    if !there.is_ok_and(|status| status.success()) {
+        return Ok(None);
+    }
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).to_string();
+    let script = include_str!("../../../benches/rivals/explore.py");
+    let output = Command::new(python).args(["-c", script]).arg(path).arg(threads).output().explain(what)?;
+    if !output.status.success() {
+        return Err(Failure::new(what, String::from_utf8_lossy(&output.stderr).trim()));
+    }
+    let text = String::from_utf8_lossy(&output.stdout);
+    let numbers: Vec<f64> = text.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+    let numbers =
+        numbers.try_into().map_err(|_| Failure::new(what, format!("it answered '{}'", text.trim())))?;
+    Ok(Some(numbers))
+}
+
+/// Columns of the log that the segment query is asked of.
+const QUERY_COLUMNS: usize = 6;
+/// Columns that the finder joins.
+const COLUMNS: usize = 12;
+
+/// Columns of 4, 8, 12, ... values and a click of about 5 %.
+fn write_log(path: &Path, rows: usize, columns: usize, context: &JobContext) -> Result<()> {
+    let mut rng = Rng::named(1, "bench explore");
+    let mut table: Vec<ExportColumn> = Vec::new();
+    for column in 0..columns {
+        context.check()?;
+        let cells = (0..rows).map(|_| rng.below(4 * (column + 1)) as i64).collect();
+        table.push(ExportColumn { name: format!("c{column}"), cells: ExportCells::Integer(cells) });
+    }
+    let clicks: Vec<i64> = (0..rows).map(|_| i64::from(rng.chance(0.05))).collect();
+    table.push(ExportColumn { name: "click".to_owned(), cells: ExportCells::Integer(clicks) });
+    write_table(path, table)
 }

@@ -3,6 +3,7 @@
 use super::follow;
 use crate::base::{Failure, Result};
 use crate::data::Role;
+use crate::data::erasure;
 use crate::data::importers::{CacheChoice, ImportOptions};
 use crate::data::recipe::Recipe;
 use crate::session::sample::sample_log_path;
@@ -50,9 +51,14 @@ pub(super) fn apply(session: &mut Session, command: DataCommand) -> Result<()> {
     }
 }
 
+/// The list of people who asked to be erased.
+pub fn usual_list() -> Option<PathBuf> {
+    Some(erasure::usual_folder()?.join(erasure::ERASED_FILE))
+}
+
 /// Nothing is decided, and large logs are kept for the next opening.
 pub fn usual_options() -> ImportOptions {
-    ImportOptions { cache: CacheChoice::usual(), ..ImportOptions::default() }
+    ImportOptions { cache: CacheChoice::usual(), erased: usual_list(), ..ImportOptions::default() }
 }
 
 fn open(session: &mut Session, paths: Vec<PathBuf>, options: ImportOptions) -> Result<()> {

@@ -96,7 +96,11 @@ pub fn model_in_view(session: &Session) -> Option<&Arc<TrainedModel>> {
     session.store.training.model()
 }
 
-fn subject(session: &Session) -> Result<Subject> {
+/// The model in view and the open log.
+///
+/// # Errors
+/// No log, no arrays of it, or no model.
+pub(super) fn subject(session: &Session) -> Result<Subject> {
     let what = "cannot look into the model";
     let store = &session.store;
     let open = store.log.as_ref();

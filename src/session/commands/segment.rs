@@ -1,46 +1,66 @@
 //! How are groups of rows asked for, and which of them are kept as audiences?
 
 use super::data::open_log;
+use super::inspect::subject;
 use crate::base::{Failure, Result};
 use crate::data::query::SegmentQuery;
 use crate::data::query::experiment::ExperimentQuery;
 use crate::data::query::finder::FinderQuery;
 use crate::domain::Segment;
-use crate::session::workspace::Audience;
 use crate::session::{Purpose, Session};
+use crate::tasks::drift::{DriftAnswer, DriftQuestion, FindDrift};
 use crate::tasks::experiment::{CompareArms, ExperimentAnswer};
+use crate::tasks::export::ExportSegments;
 use crate::tasks::find::{FindSegments, FinderAnswer};
-use crate::tasks::segment::{CountSegments, SegmentAnswer};
+use crate::tasks::segment::{CountSegments, Predictions, SegmentAnswer};
+use std::path::PathBuf;
 use std::sync::Arc;
 
-/// Counting groups and naming audiences.
+/// Counting groups and forgetting audiences.
 #[derive(Debug, Clone, PartialEq)]
 pub enum SegmentCommand {
     /// Counts groups of the open log; the last question supersedes the one before.
-    Count(SegmentQuery),
+    Count {
+        /// The question.
+        query: SegmentQuery,
+        /// Beside what happened also tells what the model in view predicts.
+        predicted: bool,
+        /// Also counts the steps from impressions to conversions.
+        funnel: bool,
+    },
+    /// Chooses a group, for all panels, or none.
+    Choose(Option<Segment>),
+    /// Writes the answer to the last question to a file.
+    Export {
+        /// The file; its ending (.csv, .parquet, .jsonl) chooses the format.
+        path: PathBuf,
+        /// A CSV file begins with a byte order mark.
+        for_spreadsheets: bool,
+    },
     /// Looks through all groups of the open log for those that stand out.
     Find(FinderQuery),
     /// Stops looking.
     StopFinding,
+    /// Looks for columns of the open log that changed.
+    Drift(DriftQuestion),
     /// Compares the arms of a test in the open log.
     Compare(ExperimentQuery),
-    /// Keeps a segment under a name; one of that name is replaced.
-    SaveAudience {
-        /// The name.
-        name: String,
-        /// The rows that are meant.
-        segment: Segment,
-    },
     /// Forgets the audience of that name.
     DropAudience(String),
 }
 
 pub(super) fn apply(session: &mut Session, command: SegmentCommand) -> Result<()> {
     match command {
-        SegmentCommand::Count(query) => {
+        SegmentCommand::Count { query, predicted, funnel } => {
             let log = open_log(session)?.frame.clone();
-            session.jobs.start(Purpose::Segment, CountSegments { log, query })
+            let predictions = if predicted { Some(predictions(session)?) } else { None };
+            session.jobs.start(Purpose::Segment, CountSegments { log, query, predictions, funnel })
         }
+        SegmentCommand::Choose(group) => {
+            session.store.chosen = group;
+            Ok(())
+        }
+        SegmentCommand::Export { path, for_spreadsheets } => export(session, path, for_spreadsheets),
         SegmentCommand::Find(query) => {
             let log = open_log(session)?.frame.clone();
             session.store.findings = None;
@@ -50,11 +70,15 @@ pub(super) fn apply(session: &mut Session, command: SegmentCommand) -> Result<()
             session.jobs.cancel(Purpose::Find);
             Ok(())
         }
+        SegmentCommand::Drift(question) => {
+            let open = open_log(session)?;
+            let (log, options) = (open.frame.clone(), open.options.clone());
+            session.jobs.start(Purpose::Drift, FindDrift { log, question, options })
+        }
         SegmentCommand::Compare(query) => {
             let log = open_log(session)?.frame.clone();
             session.jobs.start(Purpose::Experiment, CompareArms { log, query })
         }
-        SegmentCommand::SaveAudience { name, segment } => save(session, name.trim(), &segment),
         SegmentCommand::DropAudience(name) => {
             session.workspace.audiences.retain(|audience| audience.name != name);
             Ok(())
@@ -62,17 +86,24 @@ pub(super) fn apply(session: &mut Session, command: SegmentCommand) -> Result<()
     }
 }
 
-fn save(session: &mut Session, name: &str, segment: &Segment) -> Result<()> {
-    if name.is_empty() {
-        return Err(Failure::new("cannot save the audience", "it has no name").hint("write a name first"));
-    }
-    let audience = Audience { name: name.to_owned(), segment: segment.to_string() };
-    let audiences = &mut session.workspace.audiences;
-    match audiences.iter_mut().find(|known| known.name == name) {
-        Some(known) => *known = audience,
-        None => audiences.push(audience),
-    }
-    Ok(())
+fn export(session: &mut Session, path: PathBuf, for_spreadsheets: bool) -> Result<()> {
+    let log = open_log(session)?.frame.clone();
+    let answer = session.store.segments.as_ref().ok_or_else(|| {
+        Failure::new("cannot export the groups", "none have been counted")
+            .hint("count them in the Segments panel")
+    })?;
+    let (query, scores) = (answer.query.clone(), answer.scores.clone());
+    let k = session.workspace.privacy.k;
+    session.jobs.start(Purpose::Export, ExportSegments { log, query, scores, k, path, for_spreadsheets })
+}
+
+/// What the model in view predicts for the open log: kept from the question before, or still to be made.
+fn predictions(session: &Session) -> Result<Predictions> {
+    let subject = subject(session)?;
+    let kept = session.store.scores.as_ref().filter(|scores| {
+        Arc::ptr_eq(&scores.model, &subject.model) && scores.revision == subject.log.revision
+    });
+    Ok(kept.map_or_else(|| Predictions::By(subject), |scores| Predictions::Known(scores.clone())))
 }
 
 /// False when the log has changed since a question was asked.
@@ -83,7 +114,17 @@ fn is_of_open_log(session: &Session, revision: u64) -> bool {
 /// Takes in the answer of a count, unless the log has changed since.
 pub(super) fn counted(session: &mut Session, answer: SegmentAnswer) {
     if is_of_open_log(session, answer.revision) {
+        if let Some(scores) = &answer.scores {
+            session.store.scores = Some(scores.clone());
+        }
         session.store.segments = Some(Arc::new(answer));
+    }
+}
+
+/// Takes in which columns changed, unless the log has changed since.
+pub(super) fn drifted(session: &mut Session, answer: DriftAnswer) {
+    if is_of_open_log(session, answer.revision) {
+        session.store.drift = Some(Arc::new(answer));
     }
 }
 

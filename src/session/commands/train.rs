@@ -3,7 +3,7 @@
 use super::DataCommand;
 use super::data::usual_options;
 use crate::base::failure::Explain;
-use crate::base::files::{disk_failure, write_atomically};
+use crate::base::files::{disk_failure, state_folder, write_atomically};
 use crate::base::{Failure, Result};
 use crate::data::importers::{ImportOptions, RecipeChoice};
 use crate::data::recipe::Recipe;
@@ -100,16 +100,7 @@ impl TrainingState {
 
 /// The folder of the system in which trainings are kept while they run; `None` where there is none.
 pub fn usual_runs() -> Option<PathBuf> {
-    let named = |name: &str| std::env::var_os(name).filter(|set| !set.is_empty()).map(PathBuf::from);
-    let home = |below: &str| named("HOME").map(|home| home.join(below));
-    let base = if cfg!(target_os = "windows") {
-        named("LOCALAPPDATA")
-    } else if cfg!(target_os = "macos") {
-        home("Library/Application Support")
-    } else {
-        named("XDG_STATE_HOME").or_else(|| home(".local/state"))
-    };
-    base.map(|base| base.join("adloupe").join("runs"))
+    Some(state_folder()?.join("runs"))
 }
 
 pub(super) fn apply(session: &mut Session, command: TrainCommand) -> Result<()> {

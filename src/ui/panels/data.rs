@@ -143,8 +143,8 @@ fn cards(ui: &mut Ui, theme: &Theme, profile: &Profile) {
         }
         if let Some((first, last)) = profile.time_range {
             let days = (last - first) as f64 / 86_400_000.0;
-            let below = format!("{days:.1} days to {} UTC", moment(last));
-            widgets::metric_card(ui, theme, "From", &moment(first), &below);
+            let below = format!("{days:.1} days to {} UTC", widgets::moment(last));
+            widgets::metric_card(ui, theme, "From", &widgets::moment(first), &below);
         }
         // Of several columns that hold one quantity the best stands first.
         let mut shown: Vec<&str> = Vec::new();
@@ -166,11 +166,4 @@ fn cards(ui: &mut Ui, theme: &Theme, profile: &Profile) {
             );
         }
     });
-}
-
-/// `2026-03-01 14:05` in UTC.
-fn moment(millis: i64) -> String {
-    let (year, month, day) = crate::base::calendar::date_of(millis.div_euclid(86_400_000));
-    let minutes = millis.rem_euclid(86_400_000) / 60_000;
-    format!("{year:04}-{month:02}-{day:02} {:02}:{:02}", minutes / 60, minutes % 60)
 }

@@ -3,7 +3,7 @@
 use super::Panel;
 use super::segments::{column_menu, complain, filter_field};
 use crate::data::LogFrame;
-use crate::data::query::experiment::{ArmReport, ExperimentQuery, ExperimentReport, Part};
+use crate::data::query::experiment::{ArmReport, ExperimentQuery, ExperimentReport, Part, Uplift};
 use crate::data::query::groupable_columns;
 use crate::data::schema::ColumnType;
 use crate::domain::Segment;
@@ -11,6 +11,7 @@ use crate::metrics::ab_test::needed_per_arm;
 use crate::metrics::significance::p_words;
 use crate::session::commands::{DataCommand, SegmentCommand};
 use crate::session::{Command, Purpose};
+use crate::ui::charts::{Frame, Series, curve};
 use crate::ui::{PanelContext, Theme, widgets};
 use egui::{RichText, Ui};
 use std::path::PathBuf;
@@ -26,6 +27,7 @@ pub struct ExperimentPanel {
     control: String,
     by: String,
     covariate: String,
+    rank: String,
     filter: String,
     plan: Plan,
     /// What was last sent, about which reading of which file.
@@ -46,6 +48,7 @@ impl Default for ExperimentPanel {
             control: String::new(),
             by: String::new(),
             covariate: String::new(),
+            rank: String::new(),
             filter: String::new(),
             plan: Plan { base: 2.0, rise: 15.0, power: 80.0 },
             asked: None,
@@ -135,6 +138,7 @@ impl ExperimentPanel {
             menu(ui, "against", "control", &mut self.control, &arms, "the control");
             menu(ui, "for each", "test by", &mut self.by, &columns, "all rows");
             menu(ui, "take out", "covariate", &mut self.covariate, &numbers, "nothing known before");
+            menu(ui, "treat first by", "rank", &mut self.rank, &numbers, "no rank");
         });
         filter_field(ui, &mut self.filter);
     }
@@ -147,6 +151,7 @@ impl ExperimentPanel {
             filter,
             by: self.by.clone(),
             covariate: self.covariate.clone(),
+            rank: self.rank.clone(),
         };
         let asked = (query, log.revision, log.source.path.clone());
         if self.asked.as_ref() == Some(&asked) {
@@ -171,6 +176,10 @@ fn tell(ui: &mut Ui, theme: &Theme, query: &ExperimentQuery, report: &Experiment
     }
     ui.add_space(6.0);
     egui::ScrollArea::horizontal().id_salt("arms").show(ui, |ui| arms(ui, query, report));
+    if let Some(uplift) = &report.uplift {
+        ui.add_space(10.0);
+        gain(ui, theme, uplift);
+    }
     if !report.parts.is_empty() {
         ui.add_space(10.0);
         let hidden = match report.hidden {
@@ -180,6 +189,38 @@ fn tell(ui: &mut Ui, theme: &Theme, query: &ExperimentQuery, report: &Experiment
         ui.strong(format!("For each {}, corrected for all groups (Holm){hidden}", query.by));
         egui::ScrollArea::horizontal().id_salt("parts").show(ui, |ui| parts(ui, theme, &report.parts));
     }
+}
+
+/// What treating by a rank would bring: the curve beside the straight line of a rank that knows nothing.
+fn gain(ui: &mut Ui, theme: &Theme, uplift: &Uplift) {
+    let Uplift { column, arm, qini, coefficient } = uplift;
+    ui.strong(format!("Whom '{arm}' moves, treating first by {column}"));
+    let words = match coefficient {
+        Some(found) if found.excludes(0.0) && found.value > 0.0 => "the rank knows who gains",
+        Some(found) if found.excludes(0.0) => "the rank is backwards: those it puts last gain most",
+        _ => "the rank may know nothing",
+    };
+    let range =
+        coefficient.map_or_else(String::new, |found| format!(" ({:.5} to {:.5})", found.low, found.high));
+    ui.label(format!(
+        "Qini {:.5}{range}: {words}. Treating the first half brings {:+.3} clicks per 100 impressions of all, everybody \
+         {:+.3}.",
+        qini.coefficient,
+        100.0 * qini.gain(0.5),
+        100.0 * qini.everybody
+    ));
+    let line = [[0.0, 0.0], [1.0, qini.everybody]];
+    let frame = Frame {
+        name: "Qini curve",
+        x: "share of impressions that would be treated",
+        y: "clicks gained per impression of all",
+        height: 260.0,
+    };
+    let series = [
+        Series { name: "by the rank", points: &qini.curve, colour: theme.series(0), dashed: false },
+        Series { name: "a rank that knows nothing", points: &line, colour: theme.weak_text, dashed: true },
+    ];
+    curve::show(ui, theme, frame, curve::LegendCorner::LeftTop, &series);
 }
 
 /// The difference in one sentence, no stronger than it is.

@@ -1,9 +1,9 @@
 //! What is each column, and what is it for? The one table in which roles are corrected.
 
-use super::moment;
 use crate::data::profile::{ColumnProfile, Profile};
 use crate::data::{ColumnType, Role};
 use crate::session::{Command, commands::DataCommand};
+use crate::ui::widgets::moment;
 use crate::ui::{PanelContext, widgets};
 use egui::Ui;
 use egui_extras::{Column, TableBuilder};

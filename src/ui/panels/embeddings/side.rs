@@ -3,14 +3,14 @@
 use super::EmbeddingsPanel;
 use crate::data::batch::FIRST_VALUE_ID;
 use crate::data::encode::{TIME_HOUR, TIME_WEEKDAY};
-use crate::data::query::{HOUR, WEEKDAY};
+use crate::data::query::Derived;
 use crate::domain::Segment;
 use crate::domain::segment::{Literal, Test};
 use crate::gpu::Bits;
 use crate::insight::Projection;
 use crate::metrics::Rate;
 use crate::session::Command;
-use crate::session::commands::SegmentCommand;
+use crate::session::commands::PrivacyCommand;
 use crate::tasks::project::Projected;
 use crate::ui::{PanelContext, Theme, widgets};
 use egui::{RichText, Ui};
@@ -88,7 +88,7 @@ impl EmbeddingsPanel {
                 ui.text_edit_singleline(&mut self.audience_name).labelled_by(label.id);
                 let name = self.audience_name.trim().to_owned();
                 if ui.add_enabled(!name.is_empty(), egui::Button::new("Save as audience")).clicked() {
-                    cx.send(Command::Segment(SegmentCommand::SaveAudience { name, segment }));
+                    cx.send(Command::Privacy(PrivacyCommand::SaveAudience { name, segment }));
                     self.audience_name.clear();
                 }
             }
@@ -130,12 +130,12 @@ fn segment_text(projected: &Projected, bits: &Bits) -> Result<Segment, &'static 
     }
     // The fields derived from the time have names of their own in segments.
     let column = match field.as_str() {
-        TIME_HOUR => HOUR,
-        TIME_WEEKDAY => WEEKDAY,
+        TIME_HOUR => Derived::Hour.name(),
+        TIME_WEEKDAY => Derived::Weekday.name(),
         other => other,
     };
     let literal = |name: &str| match name.parse() {
-        Ok(hour) if column == HOUR => Literal::Number(hour),
+        Ok(hour) if column == Derived::Hour.name() => Literal::Number(hour),
         _ => Literal::Text(name.to_owned()),
     };
     let values = bits.iter().map(|point| literal(projection.name(point))).collect();

@@ -1,8 +1,9 @@
-//! The groups as a table: sorted by any column, small groups greyed, one row chosen by a click.
+//! The groups as a table: sorted by any column, small figures greyed, one row chosen by a click.
 
 use super::AnswerRef;
-use crate::data::query::{SegmentRow, SegmentTable};
+use crate::data::query::{Figure, Measure, SegmentRow, SegmentTable};
 use crate::domain::Segment;
+use crate::metrics::significance::p_words;
 use crate::ui::{Theme, widgets};
 use egui::{RichText, Ui};
 use egui_extras::{Column, TableBuilder};
@@ -12,17 +13,21 @@ use std::sync::Arc;
 const ROW_HEIGHT: f32 = 22.0;
 
 /// What the rows are sorted by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Key {
     /// The value in a column asked for.
     Value(usize),
-    #[default]
-    Impressions,
-    Clicks,
-    Rate,
-    Lift,
-    Conversions,
-    Money,
+    Measure(Measure),
+    /// The measure in view over that of the reference.
+    Lift(Measure),
+    /// Chance of such a difference.
+    P(Measure),
+}
+
+impl Default for Key {
+    fn default() -> Self {
+        Self::Measure(Measure::Impressions)
+    }
 }
 
 /// How the table is sorted, with the order found for the answer on the screen.
@@ -45,7 +50,7 @@ impl Sorting {
         }
         let mut places: Vec<u32> = (0..table.rows.len() as u32).collect();
         places.sort_by(|a, b| {
-            let order = compare(self.key, &table.rows[*a as usize], &table.rows[*b as usize]);
+            let order = compare(table, self.key, &table.rows[*a as usize], &table.rows[*b as usize]);
             if self.rising { order } else { order.reverse() }
         });
         let order = Arc::new(places);
@@ -60,16 +65,17 @@ impl Sorting {
     }
 }
 
-fn compare(key: Key, a: &SegmentRow, b: &SegmentRow) -> Ordering {
-    let unknown_last = |x: Option<f64>| x.unwrap_or(f64::NEG_INFINITY);
+fn compare(table: &SegmentTable, key: Key, a: &SegmentRow, b: &SegmentRow) -> Ordering {
+    let by = |measure: Measure, of: fn(&Figure) -> Option<f64>| {
+        let of = |row| table.figure(row, measure).and_then(of).unwrap_or(f64::NEG_INFINITY);
+        of(a).total_cmp(&of(b))
+    };
     match key {
-        Key::Value(place) => a.values.get(place).cmp(&b.values.get(place)),
-        Key::Impressions => a.rate.trials.total_cmp(&b.rate.trials),
-        Key::Clicks => a.rate.successes.total_cmp(&b.rate.successes),
-        Key::Rate => a.rate.rate.total_cmp(&b.rate.rate),
-        Key::Lift => unknown_last(a.lift).total_cmp(&unknown_last(b.lift)),
-        Key::Conversions => unknown_last(a.conversions).total_cmp(&unknown_last(b.conversions)),
-        Key::Money => unknown_last(a.money).total_cmp(&unknown_last(b.money)),
+        // In the natural order of the column: hours, buckets and days are no words.
+        Key::Value(place) => a.codes.get(place).cmp(&b.codes.get(place)),
+        Key::Measure(measure) => by(measure, |figure| Some(figure.value)),
+        Key::Lift(measure) => by(measure, |figure| figure.lift),
+        Key::P(measure) => by(measure, |figure| figure.p),
     }
 }
 
@@ -77,39 +83,21 @@ fn compare(key: Key, a: &SegmentRow, b: &SegmentRow) -> Ordering {
 pub(super) fn show(
     ui: &mut Ui,
     theme: &Theme,
-    table: &SegmentTable,
+    (table, measure): (&SegmentTable, Measure),
     order: &[u32],
     sorting: &mut Sorting,
     selected: &mut Option<Segment>,
 ) {
-    let mut titles: Vec<(String, Key)> =
-        table.by.iter().enumerate().map(|(place, name)| (name.clone(), Key::Value(place))).collect();
-    titles.push(("Impressions".to_owned(), Key::Impressions));
-    if table.has_outcome {
-        titles.push(("Clicks".to_owned(), Key::Clicks));
-        titles.push(("CTR, 95 % interval".to_owned(), Key::Rate));
-        titles.push(("Lift".to_owned(), Key::Lift));
-    }
-    if !table.conversions_column.is_empty() {
-        titles.push(("Conversions".to_owned(), Key::Conversions));
-    }
-    if !table.money_meaning.is_empty() {
-        let mut meaning = table.money_meaning.clone();
-        if let Some(first) = meaning.get_mut(0..1) {
-            first.make_ascii_uppercase();
-        }
-        titles.push((meaning, Key::Money));
-    }
+    let titles = titles(table, measure);
     let mut builder = TableBuilder::new(ui).striped(true).sense(egui::Sense::click()).resizable(true);
-    for (_, key) in &titles {
+    for (_, key, _) in &titles {
         let width = match key {
             Key::Value(_) => 104.0,
-            Key::Impressions => 140.0,
-            Key::Rate => 160.0,
-            Key::Lift => 56.0,
-            Key::Clicks => 72.0,
-            Key::Conversions => 90.0,
-            Key::Money => 120.0,
+            Key::Lift(_) => 56.0,
+            Key::P(_) => 84.0,
+            Key::Measure(Measure::Impressions) => 140.0,
+            Key::Measure(measure) if measure.is_sum() => 100.0,
+            Key::Measure(_) => 164.0,
         };
         builder = builder.column(Column::initial(width).at_least(48.0).clip(true));
     }
@@ -117,9 +105,9 @@ pub(super) fn show(
         .id_salt(("segment table", titles.len()))
         .cell_layout(egui::Layout::left_to_right(egui::Align::Center))
         .header(ROW_HEIGHT, |mut header| {
-            for (title, key) in &titles {
+            for (title, key, meaning) in &titles {
                 header.col(|ui| {
-                    if heading(ui, title, *key, sorting) {
+                    if heading(ui, title, meaning, *key, sorting) {
                         sorting.press(*key);
                     }
                 });
@@ -129,9 +117,8 @@ pub(super) fn show(
             body.rows(ROW_HEIGHT, order.len(), |mut line| {
                 let Some(row) = table.rows.get(order[line.index()] as usize) else { return };
                 line.set_selected(selected.as_ref() == Some(&row.segment));
-                let small = table.has_outcome && row.is_small();
-                for (_, key) in &titles {
-                    line.col(|ui| cell(ui, theme, row, *key, small));
+                for (_, key, _) in &titles {
+                    line.col(|ui| cell(ui, theme, table, row, *key));
                 }
                 if line.response().clicked() {
                     let same = selected.as_ref() == Some(&row.segment);
@@ -141,7 +128,79 @@ pub(super) fn show(
         });
 }
 
-fn heading(ui: &mut Ui, title: &str, key: Key, sorting: &Sorting) -> bool {
+/// Title, key and meaning of each column: the names, how the measure in view differs, then all measures.
+fn titles(table: &SegmentTable, measure: Measure) -> Vec<(String, Key, String)> {
+    let names = table.by.iter().enumerate();
+    let mut titles: Vec<(String, Key, String)> =
+        names.map(|(place, name)| (name.clone(), Key::Value(place), String::new())).collect();
+    let compared = table.measures.contains(&measure) && !measure.is_sum();
+    for known in &table.measures {
+        let title = if known.is_sum() {
+            known.title().to_owned()
+        } else {
+            format!("{}, 95 % interval", known.title())
+        };
+        titles.push((title, Key::Measure(*known), meaning(table, *known)));
+        if *known == measure && compared {
+            let (lift, others) = match table.against.as_slice() {
+                [] => ("Lift", "all other rows".to_owned()),
+                values => ("Ratio", values.join(" x ")),
+            };
+            let of_whole = if table.against.is_empty() { "all rows" } else { others.as_str() };
+            titles.push((
+                lift.to_owned(),
+                Key::Lift(measure),
+                format!("{} over that of {of_whole}", measure.title()),
+            ));
+            let why = format!("Chance of such a difference from {others}, corrected for all groups (Holm)");
+            titles.push(("p".to_owned(), Key::P(measure), why));
+        }
+    }
+    titles
+}
+
+/// How a measure comes about and what its interval is.
+fn meaning(table: &SegmentTable, measure: Measure) -> String {
+    let source = table.sources.iter().find(|(known, _)| *known == measure);
+    let source = source.map(|(_, words)| format!("{words}. ")).unwrap_or_default();
+    let way = match measure {
+        Measure::Impressions => "Rows, or their weight",
+        Measure::Clicks | Measure::Conversions | Measure::Spend | Measure::Revenue => "A sum",
+        Measure::Ctr => "Clicks per impression, Wilson's interval",
+        Measure::Cvr => {
+            "Conversions per click, Wilson's interval where each follows a click, else the delta method"
+        }
+        Measure::Cpc => "Spend per click, delta method",
+        Measure::Cpm => "Spend per thousand impressions, delta method",
+        Measure::Cpa => "Spend per conversion, delta method",
+        Measure::Roas => "Revenue per spend, delta method",
+        Measure::MeanPrice => "Mean of the price, delta method",
+        Measure::PredictedCtr => "Mean of the model's predictions, delta method",
+        Measure::PredictedToActual => "Predicted clicks over clicks, delta method; 1 is calibrated",
+    };
+    format!("{source}{way}")
+}
+
+/// A figure with its interval as text.
+pub(super) fn words(measure: Measure, figure: &Figure) -> String {
+    if measure.is_sum() {
+        let is_money = matches!(measure, Measure::Spend | Measure::Revenue);
+        return if is_money { format!("{:.2}", figure.value) } else { widgets::grouped(figure.value) };
+    }
+    let (factor, unit) = if measure.is_percent() { (100.0, " %") } else { (1.0, "") };
+    let value = short(factor * figure.value);
+    match figure.interval {
+        Some([low, high]) => format!("{value}{unit} ({} to {})", short(factor * low), short(factor * high)),
+        None => format!("{value}{unit} (too few)"),
+    }
+}
+
+/// Two decimals, more for small figures.
+fn short(value: f64) -> String {
+    if value.abs() >= 0.1 || value == 0.0 { format!("{value:.2}") } else { crate::ui::charts::short(value) }
+}
+
+fn heading(ui: &mut Ui, title: &str, meaning: &str, key: Key, sorting: &Sorting) -> bool {
     // Words: not every font has arrows.
     let mark = match (sorting.key == key, sorting.rising) {
         (false, _) => "",
@@ -150,30 +209,47 @@ fn heading(ui: &mut Ui, title: &str, key: Key, sorting: &Sorting) -> bool {
     };
     let text = RichText::new(format!("{title}{mark}")).strong();
     ui.add(egui::Button::new(text).frame(false).truncate())
-        .on_hover_text(format!("Sort by {title}"))
+        .on_hover_text(if meaning.is_empty() { format!("Sort by {title}") } else { meaning.to_owned() })
         .clicked()
 }
 
-fn cell(ui: &mut Ui, theme: &Theme, row: &SegmentRow, key: Key, small: bool) {
+fn cell(ui: &mut Ui, theme: &Theme, table: &SegmentTable, row: &SegmentRow, key: Key) {
+    let figure = |measure| table.figure(row, measure);
     let unknown = || "n/a".to_owned();
-    let text = match key {
-        Key::Value(place) => row.values.get(place).cloned().unwrap_or_default(),
-        Key::Impressions => widgets::grouped(row.rate.trials),
-        Key::Clicks => widgets::grouped(row.rate.successes),
-        Key::Rate => widgets::percent_with_interval(&row.rate),
-        Key::Lift => row.lift.map_or_else(unknown, |lift| format!("{lift:.2}")),
-        Key::Conversions => row.conversions.map_or_else(unknown, widgets::grouped),
-        Key::Money => row.money.map_or_else(unknown, |money| format!("{money:.2}")),
+    let (text, small) = match key {
+        Key::Value(place) => (row.values.get(place).cloned().unwrap_or_default(), false),
+        Key::Measure(measure) => {
+            let text = figure(measure).map_or_else(unknown, |figure| words(measure, figure));
+            (text, figure(measure).is_some_and(|figure| figure.small))
+        }
+        Key::Lift(measure) => {
+            let lift = figure(measure).and_then(|figure| figure.lift);
+            let small = figure(measure).is_some_and(|figure| figure.small);
+            (lift.map_or_else(unknown, |lift| format!("{lift:.2}")), small)
+        }
+        Key::P(measure) => {
+            let p = figure(measure).and_then(|figure| figure.p);
+            let words = p.map_or_else(unknown, |p| p_words(p).trim_start_matches("p ").replace("= ", ""));
+            // What chance explains is not told as loudly.
+            (words, p.is_none_or(|p| p >= 0.05))
+        }
     };
     let colour = if small { theme.weak_text } else { theme.text };
     // Not selectable: a click anywhere in the row chooses it.
     let label = egui::Label::new(RichText::new(&text).color(colour)).truncate().selectable(false);
     let response = ui.add(label);
-    if small {
-        let why = "Fewer than 5 clicks are to be expected here: the rate says little";
-        response.on_hover_text(why);
-    } else if let Key::Value(_) = key {
-        response.on_hover_text(text);
+    match key {
+        Key::Measure(measure) if small => {
+            let n = figure(measure).map_or(0.0, |figure| figure.n);
+            response.on_hover_text(format!("{text}, n = {}: too little to judge", widgets::grouped(n)));
+        }
+        Key::Measure(measure) if !measure.is_sum() => {
+            let n = figure(measure).map_or(0.0, |figure| figure.n);
+            response.on_hover_text(format!("{text}, n = {}", widgets::grouped(n)));
+        }
+        _ => {
+            response.on_hover_text(text);
+        }
     }
 }
 
@@ -183,13 +259,19 @@ mod tests {
     use crate::metrics::Rate;
 
     fn table() -> SegmentTable {
-        let row = |name: &str, clicks, shown| SegmentRow {
-            values: vec![name.to_owned()],
-            rate: Rate::wilson(clicks, shown),
-            ..SegmentRow::default()
+        let row = |code, clicks, shown| {
+            let figure =
+                |value| Some(Figure { value, interval: None, n: shown, small: false, lift: None, p: None });
+            SegmentRow {
+                codes: vec![code],
+                rate: Rate::wilson(clicks, shown),
+                figures: vec![figure(shown), figure(clicks / shown)],
+                ..SegmentRow::default()
+            }
         };
         SegmentTable {
-            rows: vec![row("b", 1.0, 10.0), row("c", 9.0, 30.0), row("a", 4.0, 20.0)],
+            measures: vec![Measure::Impressions, Measure::Ctr],
+            rows: vec![row(1, 1.0, 10.0), row(2, 9.0, 30.0), row(0, 4.0, 20.0)],
             ..SegmentTable::default()
         }
     }
@@ -201,9 +283,9 @@ mod tests {
         assert_eq!(*sorting.order(None, &table), [1, 2, 0], "most impressions first");
         sorting.press(Key::Value(0));
         assert_eq!(*sorting.order(None, &table), [2, 0, 1], "names rise");
-        sorting.press(Key::Rate);
+        sorting.press(Key::Measure(Measure::Ctr));
         assert_eq!(*sorting.order(None, &table), [1, 2, 0], "the best rate first");
-        sorting.press(Key::Rate);
+        sorting.press(Key::Measure(Measure::Ctr));
         assert_eq!(*sorting.order(None, &table), [0, 2, 1]);
     }
 }

@@ -1,0 +1,332 @@
+//! What is known of one user, and where, when and for whom does one ad work?
+
+use super::grouping::{Derived, Groups, values_of};
+use super::measures::Measures;
+use super::{SegmentQuery, SegmentTable, segments_predicted};
+use crate::base::{Failure, Result};
+use crate::data::cells;
+use crate::data::frame::LogFrame;
+use crate::data::schema::{ColumnType, Role};
+use crate::domain::Segment;
+use crate::jobs::JobContext;
+use crate::metrics::Rate;
+use serde::{Deserialize, Serialize};
+
+/// Subjects that are listed.
+const LISTED: usize = 2_000;
+/// Rows of a history that are told.
+const HISTORY: usize = 200;
+/// Columns that a subject is told by.
+const COLUMNS: usize = 6;
+const DAY_MILLIS: i64 = 86_400_000;
+/// Who is first seen in the last days of a log is new: models have learnt nothing of them.
+pub const NEW_DAYS: i64 = 7;
+
+/// Users or ads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum SubjectKind {
+    /// Who saw it.
+    #[default]
+    User,
+    /// What was shown.
+    Ad,
+}
+
+impl SubjectKind {
+    fn role(self) -> Role {
+        match self {
+            Self::User => Role::User,
+            Self::Ad => Role::Ad,
+        }
+    }
+
+    /// The column that names them.
+    ///
+    /// # Errors
+    /// The log names none.
+    pub fn column(self, log: &LogFrame) -> Result<&str> {
+        let found = log.schema.with_role(self.role()).map(|column| column.name.as_str());
+        found.ok_or_else(|| {
+            Failure::new("cannot list them", format!("no column has the role {}", self.role()))
+                .hint("give the column with their names that role in the Data panel")
+        })
+    }
+}
+
+/// One user or ad of the list.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Listed {
+    /// Its name.
+    pub name: String,
+    /// Clicks, impressions and click rate.
+    pub rate: Rate,
+    /// When it was first seen, in milliseconds since 1970; `None` where the log has no time.
+    pub first: Option<i64>,
+    /// True when it was first seen in the last [`NEW_DAYS`] days of a longer log.
+    pub is_new: bool,
+}
+
+/// The users or ads of a log, most impressions first.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct SubjectList {
+    /// Users or ads.
+    pub kind: SubjectKind,
+    /// The first of them.
+    pub listed: Vec<Listed>,
+    /// How many there are.
+    pub count: usize,
+    /// How many of them are new.
+    pub new: usize,
+}
+
+/// What is known of one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SubjectProfile {
+    /// Users or ads.
+    pub kind: SubjectKind,
+    /// Its name, rate and age.
+    pub listed: Listed,
+    /// The rate of all rows.
+    pub everybody: Rate,
+    /// Its rows by the columns that say most of it: of a user those of the ads, of an ad those of the users.
+    pub by: Vec<SegmentTable>,
+    /// Week by week for each value of the first of these columns: how its interest moves.
+    pub by_week: Option<SegmentTable>,
+    /// Its last rows, newest first: time, what stands in the columns of `by`, clicked or not, predicted probability.
+    pub history: Vec<Seen>,
+}
+
+/// One row of a history.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Seen {
+    /// Number of the row in the log, from 0.
+    pub row: u32,
+    /// When, in milliseconds since 1970.
+    pub at: Option<i64>,
+    /// Values in the columns of the profile.
+    pub values: Vec<String>,
+    /// Clicked or not; `None` where the log does not say.
+    pub clicked: Option<bool>,
+    /// What the model predicted.
+    pub predicted: Option<f32>,
+}
+
+/// Lists the users or ads.
+///
+/// # Errors
+/// The log names none; a cancel.
+pub fn list(log: &LogFrame, kind: SubjectKind, context: &JobContext) -> Result<SubjectList> {
+    context.stage("counting");
+    let keyed = values_of(log, kind.column(log)?)?;
+    let measures = Measures::of(log)?;
+    let times = calendar(log)?;
+    let last = times.as_ref().and_then(|times| times.iter().flatten().copied().max());
+    let begin = times.as_ref().and_then(|times| times.iter().flatten().copied().min());
+    let mut sums = vec![(0.0, 0.0, None::<i64>); keyed.values.len()];
+    for row in 0..log.rows() {
+        let Some(sum) = sums.get_mut(keyed.codes.get(row) as usize) else { continue };
+        let counted = measures.of_row(row);
+        sum.0 += counted.clicks;
+        sum.1 += counted.impressions;
+        if let Some(at) = times.as_ref().and_then(|times| times[row]) {
+            sum.2 = Some(sum.2.map_or(at, |first| first.min(at)));
+        }
+    }
+    context.check()?;
+    let from = last.zip(begin).and_then(|(last, begin)| {
+        let from = last - NEW_DAYS * DAY_MILLIS;
+        (begin < from).then_some(from)
+    });
+    let is_new = |first: Option<i64>| first.zip(from).is_some_and(|(first, from)| first >= from);
+    let mut listed: Vec<Listed> = keyed
+        .values
+        .iter()
+        .zip(sums)
+        .map(|(name, (clicks, shown, first))| Listed {
+            name: name.clone(),
+            rate: Rate::wilson(clicks, shown),
+            first,
+            is_new: is_new(first),
+        })
+        .collect();
+    let (count, new) = (listed.len(), listed.iter().filter(|one| one.is_new).count());
+    listed.sort_by(|a, b| b.rate.trials.total_cmp(&a.rate.trials));
+    Ok(SubjectList {
+        kind,
+        listed: {
+            listed.truncate(LISTED);
+            listed
+        },
+        count,
+        new,
+    })
+}
+
+/// Tells of one user or ad, with what a model predicts for each row of the log where that is known.
+///
+/// # Errors
+/// Nobody of that name; a cancel.
+pub fn profile(
+    log: &LogFrame,
+    kind: SubjectKind,
+    name: &str,
+    predicted: Option<&[f32]>,
+    context: &JobContext,
+) -> Result<SubjectProfile> {
+    let column = kind.column(log)?.to_owned();
+    let keyed = values_of(log, &column)?;
+    let code = keyed.values.iter().position(|known| known == name).ok_or_else(|| {
+        Failure::new("cannot tell of it", format!("no row has '{name}' in '{column}'"))
+            .hint("the name as the log writes it, whole")
+    })? as u32;
+    let rows: Vec<u32> =
+        (0..log.rows() as u32).filter(|row| keyed.codes.get(*row as usize) == code).collect();
+    let filter = Segment::equals(&column, name);
+    let ask = |by: Vec<String>| {
+        let query = SegmentQuery { by, filter: filter.clone(), ..SegmentQuery::default() };
+        segments_predicted(log, &query, predicted, context)
+    };
+    let names = telling(log, kind, &rows)?;
+    let by: Vec<SegmentTable> = names.iter().map(|name| ask(vec![name.clone()])).collect::<Result<_>>()?;
+    let by_week = match names.first() {
+        Some(first) if Derived::Week.is_told(log) => {
+            Some(ask(vec![Derived::Week.name().to_owned(), first.clone()])?)
+        }
+        _ => None,
+    };
+    let all = list(log, kind, context)?;
+    let measures = Measures::of(log)?;
+    let listed = all.listed.into_iter().find(|one| one.name == name);
+    let total = by.first().map(|table| table.total);
+    let everybody = (0..log.rows()).fold((0.0, 0.0), |(clicks, shown), row| {
+        let counted = measures.of_row(row);
+        (clicks + counted.clicks, shown + counted.impressions)
+    });
+    Ok(SubjectProfile {
+        kind,
+        listed: listed.unwrap_or_else(|| Listed {
+            name: name.to_owned(),
+            rate: total.unwrap_or_default(),
+            first: None,
+            is_new: false,
+        }),
+        everybody: Rate::wilson(everybody.0, everybody.1),
+        history: history(log, &rows, &names, &measures, predicted)?,
+        by,
+        by_week,
+    })
+}
+
+/// The columns that a subject is told by: those whose values differ among its rows, few enough to be read.
+fn telling(log: &LogFrame, kind: SubjectKind, rows: &[u32]) -> Result<Vec<String>> {
+    let other = match kind {
+        SubjectKind::User => Role::Ad,
+        SubjectKind::Ad => Role::User,
+    };
+    let mut names = Vec::new();
+    for column in &log.schema.columns {
+        let is_told = matches!(column.role, Role::Categorical | Role::Slot | Role::Campaign);
+        if !is_told || column.kind == ColumnType::List || column.role == other {
+            continue;
+        }
+        let groups = Groups::of(log, &column.name)?;
+        let mut codes: Vec<u32> = rows.iter().map(|row| groups.code(*row as usize)).collect();
+        codes.sort_unstable();
+        codes.dedup();
+        if codes.len() > 1 {
+            names.push((column.name.clone(), codes.len()));
+        }
+    }
+    // Columns of the other side follow those of its own in a log; a word such as category says what it is about.
+    let is_topic = |name: &str| {
+        ["categor", "topic", "genre", "interest", "类", "話題"].iter().any(|part| name.contains(part))
+    };
+    names.sort_by_key(|(name, _)| !is_topic(&name.to_lowercase()));
+    names.truncate(COLUMNS);
+    Ok(names.into_iter().map(|(name, _)| name).collect())
+}
+
+fn calendar(log: &LogFrame) -> Result<Option<Vec<Option<i64>>>> {
+    match log.schema.with_role(Role::Time) {
+        Some(time) if cells::is_calendar_time(log, &time.name)? => Ok(Some(cells::times(log, &time.name)?)),
+        _ => Ok(None),
+    }
+}
+
+fn history(
+    log: &LogFrame,
+    rows: &[u32],
+    names: &[String],
+    measures: &Measures,
+    predicted: Option<&[f32]>,
+) -> Result<Vec<Seen>> {
+    let times = calendar(log)?;
+    let at = |row: u32| times.as_ref().and_then(|times| times[row as usize]);
+    let groups: Vec<Groups> = names.iter().map(|name| Groups::of(log, name)).collect::<Result<_>>()?;
+    let mut rows = rows.to_vec();
+    rows.sort_by_key(|row| std::cmp::Reverse((at(*row), *row)));
+    rows.truncate(HISTORY);
+    let seen = |row: u32| Seen {
+        row,
+        at: at(row),
+        values: groups.iter().map(|group| group.name(group.code(row as usize))).collect(),
+        clicked: measures.outcome.as_ref().map(|_| measures.of_row(row as usize).clicks > 0.0),
+        predicted: predicted.and_then(|predicted| predicted.get(row as usize).copied()),
+    };
+    Ok(rows.into_iter().map(seen).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use polars::prelude::{DataType, IntoColumn, NamedFrom, Series, TimeUnit, df};
+
+    fn log() -> LogFrame {
+        let mut frame = df!(
+            "user" => ["甲", "乙", "甲", "甲", "丙"],
+            "ad" => ["x", "x", "y", "z", "x"],
+            "category" => ["sport", "sport", "food", "sport", "sport"],
+            "click" => [1i64, 0, 0, 1, 0],
+        )
+        .unwrap();
+        let stamps = [0, 1, 5 * DAY_MILLIS, 20 * DAY_MILLIS, 19 * DAY_MILLIS];
+        let time = Series::new("time".into(), stamps)
+            .cast(&DataType::Datetime(TimeUnit::Milliseconds, None))
+            .unwrap();
+        frame.with_column(time.into_column()).unwrap();
+        let roles = [
+            ("user", Role::User),
+            ("ad", Role::Ad),
+            ("category", Role::Categorical),
+            ("click", Role::Label),
+            ("time", Role::Time),
+        ];
+        LogFrame::from_frame(frame, &roles).unwrap()
+    }
+
+    #[test]
+    fn users_and_ads_are_listed_and_the_new_ones_marked() {
+        let users = list(&log(), SubjectKind::User, &JobContext::detached()).unwrap();
+        assert_eq!((users.listed[0].name.as_str(), users.listed[0].rate), ("甲", Rate::wilson(2.0, 3.0)));
+        assert_eq!((users.count, users.new), (3, 1));
+        assert!(users.listed.iter().any(|one| one.name == "丙" && one.is_new));
+        let ads = list(&log(), SubjectKind::Ad, &JobContext::detached()).unwrap();
+        assert!(ads.listed.iter().any(|one| one.name == "z" && one.is_new));
+        let bare = LogFrame::from_frame(df!("a" => [1i64]).unwrap(), &[]).unwrap();
+        assert!(list(&bare, SubjectKind::User, &JobContext::detached()).unwrap_err().hint.contains("role"));
+    }
+
+    #[test]
+    fn a_profile_tells_interests_history_and_predictions() {
+        let scores = [0.5, 0.1, 0.2, 0.75, 0.1];
+        let found = profile(&log(), SubjectKind::User, "甲", Some(&scores), &JobContext::detached()).unwrap();
+        assert_eq!(found.everybody, Rate::wilson(2.0, 5.0));
+        assert_eq!(found.by[0].by, ["category"]);
+        assert_eq!((found.by[0].rows[0].values[0].as_str(), found.by[0].rows[0].rate.trials), ("sport", 2.0));
+        let last = &found.history[0];
+        assert_eq!((last.row, last.clicked, last.predicted), (3, Some(true), Some(0.75)));
+        assert_eq!(found.by_week.unwrap().rows.len(), 3, "three weeks, one category each");
+        let failure = profile(&log(), SubjectKind::Ad, "w", None, &JobContext::detached()).unwrap_err();
+        assert!(failure.why.contains("'w' in 'ad'"), "{failure}");
+    }
+}

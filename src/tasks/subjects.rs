@@ -1,0 +1,60 @@
+//! From a name to what is known of that user or ad.
+
+use super::segment::Scores;
+use super::{Output, unless_stopped};
+use crate::base::Result;
+use crate::data::LogFrame;
+use crate::data::query::subjects::{self, SubjectKind, SubjectList, SubjectProfile};
+use crate::jobs::{Job, JobContext, Lane};
+
+/// Lists users or ads, and tells of one.
+pub struct LookUp {
+    /// The log.
+    pub log: LogFrame,
+    /// Users or ads.
+    pub kind: SubjectKind,
+    /// Whom to tell of; empty for the list alone.
+    pub name: String,
+    /// What a model predicts, where that is known.
+    pub scores: Option<Scores>,
+}
+
+/// Users or ads, and one of them.
+#[derive(Debug, Clone)]
+pub struct LookedUp {
+    /// What was asked.
+    pub kind: SubjectKind,
+    /// Whom.
+    pub name: String,
+    /// Revision of the log.
+    pub revision: u64,
+    /// The list.
+    pub list: Result<SubjectList>,
+    /// The one that was named, or why there is nothing to tell.
+    pub profile: Option<Result<SubjectProfile>>,
+}
+
+impl Job for LookUp {
+    type Output = Output;
+
+    fn name(&self) -> String {
+        "Look up users and ads".to_owned()
+    }
+
+    fn lane(&self) -> Lane {
+        Lane::Cpu
+    }
+
+    fn run(self: Box<Self>, context: &JobContext) -> Result<Output> {
+        let list = unless_stopped(subjects::list(&self.log, self.kind, context))?;
+        let predicted = self.scores.as_ref().map(|scores| scores.rows.as_slice());
+        let profile = if self.name.is_empty() {
+            None
+        } else {
+            let told = subjects::profile(&self.log, self.kind, &self.name, predicted, context);
+            Some(unless_stopped(told)?)
+        };
+        let (kind, name, revision) = (self.kind, self.name, self.log.revision);
+        Ok(Output::LookedUp(Box::new(LookedUp { kind, name, revision, list, profile })))
+    }
+}
