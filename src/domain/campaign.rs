@@ -39,6 +39,9 @@ pub struct Campaign {
     /// Impressions that one user sees at most; absent: no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub frequency_cap: Option<u32>,
+    /// The largest share of all impressions that it may have, 0 to 1; absent: any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub most_exposure: Option<f64>,
     /// Pages of a user without this campaign between two with it; 0: none.
     #[serde(default, skip_serializing_if = "is_default")]
     pub recency_pages: u32,
@@ -133,6 +136,9 @@ impl Campaign {
             (_, _, Shading::Factor(factor)) if !share(factor) || factor == 0.0 => {
                 Some(format!("a shading factor of {factor} is not between 0 and 1"))
             }
+            _ if self.most_exposure.is_some_and(|most| !share(most) || most == 0.0) => {
+                Some("a most_exposure is a share above 0, up to 1".to_owned())
+            }
             _ => (self.frequency_cap == Some(0)).then(|| "a frequency cap of 0 shows nothing".to_owned()),
         }
     }
@@ -157,6 +163,8 @@ mod tests {
             Campaign { shading: Shading::Factor(1.5), ..good.clone() },
             Campaign { shading: Shading::Factor(f64::NAN), ..good.clone() },
             Campaign { frequency_cap: Some(0), ..good.clone() },
+            Campaign { most_exposure: Some(1.5), ..good.clone() },
+            Campaign { most_exposure: Some(f64::NAN), ..good.clone() },
         ] {
             assert!(bad.validate().is_err(), "{bad:?}");
         }

@@ -5,9 +5,9 @@ use crate::base::{Failure, Params, Result, failure::Explain, files::disk_failure
 use crate::data::importers::{self, ImportOptions};
 use crate::data::{Dataset, EncodeOptions, Encoder, LogFrame, dataset};
 use crate::jobs::{JobContext, Latest};
-use crate::market::conversions::ConversionModel;
 use crate::market::looks::FittedLooks;
 use crate::market::openrtb;
+use crate::market::other_model::OtherModel;
 use crate::market::outcome::{CampaignOutcome, Difference, Outcome, WorldOutcome};
 use crate::market::replay::Coverage;
 use crate::market::scoring::{self, Inputs, Prepared};
@@ -34,6 +34,9 @@ pub struct Args {
     /// Where clicks come from instead of the spec's choice: auto, truth, model, or replay of the log.
     #[arg(long, value_parser = click_source)]
     pub clicks: Option<ClickSource>,
+    /// A saved model whose clicks happen, in place of the bidders' own or the truth.
+    #[arg(long, value_name = "FOLDER")]
+    pub model_clicks: Option<PathBuf>,
     /// A saved model of conversions per click, for campaigns that pay per conversion.
     #[arg(long, value_name = "FOLDER")]
     pub model_cvr: Option<PathBuf>,
@@ -63,9 +66,13 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
     spec.requests = args.requests.unwrap_or(spec.requests);
     spec.seed = args.seed.unwrap_or(spec.seed);
     spec.clicks = args.clicks.unwrap_or(spec.clicks);
+    let here = std::env::current_dir().explain("cannot find the model")?;
     if let Some(model) = &args.model_cvr {
-        let here = std::env::current_dir().explain("cannot find the model of conversions")?;
         spec.conversions = Some(ModelSource::Folder(here.join(model)));
+    }
+    if let Some(model) = &args.model_clicks {
+        spec.click_model = Some(ModelSource::Folder(here.join(model)));
+        spec.clicks = ClickSource::Model;
     }
     spec.validate()?;
     let folder = args.spec.parent().unwrap_or(Path::new(""));
@@ -115,10 +122,13 @@ pub(super) fn inputs(spec: &MarketSpec, folder: &Path, context: &JobContext) -> 
     };
     let (dataset, model) = (Arc::new(dataset), Arc::new(model));
     let conversions = match &spec.conversions {
-        Some(source) => Some(ConversionModel::open(source, &log, folder, context)?),
-        None => ConversionModel::of_click_model(&model, &dataset)?,
+        Some(source) => Some(OtherModel::of_conversions(source, &log, folder, context)?),
+        None => OtherModel::of_click_model(&model, &dataset)?,
     };
-    Ok(Inputs { log: Arc::new(log), dataset, model, conversions: conversions.map(Arc::new) })
+    let clicks = spec.click_model.as_ref();
+    let clicks = clicks.map(|source| OtherModel::of_clicks(source, &log, folder, context)).transpose()?;
+    let (conversions, clicks) = (conversions.map(Arc::new), clicks.map(Arc::new));
+    Ok(Inputs { log: Arc::new(log), dataset, model, conversions, clicks })
 }
 
 /// How often the first slots are looked at, fitted to the log and told.

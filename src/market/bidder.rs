@@ -26,6 +26,8 @@ pub struct Bidder {
     pub priority: u8,
     /// Impressions that one user sees at most.
     pub frequency_cap: Option<u32>,
+    /// The largest share of all impressions that it may have.
+    pub most_exposure: Option<f64>,
     /// Pages of a user without it between two with it.
     pub recency_pages: u32,
 }
@@ -44,6 +46,7 @@ impl Bidder {
             shading: campaign.shading,
             priority: campaign.priority,
             frequency_cap: campaign.frequency_cap,
+            most_exposure: campaign.most_exposure,
             recency_pages: campaign.recency_pages,
         }
     }
@@ -113,6 +116,8 @@ pub enum Fate {
     Capped,
     /// Its pacing kept it out.
     Paced,
+    /// It has its share of the impressions.
+    Exposed,
     /// Its offer was below the floor.
     BelowReserve,
     /// Others offered more.
@@ -129,7 +134,7 @@ pub enum Fate {
 
 impl Fate {
     /// How many there are.
-    pub(crate) const COUNT: usize = 10;
+    pub(crate) const COUNT: usize = 11;
 
     /// The words in a table.
     pub fn label(self) -> &'static str {
@@ -138,6 +143,7 @@ impl Fate {
             Self::NoBudget => "budget is spent",
             Self::Capped => "user has seen it enough",
             Self::Paced => "held back by its pacing",
+            Self::Exposed => "has its share of impressions",
             Self::BelowReserve => "below the reserve",
             Self::Outbid => "outbid",
             Self::LostToDeal => "a deal went first",
@@ -154,7 +160,12 @@ impl Fate {
             Self::BelowReserve => Some(100),
             Self::Outbid | Self::Alike => Some(102),
             Self::LostToDeal => Some(103),
-            Self::NotTargeted | Self::NoBudget | Self::Capped | Self::Paced | Self::NotReplayed => None,
+            Self::NotTargeted
+            | Self::NoBudget
+            | Self::Capped
+            | Self::Paced
+            | Self::Exposed
+            | Self::NotReplayed => None,
         }
     }
 }

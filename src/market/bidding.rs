@@ -84,7 +84,7 @@ impl RequestBidder {
         let tmax_ms = amount(request, "tmax", DEFAULT_TMAX_MS)?;
         let scores = self.inputs.model.predict_batch(&self.batch(&self.inputs.dataset, request))?;
         let conversions = match &self.inputs.conversions {
-            Some(model) => model.predict_batch(&self.batch(&model.dataset, request))?,
+            Some(model) => model.conversions(&self.batch(&model.dataset, request))?,
             None => Vec::new(),
         };
         let mut offers: Vec<(usize, u32, f32, f64)> = self

@@ -121,6 +121,8 @@ pub struct Losses {
     pub capped: u64,
     /// Its pacing kept it out.
     pub paced: u64,
+    /// It had its share of the impressions.
+    pub exposed: u64,
     /// Its offer was below the reserve.
     pub below_reserve: u64,
     /// Others offered more.
@@ -320,6 +322,7 @@ impl CampaignOutcome {
                 no_budget: ledger.pages(Fate::NoBudget),
                 capped: ledger.pages(Fate::Capped),
                 paced: ledger.pages(Fate::Paced),
+                exposed: ledger.pages(Fate::Exposed),
                 below_reserve: ledger.pages(Fate::BelowReserve),
                 outbid: ledger.pages(Fate::Outbid),
                 lost_to_deal: ledger.pages(Fate::LostToDeal),

@@ -5,11 +5,13 @@
 //! pair. Scoring is the slow part, so a [`ScoredPool`] is kept and reused until audience, ads, edits or model
 //! change: a slider only reweighs it.
 
+mod people;
+
 use super::bidder::Bidder;
 use super::campaigns;
-use super::conversions::ConversionModel;
 use super::feedback::Feedback;
 use super::looks::FittedLooks;
+use super::other_model::OtherModel;
 use super::replay::{self, Replay};
 use super::rescoring::Rescorer;
 use super::spec::{ClickSource, Edit, MarketSpec, Scenario};
@@ -17,15 +19,13 @@ use super::{Arm, Market, Scores};
 use crate::auctions::myerson::{self, MyersonMark};
 use crate::base::rng::Rng;
 use crate::base::{Failure, Result};
-use crate::data::cells::{self, NO_CODE};
 use crate::data::encode::Side;
 use crate::data::sample::World;
-use crate::data::{Batch, Dataset, LogFrame, Role, edit, query};
-use crate::domain::segment::Segment;
+use crate::data::{Batch, Dataset, LogFrame, edit};
 use crate::domain::{Campaign, Pricing};
 use crate::jobs::JobContext;
 use crate::train::TrainedModel;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// What a market is made of.
@@ -38,7 +38,9 @@ pub struct Inputs {
     /// Who predicts.
     pub model: Arc<TrainedModel>,
     /// Who predicts conversions per click; `None`: each campaign's own rate.
-    pub conversions: Option<Arc<ConversionModel>>,
+    pub conversions: Option<Arc<OtherModel>>,
+    /// Whose clicks happen where they come from a model; `None`: the bidders' own.
+    pub clicks: Option<Arc<OtherModel>>,
 }
 
 /// A market with what a report must say about it.
@@ -88,8 +90,13 @@ pub struct ScoredPool {
 
 impl ScoredPool {
     /// The model of conversions that was asked, for another run.
-    pub fn conversions(&self) -> Option<&Arc<ConversionModel>> {
+    pub fn conversions(&self) -> Option<&Arc<OtherModel>> {
         self.asked.conversions.as_ref()
+    }
+
+    /// The model of clicks that was asked beside the bidders', for another run.
+    pub fn clicks(&self) -> Option<&Arc<OtherModel>> {
+        self.asked.clicks.as_ref()
     }
 }
 
@@ -146,7 +153,12 @@ pub fn prepare(
             "a replay of the log, on the pages where the auction picks the ad that was logged".to_owned()
         }
         (None, Some(_)) => "the true click probability of the sample data".to_owned(),
-        (None, None) => format!("the trained model ({})", inputs.model.kind),
+        (None, None) => match &inputs.clicks {
+            Some(other) => {
+                format!("another model ({}) than the bidders' ({})", other.model.kind, inputs.model.kind)
+            }
+            None => format!("the trained model ({})", inputs.model.kind),
+        },
     };
     let mut requests = spec.requests;
     if let Some(replay) = &pool.replay {
@@ -219,11 +231,16 @@ impl Inputs {
         Arc::ptr_eq(&self.log.source, &other.log.source)
             && self.log.revision == other.log.revision
             && Arc::ptr_eq(&self.model, &other.model)
-            && match (&self.conversions, &other.conversions) {
-                (None, None) => true,
-                (Some(one), Some(other)) => Arc::ptr_eq(&one.model, &other.model),
-                _ => false,
-            }
+            && same_model(self.conversions.as_ref(), other.conversions.as_ref())
+            && same_model(self.clicks.as_ref(), other.clicks.as_ref())
+    }
+}
+
+fn same_model(one: Option<&Arc<OtherModel>>, other: Option<&Arc<OtherModel>>) -> bool {
+    match (one, other) {
+        (None, None) => true,
+        (Some(one), Some(other)) => Arc::ptr_eq(&one.model, &other.model),
+        _ => false,
     }
 }
 
@@ -254,18 +271,11 @@ fn truth_for(spec: &MarketSpec, log: &LogFrame) -> Result<Option<World>> {
     Ok(world)
 }
 
-fn segment_rows(log: &LogFrame, text: &str) -> Result<Vec<u32>> {
-    if text.trim().is_empty() {
-        return Ok((0..log.rows() as u32).collect());
-    }
-    query::matching_rows(log, &Segment::parse(text)?)
-}
-
 fn score(key: PoolKey, inputs: &Inputs, world: Option<&World>, context: &JobContext) -> Result<ScoredPool> {
     context.stage("choosing the audience");
-    let mut rows = segment_rows(&inputs.log, &key.audience)?;
+    let mut rows = people::segment_rows(&inputs.log, &key.audience)?;
     let audience_rows = rows.len();
-    large_enough(&inputs.log, &rows, &key)?;
+    people::large_enough(&inputs.log, &rows, &key)?;
     if key.clicks == ClickSource::Replay {
         rows = replay::known_rows(&inputs.log, rows)?;
     }
@@ -281,29 +291,31 @@ fn score(key: PoolKey, inputs: &Inputs, world: Option<&World>, context: &JobCont
         _ => None,
     };
     context.stage("scoring the audience");
+    let beside = |other: &OtherModel, edits: &[Edit], ask: &Ask<'_>| -> Result<Arc<Scores>> {
+        let columns = catalogue_columns(&other.dataset, &key.ads)?;
+        let reads = |edit: &&Edit| other.dataset.encoder.position(&edit.column).is_some();
+        let edits: Vec<Edit> = edits.iter().filter(reads).cloned().collect();
+        let asked = Asked { dataset: &other.dataset, rows: &rows, columns: &columns, edits: &edits };
+        Ok(Arc::new(asked.scores(ask, context)?))
+    };
     let score_arm = |edits: &[Edit]| -> Result<ArmScores> {
         let asked = Asked { dataset: &inputs.dataset, rows: &rows, columns: &columns, edits };
-        let predicted = Arc::new(asked.scores(|batch| inputs.model.predict_batch(batch), context)?);
-        let clicks = match world {
-            None => Arc::clone(&predicted),
-            Some(world) => Arc::new(truth(world, inputs, &rows, &key.ads, edits)?),
-        };
-        let conversions = match &inputs.conversions {
-            None => None,
-            Some(model) => {
-                let columns = catalogue_columns(&model.dataset, &key.ads)?;
-                let reads = |edit: &&Edit| model.dataset.encoder.position(&edit.column).is_some();
-                let edits: Vec<Edit> = edits.iter().filter(reads).cloned().collect();
-                let asked = Asked { dataset: &model.dataset, rows: &rows, columns: &columns, edits: &edits };
-                Some(Arc::new(asked.scores(|batch| model.predict_batch(batch), context)?))
+        let predicted = Arc::new(asked.scores(&|batch| inputs.model.predict_batch(batch), context)?);
+        let clicks = match (world, &inputs.clicks) {
+            (Some(world), _) => Arc::new(truth(world, inputs, &rows, &key.ads, edits)?),
+            (None, Some(other)) if key.clicks == ClickSource::Model => {
+                beside(other, edits, &|batch| other.model.predict_batch(batch))?
             }
+            _ => Arc::clone(&predicted),
         };
-        Ok(ArmScores { predicted, clicks, conversions })
+        let conversions = inputs.conversions.as_ref();
+        let conversions = conversions.map(|other| beside(other, edits, &|batch| other.conversions(batch)));
+        Ok(ArmScores { predicted, clicks, conversions: conversions.transpose()? })
     };
     let baseline = score_arm(&key.edits[0])?;
     let what_if = if key.edits[0] == key.edits[1] { baseline.clone() } else { score_arm(&key.edits[1])? };
     let log = edit::edited_rows(&inputs.log, &rows, &[])?;
-    let (users, categories) = (users(&log)?, categories(&inputs.log, &key.ads)?);
+    let (users, categories) = (people::users(&log)?, categories(&inputs.log, &key.ads)?);
     Ok(ScoredPool {
         key,
         asked: inputs.clone(),
@@ -317,58 +329,6 @@ fn score(key: PoolKey, inputs: &Inputs, world: Option<&World>, context: &JobCont
         replay,
         looks,
     })
-}
-
-/// Refuses an audience of nobody, or of so few users that its figures would speak of single people.
-fn large_enough(log: &LogFrame, rows: &[u32], key: &PoolKey) -> Result<()> {
-    let refuse = |why: String| {
-        Failure::new("cannot simulate", why)
-            .at(format!("audience {}", key.audience))
-            .hint("widen the segment")
-    };
-    if rows.is_empty() {
-        return Err(refuse("nobody in the log is in this audience".to_owned()));
-    }
-    // A row without a user is somebody of whom no more is known.
-    let (mut seen, mut unknown) = (BTreeSet::new(), 0);
-    if let Some(column) = log.schema.with_role(Role::User) {
-        let codes = cells::coded(log, &column.name)?.codes;
-        for code in rows.iter().map(|row| codes[*row as usize]) {
-            if code == NO_CODE {
-                unknown += 1;
-            } else if seen.len() < key.fewest_users {
-                seen.insert(code);
-            }
-        }
-    } else {
-        unknown = rows.len();
-    }
-    too_few(seen.len() + unknown, key.fewest_users).map_or(Ok(()), |why| Err(refuse(why)))
-}
-
-fn too_few(users: usize, fewest: usize) -> Option<String> {
-    (users < fewest).then(|| {
-        format!(
-            "the audience has {users} users; figures of fewer than {fewest} would speak of single people \
-             (\"fewest_users\" sets the limit)"
-        )
-    })
-}
-
-/// Refuses a mix that leaves so few users with any weight.
-fn mix_large_enough(pool: &ScoredPool, weights: &[f64], whose: &str) -> Result<()> {
-    if weights.iter().all(|weight| *weight > 0.0) {
-        return Ok(());
-    }
-    let left = weights.iter().zip(&pool.users).filter(|(weight, _)| **weight > 0.0);
-    let users: BTreeSet<u32> = left.map(|(_, user)| *user).collect();
-    // Nobody at all is told by the draw itself.
-    match too_few(users.len(), pool.key.fewest_users).filter(|_| !users.is_empty()) {
-        None => Ok(()),
-        Some(why) => Err(Failure::new("cannot simulate", why)
-            .at(format!("shifts of the {whose}"))
-            .hint("raise a slider from 0, or let more rows stand for the audience (\"pool_rows\")")),
-    }
 }
 
 /// The ads' places in the data set's catalogue.
@@ -397,8 +357,11 @@ struct Asked<'a> {
     edits: &'a [Edit],
 }
 
+/// A model that answers about a batch.
+type Ask<'a> = dyn Fn(&Batch) -> Result<Vec<f32>> + 'a;
+
 impl Asked<'_> {
-    fn scores(&self, model: impl Fn(&Batch) -> Result<Vec<f32>>, context: &JobContext) -> Result<Scores> {
+    fn scores(&self, model: &Ask<'_>, context: &JobContext) -> Result<Scores> {
         let Self { dataset, rows, columns, edits } = self;
         let changes = encoded_edits(dataset, edits)?;
         let pairs = rows.len() * columns.len();
@@ -494,10 +457,10 @@ fn open_market(
             Bidder::new(campaign, places.collect())
         })
         .collect();
-    let targeted = targeted(pool, campaigns)?;
+    let targeted = people::targeted(pool, campaigns)?;
     let arm = |scenario: &Scenario, scores: &ArmScores, whose: &str| -> Result<Arm> {
-        let weights = weights(pool, scenario)?;
-        mix_large_enough(pool, &weights, whose)?;
+        let weights = people::weights(pool, scenario)?;
+        people::mix_large_enough(pool, &weights, whose)?;
         Ok(Arm {
             clicks: Arc::clone(&scores.clicks),
             reserve_ecpm_micros: scenario.reserve_cpm_micros as f64,
@@ -524,24 +487,6 @@ fn open_market(
     }
 }
 
-/// Who stands behind each row, numbered from 0: the user column, or each row for itself.
-fn users(log: &LogFrame) -> Result<Vec<u32>> {
-    let Some(column) = log.schema.with_role(Role::User) else {
-        return Ok((0..log.rows() as u32).collect());
-    };
-    let cells = cells::coded(log, &column.name)?;
-    // Rows without a user are users of their own, after the known ones.
-    let mut next = cells.values.len() as u32;
-    let numbered = cells.codes.iter().map(|&code| {
-        if code != NO_CODE {
-            return code;
-        }
-        next += 1;
-        next - 1
-    });
-    Ok(numbered.collect())
-}
-
 /// The category of each ad, numbered from 0; the campaign where the log names no category.
 fn categories(log: &LogFrame, ads: &[String]) -> Result<Vec<u16>> {
     let creatives = campaigns::creatives(log)?;
@@ -556,35 +501,4 @@ fn categories(log: &LogFrame, ads: &[String]) -> Result<Vec<u16>> {
         place.min(usize::from(u16::MAX)) as u16
     });
     Ok(numbered.collect())
-}
-
-/// `[row * campaigns + campaign]`.
-fn targeted(pool: &ScoredPool, campaigns: &[Campaign]) -> Result<Vec<bool>> {
-    let mut targeted = vec![true; pool.rows.len() * campaigns.len()];
-    for (index, campaign) in campaigns.iter().enumerate() {
-        if campaign.targeting.is_empty() {
-            continue;
-        }
-        let place = format!("campaign '{}'", campaign.name);
-        let inside = segment_rows(&pool.log, &campaign.targeting).map_err(|failure| failure.at(place))?;
-        let mut column = vec![false; pool.rows.len()];
-        inside.into_iter().for_each(|row| column[row as usize] = true);
-        for (row, inside) in column.into_iter().enumerate() {
-            targeted[row * campaigns.len() + index] = inside;
-        }
-    }
-    Ok(targeted)
-}
-
-/// The weight of each pooled row: the product of the factors of the shifts that it falls under.
-fn weights(pool: &ScoredPool, scenario: &Scenario) -> Result<Vec<f64>> {
-    let mut weights = vec![1.0; pool.rows.len()];
-    for shift in &scenario.shifts {
-        let place = format!("shift '{}'", shift.segment);
-        let inside = segment_rows(&pool.log, &shift.segment).map_err(|failure| failure.at(place))?;
-        for row in inside {
-            weights[row as usize] *= shift.factor;
-        }
-    }
-    Ok(weights)
 }

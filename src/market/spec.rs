@@ -83,6 +83,9 @@ pub struct MarketSpec {
     /// Where clicks come from.
     #[serde(default)]
     pub clicks: ClickSource,
+    /// Another model than the bidders' whose clicks happen, where they come from a model; absent: the bidders' own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub click_model: Option<ModelSource>,
     /// For a replay: the column with the probability with which each logged ad was chosen; absent: the one whose
     /// name says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -266,6 +269,7 @@ impl MarketSpec {
             requests: default_requests(),
             seed: 0,
             clicks: ClickSource::default(),
+            click_model: None,
             propensity: None,
             fewest_users: default_fewest_users(),
             baseline: Scenario::default(),

@@ -220,6 +220,8 @@ impl World {
             Some(Fate::NoBudget)
         } else if self.caps && self.users.capped(market, bidder, row, index) {
             Some(Fate::Capped)
+        } else if bidder.most_exposure.is_some_and(|most| self.is_exposed(index, most)) {
+            Some(Fate::Exposed)
         } else if self.learns {
             let key = request * market.bidders.len() as u64 + index as u64;
             let luck = keyed_uniform(market.seed, purpose::ENTER, key);
@@ -227,6 +229,13 @@ impl World {
         } else {
             None
         }
+    }
+
+    /// Whether another impression would put a campaign above its share of all of them. It is let in while only it could
+    /// fill the first pages.
+    fn is_exposed(&self, index: usize, most: f64) -> bool {
+        let all: u64 = self.ledgers.iter().map(|ledger| ledger.impressions).sum();
+        (self.ledgers[index].impressions + 1) as f64 > most * (all + 1) as f64 && all > 0
     }
 
     /// The ad that a campaign enters with where predictions follow the user or ads are tried.

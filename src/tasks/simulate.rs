@@ -5,7 +5,7 @@ use crate::base::Result;
 use crate::data::{Dataset, Encoder, LogFrame};
 use crate::domain::CreativeLibrary;
 use crate::jobs::{Job, JobContext, Lane, Latest};
-use crate::market::conversions::ConversionModel;
+use crate::market::other_model::OtherModel;
 use crate::market::scoring::{self, Inputs, Prepared};
 use crate::market::simulation::{Run, RunOptions, simulate};
 use crate::market::{MarketSpec, Outcome, campaigns};
@@ -24,6 +24,8 @@ pub struct Simulate {
     pub dataset: Option<Arc<Dataset>>,
     /// Who predicts.
     pub model: Arc<TrainedModel>,
+    /// The model whose clicks happen, where the spec names one that is at hand.
+    pub click_model: Option<Arc<TrainedModel>>,
     /// Scores and creatives of the run before, used again where they fit.
     pub known: Option<Arc<Simulated>>,
     /// Where the outcome so far appears.
@@ -88,18 +90,37 @@ impl Simulate {
             }
         };
         let conversions = self.conversions(&dataset, context)?;
-        Ok(Inputs { log: Arc::new(self.log.clone()), dataset, model: Arc::clone(&self.model), conversions })
+        let clicks = self.clicks(context)?;
+        Ok(Inputs {
+            log: Arc::new(self.log.clone()),
+            dataset,
+            model: Arc::clone(&self.model),
+            conversions,
+            clicks,
+        })
+    }
+
+    /// The model whose clicks happen, if it is another one: that of the run before where it is still asked for.
+    fn clicks(&self, context: &JobContext) -> Result<Option<Arc<OtherModel>>> {
+        let Some(source) = &self.spec.click_model else { return Ok(None) };
+        let before = self.known.as_ref().filter(|known| known.log_revision == self.log.revision);
+        let before = before.and_then(|known| known.prepared.pool.clicks());
+        if let Some(before) = before.filter(|before| before.source.as_ref() == Some(source)) {
+            return Ok(Some(Arc::clone(before)));
+        }
+        context.stage("reading the log as the other model does");
+        let other = match &self.click_model {
+            Some(model) => OtherModel::reading(source, Arc::clone(model), &self.log, context)?,
+            None => OtherModel::of_clicks(source, &self.log, Path::new(""), context)?,
+        };
+        Ok(Some(Arc::new(other)))
     }
 
     /// The model of conversions: that of the run before where it is still asked for, the click model where it learns
     /// both, or a new one.
-    fn conversions(
-        &self,
-        dataset: &Arc<Dataset>,
-        context: &JobContext,
-    ) -> Result<Option<Arc<ConversionModel>>> {
+    fn conversions(&self, dataset: &Arc<Dataset>, context: &JobContext) -> Result<Option<Arc<OtherModel>>> {
         let Some(source) = &self.spec.conversions else {
-            return Ok(ConversionModel::of_click_model(&self.model, dataset)?.map(Arc::new));
+            return Ok(OtherModel::of_click_model(&self.model, dataset)?.map(Arc::new));
         };
         let before = self.known.as_ref().filter(|known| known.log_revision == self.log.revision);
         let before = before.and_then(|known| known.prepared.pool.conversions());
@@ -107,7 +128,7 @@ impl Simulate {
             return Ok(Some(Arc::clone(before)));
         }
         context.stage("learning conversions");
-        ConversionModel::open(source, &self.log, Path::new(""), context).map(Arc::new).map(Some)
+        OtherModel::of_conversions(source, &self.log, Path::new(""), context).map(Arc::new).map(Some)
     }
 }
 

@@ -4,6 +4,7 @@
 //! and writes a picture of every panel in both themes.
 
 use super::app::AdloupeApp;
+use super::story::STEP_COUNT;
 use super::{Theme, panels};
 use crate::base::{Failure, Result, failure::Explain};
 use crate::data::Split;
@@ -32,7 +33,7 @@ pub struct Tour {
     pub session: Session,
 }
 
-/// Writes `NN-panel-theme.png` for every panel into `folder`.
+/// Writes `NN-panel-theme.png` for every panel into `folder`, and `story-N.png` for every step of the demonstration.
 ///
 /// # Errors
 /// No graphics adapter, a job that fails, or a folder that can't be written.
@@ -76,8 +77,31 @@ fn walk(folder: &Path, context: &JobContext) -> Result<Tour> {
             pictures.push(path);
         }
     }
+    pictures.extend(tell(&mut harness, folder, context)?);
     let session = harness.into_state().session;
     Ok(Tour { pictures, session })
+}
+
+/// The steps of the demonstration (F5 in the window), one picture each.
+fn tell(harness: &mut Harness<'_, AdloupeApp>, folder: &Path, context: &JobContext) -> Result<Vec<PathBuf>> {
+    apply(harness, Command::View(ViewCommand::SetDark(true)))?;
+    harness.key_press(egui::Key::F5);
+    let mut pictures = Vec::new();
+    for step in 1..=STEP_COUNT {
+        context.check()?;
+        for _ in 0..ROUNDS {
+            harness.run_steps(2);
+            settle(harness)?;
+        }
+        dismiss_notices(harness);
+        harness.run_steps(2);
+        let path = folder.join(format!("story-{step}.png"));
+        save(harness, &path)?;
+        context.warn(format!("wrote {}", path.display()));
+        pictures.push(path);
+        harness.key_press(egui::Key::ArrowRight);
+    }
+    Ok(pictures)
 }
 
 /// The application in its usual size, drawn into memory.

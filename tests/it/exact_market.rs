@@ -465,6 +465,19 @@ fn a_deal_is_served_first_and_those_who_lost_to_it_are_told() {
 }
 
 #[test]
+fn no_campaign_has_more_than_its_share_of_the_impressions() {
+    let world = arm(&scores(3, vec![0.1; 3]), &[1.0], 0.0, "second_price");
+    let limited = Bidder { most_exposure: Some(0.25), ..bidder("limited", &[0], 9_000_000) };
+    let bidders = vec![limited, bidder("next", &[1], 2_000_000), bidder("last", &[2], 1_000_000)];
+    let outcome = run(market_of(bidders, 1, vec![1.0], 1, world, None), 10_000, 0).outcome;
+    let [limited, next, last] = outcome.baseline.campaigns.as_slice() else { panic!("three campaigns") };
+    // It would win all; a quarter is left to it, to the impression that the first pages may add.
+    assert!(limited.impressions.abs_diff(2_500) <= 1, "{limited:?}");
+    assert_eq!(limited.impressions + limited.lost.exposed, 10_000);
+    assert_eq!((next.impressions + limited.impressions, last.impressions), (10_000, 0));
+}
+
+#[test]
 fn fatigue_wears_an_ad_out() {
     // One user, click rate .5, each impression takes a tenth away: .5 x .9^k.
     let world = arm(&scores(1, vec![0.5]), &[1.0], 0.0, "second_price");
@@ -523,6 +536,7 @@ fn random_market(rng: &mut Rng, seed: u64) -> Market {
             shading: [Shading::None, Shading::Factor(0.7), Shading::Learnt][rng.below(3)],
             frequency_cap: rng.chance(0.3).then(|| 1 + rng.below(50) as u32),
             recency_pages: rng.below(3) as u32,
+            most_exposure: rng.chance(0.3).then(|| 0.1 + 0.9 * rng.uniform()),
             priority: if rng.chance(0.2) { 1 } else { 0 },
             ..bidder("c", &[2 * place, 2 * place + 1], 1)
         })
@@ -592,6 +606,7 @@ fn money_adds_up_over_random_scenarios() {
                     + lost.no_budget
                     + lost.capped
                     + lost.paced
+                    + lost.exposed
                     + lost.below_reserve
                     + lost.lost_to_deal
                     + lost.alike

@@ -40,6 +40,7 @@ fn fixture() -> &'static Fixture {
             dataset: Arc::new(dataset),
             model: Arc::new(model),
             conversions: None,
+            clicks: None,
         };
         Fixture { inputs, folder }
     })
@@ -188,6 +189,7 @@ fn auctions_are_written_as_openrtb_with_the_reason_of_each_loss() {
         requests: None,
         seed: None,
         clicks: None,
+        model_clicks: None,
         model_cvr: None,
         slots_from_log: None,
         openrtb: Some(out.clone()),
@@ -273,6 +275,7 @@ fn command_line(spec: &Path) -> Result<adloupe::headless::Answer> {
         requests: None,
         seed: None,
         clicks: None,
+        model_clicks: None,
         model_cvr: None,
         slots_from_log: None,
         openrtb: None,

@@ -8,12 +8,12 @@ use adloupe::data::importers::{self, ImportOptions};
 use adloupe::data::{EncodeOptions, dataset, sample};
 use adloupe::domain::Pricing;
 use adloupe::jobs::{JobContext, Latest};
-use adloupe::market::conversions::ConversionModel;
 use adloupe::market::looks::FittedLooks;
+use adloupe::market::other_model::OtherModel;
 use adloupe::market::rescoring::{Event, Rescorer};
 use adloupe::market::scoring::{Inputs, Prepared, prepare};
 use adloupe::market::simulation::{Run, RunOptions, simulate};
-use adloupe::market::spec::{MarketSpec, ModelSource};
+use adloupe::market::spec::{ClickSource, MarketSpec, ModelSource};
 use adloupe::train;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -33,7 +33,7 @@ fn inputs(kind: &str) -> Inputs {
         let of = |kind: &str| {
             let model = train::fit(&dataset, &training(kind, "1"), &Latest::default(), &context).unwrap();
             let (log, dataset) = (Arc::clone(&log), Arc::clone(&dataset));
-            Inputs { log, dataset, model: Arc::new(model), conversions: None }
+            Inputs { log, dataset, model: Arc::new(model), conversions: None, clicks: None }
         };
         (of("din"), of("logistic"))
     });
@@ -116,7 +116,7 @@ fn campaigns_that_pay_per_conversion_bid_by_a_model_of_conversions() {
     let source: ModelSource =
         serde_json::from_str(r#"{"train": {"kind": "logistic", "params": {"epochs": 2, "device": "cpu"}}}"#)
             .unwrap();
-    let model = ConversionModel::open(&source, &inputs.log, Path::new(""), &context).unwrap();
+    let model = OtherModel::of_conversions(&source, &inputs.log, Path::new(""), &context).unwrap();
     inputs.conversions = Some(Arc::new(model));
     let mut paid = spec();
     paid.conversions = Some(source);
@@ -148,8 +148,28 @@ fn a_model_of_the_clicks_is_no_model_of_conversions() {
     inputs.model.save(&folder.path().join("clicks")).unwrap();
     let source = ModelSource::Folder("clicks".into());
     let refused =
-        ConversionModel::open(&source, &inputs.log, folder.path(), &JobContext::detached()).unwrap_err();
+        OtherModel::of_conversions(&source, &inputs.log, folder.path(), &JobContext::detached()).unwrap_err();
     assert!(refused.why.contains("the clicks themselves"), "{refused}");
+}
+
+#[test]
+fn clicks_of_another_model_are_those_that_happen() {
+    let mut asked = spec();
+    asked.clicks = ClickSource::Model;
+    let own = inputs("logistic");
+    let (_, plain) = run(&asked, &own).unwrap();
+    let other = inputs("din");
+    let source = ModelSource::Folder("other".into());
+    let context = JobContext::detached();
+    let beside = OtherModel::reading(&source, Arc::clone(&other.model), &own.log, &context).unwrap();
+    let mixed = Inputs { clicks: Some(Arc::new(beside)), ..own };
+    let (prepared, run) = run(&asked, &mixed).unwrap();
+    assert!(prepared.clicks_from.contains("another model (din)"), "{}", prepared.clicks_from);
+    let (plain, totals) = (&plain.outcome.baseline.totals, &run.outcome.baseline.totals);
+    // Much the same ads win (budgets run out elsewhere); what happens is what the other model says.
+    assert!((plain.predicted_ctr - totals.predicted_ctr).abs() < 0.005);
+    assert!((plain.predicted_ctr - plain.expected_ctr).abs() < 1e-6);
+    assert!((totals.predicted_ctr - totals.expected_ctr).abs() > 1e-5, "{totals:?}");
 }
 
 #[test]

@@ -93,7 +93,12 @@ fn every_campaign_still_has_a_reason_for_every_page_that_counts() {
     for world in [Some(&outcome.baseline), outcome.what_if.as_ref()].into_iter().flatten() {
         for campaign in &world.campaigns {
             let lost = campaign.lost;
-            let pages = campaign.impressions + lost.not_targeted + lost.no_budget + lost.capped + lost.paced;
+            let pages = campaign.impressions
+                + lost.not_targeted
+                + lost.no_budget
+                + lost.capped
+                + lost.paced
+                + lost.exposed;
             assert_eq!(
                 pages + lost.below_reserve + lost.lost_to_deal + lost.outbid,
                 world.pages,
@@ -129,6 +134,7 @@ fn simulate(folder: &Path, more: &str) -> Result<Answer> {
         requests: None,
         seed: None,
         clicks,
+        model_clicks: None,
         model_cvr: None,
         slots_from_log: None,
         openrtb: None,
@@ -205,6 +211,7 @@ fn a_model_trained_on_other_columns_is_refused_by_name() {
         requests: None,
         seed: None,
         clicks: None,
+        model_clicks: None,
         model_cvr: None,
         slots_from_log: None,
         openrtb: None,
@@ -227,6 +234,7 @@ fn an_audience_of_fewer_users_than_k_is_refused() {
             requests: None,
             seed: None,
             clicks: None,
+            model_clicks: None,
             model_cvr: None,
             slots_from_log: None,
             openrtb: None,

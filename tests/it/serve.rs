@@ -34,6 +34,7 @@ fn bidder() -> Arc<RequestBidder> {
             dataset: Arc::new(dataset),
             model: Arc::new(model),
             conversions: None,
+            clicks: None,
         };
         let spec = MarketSpec::new(path, ModelSource::Folder("unused".into()));
         Arc::new(RequestBidder::new(&spec, inputs).unwrap())

@@ -42,8 +42,13 @@ fn slider(context: &JobContext) -> Result<[BenchRow; 2]> {
     training.set("epochs", "1")?;
     training.set("device", "cpu")?;
     let model = train::fit(&dataset, &training, &Latest::default(), context)?;
-    let inputs =
-        Inputs { log: Arc::new(log), dataset: Arc::new(dataset), model: Arc::new(model), conversions: None };
+    let inputs = Inputs {
+        log: Arc::new(log),
+        dataset: Arc::new(dataset),
+        model: Arc::new(model),
+        conversions: None,
+        clicks: None,
+    };
     let mut spec = MarketSpec::new("sample".into(), ModelSource::Folder("trained".into()));
     spec.requests = PAGES;
     spec.what_if = Some(Scenario::default());

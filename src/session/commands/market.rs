@@ -3,8 +3,10 @@
 use crate::base::files::write_atomically;
 use crate::base::{Failure, Result, failure::Explain};
 use crate::jobs::Latest;
+use crate::market::spec::ModelSource;
 use crate::market::{MarketSpec, Outcome, openrtb};
 use crate::session::commands::data::open_log;
+use crate::session::commands::train::ModelRun;
 use crate::session::{Purpose, Session};
 use crate::tasks::simulate::{Simulate, Simulated};
 use crate::train::TrainedModel;
@@ -61,7 +63,9 @@ fn simulate(session: &mut Session, spec: MarketSpec) -> Result<()> {
     })?;
     // A fresh slot, so that a superseded run can't publish into its successor's.
     session.store.market.live = Latest::default();
+    let click_model = spec.click_model.as_ref().and_then(|source| model_of(session, source));
     let job = Simulate {
+        click_model,
         spec,
         log,
         dataset: session.store.dataset.clone(),
@@ -106,8 +110,16 @@ pub fn trained_model(session: &Session) -> Option<Arc<TrainedModel>> {
     session.store.training.model().cloned()
 }
 
-/// Where that model was saved or opened, if it was.
-pub fn selected_folder(session: &Session) -> Option<PathBuf> {
-    let training = &session.store.training;
-    training.models.get(training.selected).and_then(|run| run.folder.clone())
+/// Where an exported spec finds a model of the list: its folder, or the same training once more.
+pub fn source_of(run: &ModelRun) -> ModelSource {
+    match &run.folder {
+        Some(folder) => ModelSource::Folder(folder.clone()),
+        None => ModelSource::Train { kind: run.model.kind.clone(), params: run.model.card.params.clone() },
+    }
+}
+
+/// The newest model of the list that a spec means by `source`.
+fn model_of(session: &Session, source: &ModelSource) -> Option<Arc<TrainedModel>> {
+    let runs = session.store.training.models.iter().rev();
+    runs.filter(|run| source_of(run) == *source).map(|run| Arc::clone(&run.model)).next()
 }

@@ -455,11 +455,23 @@ fn manner(ui: &mut Ui, campaign: &mut Campaign) {
     });
 }
 
-fn clicks_from(ui: &mut Ui, draft: &mut Draft) -> egui::Response {
-    let clicks = &mut draft.spec.clicks;
-    let combo = ComboBox::from_id_salt("clicks from").selected_text(clicks.label()).show_ui(ui, |ui| {
+fn clicks_from(ui: &mut Ui, cx: &PanelContext<'_>, draft: &mut Draft) -> egui::Response {
+    let spec = &mut draft.spec;
+    let others = draft::other_models(cx.session);
+    let named = others.iter().find(|(_, source)| Some(source) == spec.click_model.as_ref());
+    let shown = named.map_or(spec.clicks.label(), |(name, _)| name.as_str());
+    let combo = ComboBox::from_id_salt("clicks from").selected_text(shown).show_ui(ui, |ui| {
         for source in ClickSource::ALL {
-            ui.selectable_value(clicks, source, source.label());
+            let chosen = spec.click_model.is_none() && spec.clicks == source;
+            if ui.selectable_label(chosen, source.label()).clicked() {
+                (spec.clicks, spec.click_model) = (source, None);
+            }
+        }
+        for (name, source) in &others {
+            let chosen = spec.click_model.as_ref() == Some(source);
+            if ui.selectable_label(chosen, name).on_hover_text("Another model than the bidders'").clicked() {
+                (spec.clicks, spec.click_model) = (ClickSource::Model, Some(source.clone()));
+            }
         }
     });
     combo.response
@@ -473,7 +485,7 @@ fn run_options(ui: &mut Ui, cx: &mut PanelContext<'_>, draft: &mut Draft) {
             .labelled_by(label.id);
         ui.end_row();
         let label = ui.label("Clicks from").on_hover_text("The line above the page says what was used");
-        clicks_from(ui, draft).labelled_by(label.id);
+        clicks_from(ui, cx, draft).labelled_by(label.id);
         ui.end_row();
         let label = ui.label("Users at least").on_hover_text(
             "Fewer users than this in an audience are not simulated: the figures would speak of single people",

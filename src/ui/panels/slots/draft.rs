@@ -9,7 +9,7 @@ use crate::market::Scenario;
 use crate::market::looks::FittedLooks;
 use crate::market::spec::{Edit, MarketSpec, ModelSource, Shift};
 use crate::session::Session;
-use crate::session::commands::market::{selected_folder, trained_model};
+use crate::session::commands::market::{source_of, trained_model};
 use crate::tasks::simulate::Simulated;
 use crate::train::TrainedModel;
 use std::collections::BTreeMap;
@@ -135,12 +135,20 @@ impl Draft {
     }
 }
 
-/// Where an exported spec finds the model: its folder, or the same training once more.
+/// Where an exported spec finds the model in view.
 fn model_source(session: &Session, model: &TrainedModel) -> ModelSource {
-    match selected_folder(session) {
-        Some(folder) => ModelSource::Folder(folder),
-        None => ModelSource::Train { kind: model.kind.clone(), params: model.card.params.clone() },
-    }
+    let training = &session.store.training;
+    training.models.get(training.selected).map_or_else(
+        || ModelSource::Train { kind: model.kind.clone(), params: model.card.params.clone() },
+        source_of,
+    )
+}
+
+/// The other models of the list whose clicks could happen: words and source.
+pub fn other_models(session: &Session) -> Vec<(String, ModelSource)> {
+    let training = &session.store.training;
+    let others = training.models.iter().enumerate().filter(|(place, _)| *place != training.selected);
+    others.map(|(place, run)| (format!("model {}: {}", place + 1, run.model.kind), source_of(run))).collect()
 }
 
 /// A column whose mix can be shifted.

@@ -192,7 +192,7 @@ fn campaign_row(ui: &mut Ui, theme: &Theme, campaign: &CampaignOutcome) {
         "{} / {} / {} / {} / {}",
         widgets::grouped((lost.outbid + lost.lost_to_deal + lost.alike) as f64),
         widgets::grouped(lost.below_reserve as f64),
-        widgets::grouped((lost.capped + lost.paced) as f64),
+        widgets::grouped((lost.capped + lost.paced + lost.exposed) as f64),
         widgets::grouped(lost.no_budget as f64),
         widgets::grouped(lost.not_targeted as f64)
     ));

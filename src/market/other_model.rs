@@ -1,4 +1,7 @@
-//! How likely is a click to convert? A second model, trained on the clicks alone, for campaigns that pay per conversion.
+//! What do other models than the bidders' own say? How likely a click is to convert, and what really happens.
+//!
+//! A model of conversions is trained on the clicks alone, for campaigns that pay per conversion. A model of clicks that
+//! is not the bidders' makes a world that they do not know exactly: then winners are overrated as in life.
 
 use super::spec::ModelSource;
 use crate::base::{Failure, Result};
@@ -10,24 +13,29 @@ use crate::train::{self, TrainSpec, TrainedModel};
 use std::path::Path;
 use std::sync::Arc;
 
-/// A model of conversions with the log as it reads it.
+/// A model beside the bidders' own, with the log as it reads it.
 #[derive(Debug, Clone)]
-pub struct ConversionModel {
+pub struct OtherModel {
     /// Where it comes from; `None`: the click model itself, which learns both.
     pub source: Option<ModelSource>,
-    /// Predicts conversions per click.
+    /// The model itself.
     pub model: Arc<TrainedModel>,
     /// The whole log, encoded by its encoder.
     pub dataset: Arc<Dataset>,
 }
 
-impl ConversionModel {
-    /// Opens or trains it; folders are relative to `folder`. What is trained sees the rows that were clicked: it
-    /// learns conversions per click, whatever made people click.
+impl OtherModel {
+    /// Opens or trains a model of conversions; folders are relative to `folder`. What is trained sees the rows that were
+    /// clicked: it learns conversions per click, whatever made people click.
     ///
     /// # Errors
     /// A log without conversions, too few clicks, a model that predicts the clicks themselves; a cancel.
-    pub fn open(source: &ModelSource, log: &LogFrame, folder: &Path, context: &JobContext) -> Result<Self> {
+    pub fn of_conversions(
+        source: &ModelSource,
+        log: &LogFrame,
+        folder: &Path,
+        context: &JobContext,
+    ) -> Result<Self> {
         let model = match source {
             ModelSource::Folder(saved) => {
                 let model = TrainedModel::load(&folder.join(saved))?;
@@ -41,12 +49,46 @@ impl ConversionModel {
                 train::fit(&data, &spec.completed()?, &Latest::default(), context)?
             }
         };
+        Self::reading(source, Arc::new(model), log, context)
+    }
+
+    /// Opens or trains a model of clicks; folders are relative to `folder`.
+    ///
+    /// # Errors
+    /// A folder that holds no model, a log that it cannot read or learn from; a cancel.
+    pub fn of_clicks(
+        source: &ModelSource,
+        log: &LogFrame,
+        folder: &Path,
+        context: &JobContext,
+    ) -> Result<Self> {
+        let model = match source {
+            ModelSource::Folder(saved) => TrainedModel::load(&folder.join(saved))?,
+            ModelSource::Train { kind, params } => {
+                let spec = TrainSpec { params: params.clone(), ..TrainSpec::new(kind)? };
+                let data = dataset::prepare(log, &EncodeOptions::default(), context)?;
+                train::fit(&data, &spec.completed()?, &Latest::default(), context)?
+            }
+        };
+        Self::reading(source, Arc::new(model), log, context)
+    }
+
+    /// A model that is there already.
+    ///
+    /// # Errors
+    /// A log that it cannot read.
+    pub fn reading(
+        source: &ModelSource,
+        model: Arc<TrainedModel>,
+        log: &LogFrame,
+        context: &JobContext,
+    ) -> Result<Self> {
         let dataset = Arc::new(Encoder::encode(&model.encoder, log, context)?);
-        Ok(Self { source: Some(source.clone()), model: Arc::new(model), dataset })
+        Ok(Self { source: Some(source.clone()), model, dataset })
     }
 }
 
-impl ConversionModel {
+impl OtherModel {
     /// The click model, where it learns conversions too.
     ///
     /// # Errors
@@ -60,7 +102,7 @@ impl ConversionModel {
     ///
     /// # Errors
     /// The device fails.
-    pub fn predict_batch(&self, batch: &Batch) -> Result<Vec<f32>> {
+    pub fn conversions(&self, batch: &Batch) -> Result<Vec<f32>> {
         match self.model.predict_conversions_batch(batch)? {
             Some(conversions) => Ok(conversions),
             None => self.model.predict_batch(batch),

@@ -1,0 +1,118 @@
+//! Who is in an audience, with which weight, and are they enough?
+
+use super::{PoolKey, ScoredPool};
+use crate::base::{Failure, Result};
+use crate::data::cells::{self, NO_CODE};
+use crate::data::{LogFrame, Role, query};
+use crate::domain::Campaign;
+use crate::domain::segment::Segment;
+use crate::market::spec::Scenario;
+use std::collections::BTreeSet;
+
+pub fn segment_rows(log: &LogFrame, text: &str) -> Result<Vec<u32>> {
+    if text.trim().is_empty() {
+        return Ok((0..log.rows() as u32).collect());
+    }
+    query::matching_rows(log, &Segment::parse(text)?)
+}
+
+/// Refuses an audience of nobody, or of so few users that its figures would speak of single people.
+pub fn large_enough(log: &LogFrame, rows: &[u32], key: &PoolKey) -> Result<()> {
+    let refuse = |why: String| {
+        Failure::new("cannot simulate", why)
+            .at(format!("audience {}", key.audience))
+            .hint("widen the segment")
+    };
+    if rows.is_empty() {
+        return Err(refuse("nobody in the log is in this audience".to_owned()));
+    }
+    // A row without a user is somebody of whom no more is known.
+    let (mut seen, mut unknown) = (BTreeSet::new(), 0);
+    if let Some(column) = log.schema.with_role(Role::User) {
+        let codes = cells::coded(log, &column.name)?.codes;
+        for code in rows.iter().map(|row| codes[*row as usize]) {
+            if code == NO_CODE {
+                unknown += 1;
+            } else if seen.len() < key.fewest_users {
+                seen.insert(code);
+            }
+        }
+    } else {
+        unknown = rows.len();
+    }
+    too_few(seen.len() + unknown, key.fewest_users).map_or(Ok(()), |why| Err(refuse(why)))
+}
+
+fn too_few(users: usize, fewest: usize) -> Option<String> {
+    (users < fewest).then(|| {
+        format!(
+            "the audience has {users} users; figures of fewer than {fewest} would speak of single people \
+             (\"fewest_users\" sets the limit)"
+        )
+    })
+}
+
+/// Refuses a mix that leaves so few users with any weight.
+pub fn mix_large_enough(pool: &ScoredPool, weights: &[f64], whose: &str) -> Result<()> {
+    if weights.iter().all(|weight| *weight > 0.0) {
+        return Ok(());
+    }
+    let left = weights.iter().zip(&pool.users).filter(|(weight, _)| **weight > 0.0);
+    let users: BTreeSet<u32> = left.map(|(_, user)| *user).collect();
+    // Nobody at all is told by the draw itself.
+    match too_few(users.len(), pool.key.fewest_users).filter(|_| !users.is_empty()) {
+        None => Ok(()),
+        Some(why) => Err(Failure::new("cannot simulate", why)
+            .at(format!("shifts of the {whose}"))
+            .hint("raise a slider from 0, or let more rows stand for the audience (\"pool_rows\")")),
+    }
+}
+
+/// Who stands behind each row, numbered from 0: the user column, or each row for itself.
+pub fn users(log: &LogFrame) -> Result<Vec<u32>> {
+    let Some(column) = log.schema.with_role(Role::User) else {
+        return Ok((0..log.rows() as u32).collect());
+    };
+    let cells = cells::coded(log, &column.name)?;
+    // Rows without a user are users of their own, after the known ones.
+    let mut next = cells.values.len() as u32;
+    let numbered = cells.codes.iter().map(|&code| {
+        if code != NO_CODE {
+            return code;
+        }
+        next += 1;
+        next - 1
+    });
+    Ok(numbered.collect())
+}
+
+/// `[row * campaigns + campaign]`.
+pub fn targeted(pool: &ScoredPool, campaigns: &[Campaign]) -> Result<Vec<bool>> {
+    let mut targeted = vec![true; pool.rows.len() * campaigns.len()];
+    for (index, campaign) in campaigns.iter().enumerate() {
+        if campaign.targeting.is_empty() {
+            continue;
+        }
+        let place = format!("campaign '{}'", campaign.name);
+        let inside = segment_rows(&pool.log, &campaign.targeting).map_err(|failure| failure.at(place))?;
+        let mut column = vec![false; pool.rows.len()];
+        inside.into_iter().for_each(|row| column[row as usize] = true);
+        for (row, inside) in column.into_iter().enumerate() {
+            targeted[row * campaigns.len() + index] = inside;
+        }
+    }
+    Ok(targeted)
+}
+
+/// The weight of each pooled row: the product of the factors of the shifts that it falls under.
+pub fn weights(pool: &ScoredPool, scenario: &Scenario) -> Result<Vec<f64>> {
+    let mut weights = vec![1.0; pool.rows.len()];
+    for shift in &scenario.shifts {
+        let place = format!("shift '{}'", shift.segment);
+        let inside = segment_rows(&pool.log, &shift.segment).map_err(|failure| failure.at(place))?;
+        for row in inside {
+            weights[row as usize] *= shift.factor;
+        }
+    }
+    Ok(weights)
+}
