@@ -36,7 +36,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("clap", &["headless"]),
     ("ctrlc", &["headless"]),
     ("blake3", &["data"]),
-    ("memmap2", &["nn/numbers", "data"]),
+    ("memmap2", &["nn/numbers", "nn/stored", "data"]),
     ("rand", &["base"]),
     ("rand_xoshiro", &["base"]),
 ];

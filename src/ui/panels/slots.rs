@@ -138,6 +138,8 @@ impl SlotsPanel {
         let Some(result) = &cx.session.store.market.result else { return };
         if self.draft.is_none() {
             self.draft = Draft::of(cx.session, result);
+            // Nobody pressed the button here: the pages are shown as they fill.
+            self.player.play_from_start();
         }
         let fresh = self.shown.as_ref().is_none_or(|shown| !Arc::ptr_eq(shown, result));
         let at_rest = cx.session.jobs.of(Purpose::Simulate).is_none();
