@@ -108,11 +108,9 @@ fn tell(harness: &mut Harness<'_, AdloupeApp>, folder: &Path, context: &JobConte
 pub(super) fn off_screen() -> Result<Harness<'static, AdloupeApp>> {
     let session = Session::new(Workspace::default(), || {})?;
     let theme = Theme::load(true)?;
-    Ok(Harness::builder().with_size(WINDOW).with_render_cursor(false).wgpu().build_eframe(|creation| {
-        // As in the window: a machine without Chinese fonts gets boxes, not a panic.
-        creation.egui_ctx.set_missing_glyph_policy(egui::MissingGlyphPolicy::Tofu);
-        AdloupeApp::with_session(creation, session, theme)
-    }))
+    // As in the window: a machine without Chinese fonts gets boxes, not a panic.
+    let builder = Harness::builder().with_size(WINDOW).with_render_cursor(false).allow_missing_glyphs();
+    Ok(builder.wgpu().build_eframe(|creation| AdloupeApp::with_session(creation, session, theme)))
 }
 
 /// Asks for what a person would ask for before looking at `panel`.
