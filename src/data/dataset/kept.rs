@@ -83,8 +83,10 @@ pub fn open_prepared(
         None => (prepare_kept(&log, options, context)?, Rows::Held),
         Some(_) => prepare_all(&log, (paths, import), options, context)?,
     };
+    // A sample in place of all rows is told each time.
+    let is_whole = rows == Rows::All || log.source.layout.sample.is_none();
     match (asked, Entry::of(&log, options, rows)?) {
-        (Some(asked), Some(entry)) if asked.log == entry.log() => asked.remember(&entry),
+        (Some(asked), Some(entry)) if is_whole && asked.log == entry.log() => asked.remember(&entry),
         _ => {}
     }
     Ok(dataset)
@@ -102,7 +104,11 @@ fn prepare_all(
         None => Err(Failure::new(WHAT_WRITE, "nothing is to be kept").hint("--cache DIR")),
     };
     match streamed {
-        Ok(dataset) => Ok((dataset, Rows::All)),
+        Ok(dataset) => {
+            // Opening told of a sample; this is no sample.
+            context.warn(format!("all {} rows are there for models, streamed from the file", dataset.rows));
+            Ok((dataset, Rows::All))
+        }
         Err(failure) if failure.is_cancelled() => Err(failure),
         Err(failure) => {
             let note = format!("the sample is trained on and not all rows: {failure}");
@@ -389,15 +395,20 @@ impl Entry {
         let Ok(found) = std::fs::read_dir(self.log()) else {
             return;
         };
-        let others = found.flatten().map(|entry| entry.path()).filter(|path| {
+        let rows = found.flatten().map(|entry| entry.path()).filter(|path| {
             path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(ROWS))
                 && *path != self.folder
         });
+        let (unfinished, others): (Vec<_>, Vec<_>) =
+            rows.partition(|path| path.extension().is_some_and(|end| end == "part"));
+        for path in unfinished.iter().filter(|path| is_left_over(path)) {
+            let _ = std::fs::remove_dir_all(path);
+        }
         let age = |path: PathBuf| {
             let used = std::fs::metadata(path.join(DESCRIPTION)).and_then(|file| file.modified());
             (used.unwrap_or(SystemTime::UNIX_EPOCH), path)
         };
-        let mut others: Vec<_> = others.map(age).collect();
+        let mut others: Vec<_> = others.into_iter().map(age).collect();
         others.sort();
         for (_, path) in others.iter().take((others.len() + 1).saturating_sub(CHOICES)) {
             // What cannot be removed is tried again next time.
@@ -405,6 +416,13 @@ impl Entry {
         }
         importers::make_room(self.log(), bytes);
     }
+}
+
+/// True for an unfinished folder that nobody writes to any more: what a kill or a power cut left.
+fn is_left_over(path: &Path) -> bool {
+    const QUIET: std::time::Duration = std::time::Duration::from_hours(24);
+    let changed = std::fs::metadata(path).and_then(|folder| folder.modified());
+    changed.is_ok_and(|changed| changed.elapsed().is_ok_and(|since| since > QUIET))
 }
 
 /// Writes the files of a data set that are not there yet into a folder, the description last.
@@ -631,5 +649,16 @@ mod tests {
         }
         assert!(!names.is_empty());
         assert_eq!(setting.rows().len(), CHOICES);
+        // What another program writes just now stays; what a kill left long ago goes.
+        let kept_in = log.source.kept_in.clone().unwrap();
+        let (live, dead) = (kept_in.join("rows-1.77.part"), kept_in.join("rows-2.78.part"));
+        for path in [&live, &dead] {
+            std::fs::create_dir(path).unwrap();
+        }
+        let long_ago = SystemTime::now() - std::time::Duration::from_hours(48);
+        File::open(&dead).unwrap().set_modified(long_ago).unwrap();
+        let options = EncodeOptions { max_sequence_len: 99, ..EncodeOptions::default() };
+        prepare_kept(&log, &options, &context).unwrap();
+        assert!(live.exists() && !dead.exists());
     }
 }

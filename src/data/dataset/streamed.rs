@@ -681,6 +681,8 @@ mod tests {
         assert!(sample.rows < 110_000);
         assert!(warnings.iter().any(|text| text.contains("side tables")), "{warnings:?}");
         assert!(sample.notes.iter().any(|note| note.contains("side tables")), "{:?}", sample.notes);
+        let (_, again) = setting.streamed();
+        assert!(again.iter().any(|text| text.contains("side tables")), "told each time: {again:?}");
     }
 
     #[test]
