@@ -54,6 +54,12 @@ impl<T: Pod> Array<T> {
         matches!(self.0, Place::File(_))
     }
 
+    /// The same numbers in memory.
+    #[must_use]
+    pub fn in_memory(&self) -> Self {
+        if self.is_mapped() { self.to_vec().into() } else { self.clone() }
+    }
+
     /// Bytes that the numbers take.
     pub fn bytes(&self) -> u64 {
         size_of_val(&**self) as u64
@@ -257,6 +263,7 @@ mod tests {
         assert_eq!(kept, mapped);
         assert_eq!((mapped.len(), mapped[77], mapped.bytes()), (100_000, kept[77], 400_000));
         mapped.will_read(50..1_000_000);
+        assert!(!mapped.in_memory().is_mapped() && mapped.in_memory() == mapped);
         let empty: Array<f32> = Room::folder(folder.path()).collect("empty", std::iter::empty()).unwrap();
         assert!(empty.is_empty());
     }

@@ -7,6 +7,10 @@
 //! those of a block are nearer to each other than chance would have it: a full shuffle is better where it fits, so it
 //! is what happens there.
 //!
+//! A thread that gathers the next batch while a step runs is not worth its core: with 39 fields and 4 million rows,
+//! 4,096 rows in no order were gathered in 2 ms from memory and in 14 ms from mapped files (`adloupe bench tokenise`, two
+//! busy cores), beside a DeepFM step of 100 ms and more on both cores. Rows that fit are trained on from memory ([`near`]).
+//!
 //! Either order depends on nothing but the seed, the epoch and the window's size, which a checkpoint keeps.
 
 use crate::base::rng::Rng;
@@ -17,6 +21,11 @@ use std::ops::Range;
 const BLOCK: usize = 8192;
 /// Part of the memory that a window may take: two are there at once, and the weights want most of it.
 const PART_OF_MEMORY: u64 = 4;
+
+/// The rows in memory, where they take no more than half of so many bytes.
+pub fn near(dataset: &Dataset, memory: u64) -> Dataset {
+    dataset.in_memory(memory / 2)
+}
 
 /// Rows that are shuffled together, where so many bytes may lie in memory; 0 for all of them.
 pub fn window(dataset: &Dataset, memory: u64) -> usize {

@@ -113,7 +113,7 @@ impl Trainer {
         network.start_at_rates(objective.learnt_rate(rate), conversions::rate(dataset))?;
         Ok(Self {
             spec,
-            dataset: dataset.clone(),
+            dataset: order::near(dataset, importers::usual_memory()),
             network,
             objective,
             meter: resources::Meter::default(),
