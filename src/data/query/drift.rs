@@ -266,10 +266,11 @@ fn compare(
     let is_number = matches!(column.kind, ColumnType::Integer | ColumnType::Real);
     let is_measure =
         !matches!(column.role, Role::Categorical | Role::Ad | Role::Campaign | Role::Slot | Role::Label);
-    if is_number && is_measure {
+    let coded = cells::coded(log, &column.name)?;
+    // A few numbers (a flag, a position) are better told one by one than in groups.
+    if is_number && is_measure && coded.values.len() > 2 * GROUPS {
         return Ok(numbers(&column.name, &cells::numbers(log, &column.name)?, parts));
     }
-    let coded = cells::coded(log, &column.name)?;
     if coded.values.len() as f64 > NAMES * log.rows() as f64 && coded.values.len() > 100 {
         return Ok(Err("nearly every row has a value of its own".to_owned()));
     }
@@ -302,15 +303,22 @@ fn numbers(name: &str, cells: &[f64], parts: &[Vec<u32>; 2]) -> std::result::Res
     });
     let names: Vec<String> = (0..=starts.len())
         .map(|place| match (place.checked_sub(1).and_then(|p| starts.get(p)), starts.get(place)) {
-            (Some(from), Some(to)) => format!("{from} to {to}"),
-            (Some(from), None) => format!("from {from}"),
-            (None, Some(to)) => format!("below {to}"),
+            (Some(from), Some(to)) => format!("{} to {}", short(*from), short(*to)),
+            (Some(from), None) => format!("from {}", short(*from)),
+            (None, Some(to)) => format!("below {}", short(*to)),
             (None, None) => "any number".to_owned(),
         })
         .collect();
     let test = drift::kolmogorov_smirnov(&values[0], &values[1]);
     let gone = [parts[0].len() - values[0].len(), parts[1].len() - values[1].len()];
     told(name, &names, &counts, gone, test.unzip())
+}
+
+/// A number to four digits, which is enough to tell groups apart.
+fn short(number: f64) -> String {
+    let digits = if number == 0.0 { 0 } else { (3 - number.abs().log10().floor() as i32).clamp(0, 12) };
+    let text = format!("{number:.*}", digits as usize);
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
 }
 
 fn told(
@@ -398,6 +406,12 @@ mod tests {
 
     fn verdicts(report: &DriftReport) -> Vec<(&str, &str)> {
         report.columns.iter().map(|column| (column.name.as_str(), column.verdict())).collect()
+    }
+
+    #[test]
+    fn ends_of_groups_are_short() {
+        let numbers = [0.05411361902952194, 23.85, 100.0, -1234.5678, 0.0, 62.51];
+        assert_eq!(numbers.map(short), ["0.05411", "23.85", "100", "-1235", "0", "62.51"]);
     }
 
     #[test]

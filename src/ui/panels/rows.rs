@@ -189,7 +189,6 @@ impl RowsPanel {
     fn head(&mut self, ui: &mut Ui, log: &LogFrame, widths: &[f32]) {
         ui.horizontal(|ui| {
             ui.spacing_mut().item_spacing.x = 0.0;
-            ui.spacing_mut().button_padding.x = PADDING;
             for (column, width) in log.schema.columns.iter().zip(widths) {
                 let mark = match &self.sort {
                     Some((sorted, rising)) if *sorted == column.name => {
@@ -207,6 +206,8 @@ impl RowsPanel {
                 let left = egui::Layout::left_to_right(egui::Align::Center);
                 let pressed = ui.allocate_ui_with_layout(size, left, |ui| {
                     ui.set_min_width(*width);
+                    // A button without a frame has no padding; the cells below have.
+                    ui.add_space(PADDING);
                     ui.add(button).on_hover_text(format!("Sort by {}", column.name))
                 });
                 let pressed = pressed.inner;
