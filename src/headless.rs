@@ -5,6 +5,7 @@
 //! standard output. Progress goes to standard error. Exit codes: 0, 1 failed, 2 usage.
 
 pub mod ab;
+pub mod auctions;
 pub mod bench;
 pub mod drift;
 pub mod embed;
@@ -90,6 +91,7 @@ pub struct Invocation {
 #[derive(Debug, Subcommand)]
 enum Subcommands {
     Ab(ab::Args),
+    Auctions(auctions::Args),
     Bench(bench::Args),
     Drift(drift::Args),
     Embed(embed::Args),
@@ -152,6 +154,7 @@ pub fn main(invocation: Invocation) -> ExitCode {
 fn run(command: &Subcommands, terminal: &Terminal) -> Result<Answer> {
     match command {
         Subcommands::Ab(args) => ab::run(args, terminal),
+        Subcommands::Auctions(args) => auctions::run(args, terminal),
         Subcommands::Bench(args) => bench::run(args, terminal),
         Subcommands::Drift(args) => drift::run(args, terminal),
         Subcommands::Embed(args) => embed::run(args, terminal),

@@ -109,6 +109,17 @@ impl GpuAuctions {
         Ok(each.into_iter().map(|(winner, paid)| ((winner != NOBODY).then_some(winner), paid)).collect())
     }
 
+    /// Whether it is worth its while for so many auctions of a market: measured where there are enough to pay for it.
+    ///
+    /// # Errors
+    /// As [`GpuAuctions::hold`].
+    pub fn pays_off(&self, market: &LognormalMarket, auctions: u64, context: &JobContext) -> Result<bool> {
+        if auctions <= 8 * CALIBRATION || market.bidders.len() > MOST_CONTESTANTS {
+            return Ok(false);
+        }
+        Ok(self.calibrate(market, context)?.prefers_graphics())
+    }
+
     /// Measures both on some auctions of a market.
     ///
     /// # Errors
@@ -148,11 +159,8 @@ impl LognormalMarket {
         graphics: Option<&GpuAuctions>,
         context: &JobContext,
     ) -> Result<Tally> {
-        let worth_measuring = auctions > 8 * CALIBRATION && self.bidders.len() <= MOST_CONTESTANTS;
-        match graphics.filter(|_| worth_measuring) {
-            Some(gpu) if gpu.calibrate(self, context)?.prefers_graphics() => {
-                gpu.hold(self, auctions, seed, context)
-            }
+        match graphics {
+            Some(gpu) if gpu.pays_off(self, auctions, context)? => gpu.hold(self, auctions, seed, context),
             _ => self.hold(auctions, seed, context),
         }
     }

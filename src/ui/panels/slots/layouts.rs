@@ -131,7 +131,8 @@ fn screen(ui: &mut Ui, theme: &Theme, slot: impl FnOnce(&mut Ui)) {
     frame.show(ui, |ui| {
         ui.set_min_height(150.0);
         slot(ui);
-        ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
+        let line = vec2(ui.available_width(), 16.0);
+        ui.allocate_ui_with_layout(line, egui::Layout::right_to_left(egui::Align::Center), |ui| {
             ui.label(RichText::new("Skip in 5 s").small().color(theme.weak_text));
         });
     });
