@@ -5,6 +5,7 @@
 pub mod app;
 pub mod charts;
 pub mod dialogs;
+pub mod explore_cost;
 pub mod fonts;
 pub mod form;
 pub mod frame_cost;
