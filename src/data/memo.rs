@@ -111,6 +111,15 @@ impl Codes {
 
     /// Looks each of some rows up in a table with an entry a code.
     pub fn look_up(&self, rows: Range<usize>, table: &[bool], found: &mut [bool]) {
+        if let Self::Narrow(codes) = self {
+            // A table of all bytes needs no question whether a code is in it.
+            let mut all = [false; 256];
+            all.iter_mut().zip(table).for_each(|(all, holds)| *all = *holds);
+            for (found, code) in found.iter_mut().zip(&codes[rows]) {
+                *found = all[usize::from(*code)];
+            }
+            return;
+        }
         each_width!(self, rows, |codes| {
             for (found, code) in found.iter_mut().zip(codes) {
                 *found = table.get(*code as usize).copied().unwrap_or(false);

@@ -72,8 +72,8 @@ impl Filter {
     pub fn fill(&self, log: &LogFrame, rows: Range<usize>, inside: &mut [bool]) -> Result<()> {
         match self {
             Self::All => inside.fill(true),
-            Self::And(parts) => join(parts, true, |a, b| a & b, log, rows, inside)?,
-            Self::Or(parts) => join(parts, false, |a, b| a | b, log, rows, inside)?,
+            Self::And(parts) => join(parts, true, |all, one| *all &= one, log, rows, inside)?,
+            Self::Or(parts) => join(parts, false, |all, one| *all |= one, log, rows, inside)?,
             Self::Not(part) => {
                 part.fill(log, rows, inside)?;
                 inside.iter_mut().for_each(|inside| *inside = !*inside);
@@ -95,7 +95,7 @@ impl Filter {
 fn join(
     parts: &[Filter],
     start: bool,
-    with: fn(bool, bool) -> bool,
+    with: impl Fn(&mut bool, bool),
     log: &LogFrame,
     rows: Range<usize>,
     inside: &mut [bool],
@@ -104,7 +104,7 @@ fn join(
     let mut one = vec![true; inside.len()];
     for part in parts {
         part.fill(log, rows.clone(), &mut one)?;
-        inside.iter_mut().zip(&one).for_each(|(inside, one)| *inside = with(*inside, *one));
+        inside.iter_mut().zip(&one).for_each(|(inside, one)| with(inside, *one));
     }
     Ok(())
 }
