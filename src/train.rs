@@ -14,6 +14,7 @@ pub mod guard;
 pub mod history;
 pub mod objective;
 pub mod order;
+pub mod prefetch;
 pub mod schedule;
 pub mod spec;
 pub mod trained;

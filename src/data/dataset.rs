@@ -94,6 +94,11 @@ impl Dataset {
         !self.truth.is_empty()
     }
 
+    /// True when its rows lie in files.
+    pub fn is_mapped(&self) -> bool {
+        self.label.is_mapped()
+    }
+
     /// Bytes that the encoded rows take.
     pub fn bytes(&self) -> u64 {
         let ids = self.categorical.iter().chain([&self.users, &self.train, &self.validation, &self.test]);

@@ -15,22 +15,22 @@ pub struct Args {
     #[command(flatten)]
     source: SourceArgs,
     /// The column that assigns the arms [default: the one that looks like it].
-    #[arg(long, value_name = "COLUMN", default_value = "")]
+    #[arg(long, value_name = "COLUMN", default_value = "", hide_default_value = true)]
     arms: String,
     /// The arm that the others are compared with [default: the one whose name says so, or the largest].
-    #[arg(long, value_name = "VALUE", default_value = "")]
+    #[arg(long, value_name = "VALUE", default_value = "", hide_default_value = true)]
     control: String,
     /// Only rows like these: "city = '上海'".
-    #[arg(long = "where", value_name = "EXPRESSION", default_value = "")]
+    #[arg(long = "where", value_name = "EXPRESSION", default_value = "", hide_default_value = true)]
     filter: String,
     /// Also for each group of this column, corrected for their number.
-    #[arg(long, value_name = "COLUMN", default_value = "")]
+    #[arg(long, value_name = "COLUMN", default_value = "", hide_default_value = true)]
     by: String,
     /// A number known of each unit before the test, whose part is taken out (CUPED).
-    #[arg(long, value_name = "COLUMN", default_value = "")]
+    #[arg(long, value_name = "COLUMN", default_value = "", hide_default_value = true)]
     covariate: String,
     /// A number that says whom to treat first: tells what that would bring (Qini's curve and coefficient).
-    #[arg(long, value_name = "COLUMN", default_value = "")]
+    #[arg(long, value_name = "COLUMN", default_value = "", hide_default_value = true)]
     rank: String,
 }
 

@@ -17,7 +17,7 @@ pub struct Args {
     #[arg(long, value_name = "COLUMN[,COLUMN]", value_delimiter = ',')]
     by: Vec<String>,
     /// Only rows like these: "age_band in ('18-24', '25-34') and hour >= 18".
-    #[arg(long = "where", value_name = "EXPRESSION", default_value = "")]
+    #[arg(long = "where", value_name = "EXPRESSION", default_value = "", hide_default_value = true)]
     filter: String,
     /// Columns joined at most, 1 to 3.
     #[arg(long, value_name = "N", default_value_t = FinderQuery::default().depth)]

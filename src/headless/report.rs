@@ -21,7 +21,7 @@ pub struct Args {
     #[arg(long, value_name = "COLUMN[,COLUMN]", value_delimiter = ',', required = true)]
     by: Vec<String>,
     /// Only rows like these: "age_band in ('18-24', '25-34') and hour >= 18".
-    #[arg(long = "where", value_name = "EXPRESSION", default_value = "")]
+    #[arg(long = "where", value_name = "EXPRESSION", default_value = "", hide_default_value = true)]
     filter: String,
     /// What this report spends: less is more noise and a stronger promise.
     #[arg(long, value_name = "E", default_value_t = NoisyQuery::default().epsilon)]

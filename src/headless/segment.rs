@@ -24,7 +24,7 @@ pub struct Args {
     #[arg(long, value_name = "COLUMN[,COLUMN]", value_delimiter = ',', required = true)]
     by: Vec<String>,
     /// Only rows like these: "age_band in ('18-24', '25-34') and hour >= 18".
-    #[arg(long = "where", value_name = "EXPRESSION", default_value = "")]
+    #[arg(long = "where", value_name = "EXPRESSION", default_value = "", hide_default_value = true)]
     filter: String,
     /// Leaves smaller groups out of the list.
     #[arg(long, value_name = "N", default_value_t = 0.0)]

@@ -7,9 +7,9 @@
 //! those of a block are nearer to each other than chance would have it: a full shuffle is better where it fits, so it
 //! is what happens there.
 //!
-//! A thread that gathers the next batch while a step runs is not worth its core: with 39 fields and 4 million rows,
-//! 4,096 rows in no order were gathered in 2 ms from memory and in 14 ms from mapped files (`adloupe bench tokenise`, two
-//! busy cores), beside a DeepFM step of 100 ms and more on both cores. Rows that fit are trained on from memory ([`near`]).
+//! With 39 fields and 4 million rows, 4,096 rows in no order were gathered in 2 ms from memory and in 14 ms from mapped
+//! files (`adloupe bench tokenise`, two busy cores), beside a DeepFM step of some 80 ms. Rows that fit are trained on from
+//! memory ([`near`]); others are gathered ahead ([`prefetch`](super::prefetch)).
 //!
 //! Either order depends on nothing but the seed, the epoch and the window's size, which a checkpoint keeps.
 
@@ -30,7 +30,7 @@ pub fn near(dataset: &Dataset, memory: u64) -> Dataset {
 /// Rows that are shuffled together, where so many bytes may lie in memory; 0 for all of them.
 pub fn window(dataset: &Dataset, memory: u64) -> usize {
     let bytes = dataset.bytes();
-    if !dataset.label.is_mapped() || bytes <= memory {
+    if !dataset.is_mapped() || bytes <= memory {
         return 0;
     }
     let row = bytes as f64 / dataset.rows.max(1) as f64;

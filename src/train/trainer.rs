@@ -8,13 +8,14 @@ use super::guard::{self, Place};
 use super::history::{EpochRecord, History, LayerNorms, StepTaken, TrainSnapshot, ValidationNumbers};
 use super::objective::Objective;
 use super::order::{self, Ahead};
+use super::prefetch::each_batch;
 use super::schedule::{EarlyStopping, Monitor};
 use super::spec::TrainSpec;
 use super::trained::{TrainedModel, predict_rows};
 use crate::base::resources;
 use crate::base::rng::Rng;
 use crate::base::{Failure, Result};
-use crate::data::{Dataset, Split, importers};
+use crate::data::{Batch, Dataset, Split, importers};
 use crate::jobs::{JobContext, Latest};
 use crate::metrics::grouped::GroupedAuc;
 use crate::metrics::{Measures, Outcomes, calibration};
@@ -275,11 +276,13 @@ impl Trainer {
         let mut ahead = Ahead::of(self.position.window);
         let (all, batches): (&[u32], Vec<&[u32]>) = (&rows, rows.chunks(size).collect());
         let total = batches.len() as u64 * u64::from(self.epochs()?);
+        let (dataset, first) = (self.dataset.clone(), self.position.batch);
+        let come_to = |place: usize| ahead.come_to((first + place) * size, all, &dataset);
         let mut told = None;
-        for rows in batches.iter().skip(self.position.batch) {
+        let left = batches.get(first..).unwrap_or_default();
+        each_batch(&dataset, left, come_to, |rows, batch, waited_from| {
             context.check()?;
-            ahead.come_to(self.position.batch * size, all, &self.dataset);
-            self.step(rows, batches.len(), total)?;
+            self.step(rows, batch, waited_from, (batches.len(), total))?;
             self.position.total_secs = secs_before + begun.elapsed().as_secs_f64();
             context.progress(self.position.step, total);
             if told.is_none_or(|told: Instant| told.elapsed() >= SNAPSHOT_EVERY) {
@@ -288,7 +291,8 @@ impl Trainer {
                 told = Some(Instant::now());
             }
             self.keep_now_and_then(false, context);
-        }
+            Ok(())
+        })?;
         self.validate(total, context)?;
         self.position.order = order;
         self.position.batch = 0;
@@ -299,9 +303,15 @@ impl Trainer {
         Ok(())
     }
 
-    fn step(&mut self, rows: &[u32], batches: usize, total: u64) -> Result<()> {
-        let (begun, before) = (Instant::now(), product::multiplications());
-        let mut batch = self.dataset.batch(rows);
+    /// Takes the step of a batch of `rows` that was waited for since `begun`, one of so many in the epoch and in all.
+    fn step(
+        &mut self,
+        rows: &[u32],
+        mut batch: Batch,
+        begun: Instant,
+        (batches, total): (usize, u64),
+    ) -> Result<()> {
+        let before = product::multiplications();
         self.objective.shape(&mut batch);
         let mut pass = Pass::Train(&mut self.position.dropout);
         let loss = self.network.gradients_into(&batch, &mut pass, &mut self.gradients)?;

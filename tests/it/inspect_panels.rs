@@ -150,8 +150,12 @@ fn a_point_tells_of_itself_its_neighbours_and_becomes_an_audience() {
     harness.run_steps(2);
     harness.get_by_label("Audience name").type_text("near one");
     harness.run_steps(2);
+    // One city of a small log holds few people.
+    harness.state_mut().parts.0.workspace.privacy.k = 1;
     harness.get_by_label("Save as audience").click();
     harness.run_steps(2);
+    // It is kept once it is known to hold enough people.
+    assert!(harness.state_mut().parts.0.settle(LIMIT), "{:?}", harness.state().parts.0.notices.all());
     let audiences = &harness.state().parts.0.workspace.audiences;
     assert_eq!(audiences.len(), 1);
     assert!(
