@@ -1,7 +1,7 @@
 //! Where do the numbers of a column lie? In memory, or in a file that the system pages in where it is read.
 //!
 //! Whoever reads sees a slice either way: the training step does not know the difference. Files are written through
-//! [`ArrayWriter`], byte by byte and never through a map, so that a full disk is an answer and no crash.
+//! `ArrayWriter`, byte by byte and never through a map, so that a full disk is an answer and no crash.
 
 use crate::base::files::disk_failure;
 use crate::base::{Failure, Result};

@@ -19,7 +19,7 @@ const TIMES: usize = 20;
 /// The longest that one question may take.
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// Medians over [`TIMES`].
+/// Medians over several turns.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ExploreCost {
     /// Seconds from a letter in the filter field to the frame with the new figures, without drawing its pixels.

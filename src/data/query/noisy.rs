@@ -52,7 +52,7 @@ pub struct NoisyReport {
     pub rows: Vec<NoisyRow>,
     /// What the answer spent.
     pub epsilon: f64,
-    /// See [`DELTA`].
+    /// Chance that a group shows that would not be there without one user.
     pub delta: f64,
     /// Rows of a user that counted at most.
     pub rows_per_user: u32,
