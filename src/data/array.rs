@@ -213,11 +213,6 @@ impl Room {
         Self { folder: Some(path.to_owned()), ..Self::default() }
     }
 
-    /// The folder, if there is one.
-    pub fn path(&self) -> Option<&Path> {
-        self.folder.as_deref()
-    }
-
     /// The files that were made here.
     pub fn into_written(self) -> Vec<WrittenFile> {
         self.written.into_inner().unwrap_or_else(PoisonError::into_inner)

@@ -60,7 +60,7 @@ mod workbook;
 
 pub(in crate::data) use build::{Value, items};
 pub use cache::{Forgotten, forget};
-pub(in crate::data) use cache::{LARGEST as KEPT_AT_MOST, make_room_in as make_room, used_now};
+pub(in crate::data) use cache::{LARGEST as KEPT_AT_MOST, hashed, make_room_in as make_room, used_now};
 pub use container::{Container, Input};
 pub use delimited::Table;
 pub use encoding::Encoding;

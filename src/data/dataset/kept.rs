@@ -25,11 +25,10 @@ use bytemuck::Pod;
 use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
-use xxhash_rust::xxh3::{Xxh3, xxh3_64};
+use xxhash_rust::xxh3::xxh3_64;
 
 /// The form of the files. Others are made anew.
 const FORM: u32 = 1;
@@ -100,7 +99,11 @@ fn prepare_all(
     context: &JobContext,
 ) -> Result<(Dataset, Rows)> {
     let streamed = match Entry::of(log, options, Rows::All)? {
-        Some(entry) => entry.load(context).map_or_else(|| entry.stream(log, source, options, context), Ok),
+        Some(entry) => {
+            // Rows that were kept before somebody asked to be left out are not looked at.
+            let kept = if source.1.leaves_people_out()? { None } else { entry.load(context) };
+            kept.map_or_else(|| entry.stream(log, source, options, context), Ok)
+        }
         None => Err(Failure::new(WHAT_WRITE, "nothing is to be kept").hint("--cache DIR")),
     };
     match streamed {
@@ -132,7 +135,8 @@ impl Asked {
         let Some((log, recipe)) = importers::kept_place(paths, import)? else {
             return Ok(None);
         };
-        let choices = serde_json::to_vec(&(&import.roles, recipe, options)).explain(WHAT)?;
+        let choices = (&import.roles, recipe, options, import.erased_people()?);
+        let choices = serde_json::to_vec(&choices).explain(WHAT)?;
         let path = log.join(format!("asked-{:016x}", xxh3_64(&choices)));
         Ok(Some(Self { log, path }))
     }
@@ -208,7 +212,7 @@ impl Entry {
             return None;
         }
         context.stage("reading the kept rows");
-        match self.check().and_then(|()| self.read()) {
+        match self.check().and_then(|kept| self.read(kept)) {
             Ok(dataset) => {
                 importers::used_now(self.log());
                 // The oldest choices go first. A read-only cache still serves.
@@ -229,7 +233,7 @@ impl Entry {
     }
 
     /// Refuses rows of another form, and those that are not what was written, to the last byte.
-    fn check(&self) -> Result<()> {
+    fn check(&self) -> Result<Kept> {
         let kept = self.description()?;
         if kept.form != FORM {
             let why = format!(
@@ -238,11 +242,11 @@ impl Entry {
             );
             return Err(Failure::new(WHAT, why));
         }
-        kept.files.par_iter().map(|file| self.check_file(file)).collect::<Result<()>>()
+        kept.files.par_iter().map(|file| self.check_file(file)).collect::<Result<()>>()?;
+        Ok(kept)
     }
 
-    fn read(&self) -> Result<Dataset> {
-        let kept = self.description()?;
+    fn read(&self, kept: Kept) -> Result<Dataset> {
         let encoder: Encoder = serde_json::from_slice(&self.bytes_of(ENCODER)?).explain(WHAT)?;
         let sequence = |place: usize| -> Result<Arc<SequenceColumn>> {
             let offsets = self.array(&format!("sequence-{place}.offsets"))?;
@@ -311,18 +315,8 @@ impl Entry {
     fn check_file(&self, kept: &WrittenFile) -> Result<()> {
         let path = self.folder.join(&kept.name);
         let explain = |error: std::io::Error| disk_failure(WHAT, &path, &error);
-        let mut file = File::open(&path).map_err(explain)?;
-        let (mut hash, mut bytes) = (Xxh3::new(), 0);
-        let mut piece = vec![0; 1 << 20];
-        loop {
-            let read = file.read(&mut piece).map_err(explain)?;
-            if read == 0 {
-                break;
-            }
-            hash.update(&piece[..read]);
-            bytes += read as u64;
-        }
-        if (bytes, hash.digest()) != (kept.bytes, kept.hash) {
+        let file = File::open(&path).map_err(explain)?;
+        if importers::hashed(&file).map_err(explain)? != (kept.bytes, kept.hash) {
             return Err(Failure::new(WHAT, "its bytes are not those that were written").at(path.display()));
         }
         Ok(())
@@ -359,10 +353,10 @@ impl Entry {
         self.make_room(rows * log.schema.columns.len() as u64 * CELL);
         self.fill(|folder| {
             let room = Room::folder(folder);
-            let dataset = prepare_streamed(log, source, options, &room, context)?;
+            let dataset = prepare_streamed(log, source, options, (folder, &room), context)?;
             write_rows(folder, &dataset, room.into_written())
         })?;
-        self.read()
+        self.read(self.description()?)
     }
 
     /// Fills a folder, which gets its name when it is whole.

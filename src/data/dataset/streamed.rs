@@ -84,13 +84,13 @@ pub(super) fn prepare_streamed(
     log: &LogFrame,
     (paths, import): (&[PathBuf], &ImportOptions),
     options: &EncodeOptions,
-    room: &Room,
+    (folder, room): (&Path, &Room),
     context: &JobContext,
 ) -> Result<Dataset> {
     let columns = log.schema.columns.iter();
     let wanted = columns.filter_map(|column| Some((column.name.as_str(), Want::of(column.role)?))).collect();
-    let scratch = Scratch::beside(room)?;
-    let streamed = Streamed::read(log, (paths, import), wanted, &scratch.0, context)?;
+    let scratch = scratch_in(folder)?;
+    let streamed = Streamed::read(log, (paths, import), wanted, scratch.path(), context)?;
     prepare_in(&streamed, options, room, context)
 }
 
@@ -137,12 +137,17 @@ fn encode_streamed(
     place: &Path,
     context: &JobContext,
 ) -> Result<EncodedLog> {
-    let files = tempfile::tempdir_in(place).map_err(|error| disk_failure(WHAT, place, &error))?;
+    let files = scratch_in(place)?;
     let room = Room::folder(files.path());
-    let scratch = Scratch::beside(&room)?;
-    let streamed = Streamed::read(log, source, wanted_by(encoder, log), &scratch.0, context)?;
+    let scratch = scratch_in(files.path())?;
+    let streamed = Streamed::read(log, source, wanted_by(encoder, log), scratch.path(), context)?;
     let dataset = encoder.encode_in(&streamed, gaps, &room, context)?;
     Ok(EncodedLog { dataset, _files: Some(files) })
+}
+
+/// A folder for what is only needed on the way; it goes when this does.
+fn scratch_in(folder: &Path) -> Result<tempfile::TempDir> {
+    tempfile::tempdir_in(folder).map_err(|error| disk_failure(WHAT, folder, &error))
 }
 
 /// What an encoder reads of a log, and what the log says of outcomes.
@@ -164,24 +169,6 @@ fn wanted_by<'a>(encoder: &'a Encoder, log: &'a LogFrame) -> Vec<(&'a str, Want)
         }
     }
     wanted
-}
-
-/// A folder for what is only needed on the way; it goes when this does.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn beside(room: &Room) -> Result<Self> {
-        let folder = room.path().unwrap_or(Path::new("")).join("columns");
-        std::fs::create_dir_all(&folder).map_err(|error| disk_failure(WHAT, &folder, &error))?;
-        Ok(Self(folder))
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        // What cannot be removed goes with the whole folder.
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
 }
 
 impl Streamed {
@@ -549,6 +536,7 @@ mod tests {
     use super::super::test_support::assert_same;
     use super::super::{open_prepared, prepare};
     use super::*;
+    use crate::data::erasure::Erased;
     use crate::data::importers::CacheChoice;
     use crate::data::sample;
     use std::fmt::Write as _;
@@ -612,10 +600,10 @@ mod tests {
         assert!(!warnings.iter().any(|text| text.contains("sample is trained on")), "{warnings:?}");
         assert!(streamed.categorical[0].is_mapped() && !held.sequences[0].ids.is_empty());
         assert_same(&held, &streamed);
-        // The second time nothing is read.
-        std::fs::rename(&setting.paths[0], setting.folder.path().join("gone")).unwrap();
-        std::fs::rename(setting.folder.path().join("gone"), &setting.paths[0]).unwrap();
-        assert_same(&held, &setting.streamed().0);
+        // The second time nothing is read: opening a sample would be told.
+        let (again, warnings) = setting.streamed();
+        assert!(warnings.is_empty(), "{warnings:?}");
+        assert_same(&held, &again);
         // A model of these rows scores all of them.
         let small = importers::open_all(&setting.paths, &setting.small(), &context).unwrap();
         let source = (setting.paths.as_slice(), &setting.small());
@@ -623,6 +611,28 @@ mod tests {
         assert_eq!(scored.dataset.categorical, held.categorical);
         assert_eq!(scored.dataset.sequences, held.sequences);
         assert_eq!((&scored.dataset.label, &scored.dataset.test), (&held.label, &held.test));
+    }
+
+    #[test]
+    fn rows_of_people_who_are_left_out_are_not_streamed_nor_kept() {
+        let mut setting = Setting::of(&[("log.csv", String::new())]);
+        sample::generate(45_000, 3, &setting.paths[0], &JobContext::detached()).unwrap();
+        let (whole, _) = setting.streamed();
+        assert_eq!(whole.rows, 45_000);
+        // Somebody who stands in no row of the sample may stand in any other.
+        let list = setting.folder.path().join("erased.json");
+        Erased::default().add("nobody in the sample", &list).unwrap();
+        setting.import.erased = Some(list);
+        let (sampled, warnings) = setting.streamed();
+        assert!(sampled.rows < 45_000 / 2, "{}", sampled.rows);
+        assert!(warnings.iter().any(|text| text.contains("rows of people are left out")), "{warnings:?}");
+        let cache = setting.folder.path().join("cache");
+        let gone = importers::forget(&cache, "nobody in the sample", &JobContext::detached()).unwrap();
+        assert_eq!(
+            (gone.looked, gone.removed),
+            (1, 1),
+            "nobody can tell whose rows were kept beside the sample"
+        );
     }
 
     /// Cells of every kind that a column can have, some of them missing, damaged or in quotes.

@@ -263,7 +263,8 @@ pub fn forget(cache: &Path, name: &str, context: &JobContext) -> Result<Forgotte
         context.check()?;
         forgotten.looked += 1;
         let entry = Entry { folder };
-        let (holds, damaged) = match entry.read(Path::new("")).and_then(|log| names(&log, name)) {
+        let held = |log: LogFrame| Ok(names(&log, name)? || entry.has_rows_beyond(&log));
+        let (holds, damaged) = match entry.read(Path::new("")).and_then(held) {
             Ok(holds) => (holds, false),
             // Nobody knows who is in it.
             Err(_) => (true, true),
@@ -275,6 +276,15 @@ pub fn forget(cache: &Path, name: &str, context: &JobContext) -> Result<Forgotte
         }
     }
     Ok(forgotten)
+}
+
+impl Entry {
+    /// True when rows for models are kept here that the copy of the log, a sample, does not hold: whose they are is told
+    /// nowhere.
+    fn has_rows_beyond(&self, log: &LogFrame) -> bool {
+        let mut found = std::fs::read_dir(&self.folder).into_iter().flatten().flatten();
+        log.source.layout.sample.is_some() && found.any(|entry| entry.path().is_dir())
+    }
 }
 
 /// True when a cell of the log, or an item of a list in it, is this very name.
@@ -355,7 +365,8 @@ impl Write for Hashing {
     }
 }
 
-fn hashed(mut file: &File) -> std::io::Result<(u64, u64)> {
+/// Bytes of a file and their hash.
+pub(in crate::data) fn hashed(mut file: &File) -> std::io::Result<(u64, u64)> {
     let mut hash = Xxh3::new();
     let mut bytes = 0;
     let mut piece = vec![0; 1 << 20];

@@ -62,10 +62,23 @@ impl ImportOptions {
     /// # Errors
     /// A list that cannot be read.
     pub(super) fn without_erased(&self, log: LogFrame) -> Result<LogFrame> {
-        match &self.erased {
-            Some(list) => Erased::load(list)?.leave_out(log),
-            None => Ok(log),
-        }
+        self.erased_people()?.leave_out(log)
+    }
+
+    /// The people whose rows are left out; nobody where no list is given.
+    ///
+    /// # Errors
+    /// A list that cannot be read.
+    pub(in crate::data) fn erased_people(&self) -> Result<Erased> {
+        self.erased.as_deref().map_or_else(|| Ok(Erased::default()), Erased::load)
+    }
+
+    /// True when the opened log may lack rows of people that its files have.
+    ///
+    /// # Errors
+    /// As for [`erased_people`](Self::erased_people).
+    pub(in crate::data) fn leaves_people_out(&self) -> Result<bool> {
+        Ok(self.consent.is_some() || self.erased_people()?.count() > 0)
     }
 
     /// Bytes that the typed columns may take.

@@ -76,6 +76,9 @@ impl RowStream {
         if !options.joins.is_empty() || options.shape.is_some() || !options.pseudonyms.is_empty() {
             return Err(refuse("side tables, another shape or pseudonyms need all rows at once"));
         }
+        if options.leaves_people_out()? {
+            return Err(refuse("rows of people are left out of it, which only a log that is held can do"));
+        }
         if sources.parts.iter().any(|part| !part.partitions.is_empty()) {
             return Err(refuse("the names of its folders tell columns"));
         }
