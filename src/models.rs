@@ -36,6 +36,7 @@ use crate::nn::tables::Lookup;
 use crate::nn::weights::Builder;
 use crate::nn::{Computed, Pass};
 use candle_core::Tensor;
+use features::need_features;
 
 /// Every kind, in the order in which menus list them.
 pub const MODELS: &[&dyn ModelKind] = &[
@@ -87,11 +88,13 @@ pub trait ModelKind: Sync {
         false
     }
 
-    /// Refuses data that the kind cannot work with.
+    /// Refuses data that the kind cannot work with: for most, data without a feature.
     ///
     /// # Errors
     /// What is missing, why it is needed, and what to try.
-    fn check(&self, encoder: &Encoder) -> Result<()>;
+    fn check(&self, encoder: &Encoder) -> Result<()> {
+        need_features(encoder)
+    }
 
     /// Draws a model for data of this encoding.
     ///

@@ -4,7 +4,7 @@
 //! `relu(heads + W_res e)`; the last layer's fields, side by side, give the score. Numbers take part as `x v`, a
 //! behaviour sequence as the mean of its embeddings. A linear part beside it learns plain rates.
 
-use super::features::{EMBEDDING_WIDTH, FieldVectors, GENTLE_STEPS, LinearAndVectors, need_features};
+use super::features::{EMBEDDING_WIDTH, FieldVectors, GENTLE_STEPS, LinearAndVectors};
 use super::{Inputs, Model, ModelKind, Output};
 use crate::base::Result;
 use crate::base::params::{ParamSpec, Params};
@@ -61,10 +61,6 @@ impl ModelKind for AutoInt {
 
     fn training_defaults(&self) -> &'static [(&'static str, f64)] {
         GENTLE_STEPS
-    }
-
-    fn check(&self, encoder: &Encoder) -> Result<()> {
-        need_features(encoder)
     }
 
     fn build(&self, encoder: &Encoder, params: &Params, builder: &mut Builder) -> Result<Box<dyn Model>> {

@@ -5,8 +5,8 @@
 
 use super::direct::{DirectModel, Weights};
 use super::features::{
-    DROPOUT, EMBEDDING_WIDTH, FieldVectors, GENTLE_PENALTY, HIDDEN_LAYERS, HIDDEN_UNITS, LinearAndVectors,
-    NORMALISE, TAPER, deep_shape, need_features, side_by_side,
+    DROPOUT, EMBEDDING_WIDTH, GENTLE_PENALTY, HIDDEN_LAYERS, HIDDEN_UNITS, LinearAndVectors, NORMALISE,
+    TAPER, deep_shape,
 };
 use super::on_vectors::OnVectors;
 use super::{Gradients, Inputs, Model, ModelKind, Output};
@@ -73,13 +73,9 @@ impl ModelKind for DcnV2 {
         GENTLE_PENALTY
     }
 
-    fn check(&self, encoder: &Encoder) -> Result<()> {
-        need_features(encoder)
-    }
-
     fn build(&self, encoder: &Encoder, params: &Params, builder: &mut Builder) -> Result<Box<dyn Model>> {
         let width = params.count("embedding_width")?;
-        let inputs = FieldVectors::count(encoder, false) * width + encoder.numeric.len();
+        let inputs = LinearAndVectors::flat_width(encoder, width);
         let rank = params.count("cross_rank")?;
         let input = LinearAndVectors::new(encoder, builder, width, false)?;
         let cross = (0..params.count("cross_layers")?)
@@ -110,8 +106,7 @@ impl Model for Network {
     }
 
     fn forward(&self, inputs: &Inputs<'_>, pass: &mut Pass<'_>) -> Computed<Output> {
-        let (linear, vectors) = self.input.forward(inputs)?;
-        let start = side_by_side(&[vectors.flatten_from(1)?, inputs.numeric.clone()])?;
+        let (linear, start) = self.input.flat(inputs)?;
         let mut crossed = start.clone();
         for layer in &self.cross {
             crossed = layer.forward(&start, &crossed)?;

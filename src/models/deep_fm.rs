@@ -4,10 +4,7 @@
 //! sequence takes part as one more field, the mean of its embeddings.
 
 use super::direct::{DirectModel, LinearTerm, PairTerm, Weights};
-use super::features::{
-    DROPOUT, EMBEDDING_START, EMBEDDING_WIDTH, FieldRows, HIDDEN_LAYERS, HIDDEN_UNITS, LinearPart, NORMALISE,
-    TAPER, deep_shape, need_features, side_by_side,
-};
+use super::features::{DEEP_KNOBS, EMBEDDING_START, FieldRows, LinearPart, deep_shape, side_by_side};
 use super::{Gradients, Inputs, Model, ModelKind, Output};
 use crate::base::Result;
 use crate::base::params::{ParamSpec, Params};
@@ -25,8 +22,6 @@ use candle_core::Tensor;
 #[derive(Debug)]
 pub struct DeepFm;
 
-const PARAMS: &[ParamSpec] = &[EMBEDDING_WIDTH, HIDDEN_UNITS, HIDDEN_LAYERS, TAPER, DROPOUT, NORMALISE];
-
 impl ModelKind for DeepFm {
     fn id(&self) -> &'static str {
         "deep_fm"
@@ -41,11 +36,7 @@ impl ModelKind for DeepFm {
     }
 
     fn params(&self) -> &'static [ParamSpec] {
-        PARAMS
-    }
-
-    fn check(&self, encoder: &Encoder) -> Result<()> {
-        need_features(encoder)
+        DEEP_KNOBS
     }
 
     fn build(&self, encoder: &Encoder, params: &Params, builder: &mut Builder) -> Result<Box<dyn Model>> {

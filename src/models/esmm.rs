@@ -7,8 +7,8 @@
 //! [`entire_space`]: crate::nn::losses::entire_space
 
 use super::features::{
-    CONVERSION_WEIGHT, DROPOUT, EMBEDDING_WIDTH, FieldVectors, GENTLE_PENALTY, HIDDEN_LAYERS, HIDDEN_UNITS,
-    LinearAndVectors, NORMALISE, TAPER, deep_shape, need_conversions, need_features, side_by_side,
+    CONVERSION_WEIGHT, DROPOUT, EMBEDDING_WIDTH, GENTLE_PENALTY, HIDDEN_LAYERS, HIDDEN_UNITS,
+    LinearAndVectors, NORMALISE, TAPER, deep_shape, need_conversions, need_features,
 };
 use super::{Conversions, Inputs, Model, ModelKind, Output};
 use crate::base::Result;
@@ -58,7 +58,7 @@ impl ModelKind for Esmm {
 
     fn build(&self, encoder: &Encoder, params: &Params, builder: &mut Builder) -> Result<Box<dyn Model>> {
         let width = params.count("embedding_width")?;
-        let inputs = FieldVectors::count(encoder, false) * width + encoder.numeric.len();
+        let inputs = LinearAndVectors::flat_width(encoder, width);
         let shape = deep_shape(params)?;
         Ok(Box::new(Network {
             input: LinearAndVectors::new(encoder, builder, width, false)?,
@@ -82,8 +82,7 @@ impl Model for Network {
     }
 
     fn forward(&self, inputs: &Inputs<'_>, pass: &mut Pass<'_>) -> Computed<Output> {
-        let (linear, vectors) = self.input.forward(inputs)?;
-        let all = side_by_side(&[vectors.flatten_from(1)?, inputs.numeric.clone()])?;
+        let (linear, all) = self.input.flat(inputs)?;
         let logits = (linear + self.clicks.forward(&all, pass)?)?;
         let conversions = Conversions { logits: self.conversions.forward(&all, pass)?, weight: self.weight };
         Ok(Output { conversions: Some(conversions), ..Output::of(logits) })

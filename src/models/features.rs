@@ -64,6 +64,10 @@ pub const NORMALISE: ParamSpec = ParamSpec::choice(
     "Layer normalisation between hidden layers: steadier with many layers, a little slower.",
 );
 
+/// The knobs of kinds that are a deep network on embeddings and nothing that could be set beside it.
+pub const DEEP_KNOBS: &[ParamSpec] =
+    &[EMBEDDING_WIDTH, HIDDEN_UNITS, HIDDEN_LAYERS, TAPER, DROPOUT, NORMALISE];
+
 /// Weight of the second task, for kinds that learn conversions.
 pub const CONVERSION_WEIGHT: ParamSpec = ParamSpec::real(
     "conversion_weight",
@@ -300,6 +304,20 @@ impl LinearAndVectors {
     pub fn forward(&self, inputs: &Inputs<'_>) -> Computed<(Tensor, Tensor)> {
         let linear = self.linear.forward(&inputs.gathered[0], &inputs.numeric)?;
         Ok((linear, self.vectors.forward(&inputs.gathered[1..], &inputs.numeric)?))
+    }
+
+    /// The linear part `[rows]`, and the vectors and the numbers side by side: `[rows, flat_width]`.
+    ///
+    /// # Errors
+    /// As for [`forward`](Self::forward).
+    pub fn flat(&self, inputs: &Inputs<'_>) -> Computed<(Tensor, Tensor)> {
+        let (linear, vectors) = self.forward(inputs)?;
+        Ok((linear, side_by_side(&[vectors.flatten_from(1)?, inputs.numeric.clone()])?))
+    }
+
+    /// Numbers a row that [`flat`](Self::flat) puts side by side, where numbers have no vectors.
+    pub fn flat_width(encoder: &Encoder, width: usize) -> usize {
+        FieldVectors::count(encoder, false) * width + encoder.numeric.len()
     }
 
     /// The same without a graph, with the numeric fields `plain` behind the vectors.

@@ -4,7 +4,7 @@
 //! Each value has one vector for every other field, so memory and work grow with the square of the fields.
 
 use super::direct::{DirectModel, Weights};
-use super::features::{FieldVectors, LinearAndVectors, need_features};
+use super::features::{FieldVectors, LinearAndVectors};
 use super::on_vectors::OnVectors;
 use super::{Gradients, Inputs, Model, ModelKind, Output};
 use crate::base::Result;
@@ -40,10 +40,6 @@ impl ModelKind for Ffm {
 
     fn params(&self) -> &'static [ParamSpec] {
         PARAMS
-    }
-
-    fn check(&self, encoder: &Encoder) -> Result<()> {
-        need_features(encoder)
     }
 
     fn build(&self, encoder: &Encoder, params: &Params, builder: &mut Builder) -> Result<Box<dyn Model>> {

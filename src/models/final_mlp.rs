@@ -6,7 +6,7 @@
 
 use super::features::{
     DROPOUT, EMBEDDING_WIDTH, FieldVectors, GENTLE_PENALTY, HIDDEN_LAYERS, HIDDEN_UNITS, LinearAndVectors,
-    NORMALISE, TAPER, deep_shape, need_features, side_by_side,
+    NORMALISE, TAPER, deep_shape, side_by_side,
 };
 use super::{Inputs, Model, ModelKind, Output};
 use crate::base::Result;
@@ -54,10 +54,6 @@ impl ModelKind for FinalMlp {
 
     fn training_defaults(&self) -> &'static [(&'static str, f64)] {
         GENTLE_PENALTY
-    }
-
-    fn check(&self, encoder: &Encoder) -> Result<()> {
-        need_features(encoder)
     }
 
     fn build(&self, encoder: &Encoder, params: &Params, builder: &mut Builder) -> Result<Box<dyn Model>> {
@@ -110,7 +106,7 @@ impl Stream {
         outputs: usize,
     ) -> Result<Self> {
         let width = params.count("embedding_width")?;
-        let inputs = FieldVectors::count(encoder, false) * width + encoder.numeric.len();
+        let inputs = LinearAndVectors::flat_width(encoder, width);
         let of_side = (0_u32..).zip(&encoder.categorical).filter(|(_, field)| field.side == side);
         let mut context: Vec<u32> = of_side.map(|(place, _)| place).collect();
         if context.is_empty() {

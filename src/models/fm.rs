@@ -4,7 +4,7 @@
 //! one more field, the mean of its vectors; a number as its vector times its value.
 
 use super::direct::{DirectModel, Weights};
-use super::features::{EMBEDDING_WIDTH, LinearAndVectors, need_features};
+use super::features::{EMBEDDING_WIDTH, LinearAndVectors};
 use super::on_vectors::OnVectors;
 use super::{Gradients, Inputs, Model, ModelKind, Output};
 use crate::base::Result;
@@ -33,10 +33,6 @@ impl ModelKind for Fm {
 
     fn params(&self) -> &'static [ParamSpec] {
         &[EMBEDDING_WIDTH]
-    }
-
-    fn check(&self, encoder: &Encoder) -> Result<()> {
-        need_features(encoder)
     }
 
     fn build(&self, encoder: &Encoder, params: &Params, builder: &mut Builder) -> Result<Box<dyn Model>> {

@@ -1,7 +1,7 @@
 //! What does each value tell on its own? Logistic regression, the reference: read this kind first.
 
 use super::direct::{DirectModel, LinearTerm, Weights};
-use super::features::{FieldRows, LinearPart, need_features};
+use super::features::{FieldRows, LinearPart};
 use super::{Gradients, Inputs, Model, ModelKind, Output};
 use crate::base::Result;
 use crate::base::params::{ParamSpec, Params};
@@ -30,10 +30,6 @@ impl ModelKind for Logistic {
 
     fn params(&self) -> &'static [ParamSpec] {
         &[]
-    }
-
-    fn check(&self, encoder: &Encoder) -> Result<()> {
-        need_features(encoder)
     }
 
     fn build(&self, encoder: &Encoder, _params: &Params, builder: &mut Builder) -> Result<Box<dyn Model>> {

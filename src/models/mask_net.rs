@@ -5,8 +5,8 @@
 //! side.
 
 use super::features::{
-    DROPOUT, EMBEDDING_WIDTH, FieldVectors, GENTLE_PENALTY, HIDDEN_LAYERS, HIDDEN_UNITS, LinearAndVectors,
-    NORMALISE, TAPER, deep_shape, need_features, side_by_side,
+    DROPOUT, EMBEDDING_WIDTH, GENTLE_PENALTY, HIDDEN_LAYERS, HIDDEN_UNITS, LinearAndVectors, NORMALISE,
+    TAPER, deep_shape,
 };
 use super::{Inputs, Model, ModelKind, Output};
 use crate::base::Result;
@@ -55,14 +55,10 @@ impl ModelKind for MaskNet {
         GENTLE_PENALTY
     }
 
-    fn check(&self, encoder: &Encoder) -> Result<()> {
-        need_features(encoder)
-    }
-
     fn build(&self, encoder: &Encoder, params: &Params, builder: &mut Builder) -> Result<Box<dyn Model>> {
         let width = params.count("embedding_width")?;
         let units = params.count("hidden_units")?;
-        let inputs = FieldVectors::count(encoder, false) * width + encoder.numeric.len();
+        let inputs = LinearAndVectors::flat_width(encoder, width);
         let blocks = params.count("blocks")?;
         Ok(Box::new(Network {
             input: LinearAndVectors::new(encoder, builder, width, false)?,
@@ -136,8 +132,7 @@ impl Model for Network {
     }
 
     fn forward(&self, inputs: &Inputs<'_>, pass: &mut Pass<'_>) -> Computed<Output> {
-        let (linear, vectors) = self.input.forward(inputs)?;
-        let all = side_by_side(&[vectors.flatten_from(1)?, inputs.numeric.clone()])?;
+        let (linear, all) = self.input.flat(inputs)?;
         let normalised = self.norm.forward(&all)?;
         let blocks = self.blocks.iter().map(|block| block.forward(&all, &normalised));
         let blocks = Tensor::cat(&blocks.collect::<Computed<Vec<_>>>()?, 1)?;

@@ -5,8 +5,8 @@
 //! [`esmm`](super::esmm).
 
 use super::features::{
-    CONVERSION_WEIGHT, DROPOUT, EMBEDDING_WIDTH, FieldVectors, GENTLE_PENALTY, HIDDEN_UNITS,
-    LinearAndVectors, need_conversions, need_features, side_by_side,
+    CONVERSION_WEIGHT, DROPOUT, EMBEDDING_WIDTH, GENTLE_PENALTY, HIDDEN_UNITS, LinearAndVectors,
+    need_conversions, need_features,
 };
 use super::{Conversions, Inputs, Model, ModelKind, Output};
 use crate::base::Result;
@@ -66,7 +66,7 @@ impl ModelKind for Mmoe {
     fn build(&self, encoder: &Encoder, params: &Params, builder: &mut Builder) -> Result<Box<dyn Model>> {
         let width = params.count("embedding_width")?;
         let (experts, units) = (params.count("experts")?, params.count("hidden_units")?);
-        let inputs = FieldVectors::count(encoder, false) * width + encoder.numeric.len();
+        let inputs = LinearAndVectors::flat_width(encoder, width);
         Ok(Box::new(Network {
             input: LinearAndVectors::new(encoder, builder, width, false)?,
             experts: builder.linear("experts", inputs, experts * units)?,
@@ -120,8 +120,7 @@ impl Model for Network {
     }
 
     fn forward(&self, inputs: &Inputs<'_>, pass: &mut Pass<'_>) -> Computed<Output> {
-        let (linear, vectors) = self.input.forward(inputs)?;
-        let x = side_by_side(&[vectors.flatten_from(1)?, inputs.numeric.clone()])?;
+        let (linear, x) = self.input.flat(inputs)?;
         let experts = self.experts.forward_relu(&x)?;
         let experts = experts.reshape((x.dim(0)?, experts.dim(1)? / self.units, self.units))?;
         let [clicks, conversions] = &self.tasks;

@@ -6,7 +6,7 @@ use crate::base::failure::Explain;
 use crate::base::params::Params;
 use crate::base::{Failure, Result};
 use crate::data::{Batch, Encoder};
-use crate::nn::losses::{backward_from, bce_with_logits, entire_space, sigmoid};
+use crate::nn::losses::{EntireSpaceLoss, LogitLoss, backward_from, bce_with_logits, entire_space, sigmoid};
 use crate::nn::optimiser::{Rule, Step};
 use crate::nn::stored::Stored;
 use crate::nn::tables::{Lookup, RowGradients, Table, row_gradients};
@@ -176,6 +176,9 @@ impl Network {
     /// # Errors
     /// As for [`forward`](Self::forward).
     pub fn predict_conversions(&self, batch: &Batch) -> Result<Option<Vec<f32>>> {
+        if !self.parameters.iter().any(|parameter| parameter.name == CONVERSION_BIAS) {
+            return Ok(None);
+        }
         let forward = self.forward(batch, &mut Pass::Predict)?;
         let probability = |z: &f32| sigmoid(f64::from(*z)) as f32;
         Ok(forward.conversions().map(|logits| logits.iter().map(probability).collect()))
@@ -224,7 +227,7 @@ impl Network {
     /// As for [`gradients_into`](Self::gradients_into).
     pub fn graph_gradients(&self, batch: &Batch, pass: &mut Pass<'_>) -> Result<(f64, Gradients)> {
         let forward = self.forward(batch, pass)?;
-        let loss = TaskLoss::of(&forward, batch);
+        let loss = task_loss(&forward, batch);
         let gradients = self.backward(&forward, &loss).explain("cannot compute the gradient")?;
         Ok((loss.mean, gradients))
     }
@@ -234,7 +237,7 @@ impl Network {
     /// # Errors
     /// As for [`forward`](Self::forward).
     pub fn loss(&self, batch: &Batch) -> Result<f64> {
-        Ok(TaskLoss::of(&self.forward(batch, &mut Pass::Predict)?, batch).mean)
+        Ok(task_loss(&self.forward(batch, &mut Pass::Predict)?, batch).mean)
     }
 
     /// True when the network runs without a graph.
@@ -259,7 +262,7 @@ impl Network {
         self.direct.lock().unwrap_or_else(PoisonError::into_inner).push(model);
     }
 
-    fn backward(&self, forward: &Forward, loss: &TaskLoss) -> Computed<Gradients> {
+    fn backward(&self, forward: &Forward, loss: &EntireSpaceLoss) -> Computed<Gradients> {
         let mut tasks = vec![(&forward.graph, loss.of_clicks.as_slice())];
         if let Some((_, conversions)) = &forward.conversions {
             tasks.push((&conversions.logits, loss.of_conversions.as_slice()));
@@ -465,36 +468,14 @@ impl Network {
     }
 }
 
-/// What a forward pass costs, and which way its log odds should move.
-struct TaskLoss {
-    mean: f64,
-    /// That of clicks alone.
-    clicks: f64,
-    of_clicks: Vec<f32>,
-    /// Empty where there is one task.
-    of_conversions: Vec<f32>,
-}
-
-impl TaskLoss {
-    fn of(forward: &Forward, batch: &Batch) -> Self {
-        let Some((logits, Conversions { weight, .. })) = &forward.conversions else {
-            let loss = bce_with_logits(&forward.logits, &batch.label, &batch.weight);
-            return Self {
-                mean: loss.mean,
-                clicks: loss.mean,
-                of_clicks: loss.gradient,
-                of_conversions: Vec::new(),
-            };
-        };
-        let happened = (batch.label.as_slice(), batch.conversion.as_slice());
-        let loss = entire_space((&forward.logits, logits), happened, &batch.weight, *weight);
-        Self {
-            mean: loss.mean,
-            clicks: loss.clicks,
-            of_clicks: loss.of_clicks,
-            of_conversions: loss.of_conversions,
-        }
-    }
+/// What a forward pass costs, and which way its log odds should move; no conversions where there is one task.
+fn task_loss(forward: &Forward, batch: &Batch) -> EntireSpaceLoss {
+    let Some((logits, Conversions { weight, .. })) = &forward.conversions else {
+        let LogitLoss { mean, gradient } = bce_with_logits(&forward.logits, &batch.label, &batch.weight);
+        return EntireSpaceLoss { mean, clicks: mean, of_clicks: gradient, of_conversions: Vec::new() };
+    };
+    let happened = (batch.label.as_slice(), batch.conversion.as_slice());
+    entire_space((&forward.logits, logits), happened, &batch.weight, *weight)
 }
 
 /// The name of a part of a field's rows: the weights' own, then what the optimiser remembers.

@@ -3,10 +3,7 @@
 //! He et al., WWW 2017 (arXiv 1708.05031), equation 12: `h . [p_u * q_a ; MLP(p'_u, q'_a)]`, with vectors of its own for
 //! each part. It looks at nothing but who and what; the linear part, as in all kinds here, looks at every field.
 
-use super::features::{
-    DROPOUT, EMBEDDING_START, EMBEDDING_WIDTH, FieldRows, GENTLE_PENALTY, HIDDEN_LAYERS, HIDDEN_UNITS,
-    LinearPart, NORMALISE, TAPER, deep_shape,
-};
+use super::features::{DEEP_KNOBS, EMBEDDING_START, FieldRows, GENTLE_PENALTY, LinearPart, deep_shape};
 use super::{Inputs, Model, ModelKind, Output};
 use crate::base::params::{ParamSpec, Params};
 use crate::base::{Failure, Result};
@@ -20,8 +17,6 @@ use crate::nn::{Computed, Pass};
 /// Generalised matrix factorisation + deep network over user and ad.
 #[derive(Debug)]
 pub struct NeuMf;
-
-const PARAMS: &[ParamSpec] = &[EMBEDDING_WIDTH, HIDDEN_UNITS, HIDDEN_LAYERS, TAPER, DROPOUT, NORMALISE];
 
 impl ModelKind for NeuMf {
     fn id(&self) -> &'static str {
@@ -37,7 +32,7 @@ impl ModelKind for NeuMf {
     }
 
     fn params(&self) -> &'static [ParamSpec] {
-        PARAMS
+        DEEP_KNOBS
     }
 
     fn training_defaults(&self) -> &'static [(&'static str, f64)] {

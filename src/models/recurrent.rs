@@ -4,8 +4,8 @@
 //! other fields, and its product with the ad's embedding, in a deep network. A linear part beside it learns plain rates.
 
 use super::features::{
-    DROPOUT, EMBEDDING_START, EMBEDDING_WIDTH, FieldRows, GENTLE_PENALTY, HIDDEN_LAYERS, HIDDEN_UNITS,
-    LinearPart, NORMALISE, TAPER, deep_shape, need_features, need_sequence, side_by_side,
+    DEEP_KNOBS, EMBEDDING_START, FieldRows, GENTLE_PENALTY, LinearPart, deep_shape, need_features,
+    need_sequence, side_by_side,
 };
 use super::{Inputs, Model, ModelKind, Output};
 use crate::base::Result;
@@ -22,8 +22,6 @@ use crate::nn::{Computed, Pass};
 pub struct ReadsInOrder(pub Cell);
 
 /// The state is as wide as the embeddings, so that it can be multiplied with the ad's.
-const PARAMS: &[ParamSpec] = &[EMBEDDING_WIDTH, HIDDEN_UNITS, HIDDEN_LAYERS, TAPER, DROPOUT, NORMALISE];
-
 impl ModelKind for ReadsInOrder {
     fn id(&self) -> &'static str {
         match self.0 {
@@ -47,7 +45,7 @@ impl ModelKind for ReadsInOrder {
     }
 
     fn params(&self) -> &'static [ParamSpec] {
-        PARAMS
+        DEEP_KNOBS
     }
 
     fn training_defaults(&self) -> &'static [(&'static str, f64)] {

@@ -4,10 +4,7 @@
 //! authors chose by hand for the wide part are not made up here; the other kinds learn crossings.
 
 use super::direct::{DirectModel, Weights};
-use super::features::{
-    DROPOUT, EMBEDDING_WIDTH, FieldVectors, GENTLE_PENALTY, HIDDEN_LAYERS, HIDDEN_UNITS, LinearAndVectors,
-    NORMALISE, TAPER, deep_shape, need_features, side_by_side,
-};
+use super::features::{DEEP_KNOBS, GENTLE_PENALTY, LinearAndVectors, deep_shape};
 use super::on_vectors::OnVectors;
 use super::{Gradients, Inputs, Model, ModelKind, Output};
 use crate::base::Result;
@@ -23,8 +20,6 @@ use crate::nn::{Computed, Pass};
 #[derive(Debug)]
 pub struct WideDeep;
 
-const PARAMS: &[ParamSpec] = &[EMBEDDING_WIDTH, HIDDEN_UNITS, HIDDEN_LAYERS, TAPER, DROPOUT, NORMALISE];
-
 impl ModelKind for WideDeep {
     fn id(&self) -> &'static str {
         "wide_deep"
@@ -39,20 +34,16 @@ impl ModelKind for WideDeep {
     }
 
     fn params(&self) -> &'static [ParamSpec] {
-        PARAMS
+        DEEP_KNOBS
     }
 
     fn training_defaults(&self) -> &'static [(&'static str, f64)] {
         GENTLE_PENALTY
     }
 
-    fn check(&self, encoder: &Encoder) -> Result<()> {
-        need_features(encoder)
-    }
-
     fn build(&self, encoder: &Encoder, params: &Params, builder: &mut Builder) -> Result<Box<dyn Model>> {
         let width = params.count("embedding_width")?;
-        let inputs = FieldVectors::count(encoder, false) * width + encoder.numeric.len();
+        let inputs = LinearAndVectors::flat_width(encoder, width);
         Ok(Box::new(Network {
             input: LinearAndVectors::new(encoder, builder, width, false)?,
             deep: Mlp::new(builder, "deep", inputs, deep_shape(params)?)?,
@@ -73,8 +64,7 @@ impl Model for Network {
     }
 
     fn forward(&self, inputs: &Inputs<'_>, pass: &mut Pass<'_>) -> Computed<Output> {
-        let (linear, vectors) = self.input.forward(inputs)?;
-        let all = side_by_side(&[vectors.flatten_from(1)?, inputs.numeric.clone()])?;
+        let (linear, all) = self.input.flat(inputs)?;
         Ok(Output::of((linear + self.deep.forward(&all, pass)?)?))
     }
 

@@ -2,7 +2,7 @@
 
 use super::objective::Objective;
 use super::trained::SCORE_ROWS;
-use super::trainer::Happened;
+use super::trainer::{Happened, pick};
 use crate::base::{Failure, Result};
 use crate::data::Dataset;
 use crate::jobs::JobContext;
@@ -84,7 +84,7 @@ pub fn calibrate(
     let clicked: Vec<u32> = rows.iter().copied().filter(|row| dataset.label[*row as usize] > 0.0).collect();
     let Some(predicted) = predict(network, dataset, &clicked, context)? else { return Ok(None) };
     let log_odds: Vec<f32> = predicted.iter().map(|p| (p / (1.0 - p)).ln()).collect();
-    let (converted, weights) = outcomes(dataset, &clicked);
+    let (converted, weights) = (pick(&dataset.conversion, &clicked), pick(&dataset.weight, &clicked));
     let shift = calibration::intercept_shift(&log_odds, &converted, &weights, prior_deviation);
     if let Some(shift) = shift {
         network.shift_conversions(shift)?;
@@ -109,12 +109,6 @@ pub fn measured(
     let Some(mut predicted) = predict(network, dataset, rows, context)? else { return Ok(None) };
     predicted.iter_mut().zip(clicks).for_each(|(conversion, click)| *conversion *= click);
     let mut happened = Happened::of(dataset, rows);
-    happened.labels = outcomes(dataset, rows).0;
+    happened.labels = pick(&dataset.conversion, rows);
     Ok(Some(Measures::of(happened.beside(&predicted))))
-}
-
-/// Conversions and weights of some rows; weights stay empty where all are 1.
-fn outcomes(dataset: &Dataset, rows: &[u32]) -> (Vec<f32>, Vec<f32>) {
-    let of = |column: &[f32]| rows.iter().filter_map(|row| column.get(*row as usize).copied()).collect();
-    (of(&dataset.conversion), of(&dataset.weight))
 }

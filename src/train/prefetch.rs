@@ -1,6 +1,6 @@
 //! Who gathers the next batch? The step itself from memory, a thread of its own from files.
 //!
-//! From memory a batch is gathered in a fiftieth of a step, and a thread for that would only take a core from the step's
+//! From memory a batch is gathered in a fortieth of a step, and a thread for that would only take a core from the step's
 //! products. Rows in files may have to be waited for: they are gathered ahead while the step before is taken. What is
 //! computed does not depend on who gathers.
 

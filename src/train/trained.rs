@@ -114,9 +114,6 @@ impl TrainedModel {
     /// # Errors
     /// The device fails.
     pub fn predict_conversions_batch(&self, batch: &Batch) -> Result<Option<Vec<f32>>> {
-        if !models::kind(&self.kind)?.learns_conversions() {
-            return Ok(None);
-        }
         self.network.predict_conversions(batch)
     }
 

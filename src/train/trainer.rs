@@ -479,6 +479,14 @@ fn draw_network(dataset: &Dataset, spec: &TrainSpec, seed: u64) -> Result<Networ
     }
 }
 
+/// Some rows of a column, which is empty where nothing is known.
+pub(super) fn pick<T: Copy>(column: &[T], rows: &[u32]) -> Vec<T> {
+    if column.is_empty() {
+        return Vec::new();
+    }
+    rows.iter().map(|row| column[*row as usize]).collect()
+}
+
 /// What happened on some rows of a dataset. Columns stay empty that the log does not have.
 #[derive(Debug)]
 pub(super) struct Happened {
@@ -489,12 +497,6 @@ pub(super) struct Happened {
 
 impl Happened {
     pub(super) fn of(dataset: &Dataset, rows: &[u32]) -> Self {
-        fn pick<T: Copy>(column: &[T], rows: &[u32]) -> Vec<T> {
-            if column.is_empty() {
-                return Vec::new();
-            }
-            rows.iter().map(|row| column[*row as usize]).collect()
-        }
         Self {
             labels: pick(&dataset.label, rows),
             weights: pick(&dataset.weight, rows),

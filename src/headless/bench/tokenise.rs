@@ -86,8 +86,8 @@ fn measure(folder: &Path, rows: usize, context: &JobContext) -> Result<Vec<Bench
     Ok(figures)
 }
 
-/// Milliseconds to gather a training batch in random order, from the mapped files and from memory. Beside a step of a
-/// model (a tenth of a second and more for DeepFM's) this is what a thread that gathers ahead could save.
+/// Milliseconds to gather a training batch in random order, from the mapped files and from memory. This is
+/// what gathering ahead (`train::prefetch`) saves of a step on mapped rows.
 fn gather(path: &Path, cache: &Path, context: &JobContext) -> Result<Vec<BenchRow>> {
     const ROWS: usize = 4096;
     const BATCHES: usize = 100;
@@ -97,12 +97,7 @@ fn gather(path: &Path, cache: &Path, context: &JobContext) -> Result<Vec<BenchRo
         ..ImportOptions::default()
     };
     let mapped = open_prepared(&[path.to_owned()], &import, &EncodeOptions::default(), context)?;
-    let held = Dataset {
-        categorical: mapped.categorical.iter().map(|column| column.to_vec().into()).collect(),
-        numeric: mapped.numeric.iter().map(|column| column.to_vec().into()).collect(),
-        label: mapped.label.to_vec().into(),
-        ..mapped.clone()
-    };
+    let held = mapped.in_memory(u64::MAX);
     let mut rows = mapped.train.to_vec();
     Rng::named(1, "bench gather").shuffle(&mut rows);
     let gathered = |words: &str, dataset: &Dataset| {
