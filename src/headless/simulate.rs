@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 /// Runs a spec as the Slots panel exports it.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 pub struct Args {
     /// The spec, a JSON file. Paths in it are relative to its folder.
     pub spec: PathBuf,

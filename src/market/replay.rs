@@ -69,7 +69,8 @@ impl Replay {
         let refuse = |why: String| Failure::new("cannot replay the log", why);
         let rows = ads.len();
         let fits = |len: usize| len == rows;
-        if rows == 0 || !fits(clicked.len()) || !fits(propensities.len()) {
+        let knows = converted.is_empty() || fits(converted.len());
+        if rows == 0 || !fits(clicked.len()) || !fits(propensities.len()) || !knows {
             return Err(refuse("its rows, clicks and propensities do not fit".to_owned()));
         }
         if let Some((row, p)) = propensities.iter().enumerate().find(|(_, p)| !(**p > 0.0 && **p <= 1.0)) {
@@ -115,10 +116,6 @@ impl Replay {
         let place_of: Vec<u32> = (shown.values.iter())
             .map(|ad| places.get(ad.as_str()).copied().unwrap_or(Self::ANOTHER))
             .collect();
-        let converted = match log.schema.with_role(Role::Conversion) {
-            Some(column) => cells::numbers(log, &column.name)?,
-            None => Vec::new(),
-        };
         let of_rows = || rows.iter().map(|row| *row as usize);
         Self::new(
             of_rows()
@@ -128,10 +125,10 @@ impl Replay {
                 })
                 .collect(),
             of_rows().map(|row| outcome.label[row] > 0.5).collect(),
-            if converted.is_empty() {
+            if outcome.conversion.is_empty() {
                 Vec::new()
             } else {
-                of_rows().map(|row| converted[row] > 0.0).collect()
+                of_rows().map(|row| outcome.conversion[row] > 0.0).collect()
             },
             of_rows().map(|row| propensities[row]).collect(),
         )

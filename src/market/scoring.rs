@@ -160,9 +160,8 @@ pub fn prepare(
             None => format!("the trained model ({})", inputs.model.kind),
         },
     };
-    let mut requests = spec.requests;
+    let requests = pages(spec, &pool);
     if let Some(replay) = &pool.replay {
-        requests = requests.min(pool.rows.len() as u64);
         notes.push(replay_note(replay, requests));
     }
     if pool.rows.len() < FEW_ROWS {
@@ -192,6 +191,11 @@ pub(super) fn campaigns_of(spec: &MarketSpec, log: &LogFrame) -> Result<(Vec<Cam
     }
     let read = campaigns::from_log(log, spec.requests)?;
     Ok((read.campaigns, read.notes))
+}
+
+/// Pages of the run: each row can be replayed once.
+fn pages(spec: &MarketSpec, pool: &ScoredPool) -> u64 {
+    if pool.replay.is_some() { spec.requests.min(pool.rows.len() as u64) } else { spec.requests }
 }
 
 fn replay_note(replay: &Replay, requests: u64) -> String {
@@ -475,7 +479,7 @@ fn open_market(
     let what_if =
         spec.what_if.as_ref().map(|scenario| arm(scenario, &pool.what_if, "what-if")).transpose()?;
     let feedback = Feedback { effects: spec.feedback, categories: pool.categories.clone() };
-    let delay = spec.conversion_delay * spec.requests as f64;
+    let delay = spec.conversion_delay * pages(spec, pool) as f64;
     let market = Market::new(bidders, targeted, spec.slots.clone(), spec.seed, baseline, what_if)?
         .with_examination(spec.examination)
         .with_conversion_delay(delay)

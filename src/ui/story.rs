@@ -75,8 +75,9 @@ const STEPS: [Step; 8] = [
 
 /// How many steps there are.
 pub const STEP_COUNT: usize = STEPS.len();
-/// Asked for at most so many things in one step: a job that fails is not asked for again and again.
-const MOST_ASKED: usize = 6;
+/// Asked for at most so many things in one step, of which none needs more: a job that fails is asked for a few times at
+/// most.
+const MOST_ASKED: usize = 4;
 /// The layout is made for so many points across: on a larger screen all grows.
 const DESIGN_WIDTH: f32 = 1280.0;
 const SENTENCE: f32 = 25.0;

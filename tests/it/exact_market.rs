@@ -547,9 +547,13 @@ fn random_market(rng: &mut Rng, seed: u64) -> Market {
         let mut world = arm(&scores(ads, values(rng)), &vec![1.0; rows], reserve, rule);
         world.clicks = scores(ads, values(rng));
         world.floors_ecpm_micros = (0..rng.below(3)).map(|_| rng.uniform() * 1_000_000.0).collect();
-        world.exploration =
-            [Exploration::None, Exploration::Thompson(5.0), Exploration::Ucb(1.0), Exploration::LinUcb(1.0)]
-                [rng.below(4)];
+        world.exploration = [
+            Exploration::None,
+            Exploration::Thompson(5.0),
+            Exploration::Ucb(1.0),
+            Exploration::LinUcb(1.0),
+            Exploration::Epsilon(0.1),
+        ][rng.below(5)];
         let diversity = [Diversity::None, Diversity::Mmr(0.5), Diversity::Dpp(0.7)][rng.below(3)];
         if diversity.problem(rule).is_none() {
             world.diversity = diversity;

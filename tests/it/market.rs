@@ -184,16 +184,7 @@ fn auctions_are_written_as_openrtb_with_the_reason_of_each_loss() {
         "baseline": {"auction": {"id": "second_price_plus"}, "reserve_cpm_micros": 40000000},
         "what_if": {"auction": {"id": "first_price"}}}"#;
     std::fs::write(&path, text).unwrap();
-    let args = headless_simulate::Args {
-        spec: path,
-        requests: None,
-        seed: None,
-        clicks: None,
-        model_clicks: None,
-        model_cvr: None,
-        slots_from_log: None,
-        openrtb: Some(out.clone()),
-    };
+    let args = headless_simulate::Args { spec: path, openrtb: Some(out.clone()), ..Default::default() };
     let answer = headless_simulate::run(&args, &Terminal::default()).unwrap();
     let lines: Vec<serde_json::Value> = std::fs::read_to_string(&out)
         .unwrap()
@@ -270,15 +261,6 @@ fn a_market_that_cannot_sell_anything_stands_still() {
 }
 
 fn command_line(spec: &Path) -> Result<adloupe::headless::Answer> {
-    let args = headless_simulate::Args {
-        spec: spec.to_owned(),
-        requests: None,
-        seed: None,
-        clicks: None,
-        model_clicks: None,
-        model_cvr: None,
-        slots_from_log: None,
-        openrtb: None,
-    };
+    let args = headless_simulate::Args { spec: spec.to_owned(), ..Default::default() };
     headless_simulate::run(&args, &Terminal::default())
 }

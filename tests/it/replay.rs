@@ -129,16 +129,7 @@ fn simulate(folder: &Path, more: &str) -> Result<Answer> {
     );
     std::fs::write(&spec, text).unwrap();
     let clicks = Some(ClickSource::Replay);
-    let args = headless_simulate::Args {
-        spec,
-        requests: None,
-        seed: None,
-        clicks,
-        model_clicks: None,
-        model_cvr: None,
-        slots_from_log: None,
-        openrtb: None,
-    };
+    let args = headless_simulate::Args { spec, clicks, ..Default::default() };
     headless_simulate::run(&args, &Terminal::default())
 }
 
@@ -206,16 +197,7 @@ fn a_model_trained_on_other_columns_is_refused_by_name() {
     std::fs::write(folder.path().join("other.csv"), without).unwrap();
     let spec = folder.path().join("other.json");
     std::fs::write(&spec, r#"{"log": "other.csv", "model": {"folder": "model"}, "requests": 100}"#).unwrap();
-    let args = headless_simulate::Args {
-        spec,
-        requests: None,
-        seed: None,
-        clicks: None,
-        model_clicks: None,
-        model_cvr: None,
-        slots_from_log: None,
-        openrtb: None,
-    };
+    let args = headless_simulate::Args { spec, ..Default::default() };
     let refused = headless_simulate::run(&args, &Terminal::default()).unwrap_err();
     assert!(refused.why.contains("city"), "{refused}");
 }
@@ -229,16 +211,7 @@ fn an_audience_of_fewer_users_than_k_is_refused() {
         let model = r#"{"train": {"kind": "logistic", "params": {"epochs": 1}}}"#;
         let text = format!(r#"{{"log": "log.csv", "model": {model}, "requests": 200{more}}}"#);
         std::fs::write(&spec, text).unwrap();
-        let args = headless_simulate::Args {
-            spec,
-            requests: None,
-            seed: None,
-            clicks: None,
-            model_clicks: None,
-            model_cvr: None,
-            slots_from_log: None,
-            openrtb: None,
-        };
+        let args = headless_simulate::Args { spec, ..Default::default() };
         headless_simulate::run(&args, &Terminal::default())
     };
     let narrow = r#", "audience": "city = 'Berlin' and hour = 3""#;
