@@ -3,6 +3,7 @@
 //! Numbers are told apart in ten groups of equal size before, values as they are. A change is told by its size, as
 //! drift monitors do, since with many rows any change is more than chance.
 
+use super::grouping::short;
 use crate::base::failure::Explain;
 use crate::base::{Failure, Result};
 use crate::data::cells::{self, NO_CODE};
@@ -177,7 +178,7 @@ fn compare_parts(
         .schema
         .columns
         .par_iter()
-        .with_min_len(64)
+        .with_max_len(1)
         .map(|column| {
             context.check()?;
             compare(log, column, parts)
@@ -312,13 +313,6 @@ fn numbers(name: &str, cells: &[f64], parts: &[Vec<u32>; 2]) -> std::result::Res
     let test = drift::kolmogorov_smirnov(&values[0], &values[1]);
     let gone = [parts[0].len() - values[0].len(), parts[1].len() - values[1].len()];
     told(name, &names, &counts, gone, test.unzip())
-}
-
-/// A number to four digits, which is enough to tell groups apart.
-fn short(number: f64) -> String {
-    let digits = if number == 0.0 { 0 } else { (3 - number.abs().log10().floor() as i32).clamp(0, 12) };
-    let text = format!("{number:.*}", digits as usize);
-    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
 }
 
 fn told(

@@ -348,7 +348,7 @@ fn infer_arms(log: &LogFrame) -> Result<String> {
         }
     }
     Err(Failure::new(WHAT, "no column looks like it assigns arms")
-        .hint("choose the one that does; on the command line --arms COLUMN"))
+        .hint("choose the one that does (--arms COLUMN)"))
 }
 
 /// Numbers the arms anew, the control first; answers their names.

@@ -313,7 +313,7 @@ fn buckets(numbers: &[f64]) -> (Coded, Vec<f64>) {
 }
 
 /// About four significant digits.
-fn short(x: f64) -> String {
+pub(super) fn short(x: f64) -> String {
     if x == x.trunc() && x.abs() < 1e15 {
         return format!("{x}");
     }

@@ -6,11 +6,13 @@ use super::{SegmentQuery, SegmentTable, segments_predicted};
 use crate::base::{Failure, Result};
 use crate::data::cells;
 use crate::data::frame::LogFrame;
+use crate::data::memo::Memo;
 use crate::data::schema::{ColumnType, Role};
 use crate::domain::Segment;
 use crate::jobs::JobContext;
 use crate::metrics::Rate;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// Subjects that are listed.
 const LISTED: usize = 2_000;
@@ -77,6 +79,8 @@ pub struct SubjectList {
     pub count: usize,
     /// How many of them are new.
     pub new: usize,
+    /// False where the log does not say what was clicked: rates mean nothing then.
+    pub has_outcome: bool,
 }
 
 /// What is known of one.
@@ -88,7 +92,9 @@ pub struct SubjectProfile {
     pub listed: Listed,
     /// The rate of all rows.
     pub everybody: Rate,
-    /// Its rows by the columns that say most of it: of a user those of the ads, of an ad those of the users.
+    /// False where the log does not say what was clicked: rates mean nothing then.
+    pub has_outcome: bool,
+    /// Its rows by the columns that say most of it: categories, slots and campaigns that differ among its rows.
     pub by: Vec<SegmentTable>,
     /// Week by week for each value of the first of these columns: how its interest moves.
     pub by_week: Option<SegmentTable>,
@@ -116,6 +122,24 @@ pub struct Seen {
 /// # Errors
 /// The log names none; a cancel.
 pub fn list(log: &LogFrame, kind: SubjectKind, context: &JobContext) -> Result<SubjectList> {
+    let all = everyone(log, kind, context)?;
+    let mut order: Vec<&Listed> = all.iter().collect();
+    order.sort_by(|a, b| b.rate.trials.total_cmp(&a.rate.trials));
+    Ok(SubjectList {
+        kind,
+        listed: order.into_iter().take(LISTED).cloned().collect(),
+        count: all.len(),
+        new: all.iter().filter(|one| one.is_new).count(),
+        has_outcome: Measures::of(log)?.outcome.is_some(),
+    })
+}
+
+/// All users or ads in the order of their codes, counted once for a reading of the log.
+fn everyone(log: &LogFrame, kind: SubjectKind, context: &JobContext) -> Result<Arc<Vec<Listed>>> {
+    Memo::of(log, &format!("subjects {kind:?}"), || counted(log, kind, context))
+}
+
+fn counted(log: &LogFrame, kind: SubjectKind, context: &JobContext) -> Result<Vec<Listed>> {
     context.stage("counting");
     let keyed = values_of(log, kind.column(log)?)?;
     let measures = Measures::of(log)?;
@@ -138,28 +162,13 @@ pub fn list(log: &LogFrame, kind: SubjectKind, context: &JobContext) -> Result<S
         (begin < from).then_some(from)
     });
     let is_new = |first: Option<i64>| first.zip(from).is_some_and(|(first, from)| first >= from);
-    let mut listed: Vec<Listed> = keyed
-        .values
-        .iter()
-        .zip(sums)
-        .map(|(name, (clicks, shown, first))| Listed {
-            name: name.clone(),
-            rate: Rate::wilson(clicks, shown),
-            first,
-            is_new: is_new(first),
-        })
-        .collect();
-    let (count, new) = (listed.len(), listed.iter().filter(|one| one.is_new).count());
-    listed.sort_by(|a, b| b.rate.trials.total_cmp(&a.rate.trials));
-    Ok(SubjectList {
-        kind,
-        listed: {
-            listed.truncate(LISTED);
-            listed
-        },
-        count,
-        new,
-    })
+    let listed = keyed.values.iter().zip(sums).map(|(name, (clicks, shown, first))| Listed {
+        name: name.clone(),
+        rate: Rate::wilson(clicks, shown),
+        first,
+        is_new: is_new(first),
+    });
+    Ok(listed.collect())
 }
 
 /// Tells of one user or ad, with what a model predicts for each row of the log where that is known.
@@ -186,7 +195,7 @@ pub fn profile(
         let query = SegmentQuery { by, filter: filter.clone(), ..SegmentQuery::default() };
         segments_predicted(log, &query, predicted, context)
     };
-    let names = telling(log, kind, &rows)?;
+    let names = telling(log, &rows)?;
     let by: Vec<SegmentTable> = names.iter().map(|name| ask(vec![name.clone()])).collect::<Result<_>>()?;
     let by_week = match names.first() {
         Some(first) if Derived::Week.is_told(log) => {
@@ -194,22 +203,20 @@ pub fn profile(
         }
         _ => None,
     };
-    let all = list(log, kind, context)?;
     let measures = Measures::of(log)?;
-    let listed = all.listed.into_iter().find(|one| one.name == name);
-    let total = by.first().map(|table| table.total);
+    let all = everyone(log, kind, context)?;
+    let listed = all
+        .get(code as usize)
+        .cloned()
+        .ok_or_else(|| Failure::new("cannot tell of it", "it was not counted"))?;
     let everybody = (0..log.rows()).fold((0.0, 0.0), |(clicks, shown), row| {
         let counted = measures.of_row(row);
         (clicks + counted.clicks, shown + counted.impressions)
     });
     Ok(SubjectProfile {
         kind,
-        listed: listed.unwrap_or_else(|| Listed {
-            name: name.to_owned(),
-            rate: total.unwrap_or_default(),
-            first: None,
-            is_new: false,
-        }),
+        listed,
+        has_outcome: measures.outcome.is_some(),
         everybody: Rate::wilson(everybody.0, everybody.1),
         history: history(log, &rows, &names, &measures, predicted)?,
         by,
@@ -218,15 +225,11 @@ pub fn profile(
 }
 
 /// The columns that a subject is told by: those whose values differ among its rows, few enough to be read.
-fn telling(log: &LogFrame, kind: SubjectKind, rows: &[u32]) -> Result<Vec<String>> {
-    let other = match kind {
-        SubjectKind::User => Role::Ad,
-        SubjectKind::Ad => Role::User,
-    };
+fn telling(log: &LogFrame, rows: &[u32]) -> Result<Vec<String>> {
     let mut names = Vec::new();
     for column in &log.schema.columns {
         let is_told = matches!(column.role, Role::Categorical | Role::Slot | Role::Campaign);
-        if !is_told || column.kind == ColumnType::List || column.role == other {
+        if !is_told || column.kind == ColumnType::List {
             continue;
         }
         let groups = Groups::of(log, &column.name)?;
@@ -234,16 +237,16 @@ fn telling(log: &LogFrame, kind: SubjectKind, rows: &[u32]) -> Result<Vec<String
         codes.sort_unstable();
         codes.dedup();
         if codes.len() > 1 {
-            names.push((column.name.clone(), codes.len()));
+            names.push(column.name.clone());
         }
     }
     // Columns of the other side follow those of its own in a log; a word such as category says what it is about.
     let is_topic = |name: &str| {
         ["categor", "topic", "genre", "interest", "类", "話題"].iter().any(|part| name.contains(part))
     };
-    names.sort_by_key(|(name, _)| !is_topic(&name.to_lowercase()));
+    names.sort_by_key(|name: &String| !is_topic(&name.to_lowercase()));
     names.truncate(COLUMNS);
-    Ok(names.into_iter().map(|(name, _)| name).collect())
+    Ok(names)
 }
 
 fn calendar(log: &LogFrame) -> Result<Option<Vec<Option<i64>>>> {

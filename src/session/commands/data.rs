@@ -61,7 +61,7 @@ pub fn usual_options() -> ImportOptions {
     ImportOptions { cache: CacheChoice::usual(), erased: usual_list(), ..ImportOptions::default() }
 }
 
-fn open(session: &mut Session, paths: Vec<PathBuf>, options: ImportOptions) -> Result<()> {
+pub(super) fn open(session: &mut Session, paths: Vec<PathBuf>, options: ImportOptions) -> Result<()> {
     // A log that is read again is followed from its new end.
     session.jobs.cancel(Purpose::Follow);
     // An unfinished training that waits for its log does not wait for another one.

@@ -1,6 +1,6 @@
 //! How are people behind the rows protected? The gate of audiences, reports with noise, consent, erasure.
 
-use super::data::{open_log, usual_list};
+use super::data::{self, open_log, usual_list};
 use crate::base::{Failure, Result};
 use crate::data::erasure::{BOOK_FILE, usual_folder};
 use crate::data::importers::{CacheChoice, Forgotten, ImportOptions};
@@ -9,7 +9,6 @@ use crate::data::query::people::Named;
 use crate::domain::Segment;
 use crate::session::workspace::Audience;
 use crate::session::{Purpose, Session};
-use crate::tasks::import::Import;
 use crate::tasks::privacy::{Admit, Admitted, Erase, Report, Reported};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -61,7 +60,7 @@ pub(super) fn apply(session: &mut Session, command: PrivacyCommand) -> Result<()
             let open = open_log(session)?;
             let options = ImportOptions { consent: column, ..open.options.clone() };
             let paths = open.paths.clone();
-            session.jobs.start(Purpose::Import, Import { paths, options })
+            data::open(session, paths, options)
         }
         PrivacyCommand::Erase(user) => erase(session, user.trim()),
     }
@@ -134,5 +133,5 @@ pub(super) fn erased(session: &mut Session, gone: Forgotten) -> Result<()> {
     let Some(open) = &session.store.log else { return Ok(()) };
     let options = ImportOptions { erased: usual_list(), ..open.options.clone() };
     let paths = open.paths.clone();
-    session.jobs.start(Purpose::Import, Import { paths, options })
+    data::open(session, paths, options)
 }

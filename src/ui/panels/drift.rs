@@ -89,7 +89,10 @@ impl DriftPanel {
                 (Way::Segments, "Two groups", "Rows of one group against those of another"),
                 (Way::File, "Another file", "This log against a later one"),
             ] {
-                ui.selectable_value(&mut self.way, way, words).on_hover_text(meaning);
+                if ui.selectable_value(&mut self.way, way, words).on_hover_text(meaning).clicked() {
+                    // What a dialog asked meanwhile is not known here.
+                    self.asked = None;
+                }
             }
         });
         let field = |ui: &mut Ui, words: &str, text: &mut String, hint: &str, width: f32| {
@@ -130,6 +133,9 @@ impl DriftPanel {
                         });
                     }
                 });
+                if go {
+                    self.asked = None;
+                }
                 Ok(go.then(|| DriftQuestion::File(PathBuf::from(self.path.trim()))))
             }
         }

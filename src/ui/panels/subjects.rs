@@ -4,6 +4,7 @@ use super::Panel;
 use super::segments::complain;
 use crate::data::query::subjects::{NEW_DAYS, SubjectKind, SubjectList, SubjectProfile};
 use crate::data::query::{Measure, SegmentTable};
+use crate::metrics::Rate;
 use crate::session::commands::{DataCommand, RowsCommand};
 use crate::session::{Command, Purpose};
 use crate::tasks::subjects::LookedUp;
@@ -155,7 +156,7 @@ impl SubjectsPanel {
                         let cells = [
                             format!("{}{mark}", one.name),
                             widgets::grouped(one.rate.trials),
-                            widgets::percent_with_interval(&one.rate),
+                            ctr(&one.rate, list.has_outcome),
                         ];
                         for text in cells {
                             let colour = if one.is_new { theme.warn } else { theme.text };
@@ -173,6 +174,11 @@ impl SubjectsPanel {
     }
 }
 
+/// A click rate with its interval, where the log says what was clicked.
+fn ctr(rate: &Rate, is_told: bool) -> String {
+    if is_told { widgets::percent_with_interval(rate) } else { "n/a".to_owned() }
+}
+
 fn tell(ui: &mut Ui, theme: &Theme, profile: &SubjectProfile) {
     let one = &profile.listed;
     egui::ScrollArea::vertical().id_salt("subject").auto_shrink(false).show(ui, |ui| {
@@ -183,19 +189,23 @@ fn tell(ui: &mut Ui, theme: &Theme, profile: &SubjectProfile) {
         ui.weak(age);
         ui.label(format!(
             "CTR {} of {}; all rows {}",
-            widgets::percent_with_interval(&one.rate),
+            ctr(&one.rate, profile.has_outcome),
             widgets::grouped(one.rate.trials),
-            widgets::percent_with_interval(&profile.everybody)
+            ctr(&profile.everybody, profile.has_outcome)
         ));
         let predicted = profile.by.first().and_then(|table| table.total_of(Measure::PredictedCtr));
         if let Some(predicted) = predicted {
-            ui.label(format!("predicted {:.2} % on average", 100.0 * predicted.value));
+            let within = predicted.interval.map_or_else(String::new, |[low, high]| {
+                format!(" ({:.2} to {:.2})", 100.0 * low, 100.0 * high)
+            });
+            let n = widgets::grouped(predicted.n);
+            ui.label(format!("predicted {:.2} %{within} on average, n {n}", 100.0 * predicted.value));
         }
-        for (place, table) in profile.by.iter().enumerate() {
+        for (place, table) in profile.by.iter().enumerate().filter(|_| profile.has_outcome) {
             ui.add_space(8.0);
             column(ui, theme, table, place);
         }
-        if let Some(weeks) = &profile.by_week {
+        if let Some(weeks) = profile.by_week.as_ref().filter(|_| profile.has_outcome) {
             ui.add_space(8.0);
             by_week(ui, weeks);
         }

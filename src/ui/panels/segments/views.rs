@@ -206,16 +206,13 @@ impl Charts {
     fn over_time(&mut self, ui: &mut Ui, theme: &Theme, shown: Shown<'_>) {
         let Shown { table, measure, .. } = shown;
         let mut days: BTreeMap<u32, String> = BTreeMap::new();
-        let mut groups: Vec<(String, f64)> = Vec::new();
+        let mut sums: BTreeMap<&str, f64> = BTreeMap::new();
         for row in &table.rows {
             let (Some(code), Some(day)) = (row.codes.first(), row.values.first()) else { continue };
-            days.insert(*code, day.clone());
-            let name = row.values.get(1).cloned().unwrap_or_else(|| "all rows".to_owned());
-            match groups.iter_mut().find(|(known, _)| *known == name) {
-                Some((_, impressions)) => *impressions += row.rate.trials,
-                None => groups.push((name, row.rate.trials)),
-            }
+            days.entry(*code).or_insert_with(|| day.clone());
+            *sums.entry(row.values.get(1).map_or("all rows", String::as_str)).or_default() += row.rate.trials;
         }
+        let mut groups: Vec<(String, f64)> = sums.into_iter().map(|(name, n)| (name.to_owned(), n)).collect();
         groups.sort_by(|a, b| b.1.total_cmp(&a.1));
         let left = groups.len().saturating_sub(MAX_LINES);
         groups.truncate(MAX_LINES);
