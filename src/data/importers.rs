@@ -58,7 +58,7 @@ mod vw;
 mod words;
 mod workbook;
 
-pub(in crate::data) use build::{Value, items};
+pub(in crate::data) use build::{Value, each_item};
 pub use cache::{Forgotten, forget};
 pub(in crate::data) use cache::{LARGEST as KEPT_AT_MOST, hashed, make_room_in as make_room, used_now};
 pub use container::{Container, Input};
@@ -73,6 +73,7 @@ pub use options::{CacheChoice, ImportOptions, RecipeChoice};
 pub use plan::{Decimal, Numeral, Plan, TimeReading, Unit};
 pub use reading::Reading;
 pub use records::BadRows;
+pub use stream::RowSource;
 pub(in crate::data) use stream::{RowStream, StreamBlock};
 
 use super::frame::{LogFrame, PartNote, Source};
@@ -123,10 +124,14 @@ pub trait Importer: Sync {
     /// How surely the file is of this kind; `None` when it is not.
     fn sniff(&self, input: &Input) -> Option<Match>;
 
-    /// How the text is cut, where the rows are the lines of one table, so that they can be read again without
-    /// holding them; `None` for other kinds.
+    /// How the text is cut, where the rows are the lines of one table; `None` for other kinds.
     fn table(&self, _input: &Input) -> Option<Table> {
         None
+    }
+
+    /// How the rows can be read again, some at a time; `None` for kinds whose rows cannot.
+    fn row_source(&self, input: &Input) -> Option<RowSource> {
+        self.table(input).map(RowSource::Lines)
     }
 
     /// Reads all rows.

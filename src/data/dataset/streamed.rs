@@ -415,31 +415,28 @@ impl Filling {
         let keys = &mut self.keys;
         match &mut self.out {
             Out::Codes(writer, codes) => {
-                block.each(column, |value| codes.push(code(keys, value, &mut is_other)));
+                block.each(column, |value| codes.push(code(keys, value, &mut is_other)))?;
                 writer.push(codes)?;
                 codes.clear();
             }
             Out::Numbers(writer, numbers) => {
-                block.each(column, |value| numbers.push(number(value, &mut is_other)));
+                block.each(column, |value| numbers.push(number(value, &mut is_other)))?;
                 writer.push(numbers)?;
                 numbers.clear();
             }
             Out::Times(writer, times) => {
-                block.each(column, |value| times.push(time(value, &mut is_other)));
+                block.each(column, |value| times.push(time(value, &mut is_other)))?;
                 writer.push(times)?;
                 times.clear();
             }
             Out::Lists(out) => {
                 let ListsOut { offsets, items, end } = &mut **out;
                 block.each(column, |value| {
-                    if let Value::List(list, separator) = value {
-                        let codes = importers::items(list, separator);
-                        let before = items.1.len();
-                        items.1.extend(codes.map(|item| code(keys, Value::Text(item), &mut is_other)));
-                        *end += (items.1.len() - before) as u64;
-                    }
+                    let before = items.1.len();
+                    importers::each_item(value, |item| items.1.push(code(keys, item, &mut is_other)));
+                    *end += (items.1.len() - before) as u64;
                     offsets.1.push(*end);
-                });
+                })?;
                 offsets.0.push(&offsets.1)?;
                 items.0.push(&items.1)?;
                 offsets.1.clear();
@@ -484,7 +481,7 @@ fn code(keys: &mut Option<KeyCodes>, value: Value<'_>, is_other: &mut bool) -> u
         Value::Real(_) => KeyKind::Real,
         Value::Flag(_) => KeyKind::Flag,
         Value::Missing => return NO_CODE,
-        Value::Millis(_) | Value::List(..) => {
+        Value::Millis(_) | Value::List(..) | Value::Items(_) => {
             *is_other = true;
             return NO_CODE;
         }
@@ -510,7 +507,7 @@ fn number(value: Value<'_>, is_other: &mut bool) -> f64 {
         Value::Real(number) => number,
         Value::Flag(flag) => f64::from(u8::from(flag)),
         Value::Missing => f64::NAN,
-        Value::Text(_) | Value::Millis(_) | Value::List(..) => {
+        Value::Text(_) | Value::Millis(_) | Value::List(..) | Value::Items(_) => {
             *is_other = true;
             f64::NAN
         }
@@ -524,7 +521,7 @@ fn time(value: Value<'_>, is_other: &mut bool) -> i64 {
         Value::Millis(time) | Value::Whole(time) => time,
         Value::Real(time) if time.is_finite() && time.abs() < i64::MAX as f64 => time as i64,
         Value::Missing | Value::Real(_) => NO_TIME,
-        Value::Text(_) | Value::Flag(_) | Value::List(..) => {
+        Value::Text(_) | Value::Flag(_) | Value::List(..) | Value::Items(_) => {
             *is_other = true;
             NO_TIME
         }
@@ -539,6 +536,7 @@ mod tests {
     use crate::data::erasure::Erased;
     use crate::data::importers::CacheChoice;
     use crate::data::sample;
+    use polars::prelude::{DataFrame, IntoSeries, ListChunked, NamedFrom, ParquetWriter, Series, df};
     use std::fmt::Write as _;
     use std::sync::Mutex;
 
@@ -586,11 +584,9 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_log_with_users_ads_and_histories_is_the_same_streamed_and_held() {
-        let setting = Setting::of(&[("log.csv", String::new())]);
+    /// Streams a log of which a sample fits into the memory and compares it with the log in memory.
+    fn streamed_is_held(setting: &Setting) {
         let context = JobContext::detached();
-        sample::generate(45_000, 3, &setting.paths[0], &context).unwrap();
         let (log, held) = setting.held();
         let small = importers::open_all(&setting.paths, &setting.small(), &context).unwrap();
         assert!(small.rows() < log.rows() / 2, "{}", small.rows());
@@ -611,6 +607,102 @@ mod tests {
         assert_eq!(scored.dataset.categorical, held.categorical);
         assert_eq!(scored.dataset.sequences, held.sequences);
         assert_eq!((&scored.dataset.label, &scored.dataset.test), (&held.label, &held.test));
+    }
+
+    #[test]
+    fn a_log_with_users_ads_and_histories_is_the_same_streamed_and_held() {
+        for name in ["log.csv", "log.parquet", "log.jsonl"] {
+            let setting = Setting::of(&[(name, String::new())]);
+            sample::generate(25_000, 3, &setting.paths[0], &JobContext::detached()).unwrap();
+            streamed_is_held(&setting);
+        }
+    }
+
+    #[test]
+    fn files_in_folders_that_tell_a_column_are_the_same_streamed_and_held() {
+        for ending in ["csv", "parquet"] {
+            let mut setting = Setting::of(&[]);
+            let root = setting.folder.path().join("logs");
+            // A file that is left out does not shift which rows of the others the sample holds.
+            for (place, seed) in [("day=4/a", 1), ("day=4/broken", 0), ("day=5/b", 2), ("day=6/c", 3)] {
+                let path = root.join(place).with_extension(ending);
+                std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+                let made = setting.folder.path().join(path.file_name().unwrap());
+                match seed {
+                    0 => std::fs::write(&made, b"PAR1\0 and nothing else").unwrap(),
+                    seed => drop(sample::generate(15_000, seed, &made, &JobContext::detached()).unwrap()),
+                }
+                std::fs::rename(made, path).unwrap();
+            }
+            setting.paths = vec![root];
+            setting.import.roles.push(("day".to_owned(), Role::Categorical));
+            let (log, held) = setting.held();
+            assert!(held.encoder.categorical.iter().any(|field| field.name == "day"), "{:?}", held.notes);
+            assert!(log.source.parts.iter().any(|part| part.problem.is_some()));
+            streamed_is_held(&setting);
+        }
+    }
+
+    /// Columns of every type that a Parquet file may have, as texts that are times or lists among them.
+    fn odd_columns(rows: usize) -> DataFrame {
+        let every = |part: usize| move |row: usize| row % part == part - 1;
+        let text = |row: usize| (!every(7)(row)).then(|| ["上海", "", "null", " x ", "München"][row % 5]);
+        let lists = (0..rows).map(|row| {
+            let items =
+                (0..row % 4).map(|item| (!every(9)(row + item)).then(|| format!(" i{}", (row + item) % 40)));
+            (!every(11)(row)).then(|| Series::new("".into(), items.collect::<Vec<_>>()))
+        });
+        let lists: ListChunked = lists.collect();
+        df!(
+            "user_id" => (0..rows).map(|row| (!every(13)(row)).then_some((row * 31 % 900) as f64)).collect::<Vec<_>>(),
+            "city" => (0..rows).map(text).collect::<Vec<_>>(),
+            "kind" => (0..rows).map(|row| row as u64 % 9).collect::<Vec<_>>(),
+            "score" => (0..rows).map(|row| (!every(5)(row)).then_some(row as f32 / 7.0)).collect::<Vec<_>>(),
+            "flag" => (0..rows).map(|row| (!every(8)(row)).then_some(row % 3 == 0)).collect::<Vec<_>>(),
+            "seen" => lists.into_series(),
+            "viewed" => (0..rows).map(|row| format!("i{}|i{}", row % 40, row % 7)).collect::<Vec<_>>(),
+            "item_id" => (0..rows).map(|row| format!("i{}", row % 40)).collect::<Vec<_>>(),
+            "timestamp" => (0..rows).map(|row| 1_700_000_000 + 60 * row as i64).collect::<Vec<_>>(),
+            "click" => (0..rows).map(|row| if row * 17 % 23 < 4 { 1i32 } else { -1 }).collect::<Vec<_>>(),
+        )
+        .unwrap()
+    }
+
+    #[test]
+    fn odd_columns_in_groups_of_rows_are_the_same_streamed_and_held() {
+        let mut setting = Setting::of(&[("log.parquet", String::new())]);
+        let mut frame = odd_columns(60_000);
+        let file = std::fs::File::create(&setting.paths[0]).unwrap();
+        ParquetWriter::new(file).with_row_group_size(Some(7_001)).finish(&mut frame).unwrap();
+        for name in ["city", "kind", "flag", "user_id"] {
+            setting.import.roles.push((name.to_owned(), Role::Categorical));
+        }
+        setting.import.roles.push(("score".to_owned(), Role::Numeric));
+        let (log, held) = setting.held();
+        let role = |name: &str| log.schema.column(name).unwrap().role;
+        assert_eq!(
+            (role("seen"), role("timestamp"), role("click")),
+            (Role::Sequence, Role::Time, Role::Label)
+        );
+        assert_eq!(held.encoder.numeric.len(), 1, "{:?}", held.notes);
+        streamed_is_held(&setting);
+    }
+
+    #[test]
+    fn cells_that_the_sample_does_not_tell_are_refused() {
+        let mut setting = Setting::of(&[("log.parquet", String::new())]);
+        let mut frame = odd_columns(60_000);
+        let wholes = (0..60_000).map(|row| if row == 31_000 { 0.5 } else { f64::from(row % 50) });
+        frame.with_column(Series::new("dwell".into(), wholes.collect::<Vec<_>>()).into()).unwrap();
+        let file = std::fs::File::create(&setting.paths[0]).unwrap();
+        ParquetWriter::new(file).finish(&mut frame).unwrap();
+        setting.import.roles.push(("dwell".to_owned(), Role::Numeric));
+        let (sampled, warnings) = setting.streamed();
+        assert!(sampled.rows < 30_000);
+        assert!(
+            warnings.iter().any(|text| text.contains("'dwell'") && text.contains("fractions")),
+            "{warnings:?}"
+        );
     }
 
     #[test]

@@ -44,13 +44,14 @@ impl Importer for ArrowIpc {
         .explain("cannot read the log")
         .map_err(|failure| failure.at(input.path.display()).hint("the file may be cut off: copy it again"))?;
         let mut notes = Vec::new();
+        let (frame, columns) = normalise::normalise(frame, &input.reading, &mut notes, context)?;
         Ok(RawLog {
-            frame: normalise::normalise(frame, &mut notes, context)?,
+            frame,
             format: format!("arrow{}", input.describe()),
             bad: BadRows::default(),
             notes,
             hints: Vec::new(),
-            layout: Layout::default(),
+            layout: Layout { columns, ..Layout::default() },
         })
     }
 }

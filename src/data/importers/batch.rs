@@ -188,6 +188,17 @@ impl Names {
     }
 }
 
+/// Gives the columns of these names their places, which are those in the list; other columns get none.
+pub(super) fn place_among(names: &[&str], batches: &mut [Batch]) {
+    for batch in batches {
+        for (place, name) in names.iter().enumerate() {
+            if let Some(column) = batch.places.get(*name).and_then(|own| batch.columns.get_mut(*own)) {
+                column.place = Some(place);
+            }
+        }
+    }
+}
+
 /// Batches one after the other, with the column of each file's column in each.
 pub(super) struct Batches<'a> {
     batches: &'a [Batch],

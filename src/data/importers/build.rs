@@ -138,6 +138,8 @@ pub(in crate::data) enum Value<'a> {
     Millis(i64),
     /// A list that a separator parts.
     List(&'a str, char),
+    /// A list of texts.
+    Items(&'a Series),
 }
 
 impl<'a> Value<'a> {
@@ -178,6 +180,21 @@ impl<'a> Value<'a> {
 /// The items of a list as it stands in a cell.
 pub(in crate::data) fn items(list: &str, separator: char) -> impl Iterator<Item = &str> {
     list.split(separator).map(str::trim).filter(|item| !item.is_empty())
+}
+
+/// Visits the items of a cell that holds a list; there are none in any other.
+pub(in crate::data) fn each_item(value: Value<'_>, mut visit: impl FnMut(Value<'_>)) {
+    match value {
+        Value::List(list, separator) => items(list, separator).for_each(|item| visit(Value::Text(item))),
+        Value::Items(list) => {
+            let all = list.str().ok();
+            let items = all.iter().flat_map(|items| items.iter());
+            items.for_each(|item| {
+                visit(item.filter(|item| !item.is_empty()).map_or(Value::Missing, Value::Text));
+            });
+        }
+        _ => {}
+    }
 }
 
 impl CellClass {

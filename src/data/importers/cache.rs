@@ -6,6 +6,7 @@
 
 use super::fingerprint::{self, Stamp};
 use super::options::{CacheChoice, ImportOptions};
+use super::parquet::UNPACKED;
 use super::reading::Reading;
 use super::sources::Sources;
 use crate::base::failure::Explain;
@@ -78,7 +79,8 @@ impl Entry {
             return Ok(None);
         };
         let bytes: u64 = stamps.iter().map(|stamp| stamp.bytes).sum();
-        if bytes < SMALLEST {
+        // One that may not fit into the memory needs the place for its rows, however small its file is.
+        if bytes < SMALLEST.min(options.memory() / UNPACKED) {
             return Ok(None);
         }
         let mut hash = Xxh3::new();

@@ -321,7 +321,8 @@ pub(super) fn filled(fill: Fill, notes: &mut Vec<String>) -> Result<DataFrame> {
     DataFrame::new_infer_height(columns).explain("cannot store the log")
 }
 
-fn note_unreadable(name: &str, unreadable: u64, notes: &mut Vec<String>) {
+/// Says how many cells of a column could not be read.
+pub(super) fn note_unreadable(name: &str, unreadable: u64, notes: &mut Vec<String>) {
     if unreadable > 0 {
         notes.push(format!("'{name}': {unreadable} cells do not fit its type and count as missing"));
     }

@@ -4,7 +4,9 @@ use super::batch::Batch;
 use super::container::Input;
 use super::json_scan;
 use super::lines::each_line_into;
+use super::records::BadRows;
 use super::sparse::{Cell, Row, Rows, Visit, read_batches};
+use super::stream::RowSource;
 use super::{Importer, Match, RawLog};
 use crate::base::Result;
 use crate::jobs::JobContext;
@@ -31,8 +33,12 @@ impl Importer for JsonLines {
         Some(Match { confidence: 90, evidence: "the first line is a JSON object".to_owned() })
     }
 
+    fn row_source(&self, _input: &Input) -> Option<RowSource> {
+        Some(RowSource::Objects)
+    }
+
     fn read(&self, input: &Input, context: &JobContext) -> Result<RawLog> {
-        let each = |visit: &mut Visit<'_>| each_line_into(input, context, parse, visit);
+        let each = |visit: &mut Visit<'_>| each_row(input, context, visit);
         let Rows { frame, bad, notes, layout } = read_batches(input, context, each)?;
         Ok(RawLog {
             frame,
@@ -43,6 +49,14 @@ impl Importer for JsonLines {
             layout,
         })
     }
+}
+
+/// Hands over all rows in their order, some at a time, until the visitor has enough.
+///
+/// # Errors
+/// The disk, broken compression, a cancel.
+pub(super) fn each_row(input: &Input, context: &JobContext, visit: &mut Visit<'_>) -> Result<BadRows> {
+    each_line_into(input, context, parse, visit)
 }
 
 /// Adds the cells of the object on a line; false for a line of spaces.

@@ -60,7 +60,7 @@ pub(super) fn each_line<T: Send>(
     Ok(reader.bad)
 }
 
-/// Reads every line into columns, in the order of the file, while the next lines are cut. A line that `parse`
+/// Reads the lines into columns, in the order of the file, while the next ones are cut, until the visitor has enough. A line that `parse`
 /// refuses is counted with the reason, and what it added is dropped; `false` leaves a line out without a word.
 ///
 /// # Errors
@@ -82,12 +82,12 @@ pub(super) fn each_line_into(
         let share = (read_bytes.load(Ordering::Relaxed) as f64 / input.bytes.max(1) as f64).clamp(1e-9, 1.0);
         let work = || {
             parse_block(&block, &mut batches, &parse, &mut bad);
-            visit(&mut batches, Some(share));
+            visit(&mut batches, Some(share))
         };
-        let (following, ()) = rayon::join(|| reader.next_block(), work);
+        let (following, goes_on) = rayon::join(|| reader.next_block(), work);
         context.progress(read_bytes.load(Ordering::Relaxed), input.bytes);
         reader.recycle(block);
-        next = following?;
+        next = following?.filter(|_| goes_on);
     }
     reader.bad.append(bad);
     Ok(reader.bad)

@@ -2,10 +2,14 @@
 
 use super::build::ColumnBuilder;
 use super::container::Input;
+use super::delimited::note_unreadable;
 use super::guess::{Guess, Plan};
-use crate::base::Result;
+use super::reading::Reading;
 use crate::base::failure::Explain;
+use crate::base::{Failure, Result};
+use crate::data::layout::ColumnReading;
 use crate::jobs::JobContext;
+use memchr::memchr;
 use polars::prelude::{
     ChunkAgg, Column, DataFrame, DataType, Float64Chunked, Int64Chunked, IntoSeries, Series, TimeUnit,
 };
@@ -24,132 +28,223 @@ pub(super) fn whole(input: &Input) -> Result<Vec<u8>> {
 }
 
 /// The same columns as whole numbers, real numbers, flags, texts, times or lists of texts; others are left out
-/// with a note. Columns are turned one at a time, so that little more than the log itself is held.
+/// with a note. Columns are turned one at a time, so that little more than the log itself is held. With them comes how
+/// the cells of those columns were read whose type the file does not tell: texts and numbers that are times or lists,
+/// and what a person has decided.
 ///
 /// # Errors
 /// A column that polars cannot turn.
 pub(super) fn normalise(
     frame: DataFrame,
+    reading: &Reading,
     notes: &mut Vec<String>,
     context: &JobContext,
-) -> Result<DataFrame> {
+) -> Result<(DataFrame, Vec<ColumnReading>)> {
     let total = frame.width() as u64;
     let mut columns = Vec::with_capacity(frame.width());
+    let mut readings = Vec::new();
     for (done, column) in frame.into_columns().into_iter().enumerate() {
         context.check()?;
         context.progress(done as u64, total);
         let name = column.name().to_string();
         let what = format!("cannot read column '{name}'");
-        match normal_series(column.take_materialized_series(), &name, notes).explain(&what)? {
+        let asked = reading.columns.get(&name).copied();
+        let mut turn = Turn { name: &name, asked, plan: None, notes };
+        match turn.normal(column.take_materialized_series()).explain(&what)? {
             Some(series) => columns.push(Column::from(series)),
-            None => notes.push(format!("'{name}' holds a type that no log has: left out")),
+            None => turn.notes.push(format!("'{name}' holds a type that no log has: left out")),
         }
+        readings.extend(turn.plan.map(|plan| ColumnReading {
+            column: name.clone(),
+            plan: plan.to_string(),
+            words: plan.describe(),
+            ..ColumnReading::default()
+        }));
     }
-    DataFrame::new_infer_height(columns).explain("cannot store the log")
+    Ok((DataFrame::new_infer_height(columns).explain("cannot store the log")?, readings))
 }
 
-fn normal_series(
-    series: Series,
-    name: &str,
-    notes: &mut Vec<String>,
-) -> polars::prelude::PolarsResult<Option<Series>> {
-    let millis = DataType::Datetime(TimeUnit::Milliseconds, None);
-    let kind = series.dtype().clone();
-    let series = match &kind {
-        DataType::Boolean => series,
-        DataType::String => retyped_text(series, name, notes)?,
-        DataType::Date | DataType::Datetime(_, _) => series.cast(&millis)?,
-        DataType::List(_) => series.cast(&DataType::List(Box::new(DataType::String)))?,
-        DataType::Categorical(..) | DataType::Enum(..) => series.cast(&DataType::String)?,
-        DataType::Null => series.cast(&DataType::String)?,
-        DataType::UInt64 | DataType::Int128 => match series.strict_cast(&DataType::Int64) {
-            Ok(whole) => retyped_whole(whole, name, notes)?,
-            Err(_) => {
-                notes.push(format!("'{name}' has numbers beyond 64 bits: kept as text"));
-                series.cast(&DataType::String)?
+/// Some cells of a column, as [`normalise`] turned the cells of the opened log: into the type that it has there, by
+/// the plan by which it was read.
+///
+/// # Errors
+/// Cells that the type does not hold, which the rows of the opened log did not tell.
+pub(super) fn normal_as(series: &Series, kind: &DataType, plan: Option<Plan>) -> Result<Series> {
+    let name = series.name().to_string();
+    let explained = format!("cannot read column '{name}'");
+    let refuse = |why: String| Failure::new(&explained, why);
+    let is_text = |kind: &DataType| kind.is_categorical() || kind.is_enum() || kind.is_null();
+    let is_rebuilt = kind.is_integer() || (plan.is_some() && !kind.is_float());
+    let series = match series.dtype() {
+        from if is_text(from) => series.cast(&DataType::String).explain(&explained)?,
+        from if (from.is_float() || from.is_decimal()) && is_rebuilt => {
+            let cells = series.cast(&DataType::Float64).explain(&explained)?;
+            let cells = cells.f64().explain(&explained)?;
+            if !cells.iter().flatten().all(is_whole) {
+                return Err(refuse("it holds fractions, and the rows of the sample do not".to_owned()));
             }
-        },
-        kind if kind.is_integer() => retyped_whole(series.cast(&DataType::Int64)?, name, notes)?,
-        kind if kind.is_float() || kind.is_decimal() => {
-            retyped_real(series.cast(&DataType::Float64)?, name, notes)?
+            whole_of(cells).into_series().with_name(name.as_str().into())
         }
-        _ => return Ok(None),
+        _ => series.clone(),
     };
-    Ok(Some(series))
+    let normal = match (series.dtype(), plan) {
+        (DataType::String, Some(plan)) => {
+            let mut builder = ColumnBuilder::new(&name, plan, series.len());
+            push_texts(&series, &mut builder).explain(&explained)?;
+            builder.finish()?
+        }
+        (from, Some(plan)) if from.is_integer() => {
+            let whole = series.cast(&DataType::Int64).explain(&explained)?;
+            let mut builder = ColumnBuilder::new(&name, plan, series.len());
+            push_wholes(&whole, &mut builder).explain(&explained)?;
+            builder.finish()?
+        }
+        _ => series,
+    };
+    let kind = normal_kind(kind);
+    if matches!(kind, DataType::List(_)) != matches!(normal.dtype(), DataType::List(_)) {
+        return Err(refuse("its lists were found by content".to_owned()));
+    }
+    let cast = normal.cast(&kind).explain(&explained)?;
+    if cast.null_count() != normal.null_count() {
+        let why = format!("it holds cells that are no {kind}, and the rows of the sample do not");
+        return Err(refuse(why));
+    }
+    // A text that holds a zero byte has no key among the others.
+    let has_zero = |text: &str| memchr(0, text.as_bytes()).is_some();
+    if cast.dtype().is_string() && cast.str().explain(&explained)?.iter().flatten().any(has_zero) {
+        return Err(refuse("it holds texts with a zero byte".to_owned()));
+    }
+    Ok(cast)
 }
 
-/// Texts stay texts, except where every one is a time or a list.
-fn retyped_text(
-    series: Series,
-    name: &str,
-    notes: &mut Vec<String>,
-) -> polars::prelude::PolarsResult<Series> {
-    let mut guess = Guess::default();
-    for cell in series.str()?.iter() {
-        match cell {
-            Some(cell) => guess.see_string(cell),
-            None => guess.see_missing(1),
-        }
+/// One of the six types of a log that holds the cells of this one.
+fn normal_kind(kind: &DataType) -> DataType {
+    match kind {
+        kind if kind.is_integer() => DataType::Int64,
+        kind if kind.is_float() => DataType::Float64,
+        DataType::Date | DataType::Datetime(..) => DataType::Datetime(TimeUnit::Milliseconds, None),
+        DataType::List(_) => DataType::List(Box::new(DataType::String)),
+        kind => kind.clone(),
     }
-    rebuilt(&series, guess, name, notes, |series, builder| {
+}
+
+/// A column on its way.
+struct Turn<'a> {
+    name: &'a str,
+    /// What was decided beforehand.
+    asked: Option<Plan>,
+    /// What it was built by, where its own type was not enough.
+    plan: Option<Plan>,
+    notes: &'a mut Vec<String>,
+}
+
+impl Turn<'_> {
+    fn normal(&mut self, series: Series) -> polars::prelude::PolarsResult<Option<Series>> {
+        let kind = series.dtype().clone();
+        let series = match &kind {
+            DataType::Boolean => series,
+            DataType::String => self.retyped_text(series)?,
+            kind @ (DataType::Date | DataType::Datetime(..) | DataType::List(_)) => {
+                series.cast(&normal_kind(kind))?
+            }
+            DataType::Categorical(..) | DataType::Enum(..) => series.cast(&DataType::String)?,
+            DataType::Null => series.cast(&DataType::String)?,
+            DataType::UInt64 | DataType::Int128 => match series.strict_cast(&DataType::Int64) {
+                Ok(whole) => self.retyped_whole(whole)?,
+                Err(_) => {
+                    self.notes.push(format!("'{}' has numbers beyond 64 bits: kept as text", self.name));
+                    series.cast(&DataType::String)?
+                }
+            },
+            kind if kind.is_integer() => self.retyped_whole(series.cast(&DataType::Int64)?)?,
+            kind if kind.is_float() || kind.is_decimal() => {
+                self.retyped_real(series.cast(&DataType::Float64)?)?
+            }
+            _ => return Ok(None),
+        };
+        Ok(Some(series))
+    }
+
+    /// Texts stay texts, except where every one is a time or a list.
+    fn retyped_text(&mut self, series: Series) -> polars::prelude::PolarsResult<Series> {
+        let mut guess = Guess::default();
         for cell in series.str()?.iter() {
-            builder.push(cell.unwrap_or_default());
+            match cell {
+                Some(cell) => guess.see_string(cell),
+                None => guess.see_missing(1),
+            }
         }
-        Ok(())
-    })
-}
-
-/// Whole numbers stay so, except where the name and every value say that they are times.
-fn retyped_whole(
-    series: Series,
-    name: &str,
-    notes: &mut Vec<String>,
-) -> polars::prelude::PolarsResult<Series> {
-    let cells: &Int64Chunked = series.i64()?;
-    let mut guess = Guess::default();
-    if let (Some(low), Some(high)) = (cells.min(), cells.max()) {
-        guess.see(&low.to_string());
-        guess.see(&high.to_string());
+        self.rebuilt(series, guess, push_texts)
     }
-    rebuilt(&series, guess, name, notes, |series, builder| {
-        for cell in series.i64()?.iter() {
-            builder.push(&cell.map(|cell| cell.to_string()).unwrap_or_default());
+
+    /// Whole numbers stay so, except where the name and every value say that they are times.
+    fn retyped_whole(&mut self, series: Series) -> polars::prelude::PolarsResult<Series> {
+        let cells: &Int64Chunked = series.i64()?;
+        let mut guess = Guess::default();
+        if let (Some(low), Some(high)) = (cells.min(), cells.max()) {
+            guess.see(&low.to_string());
+            guess.see(&high.to_string());
         }
-        Ok(())
-    })
+        self.rebuilt(series, guess, push_wholes)
+    }
+
+    /// Real numbers that are all whole are shown as whole: pandas turns ids with gaps into floats.
+    fn retyped_real(&mut self, series: Series) -> polars::prelude::PolarsResult<Series> {
+        let cells: &Float64Chunked = series.f64()?;
+        if !cells.iter().flatten().all(is_whole) {
+            return Ok(series);
+        }
+        self.notes.push(format!("'{}' holds whole numbers stored as real: read as whole", self.name));
+        let whole = whole_of(cells).into_series().with_name(self.name.into());
+        self.retyped_whole(whole)
+    }
+
+    /// The column as it was asked for, or as the time or list that all its cells are.
+    fn rebuilt(
+        &mut self,
+        series: Series,
+        guess: Guess,
+        fill: fn(&Series, &mut ColumnBuilder) -> polars::prelude::PolarsResult<()>,
+    ) -> polars::prelude::PolarsResult<Series> {
+        let plan = match self.asked {
+            Some(plan) => plan,
+            None => {
+                let (plan, note) = guess.plan(self.name);
+                if !matches!(plan, Plan::Time(_) | Plan::List(_)) {
+                    return Ok(series);
+                }
+                self.notes.extend(note);
+                plan
+            }
+        };
+        let mut builder = ColumnBuilder::new(self.name, plan, series.len());
+        fill(&series, &mut builder)?;
+        note_unreadable(self.name, builder.unreadable, self.notes);
+        self.plan = Some(plan);
+        builder
+            .finish()
+            .map_err(|failure| polars::prelude::PolarsError::ComputeError(failure.to_string().into()))
+    }
 }
 
-/// Real numbers that are all whole are shown as whole: pandas turns ids with gaps into floats.
-fn retyped_real(
-    series: Series,
-    name: &str,
-    notes: &mut Vec<String>,
-) -> polars::prelude::PolarsResult<Series> {
-    let cells: &Float64Chunked = series.f64()?;
-    let is_whole = |cell: f64| cell.is_nan() || (cell.fract() == 0.0 && cell.abs() < 9e15);
-    if !cells.iter().flatten().all(is_whole) {
-        return Ok(series);
-    }
-    let whole: Int64Chunked =
-        cells.iter().map(|cell| cell.filter(|cell| !cell.is_nan()).map(|cell| cell as i64)).collect();
-    notes.push(format!("'{name}' holds whole numbers stored as real: read as whole"));
-    let whole = whole.into_series().with_name(name.into());
-    retyped_whole(whole, name, notes)
+fn is_whole(cell: f64) -> bool {
+    cell.is_nan() || (cell.fract() == 0.0 && cell.abs() < 9e15)
 }
 
-fn rebuilt(
-    series: &Series,
-    guess: Guess,
-    name: &str,
-    notes: &mut Vec<String>,
-    fill: impl FnOnce(&Series, &mut ColumnBuilder) -> polars::prelude::PolarsResult<()>,
-) -> polars::prelude::PolarsResult<Series> {
-    let (plan, note) = guess.plan(name);
-    if !matches!(plan, Plan::Time(_) | Plan::List(_)) {
-        return Ok(series.clone());
+/// Real numbers that are all whole, as such; NaN is missing.
+fn whole_of(cells: &Float64Chunked) -> Int64Chunked {
+    cells.iter().map(|cell| cell.filter(|cell| !cell.is_nan()).map(|cell| cell as i64)).collect()
+}
+
+fn push_texts(series: &Series, builder: &mut ColumnBuilder) -> polars::prelude::PolarsResult<()> {
+    series.str()?.iter().for_each(|cell| builder.push(cell.unwrap_or_default()));
+    Ok(())
+}
+
+fn push_wholes(series: &Series, builder: &mut ColumnBuilder) -> polars::prelude::PolarsResult<()> {
+    for cell in series.i64()?.iter() {
+        builder.push(&cell.map(|cell| cell.to_string()).unwrap_or_default());
     }
-    notes.extend(note);
-    let mut builder = ColumnBuilder::new(name, plan, series.len());
-    fill(series, &mut builder)?;
-    builder.finish().map_err(|failure| polars::prelude::PolarsError::ComputeError(failure.to_string().into()))
+    Ok(())
 }

@@ -3,6 +3,7 @@
 use super::container::{Container, Input};
 use super::normalise::{self, whole};
 use super::records::BadRows;
+use super::stream::RowSource;
 use super::{Importer, Match, RawLog};
 use crate::base::failure::Explain;
 use crate::base::files::disk_failure;
@@ -10,9 +11,12 @@ use crate::base::{Failure, Result};
 use crate::data::layout::{Layout, SampleNote};
 use crate::jobs::JobContext;
 use polars::io::mmap::MmapBytesReader;
+use polars::io::parquet::metadata::FileMetadataRef;
 use polars::prelude::{BooleanChunked, DataFrame, ParquetReader, SerReader};
 use std::fs::File;
 use std::io::Cursor;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// The importer of Parquet files.
 pub struct Parquet;
@@ -33,21 +37,26 @@ impl Importer for Parquet {
             .then(|| Match { confidence: 100, evidence: "begins with PAR1".to_owned() })
     }
 
+    fn row_source(&self, input: &Input) -> Option<RowSource> {
+        (input.container == Container::Plain).then_some(RowSource::Columns)
+    }
+
     fn read(&self, input: &Input, context: &JobContext) -> Result<RawLog> {
         context.stage("reading the columns");
         let ((frame, index_columns), sample) = read_columns(input, context)?;
         let mut notes = Vec::new();
         let frame = frame.drop_many(&index_columns);
+        let (frame, columns) = normalise::normalise(frame, &input.reading, &mut notes, context)?;
         if !index_columns.is_empty() {
             notes.push(format!("the pandas index '{}' was left out", index_columns.join("', '")));
         }
         Ok(RawLog {
-            frame: normalise::normalise(frame, &mut notes, context)?,
+            frame,
             format: format!("parquet{}", input.describe()),
             bad: BadRows::default(),
             notes,
             hints: Vec::new(),
-            layout: Layout { sample, ..Layout::default() },
+            layout: Layout { sample, columns, ..Layout::default() },
         })
     }
 }
@@ -64,17 +73,17 @@ fn read_columns(input: &Input, context: &JobContext) -> Result<(Columns, Option<
     if let Some(kept) = read_kept(input, context).map_err(broken)? {
         return Ok(kept);
     }
-    Ok((read(ParquetReader::new(open(input)?)).map_err(broken)?, None))
+    Ok((read(ParquetReader::new(open(&input.path)?)).map_err(broken)?, None))
 }
 
-fn open(input: &Input) -> Result<File> {
-    File::open(&input.path).map_err(|error| disk_failure(WHAT, &input.path, &error))
+fn open(path: &Path) -> Result<File> {
+    File::open(path).map_err(|error| disk_failure(WHAT, path, &error))
 }
 
 /// Rows that are looked at, and read at once, where the whole file may not fit into the memory.
 const PIECE: usize = 200_000;
 /// A column takes at most so many times its size in the file, but for files that no log is like.
-const UNPACKED: u64 = 20;
+pub(super) const UNPACKED: u64 = 20;
 
 /// The rows that are kept of a file that does not fit into the memory; `None` when all of it fits.
 fn read_kept(input: &Input, context: &JobContext) -> Result<Option<(Columns, Option<SampleNote>)>> {
@@ -82,9 +91,9 @@ fn read_kept(input: &Input, context: &JobContext) -> Result<Option<(Columns, Opt
     if keep.is_all() && input.bytes.saturating_mul(UNPACKED) < keep.memory {
         return Ok(None);
     }
-    let rows = ParquetReader::new(open(input)?).num_rows().explain(WHAT)?;
+    let rows = ParquetReader::new(open(&input.path)?).num_rows().explain(WHAT)?;
     let piece = |first: usize| -> Result<Columns> {
-        read(ParquetReader::new(open(input)?).with_slice(Some((first, PIECE.min(rows - first)))))
+        read(ParquetReader::new(open(&input.path)?).with_slice(Some((first, PIECE.min(rows - first)))))
     };
     if keep.is_all() {
         let (head, _) = piece(0)?;
@@ -112,6 +121,86 @@ fn read_kept(input: &Input, context: &JobContext) -> Result<Option<(Columns, Opt
     let frame = whole.unwrap_or_default();
     let sample = keep.note(frame.height() as u64, rows as u64, Vec::new());
     Ok(Some(((frame, dropped), sample)))
+}
+
+/// Cells that are read at once where a file is gone through again.
+const CELLS: usize = 4_000_000;
+
+/// Some columns of a file, some rows at a time.
+pub(super) struct Pieces {
+    path: PathBuf,
+    metadata: FileMetadataRef,
+    /// Those of the columns asked for that the file has.
+    columns: Vec<String>,
+    /// First row and number of rows of each piece.
+    bounds: Vec<(usize, usize)>,
+}
+
+impl Pieces {
+    /// The columns of these names, as far as the file has them.
+    ///
+    /// # Errors
+    /// The disk, or a file that is cut off.
+    pub fn of(path: &Path, names: &[&str]) -> Result<Self> {
+        let mut reader = ParquetReader::new(open(path)?);
+        let schema = reader.schema().explain(WHAT)?;
+        let has = |name: &&&str| schema.contains(name);
+        let columns: Vec<String> = names.iter().filter(has).map(|name| (*name).to_owned()).collect();
+        let metadata = reader.get_metadata().explain(WHAT)?.clone();
+        let most = (CELLS / columns.len().max(1)).clamp(10_000, PIECE);
+        let groups: Vec<usize> = metadata.row_groups.iter().map(|group| group.num_rows()).collect();
+        Ok(Self { path: path.to_owned(), metadata, columns, bounds: bounds(&groups, most) })
+    }
+
+    /// True when the file has a column.
+    pub fn has(&self, name: &str) -> bool {
+        self.columns.iter().any(|column| column == name)
+    }
+
+    /// How many pieces.
+    pub fn len(&self) -> usize {
+        self.bounds.len()
+    }
+
+    /// How many rows a piece has.
+    pub fn rows(&self, piece: usize) -> usize {
+        self.bounds.get(piece).map_or(0, |(_, rows)| *rows)
+    }
+
+    /// Rows of all pieces.
+    pub fn all_rows(&self) -> usize {
+        self.bounds.iter().map(|(_, rows)| rows).sum()
+    }
+
+    /// The cells of a piece as the file holds them.
+    ///
+    /// # Errors
+    /// The disk, or a file that is cut off.
+    pub fn read(&self, piece: usize) -> Result<DataFrame> {
+        let Some(bounds) = self.bounds.get(piece).filter(|_| !self.columns.is_empty()) else {
+            return Ok(DataFrame::default());
+        };
+        let mut reader = ParquetReader::new(open(&self.path)?);
+        reader.set_metadata(Arc::clone(&self.metadata));
+        reader.with_slice(Some(*bounds)).with_columns(Some(self.columns.clone())).finish().explain(WHAT)
+    }
+}
+
+/// Whole groups of rows as far as they are small, parts of those that are large.
+fn bounds(groups: &[usize], most: usize) -> Vec<(usize, usize)> {
+    let mut bounds: Vec<(usize, usize)> = Vec::new();
+    let mut first = 0;
+    for rows in groups {
+        match bounds.last_mut() {
+            Some((_, before)) if *before + rows <= most => *before += rows,
+            _ => {
+                let starts = (0..*rows).step_by(most);
+                bounds.extend(starts.map(|start| (first + start, most.min(rows - start))));
+            }
+        }
+        first += rows;
+    }
+    bounds
 }
 
 /// The columns, and the names of those that are a stored index.
@@ -143,4 +232,17 @@ fn index_columns(description: &str) -> Vec<String> {
     let description: serde_json::Value = serde_json::from_str(description).unwrap_or_default();
     let columns = description["index_columns"].as_array();
     columns.into_iter().flatten().filter_map(|column| column.as_str().map(str::to_owned)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_are_groups_of_rows_or_parts_of_large_ones() {
+        assert_eq!(bounds(&[3, 4, 5, 25, 1, 0], 10), [(0, 7), (7, 5), (12, 10), (22, 10), (32, 6)]);
+        assert_eq!(bounds(&[], 10), []);
+        let rows: usize = bounds(&[100_000, 1, 999_999], 12_345).iter().map(|(_, rows)| rows).sum();
+        assert_eq!(rows, 1_100_000);
+    }
 }

@@ -69,8 +69,8 @@ pub(super) struct Rows {
 /// Rows that are handed over at once.
 const ROWS_AT_ONCE: usize = 4096;
 
-/// Takes batches of rows, with the share of the file that is read by then where that is known.
-pub(super) type Visit<'a> = dyn FnMut(&mut [Batch], Option<f64>) + Send + 'a;
+/// Takes batches of rows, with the share of the file that is read by then where that is known; false for enough.
+pub(super) type Visit<'a> = dyn FnMut(&mut [Batch], Option<f64>) -> bool + Send + 'a;
 
 /// Reads rows from a source that can be gone through again: `each` calls its argument once for every row.
 ///
@@ -106,7 +106,10 @@ pub(super) fn read_batches(
 ) -> Result<Rows> {
     context.stage("reading the rows");
     let mut run = Run::new(input);
-    let bad = each(&mut |batches, share| run.look_and_store(batches, share))?;
+    let bad = each(&mut |batches, share| {
+        run.look_and_store(batches, share);
+        true
+    })?;
     let mut notes = run.notes();
     let (plans, columns): (Vec<_>, Vec<_>) = run.settle(0, &mut notes).into_iter().unzip();
     let rows = run.fill.passed();
@@ -115,7 +118,10 @@ pub(super) fn read_batches(
         loop {
             context.stage("reading a sample of the rows");
             run.fill.begin_again(keep, &plans);
-            each(&mut |batches, _| run.store(batches))?;
+            each(&mut |batches, _| {
+                run.store(batches);
+                true
+            })?;
             if !run.fill.is_over() {
                 break;
             }
@@ -123,7 +129,10 @@ pub(super) fn read_batches(
         }
     } else if run.fill.settle(&plans) {
         context.stage("reading columns again that turned out otherwise");
-        each(&mut |batches, _| run.store(batches))?;
+        each(&mut |batches, _| {
+            run.store(batches);
+            true
+        })?;
     }
     let (keep, totals) = (run.fill.keep(), run.fill.totals());
     let frame = filled(run.fill, &mut notes)?;
