@@ -43,6 +43,10 @@ pub enum Output {
     Tested(Box<experiment::ExperimentAnswer>),
     /// Columns that changed.
     Drifted(Box<drift::DriftAnswer>),
+    /// The values of a column.
+    Values(Box<segment::Values>),
+    /// The rows of the chosen group.
+    Marked(Arc<segment::Marked>),
     /// Groups that stand out.
     Found(Box<find::FinderAnswer>),
     /// Rows came to the log that is followed.

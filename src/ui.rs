@@ -11,6 +11,7 @@ pub mod form;
 pub mod frame_cost;
 pub mod gpu_view;
 pub mod panels;
+pub mod pictures;
 pub mod screenshot;
 pub mod shell;
 pub mod story;

@@ -1,5 +1,6 @@
 //! What does a log say about groups of its rows? Counts, rates, costs and returns with their intervals, compared.
 
+pub mod chosen;
 pub mod drift;
 pub mod experiment;
 pub mod export;
@@ -10,6 +11,7 @@ mod grouping;
 pub mod measures;
 pub mod noisy;
 pub mod people;
+pub mod period;
 pub mod rows;
 pub mod subjects;
 mod sums;
@@ -22,11 +24,14 @@ use crate::jobs::JobContext;
 use crate::metrics::Rate;
 use crate::metrics::ab_test::holm;
 use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
 
+pub use chosen::{Chosen, chosen};
 pub use grouping::Derived;
 use grouping::Groups;
 use measures::Measures;
 pub use measures::{Figure, MIN_EXPECTED, Measure};
+pub use period::Period;
 use sums::{Group, Keys, Plan, Sum};
 
 /// Groups beyond this many are counted but not listed.
@@ -46,6 +51,28 @@ pub struct SegmentQuery {
     pub min_impressions: f64,
     /// The group that others are compared with, by its values; empty for all other rows.
     pub against: Vec<String>,
+    /// Only the last so many days of the log are counted, and each group is compared with itself in as many days before;
+    /// 0 for all of its time.
+    pub days: u32,
+}
+
+impl SegmentQuery {
+    /// The stretches of time that are compared, where there are such.
+    ///
+    /// # Errors
+    /// As [`Period::of`].
+    pub fn period(&self, log: &LogFrame) -> Result<Option<Period>> {
+        (self.days > 0).then(|| Period::of(log, self.days)).transpose()
+    }
+
+    /// The rows that are counted: those that pass the filter, in the days that are asked for.
+    ///
+    /// # Errors
+    /// As [`Period::of`].
+    pub fn rows(&self, log: &LogFrame) -> Result<Segment> {
+        let days = self.period(log)?.map_or(Segment::All, |period| period.now());
+        Ok(days.and(self.filter.clone()))
+    }
 }
 
 /// The answer: groups by falling number of impressions.
@@ -65,6 +92,10 @@ pub struct SegmentTable {
     pub whole: Vec<Option<Figure>>,
     /// What the groups are compared with: the values of one of them, or nothing for all rows.
     pub against: Vec<String>,
+    /// The days that are counted and those that each group is compared with; `None` for all of the log's time.
+    pub period: Option<Period>,
+    /// Groups that had rows in the days before and have none now.
+    pub gone: Vec<String>,
     /// True when the log says what was clicked; otherwise rates are unknown everywhere.
     pub has_outcome: bool,
     /// Groups that are not listed.
@@ -129,8 +160,13 @@ pub fn segments_predicted(
         let why = format!("{} predictions are given for {} rows", predicted.len(), log.rows());
         return Err(Failure::new("cannot count the groups", why));
     }
+    if query.days > 0 && !query.against.is_empty() {
+        return Err(Failure::new("cannot compare the groups", "both a group and the days before are given")
+            .hint("one of them: each group is compared with one thing"));
+    }
     context.stage("reading columns");
-    let filter = filter::Filter::of(log, &query.filter)?;
+    let period = query.period(log)?;
+    let filter = filter::Filter::of(log, &query.rows(log)?)?;
     context.check()?;
     let groups: Vec<Groups> = query.by.iter().map(|column| Groups::of(log, column)).collect::<Result<_>>()?;
     context.check()?;
@@ -146,7 +182,18 @@ pub fn segments_predicted(
         return Err(Failure::new("cannot count the groups", "no row passes the filter")
             .hint("check the spelling of its values, or make it wider"));
     }
-    Answer { log, query, groups, keys: &keys, measures, told: &told, whole: &whole }.table(sums.groups())
+    context.stage("counting the days before");
+    let before = match &period {
+        Some(period) => {
+            let filter = filter::Filter::of(log, &period.before().and(query.filter.clone()))?;
+            Some(Sum { filter: &filter, ..sum }.table(context)?)
+        }
+        None => None,
+    };
+    let before = before.as_ref().map(|before| before.groups().into_iter().collect());
+    let answer =
+        Answer { log, query, groups, keys: &keys, measures, told: &told, whole: &whole, period, before };
+    answer.table(sums.groups())
 }
 
 /// What an answer is made of.
@@ -158,12 +205,16 @@ struct Answer<'a> {
     measures: &'a Measures,
     told: &'a [Measure],
     whole: &'a Group<'a>,
+    period: Option<Period>,
+    /// The groups of the days before, by their keys.
+    before: Option<BTreeMap<u64, Group<'a>>>,
 }
 
 impl Answer<'_> {
     fn table(&self, mut sums: Vec<(u64, Group<'_>)>) -> Result<SegmentTable> {
         let shown = |group: &Group<'_>| group.sum(measures::Part::Shown);
         let all = sums.len();
+        let sums_there: BTreeSet<u64> = sums.iter().map(|(key, _)| *key).collect();
         let reference = self.reference(&sums)?;
         sums.retain(|(_, group)| shown(group) >= self.query.min_impressions.max(f64::MIN_POSITIVE));
         // Falling impressions; equal ones in the natural order of their values.
@@ -186,6 +237,8 @@ impl Answer<'_> {
             total: rate(self.whole),
             whole: self.told.iter().map(|m| self.measures.figure(*m, self.whole, self.whole)).collect(),
             against: self.query.against.clone(),
+            gone: self.gone(&sums_there),
+            period: self.period.clone(),
             has_outcome: self.measures.outcome.is_some(),
             revision: self.log.revision,
         })
@@ -202,6 +255,13 @@ impl Answer<'_> {
             Failure::new("cannot compare the groups", format!("no row is in the group '{named}'"))
                 .hint("one value for each column, in their order")
         })
+    }
+
+    /// Groups of the days before that have no rows now, by their names.
+    fn gone(&self, now: &BTreeSet<u64>) -> Vec<String> {
+        let before = self.before.iter().flatten();
+        let gone = before.filter(|(key, _)| !now.contains(key));
+        gone.take(MAX_GROUPS).map(|(key, _)| self.values(*key).join(" x ")).collect()
     }
 
     fn values(&self, key: u64) -> Vec<String> {
@@ -221,7 +281,8 @@ impl Answer<'_> {
         }
     }
 
-    /// Compares one measure of all groups with the reference, corrected for all of them.
+    /// Compares one measure of all groups with the reference, or with themselves in the days before, corrected for all of
+    /// them.
     fn compare(
         &self,
         place: usize,
@@ -230,21 +291,29 @@ impl Answer<'_> {
         reference: Option<&Group<'_>>,
         rows: &mut [SegmentRow],
     ) {
-        if measure.is_sum() {
+        if measure.is_sum() && self.before.is_none() {
             return;
         }
-        let other = |group: &Group<'_>| match reference {
-            Some(reference) => self.measures.p_between(measure, group, reference),
-            None => self.measures.p_between(measure, group, &group.others(self.whole)),
-        };
-        let base = self.measures.figure(measure, reference.unwrap_or(self.whole), self.whole);
-        let p: Vec<Option<f64>> = sums.iter().map(|(_, group)| other(group)).collect();
+        let p: Vec<Option<f64>> = sums
+            .iter()
+            .map(|(key, group)| match (&self.before, reference) {
+                (Some(before), _) => self.measures.p_between(measure, group, before.get(key)?),
+                (None, Some(reference)) => self.measures.p_between(measure, group, reference),
+                (None, None) => self.measures.p_between(measure, group, &group.others(self.whole)),
+            })
+            .collect();
         let known: Vec<f64> = p.iter().flatten().copied().collect();
         let mut corrected = holm(&known).into_iter();
-        for (row, p) in rows.iter_mut().zip(p) {
+        let value = |group: &Group<'_>| Some(self.measures.figure(measure, group, self.whole)?.value);
+        let one = value(reference.unwrap_or(self.whole));
+        for ((row, p), (key, _)) in rows.iter_mut().zip(p).zip(sums) {
             let p = p.and_then(|_| corrected.next());
+            let base = match &self.before {
+                Some(before) => before.get(key).and_then(value),
+                None => one,
+            };
             if let Some(figure) = row.figures.get_mut(place).and_then(Option::as_mut) {
-                figure.lift = base.filter(|base| base.value > 0.0).map(|base| figure.value / base.value);
+                figure.lift = base.filter(|base| *base > 0.0).map(|base| figure.value / base);
                 figure.p = p;
             }
         }

@@ -7,6 +7,7 @@
 //! `not` binds tighter than `and`, `and` tighter than `or`. Texts stand in single quotes ('' is a quote);
 //! a column whose name is no plain word stands in double quotes. `hour` and `weekday` come from the time.
 
+pub mod complete;
 mod parse;
 
 use serde::{Deserialize, Serialize};

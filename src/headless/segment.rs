@@ -4,8 +4,9 @@ use super::source::SourceArgs;
 use super::{Answer, Terminal};
 use crate::base::{Failure, Result};
 use crate::data::export::{write_for_spreadsheets, write_table};
+use crate::data::query::funnel::{self, Funnel};
 use crate::data::query::people::USUAL_K;
-use crate::data::query::{self, Figure, Measure, SegmentQuery, SegmentTable, export};
+use crate::data::query::{self, Figure, Measure, Period, SegmentQuery, SegmentTable, export};
 use crate::domain::Segment;
 use crate::metrics::Rate;
 use crate::train::TrainedModel;
@@ -36,6 +37,18 @@ pub struct Args {
     /// Compares with this group rather than with all other rows: its values, each with the flag, in the order of --by.
     #[arg(long, value_name = "VALUE")]
     against: Vec<String>,
+    /// Counts the last N days of the log, UTC, and compares each group with itself in the N days before.
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 0,
+        hide_default_value = true,
+        conflicts_with = "against"
+    )]
+    last_days: u32,
+    /// Also tells how many of the impressions became clicks and conversions, and how long that took.
+    #[arg(long)]
+    funnel: bool,
     /// The folder of a model whose predictions are told beside what happened.
     #[arg(long, value_name = "DIR")]
     model: Option<PathBuf>,
@@ -85,9 +98,15 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
         filter,
         min_impressions: args.min_impressions,
         against: args.against.clone(),
+        days: args.last_days,
     };
     let table = query::segments_predicted(&log, &query, predicted.as_deref(), &context)?;
     let mut answer = Answer { text: text(&table, args.measure)?, json: json(&table) };
+    if args.funnel {
+        let funnel = funnel::funnel(&log, &query.rows(&log)?)?;
+        answer.text += &funnel_text(&funnel);
+        answer.json["funnel"] = json!(funnel);
+    }
     if let Some(out) = &args.out {
         let exported = export::table(&log, &query, &table, args.k, &context)?;
         answer.text += &format!(
@@ -145,6 +164,8 @@ fn json(table: &SegmentTable) -> Value {
         "total": total,
         "sources": table.sources.iter().map(|(m, words)| (m.id(), words.as_str())).collect::<BTreeMap<_, _>>(),
         "against": table.against,
+        "period": table.period.as_ref().map(Period::words),
+        "gone": table.gone,
         "hidden": table.hidden,
     })
 }
@@ -162,7 +183,7 @@ fn text(table: &SegmentTable, measure: Measure) -> Result<String> {
         let why = format!("this log does not know the {}", measure.title());
         return Err(Failure::new("cannot show the measure", why).hint(known.join(", ")));
     }
-    let lift = if table.against.is_empty() { "lift".to_owned() } else { "ratio".to_owned() };
+    let lift = if table.against.is_empty() && table.period.is_none() { "lift" } else { "ratio" };
     let title = measure.title();
     let mut lines = vec![format!(
         "{:>12} {:>10} {title:>12} {:>21} {lift:>6} {:>8}  {}",
@@ -192,13 +213,38 @@ fn text(table: &SegmentTable, measure: Measure) -> Result<String> {
     if table.hidden > 0 {
         lines.push(format!("{} groups are not listed", table.hidden));
     }
-    let others = match table.against.as_slice() {
-        [] => "against all other rows".to_owned(),
-        values => format!("against {}", values.join(" x ")),
+    let others = match (&table.period, table.against.as_slice()) {
+        (Some(_), _) => "from the days before".to_owned(),
+        (None, []) => "against all other rows".to_owned(),
+        (None, values) => format!("against {}", values.join(" x ")),
     };
+    if let Some(period) = &table.period {
+        lines.push(format!("ratio: {}, UTC days", period.words()));
+    }
+    if !table.gone.is_empty() {
+        lines.push(format!("without rows now: {}", table.gone.join(", ")));
+    }
     lines.push(format!("p: chance of such a difference {others}, corrected for all groups (Holm)"));
     lines.extend(table.sources.iter().map(|(known, words)| format!("{}: {words}", known.title())));
     Ok(lines.join("\n"))
+}
+
+/// The steps to a conversion, one a line.
+fn funnel_text(funnel: &Funnel) -> String {
+    let mut lines = vec![String::new(), format!("{:>12} {:>28}  step", "count", "of the step before, 95 %")];
+    for step in &funnel.steps {
+        let rate = step.of_before.as_ref().map_or_else(String::new, |rate| {
+            format!("{:.3} % ({:.3} to {:.3})", 100.0 * rate.rate, 100.0 * rate.low, 100.0 * rate.high)
+        });
+        lines.push(format!("{:>12} {rate:>28}  {}", step.count, step.name));
+    }
+    if let Some(delay) = &funnel.delay {
+        let within =
+            delay.quantiles.iter().map(|(share, at)| format!("{:.0} % within {at:.1}", 100.0 * share));
+        let within: Vec<String> = within.collect();
+        lines.push(format!("delay of {} conversions in {}: {}", delay.n, delay.unit, within.join(", ")));
+    }
+    lines.join("\n")
 }
 
 /// The figure and its interval as text.
@@ -228,6 +274,8 @@ mod tests {
             min_impressions: 0.0,
             measure: Measure::Ctr,
             against: Vec::new(),
+            last_days: 0,
+            funnel: false,
             model: None,
             out: None,
             bom: false,

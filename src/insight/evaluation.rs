@@ -1,7 +1,7 @@
 //! Are a model's probabilities any good on rows it has not seen? Numbers with intervals, and their curves.
 
 use crate::base::{Failure, Result};
-use crate::data::{Dataset, Split};
+use crate::data::Dataset;
 use crate::jobs::JobContext;
 use crate::metrics::calibration::{self, ScoreBin};
 use crate::metrics::ranking::{self, Cut};
@@ -101,17 +101,16 @@ pub struct Histogram {
     pub counts: Vec<f64>,
 }
 
-/// Scores one part of a log and judges the scores.
+/// Scores some rows of a log and judges the scores.
 ///
 /// # Errors
 /// The data set was encoded for another model, the job was cancelled, or what [`judge`] refuses.
 pub fn evaluate(
     model: &TrainedModel,
     dataset: &Dataset,
-    split: Split,
+    rows: &[u32],
     context: &JobContext,
 ) -> Result<Evaluation> {
-    let rows = dataset.rows_of(split);
     context.stage("scoring");
     let predicted = model.predict(dataset, rows, context)?;
     context.stage("judging");

@@ -72,6 +72,8 @@ pub(super) fn absorb(session: &mut Session, output: Output) -> Result<()> {
         Output::Simulated(simulated) => market::absorb(session, simulated),
         Output::Tested(answer) => segment::compared(session, *answer),
         Output::Drifted(answer) => segment::drifted(session, *answer),
+        Output::Values(values) => segment::listed(session, *values),
+        Output::Marked(marked) => segment::marked(session, marked),
         Output::Found(answer) => segment::found(session, *answer),
         Output::Reported(reported) => privacy::reported(session, *reported),
         Output::Segments(answer) => segment::counted(session, *answer),

@@ -20,6 +20,10 @@ pub enum Purpose {
     Encode,
     /// Rates by segment.
     Segment,
+    /// The values of a column.
+    Values,
+    /// The rows of the chosen group.
+    Mark,
     /// Groups that stand out.
     Find,
     /// Columns that changed.

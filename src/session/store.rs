@@ -13,7 +13,8 @@ use crate::tasks::drift::DriftAnswer;
 use crate::tasks::experiment::ExperimentAnswer;
 use crate::tasks::find::FinderAnswer;
 use crate::tasks::privacy::Reported;
-use crate::tasks::segment::{Scores, SegmentAnswer};
+use crate::tasks::segment::{Marked, Scores, SegmentAnswer};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -32,6 +33,10 @@ pub struct Store {
     pub segments: Option<Arc<SegmentAnswer>>,
     /// The group that is chosen, for all panels.
     pub chosen: Option<Segment>,
+    /// The rows of the chosen group, once they are found.
+    pub marked: Option<Arc<Marked>>,
+    /// Values of columns of the open log with their impressions, most frequent first, as far as somebody asked.
+    pub values: BTreeMap<String, Vec<(String, f64)>>,
     /// What a model predicts for the rows of the open log, once that was asked for.
     pub scores: Option<Scores>,
     /// What stands out in the open log.
@@ -62,6 +67,8 @@ impl Store {
         self.segments = None;
         self.scores = None;
         self.chosen = None;
+        self.marked = None;
+        self.values.clear();
         self.findings = None;
         self.experiment = None;
         self.drift = None;

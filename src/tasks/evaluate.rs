@@ -1,8 +1,10 @@
 //! From a model and a part of the log to numbers and curves.
 
 use super::Output;
-use crate::base::Result;
-use crate::data::Split;
+use crate::base::{Failure, Result};
+use crate::data::query::matching_rows;
+use crate::data::{Dataset, Split};
+use crate::domain::Segment;
 use crate::insight::{self, Evaluation, Subject};
 use crate::jobs::{Job, JobContext, Lane};
 use crate::train::TrainedModel;
@@ -14,6 +16,8 @@ pub struct Evaluate {
     pub subject: Subject,
     /// On which part.
     pub split: Split,
+    /// On which of its rows.
+    pub segment: Segment,
 }
 
 /// A judged model.
@@ -23,6 +27,8 @@ pub struct Evaluated {
     pub model: Arc<TrainedModel>,
     /// The part of the log.
     pub split: Split,
+    /// Which of its rows.
+    pub segment: Segment,
     /// Numbers and curves.
     pub evaluation: Evaluation,
 }
@@ -40,8 +46,42 @@ impl Job for Evaluate {
 
     fn run(self: Box<Self>, context: &JobContext) -> Result<Output> {
         let dataset = self.subject.fitting_dataset(context)?;
-        let evaluation = insight::evaluate(&self.subject.model, &dataset, self.split, context)?;
-        let (model, split) = (self.subject.model, self.split);
-        Ok(Output::Evaluated(Box::new(Evaluated { model, split, evaluation })))
+        let rows = self.rows(&dataset)?;
+        let evaluation = insight::evaluate(&self.subject.model, &dataset, &rows, context)?;
+        let Self { subject, split, segment } = *self;
+        Ok(Output::Evaluated(Box::new(Evaluated { model: subject.model, split, segment, evaluation })))
+    }
+}
+
+impl Evaluate {
+    /// The rows that are judged.
+    ///
+    /// # Errors
+    /// A group that makes no sense, or none of whose rows lies in this part of the log.
+    fn rows(&self, dataset: &Dataset) -> Result<Vec<u32>> {
+        let rows = dataset.rows_of(self.split);
+        if self.segment == Segment::All {
+            return Ok(rows.to_vec());
+        }
+        let what = "cannot judge the model on the group";
+        if dataset.rows != self.subject.log.rows() {
+            return Err(Failure::new(what, "the log is larger than memory, and groups are of its sample")
+                .hint("judge it on all rows"));
+        }
+        let mut inside = vec![false; dataset.rows];
+        for row in matching_rows(&self.subject.log, &self.segment)? {
+            inside[row as usize] = true;
+        }
+        let rows: Vec<u32> = rows.iter().copied().filter(|row| inside[*row as usize]).collect();
+        if rows.is_empty() {
+            let part = match self.split {
+                Split::Train => "training",
+                Split::Validation => "validation",
+                Split::Test => "test",
+            };
+            let why = format!("none of its rows is among the {part} rows");
+            return Err(Failure::new(what, why).hint("another part of the log, or another group"));
+        }
+        Ok(rows)
     }
 }

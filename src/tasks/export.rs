@@ -1,13 +1,16 @@
-//! From an answer about groups to a file that may leave the program.
+//! From an answer about groups, or a chart, to a file.
 
 use super::Output;
 use super::segment::Scores;
-use crate::base::Result;
+use crate::base::files::write_atomically;
+use crate::base::{Result, failure::Explain};
 use crate::data::LogFrame;
 use crate::data::export::{write_for_spreadsheets, write_table};
 use crate::data::query::{self, SegmentQuery, export};
 use crate::jobs::{Job, JobContext, Lane};
+use std::io::Write;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Writes the groups of a question.
 pub struct ExportSegments {
@@ -51,5 +54,30 @@ impl Job for ExportSegments {
             n => format!("; {n} are held back, so that none with fewer than {} people can be told", self.k),
         };
         Ok(Output::Written(format!("{groups} groups written to {}{kept}", self.path.display())))
+    }
+}
+
+/// Writes the picture of a chart.
+pub struct WritePicture {
+    /// The file.
+    pub path: PathBuf,
+    /// SVG or PNG.
+    pub content: Arc<[u8]>,
+}
+
+impl Job for WritePicture {
+    type Output = Output;
+
+    fn name(&self) -> String {
+        format!("Write {}", self.path.display())
+    }
+
+    fn lane(&self) -> Lane {
+        Lane::Io
+    }
+
+    fn run(self: Box<Self>, _context: &JobContext) -> Result<Output> {
+        write_atomically(&self.path, |out| out.write_all(&self.content).explain("cannot write the picture"))?;
+        Ok(Output::Written(format!("picture written to {}", self.path.display())))
     }
 }

@@ -4,7 +4,8 @@ use super::{Output, unless_stopped};
 use crate::base::Result;
 use crate::data::LogFrame;
 use crate::data::query::funnel::{self, Funnel};
-use crate::data::query::{self, SegmentQuery, SegmentTable};
+use crate::data::query::{self, Chosen, SegmentQuery, SegmentTable};
+use crate::domain::Segment;
 use crate::insight::Subject;
 use crate::jobs::{Job, JobContext, Lane};
 use crate::train::TrainedModel;
@@ -83,7 +84,7 @@ impl Job for CountSegments {
             Err(failure) => (Err(failure), None),
         };
         let funnel = if self.funnel && table.is_ok() {
-            Some(funnel::funnel(&self.log, &self.query.filter)?)
+            Some(funnel::funnel(&self.log, &self.query.rows(&self.log)?)?)
         } else {
             None
         };
@@ -103,4 +104,80 @@ fn score(subject: Subject, context: &JobContext) -> Result<Scores> {
     context.stage("scoring");
     let rows = Arc::new(subject.model.predict(&dataset, &rows, context)?);
     Ok(Scores { model: subject.model, revision: subject.log.revision, rows })
+}
+
+/// Values of a column that are listed at most.
+const MAX_VALUES: usize = 500;
+
+/// Lists the values of a column.
+pub struct ListValues {
+    /// The log.
+    pub log: LogFrame,
+    /// The column, or one that is told from time or user.
+    pub column: String,
+}
+
+/// The values of a column.
+#[derive(Debug, Clone)]
+pub struct Values {
+    /// The column.
+    pub column: String,
+    /// Revision of the log that was asked.
+    pub revision: u64,
+    /// Each with its impressions, most frequent first; none where the column cannot be read as values.
+    pub values: Vec<(String, f64)>,
+}
+
+impl Job for ListValues {
+    type Output = Output;
+
+    fn name(&self) -> String {
+        format!("List the values of {}", self.column)
+    }
+
+    fn lane(&self) -> Lane {
+        Lane::Cpu
+    }
+
+    fn run(self: Box<Self>, _context: &JobContext) -> Result<Output> {
+        // Lists have no values of their own to offer; a filter on them is typed.
+        let values = query::values(&self.log, &self.column, MAX_VALUES).unwrap_or_default();
+        Ok(Output::Values(Box::new(Values { column: self.column, revision: self.log.revision, values })))
+    }
+}
+
+/// Finds the rows of the chosen group, with the users and ads that they are about.
+pub struct MarkRows {
+    /// The log.
+    pub log: LogFrame,
+    /// The group.
+    pub segment: Segment,
+}
+
+/// The rows of the chosen group.
+#[derive(Debug)]
+pub struct Marked {
+    /// The group.
+    pub segment: Segment,
+    /// Revision of the log.
+    pub revision: u64,
+    /// What the log says of them.
+    pub found: Result<Chosen>,
+}
+
+impl Job for MarkRows {
+    type Output = Output;
+
+    fn name(&self) -> String {
+        format!("Find the rows where {}", self.segment)
+    }
+
+    fn lane(&self) -> Lane {
+        Lane::Cpu
+    }
+
+    fn run(self: Box<Self>, context: &JobContext) -> Result<Output> {
+        let found = unless_stopped(query::chosen(&self.log, &self.segment, context))?;
+        Ok(Output::Marked(Arc::new(Marked { revision: self.log.revision, segment: self.segment, found })))
+    }
 }

@@ -2,6 +2,7 @@
 
 use super::dialogs::{DialogRequest, Dialogs};
 use super::panels::{self, Panel};
+use super::pictures::{Pictures, Step};
 use super::screenshot::Screenshot;
 use super::story::{self, Story, Wish};
 use super::{PanelContext, Theme, fonts, gpu_view, shell};
@@ -24,6 +25,7 @@ pub struct AdloupeApp {
     adapter: String,
     dialogs: Dialogs,
     screenshot: Option<Screenshot>,
+    pictures: Pictures,
     /// The story that is being told, if one is.
     story: Option<Story>,
 }
@@ -70,6 +72,7 @@ impl AdloupeApp {
             adapter,
             dialogs: Dialogs::default(),
             screenshot: None,
+            pictures: Pictures::default(),
             story: None,
         }
     }
@@ -113,6 +116,17 @@ impl AdloupeApp {
                 shell::draw_panel(ui, &mut cx, &mut self.panels);
             }
             None => shell::draw(ui, &mut cx, &mut self.panels, &self.adapter),
+        }
+        match self.pictures.follow(ui.ctx()) {
+            Ok(steps) => {
+                for step in steps {
+                    match step {
+                        Step::Write(command) => commands.push(command),
+                        Step::Ask(question) => questions.push(question),
+                    }
+                }
+            }
+            Err(failure) => self.session.notices.failed(&failure),
         }
         for question in questions {
             if let Err(failure) = self.dialogs.ask(question, ui.ctx()) {

@@ -1,13 +1,16 @@
 //! How is a series of numbers drawn? Plain numbers in, pixels out; a chart never sees the session.
 //!
-//! Every chart has axis labels with units and is one named node for screen readers and tests.
+//! Every chart has axis labels with units, is one named node for screen readers and tests, and can be taken away as a
+//! picture.
 
 pub mod bands;
 pub mod bars;
 pub mod curve;
 pub mod heatmap;
 pub mod histogram;
+pub mod picture;
 pub mod reliability;
+mod svg;
 
 use super::Theme;
 use egui::{Color32, Response, Role, WidgetInfo};

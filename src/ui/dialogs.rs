@@ -22,16 +22,31 @@ pub enum DialogKind {
 }
 
 /// One question; `then` turns the answer into a command.
-#[derive(Debug, Clone)]
 pub struct DialogRequest {
-    /// What is asked for.
-    pub kind: DialogKind,
-    /// Title of the dialog.
-    pub title: &'static str,
-    /// Name offered for a file to write.
-    pub file_name: &'static str,
-    /// What to do with the chosen path.
-    pub then: fn(PathBuf) -> Command,
+    kind: DialogKind,
+    title: &'static str,
+    file_name: String,
+    then: Box<dyn FnOnce(PathBuf) -> Command + Send>,
+}
+
+impl DialogRequest {
+    /// Asks for a file or folder that exists.
+    pub fn open(
+        kind: DialogKind,
+        title: &'static str,
+        then: impl FnOnce(PathBuf) -> Command + Send + 'static,
+    ) -> Self {
+        Self { kind, title, file_name: String::new(), then: Box::new(then) }
+    }
+
+    /// Asks for a file to write, and offers a name for it.
+    pub fn save(
+        title: &'static str,
+        file_name: impl Into<String>,
+        then: impl FnOnce(PathBuf) -> Command + Send + 'static,
+    ) -> Self {
+        Self { kind: DialogKind::SaveFile, title, file_name: file_name.into(), then: Box::new(then) }
+    }
 }
 
 /// The dialog that is open, if one is.

@@ -48,7 +48,15 @@ impl Screenshot {
 }
 
 fn save(path: &Path, picture: &egui::ColorImage) -> Result<()> {
-    let what = "cannot write the picture";
+    let png = png(picture)?;
+    write_atomically(path, |out| out.write_all(&png).explain("cannot write the picture"))
+}
+
+/// A picture as a PNG file.
+///
+/// # Errors
+/// The picture is empty or too large.
+pub fn png(picture: &egui::ColorImage) -> Result<Vec<u8>> {
     let [width, height] = picture.size;
     let bytes: Vec<u8> = picture.pixels.iter().flat_map(|pixel| pixel.to_array()).collect();
     let mut png = Cursor::new(Vec::new());
@@ -60,6 +68,6 @@ fn save(path: &Path, picture: &egui::ColorImage) -> Result<()> {
         image::ColorType::Rgba8,
         image::ImageFormat::Png,
     )
-    .explain(what)?;
-    write_atomically(path, |out| out.write_all(png.get_ref()).explain(what))
+    .explain("cannot make the picture")?;
+    Ok(png.into_inner())
 }

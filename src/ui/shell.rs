@@ -4,10 +4,13 @@ use super::panels::Panel;
 use super::{PanelContext, widgets};
 use crate::session::{
     Command,
-    commands::{DataCommand, ViewCommand},
+    commands::{DataCommand, SegmentCommand, ViewCommand},
 };
 use egui::{RichText, Ui};
 use std::path::PathBuf;
+
+/// Letters of a chosen group that the top bar has room for.
+const MOST_OF_A_GROUP: usize = 36;
 
 /// Draws the whole window around the panel in view.
 pub fn draw(ui: &mut Ui, cx: &mut PanelContext<'_>, panels: &mut [Box<dyn Panel>], adapter: &str) {
@@ -62,6 +65,7 @@ fn top_bar(ui: &mut Ui, cx: &mut PanelContext<'_>) {
                 ui.weak("no log open");
             }
         }
+        chosen(ui, cx);
         ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
             let dark = cx.session.workspace.dark;
             let word = if dark { "Light" } else { "Dark" };
@@ -70,6 +74,34 @@ fn top_bar(ui: &mut Ui, cx: &mut PanelContext<'_>) {
             }
         });
     });
+}
+
+/// The group that is chosen for all panels, with what is known of it.
+fn chosen(ui: &mut Ui, cx: &mut PanelContext<'_>) {
+    let Some(group) = &cx.session.store.chosen else { return };
+    ui.separator();
+    let text = group.to_string();
+    let mut words: String = text.chars().take(MOST_OF_A_GROUP).collect();
+    if words.len() < text.len() {
+        words.push('…');
+    }
+    ui.colored_label(cx.theme.accent, format!("chosen: {words}")).on_hover_text(&text);
+    match cx.session.store.marked.as_ref().map(|marked| &marked.found) {
+        None => {}
+        Some(Err(failure)) => {
+            ui.colored_label(cx.theme.bad, "cannot be found").on_hover_text(failure.to_string());
+        }
+        Some(Ok(found)) => {
+            let rows = widgets::grouped(found.rows as f64);
+            ui.weak(match found.has_outcome {
+                true => format!("{rows} rows, CTR {}", widgets::percent_with_interval(&found.rate)),
+                false => format!("{rows} rows"),
+            });
+        }
+    }
+    if ui.small_button("x").on_hover_text("Choose nothing").clicked() {
+        cx.send(Command::Segment(SegmentCommand::Choose(None)));
+    }
 }
 
 fn navigation(ui: &mut Ui, cx: &mut PanelContext<'_>, panels: &[Box<dyn Panel>]) {

@@ -248,7 +248,8 @@ fn model(session: &Session) -> Option<Command> {
 
 fn evaluation(session: &Session) -> Option<Command> {
     let missing = session.store.inspect.evaluated.is_none();
-    model(session).or_else(|| missing.then_some(Command::Inspect(InspectCommand::Evaluate(Split::Test))))
+    model(session)
+        .or_else(|| missing.then_some(Command::Inspect(InspectCommand::Evaluate(Split::Test, String::new()))))
 }
 
 fn projection(session: &Session) -> Option<Command> {

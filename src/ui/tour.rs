@@ -125,7 +125,7 @@ fn prepare(harness: &mut Harness<'_, AdloupeApp>, panel: &str) -> Result<()> {
             }
             Ok(())
         }
-        "curves" => apply(harness, Command::Inspect(InspectCommand::Evaluate(Split::Test))),
+        "curves" => apply(harness, Command::Inspect(InspectCommand::Evaluate(Split::Test, String::new()))),
         _ => Ok(()),
     }
 }

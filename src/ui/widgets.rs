@@ -3,6 +3,7 @@
 pub mod cloud_view;
 pub mod data_table;
 pub mod empty_state;
+pub mod filter_field;
 pub mod job_strip;
 pub mod metric_card;
 pub mod notices;
@@ -12,6 +13,7 @@ use super::Theme;
 pub use data_table::data_table;
 use egui::{RichText, Ui};
 pub use empty_state::empty_state;
+pub use filter_field::filter_field;
 pub use job_strip::pause_button;
 pub use metric_card::metric_card;
 

@@ -179,7 +179,7 @@ fn attention_is_shown_for_one_row_and_averaged() {
     let row = session.store.dataset.as_ref().unwrap().test[0];
     ask(&mut session, InspectCommand::Explain(row, None));
     ask(&mut session, InspectCommand::Average(String::new()));
-    ask(&mut session, InspectCommand::Evaluate(Split::Test));
+    ask(&mut session, InspectCommand::Evaluate(Split::Test, String::new()));
     let mut harness = harness(session, Box::<AttentionPanel>::default(), true);
     harness.run();
     harness.get_by_label_contains("predicted click rate");

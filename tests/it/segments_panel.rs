@@ -2,6 +2,7 @@
 
 use crate::support::{self, LIMIT, opened, session};
 use adloupe::session::Session;
+use adloupe::ui::charts::picture::{Form, Wanted, take};
 use adloupe::ui::panels::segments::SegmentsPanel;
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
@@ -221,4 +222,89 @@ fn drilling_down_narrows_the_filter_and_the_trail_leads_back() {
     settle(&mut harness);
     let answer = harness.state().0.store.segments.clone().unwrap();
     assert_eq!(answer.table.as_ref().unwrap().total.trials, 5000.0);
+}
+
+#[test]
+fn a_right_click_on_a_chart_gives_it_as_vectors() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut harness = harness(opened(&folder, 5000), true);
+    settle(&mut harness);
+    harness.get_by_label_contains("95 % intervals, 5 rows: ").click_secondary();
+    harness.run_ok();
+    harness.get_by_label("Save as SVG…").click();
+    harness.run_ok();
+    let pictures = take(&harness.ctx);
+    let [Wanted { form: Form::Svg(text), path: None, .. }] = pictures.as_slice() else {
+        panic!("one picture as SVG: {pictures:?}");
+    };
+    assert_eq!(pictures[0].file_name(), "click-rate-in-by-age-band-95-intervals.svg");
+    // Every group with its name, its bar and its number.
+    let table = harness.state().0.store.segments.clone().unwrap();
+    for row in &table.table.as_ref().unwrap().rows {
+        assert!(text.contains(&format!(">{}</text>", row.values[0])), "{text}");
+    }
+    assert!(text.matches("<rect ").count() >= 6, "ground and five bars: {text}");
+    assert_eq!(text.matches(" % of ").count(), 5, "{text}");
+    assert!(take(&harness.ctx).is_empty(), "asked for once");
+    if let Some(out) = std::env::var_os("ADLOUPE_PICTURES") {
+        std::fs::write(std::path::Path::new(&out).join("bars.svg"), text).unwrap();
+    }
+}
+
+#[test]
+fn clicks_alone_write_the_filter_and_undo_takes_it_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut harness = harness(opened(&folder, 5000), false);
+    settle(&mut harness);
+    harness.get_by_label("Only where").focus();
+    harness.run_ok();
+    // The column stands in the table's head as well, below the offers.
+    harness.get_all_by_label("age_band").next().unwrap().click();
+    settle(&mut harness);
+    harness.get_by_label("=").click();
+    settle(&mut harness);
+    settle(&mut harness);
+    let offered = harness.get_by_label_contains("18-24  ");
+    offered.click();
+    settle(&mut harness);
+    let asked = harness.state().0.store.segments.clone().unwrap();
+    assert_eq!(asked.query.filter.to_string(), "age_band = '18-24'");
+    assert_eq!(asked.table.as_ref().unwrap().rows.len(), 1);
+    harness.get_by_label("done").click();
+    settle(&mut harness);
+    harness.get_by_label("Undo").click();
+    settle(&mut harness);
+    assert_eq!(harness.state().0.store.segments.clone().unwrap().query.filter.to_string(), "");
+    harness.key_press_modifiers(egui::Modifiers::COMMAND | egui::Modifiers::SHIFT, egui::Key::Z);
+    settle(&mut harness);
+    let again = harness.state().0.store.segments.clone().unwrap();
+    assert_eq!(again.query.filter.to_string(), "age_band = '18-24'");
+}
+
+#[test]
+fn the_last_days_are_compared_with_those_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut harness = harness(opened(&folder, 5000), true);
+    settle(&mut harness);
+    harness.get_by_label("in").click();
+    harness.run_ok();
+    harness.event(egui::Event::Text("7".to_owned()));
+    harness.run_ok();
+    harness.key_press(egui::Key::Enter);
+    settle(&mut harness);
+    let answer = harness.state().0.store.segments.clone().unwrap();
+    assert_eq!(answer.query.days, 7);
+    let table = answer.table.as_ref().unwrap();
+    assert!(table.total.trials < 5000.0);
+    let period = table.period.as_ref().unwrap();
+    harness.get_by_label_contains(&period.words());
+    // The choice for all panels is of these days only.
+    harness.get_all_by_label_contains("18-24").next().unwrap().click();
+    settle(&mut harness);
+    let chosen = harness.state().0.store.chosen.clone().unwrap();
+    assert!(chosen.to_string().ends_with("and age_band = '18-24'"), "{chosen}");
+    let marked = harness.state().0.store.marked.clone().unwrap();
+    let found = marked.found.as_ref().unwrap();
+    let row = table.rows.iter().find(|row| row.values[0] == "18-24").unwrap();
+    assert_eq!(found.rate, row.rate, "what is chosen is what the table shows");
 }

@@ -42,7 +42,7 @@ pub fn table(
             Failure::new(what, "the log has changed since they were counted").hint("count them again")
         );
     }
-    let (counts, are_users) = people_of_groups(log, &query.by, &query.filter, context)?;
+    let (counts, are_users) = people_of_groups(log, &query.by, &query.rows(log)?, context)?;
     let listed: Vec<usize> =
         table.rows.iter().map(|row| counts.get(&row.codes).copied().unwrap_or(0)).collect();
     // Small groups that are not listed stay here as well, and the total would tell of them.
@@ -101,7 +101,11 @@ fn columns(
         };
         let id = measure.id();
         add(id.to_owned(), known(&|figure| Some(figure.value)));
-        if !measure.is_sum() {
+        if measure.is_sum() {
+            if table.period.is_some() {
+                add(format!("{id}_lift"), known(&|figure| figure.lift));
+            }
+        } else {
             add(format!("{id}_low"), known(&|figure| figure.interval.map(|[low, _]| low)));
             add(format!("{id}_high"), known(&|figure| figure.interval.map(|[_, high]| high)));
             add(format!("{id}_n"), known(&|figure| Some(figure.n)));
@@ -143,6 +147,9 @@ pub fn as_command(
     }
     for value in &query.against {
         flag("against", value);
+    }
+    if query.days > 0 {
+        flag("last-days", &query.days.to_string());
     }
     if measure != Measure::Ctr {
         flag("measure", measure.id());
@@ -230,6 +237,7 @@ mod tests {
             filter: Segment::parse("city = 'it''s' and hour >= 18").unwrap(),
             min_impressions: 10.0,
             against: vec!["上海".into(), "0, 1".into()],
+            days: 0,
         };
         let files = [PathBuf::from("my logs/a.csv")];
         let options = ImportOptions { roles: vec![("k".into(), Role::User)], ..ImportOptions::default() };

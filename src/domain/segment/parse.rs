@@ -36,7 +36,7 @@ pub(super) fn quoted_column(name: &str) -> String {
 const KEYWORDS: [&str; 6] = ["and", "or", "not", "in", "is", "missing"];
 
 #[derive(Debug, Clone, PartialEq)]
-enum Word {
+pub(super) enum Word {
     /// A bare word: a column, a value, or a keyword.
     Bare(String),
     /// A column in double quotes.
@@ -48,8 +48,8 @@ enum Word {
 }
 
 #[derive(Debug)]
-struct Token {
-    word: Word,
+pub(super) struct Token {
+    pub word: Word,
     /// Where it begins, in characters from 1.
     at: usize,
 }
@@ -58,7 +58,7 @@ fn is_word_character(letter: char) -> bool {
     letter.is_alphanumeric() || "_.:".contains(letter)
 }
 
-fn tokens(text: &str) -> Result<Vec<Token>> {
+pub(super) fn tokens(text: &str) -> Result<Vec<Token>> {
     let letters: Vec<char> = text.chars().collect();
     let mut tokens = Vec::new();
     let mut next = 0;

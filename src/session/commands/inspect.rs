@@ -16,8 +16,8 @@ use std::sync::Arc;
 /// Looking into the model in view.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum InspectCommand {
-    /// Numbers and curves on one part of the log.
-    Evaluate(Split),
+    /// Numbers and curves on one part of the log, or on those of its rows that a group (its text form) holds.
+    Evaluate(Split, String),
     /// Models of the list side by side, by place; differences are to the first.
     Compare(Vec<usize>),
     /// Points of the embeddings of a field.
@@ -47,7 +47,10 @@ pub(super) fn apply(session: &mut Session, command: InspectCommand) -> Result<()
     let subject = subject(session)?;
     match command {
         InspectCommand::Compare(places) => compare(session, &subject, &places),
-        InspectCommand::Evaluate(split) => session.jobs.start(Purpose::Evaluate, Evaluate { subject, split }),
+        InspectCommand::Evaluate(split, text) => {
+            let segment = Segment::parse(&text)?;
+            session.jobs.start(Purpose::Evaluate, Evaluate { subject, split, segment })
+        }
         InspectCommand::Project(field) => session.jobs.start(Purpose::Project, Project { subject, field }),
         InspectCommand::Explain(row, ad) => {
             session.jobs.start(Purpose::Explain, Explain { subject, row, ad })

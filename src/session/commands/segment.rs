@@ -12,7 +12,9 @@ use crate::tasks::drift::{DriftAnswer, DriftQuestion, FindDrift};
 use crate::tasks::experiment::{CompareArms, ExperimentAnswer};
 use crate::tasks::export::ExportSegments;
 use crate::tasks::find::{FindSegments, FinderAnswer};
-use crate::tasks::segment::{CountSegments, Predictions, SegmentAnswer};
+use crate::tasks::segment::{
+    CountSegments, ListValues, MarkRows, Marked, Predictions, SegmentAnswer, Values,
+};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -30,6 +32,8 @@ pub enum SegmentCommand {
     },
     /// Chooses a group, for all panels, or none.
     Choose(Option<Segment>),
+    /// Lists the values of a column, to write filters with.
+    ListValues(String),
     /// Writes the answer to the last question to a file.
     Export {
         /// The file; its ending (.csv, .parquet, .jsonl) chooses the format.
@@ -56,9 +60,10 @@ pub(super) fn apply(session: &mut Session, command: SegmentCommand) -> Result<()
             let predictions = if predicted { Some(predictions(session)?) } else { None };
             session.jobs.start(Purpose::Segment, CountSegments { log, query, predictions, funnel })
         }
-        SegmentCommand::Choose(group) => {
-            session.store.chosen = group;
-            Ok(())
+        SegmentCommand::Choose(group) => choose(session, group),
+        SegmentCommand::ListValues(column) => {
+            let log = open_log(session)?.frame.clone();
+            session.jobs.start(Purpose::Values, ListValues { log, column })
         }
         SegmentCommand::Export { path, for_spreadsheets } => export(session, path, for_spreadsheets),
         SegmentCommand::Find(query) => {
@@ -84,6 +89,18 @@ pub(super) fn apply(session: &mut Session, command: SegmentCommand) -> Result<()
             Ok(())
         }
     }
+}
+
+/// Chooses a group and looks for its rows.
+fn choose(session: &mut Session, group: Option<Segment>) -> Result<()> {
+    session.store.marked = None;
+    session.store.chosen.clone_from(&group);
+    let Some(segment) = group else {
+        session.jobs.cancel(Purpose::Mark);
+        return Ok(());
+    };
+    let log = open_log(session)?.frame.clone();
+    session.jobs.start(Purpose::Mark, MarkRows { log, segment })
 }
 
 fn export(session: &mut Session, path: PathBuf, for_spreadsheets: bool) -> Result<()> {
@@ -118,6 +135,20 @@ pub(super) fn counted(session: &mut Session, answer: SegmentAnswer) {
             session.store.scores = Some(scores.clone());
         }
         session.store.segments = Some(Arc::new(answer));
+    }
+}
+
+/// Takes in the values of a column, unless the log has changed since.
+pub(super) fn listed(session: &mut Session, values: Values) {
+    if is_of_open_log(session, values.revision) {
+        session.store.values.insert(values.column, values.values);
+    }
+}
+
+/// Takes in the rows of the chosen group, unless the log or the choice has changed since.
+pub(super) fn marked(session: &mut Session, marked: Arc<Marked>) {
+    if is_of_open_log(session, marked.revision) && session.store.chosen.as_ref() == Some(&marked.segment) {
+        session.store.marked = Some(marked);
     }
 }
 

@@ -2,6 +2,9 @@
 
 use crate::base::Result;
 use crate::session::{Purpose, Session};
+use crate::tasks::export::WritePicture;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Panels, theme, notices, jobs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,9 +19,15 @@ pub enum ViewCommand {
     Cancel(Purpose),
     /// Lets the job of a purpose wait, or go on.
     Pause(Purpose, bool),
+    /// Writes the picture of a chart to a file.
+    SavePicture {
+        /// The file.
+        path: PathBuf,
+        /// Its content, SVG or PNG.
+        content: Arc<[u8]>,
+    },
 }
 
-#[allow(clippy::unnecessary_wraps, reason = "every area's handler has the same shape")]
 pub(super) fn apply(session: &mut Session, command: ViewCommand) -> Result<()> {
     match command {
         ViewCommand::Show(panel) => panel.clone_into(&mut session.workspace.panel),
@@ -26,6 +35,9 @@ pub(super) fn apply(session: &mut Session, command: ViewCommand) -> Result<()> {
         ViewCommand::Dismiss(index) => session.notices.dismiss(index),
         ViewCommand::Cancel(purpose) => session.jobs.stop(purpose),
         ViewCommand::Pause(purpose, paused) => session.jobs.pause(purpose, paused),
+        ViewCommand::SavePicture { path, content } => {
+            session.jobs.start(Purpose::Export, WritePicture { path, content })?;
+        }
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! How does a rate move along an order of names (days, weeks, how often)? Lines with their intervals as bands, where few
 //! enough lines leave room for them.
 
-use super::{Frame, legend, name_canvas, short};
+use super::{Frame, legend, name_canvas, picture, short};
 use crate::ui::Theme;
 use egui::{Color32, Response, Ui};
 use egui_plot::{Corner, FilledArea, Line, PlotPoints, Points};
@@ -22,6 +22,10 @@ pub struct Band {
 
 /// Draws the bands; `names` are the words of the places, from 0.
 pub fn show(ui: &mut Ui, theme: &Theme, frame: Frame<'_>, names: &[String], bands: &[Band]) -> Response {
+    picture::keepable(ui, theme, frame.name, |ui| draw(ui, theme, frame, names, bands))
+}
+
+fn draw(ui: &mut Ui, theme: &Theme, frame: Frame<'_>, names: &[String], bands: &[Band]) -> Response {
     let words = names.to_vec();
     let name_of = move |value: f64| -> String {
         let is_place = (value - value.round()).abs() < 1e-6 && value >= -0.5;

@@ -1,6 +1,6 @@
 //! Rates by group: one row a group, its name, a bar, its interval and the number.
 
-use super::{name_canvas, short};
+use super::{name_canvas, picture, short};
 use crate::ui::Theme;
 use egui::{Align2, Color32, FontId, Pos2, Rect, Response, Sense, Stroke, Ui, Vec2, pos2, vec2};
 
@@ -32,6 +32,10 @@ const ROW_HEIGHT: f32 = 20.0;
 
 /// Draws all rows below each other; the response tells which row is under the pointer by [`row_at`].
 pub fn show(ui: &mut Ui, theme: &Theme, style: BarStyle<'_>, rows: &[Row]) -> Response {
+    picture::keepable(ui, theme, style.name, |ui| draw(ui, theme, style, rows))
+}
+
+fn draw(ui: &mut Ui, theme: &Theme, style: BarStyle<'_>, rows: &[Row]) -> Response {
     let size = vec2(ui.available_width().max(160.0), ROW_HEIGHT * rows.len() as f32);
     let (rect, response) = ui.allocate_exact_size(size, Sense::click());
     name_canvas(&response, &summary(style.name, rows));
@@ -39,12 +43,9 @@ pub fn show(ui: &mut Ui, theme: &Theme, style: BarStyle<'_>, rows: &[Row]) -> Re
         return response;
     }
     let layout = Layout::new(rect, rows, style.reference);
-    let visible = ui.clip_rect();
+    // Also those that are scrolled out of sight: a picture of the chart shows all of it.
     for (place, row) in rows.iter().enumerate() {
-        let line = layout.line(place);
-        if line.intersects(visible) {
-            draw_row(ui, theme, style.colour, &layout, line, row);
-        }
+        draw_row(ui, theme, style.colour, &layout, layout.line(place), row);
     }
     if let Some(reference) = style.reference {
         let x = layout.x(reference);

@@ -1,6 +1,6 @@
 //! ROC, precision-recall, gain, loss: lines over a common axis.
 
-use super::{Frame, Series, legend, name_canvas, short};
+use super::{Frame, Series, legend, name_canvas, picture, short};
 use crate::ui::Theme;
 use egui::{Response, Ui};
 use egui_plot::{Corner, Line, LineStyle, PlotPoints};
@@ -10,7 +10,7 @@ pub use egui_plot::Corner as LegendCorner;
 
 /// Draws the series; both axes start at their own data.
 pub fn show(ui: &mut Ui, theme: &Theme, frame: Frame<'_>, corner: Corner, series: &[Series<'_>]) -> Response {
-    draw(ui, theme, frame, corner, series, false)
+    picture::keepable(ui, theme, frame.name, |ui| draw(ui, theme, frame, corner, series, false))
 }
 
 /// Draws the series in the unit square: shares and rates.
@@ -21,7 +21,7 @@ pub fn show_unit(
     corner: Corner,
     series: &[Series<'_>],
 ) -> Response {
-    draw(ui, theme, frame, corner, series, true)
+    picture::keepable(ui, theme, frame.name, |ui| draw(ui, theme, frame, corner, series, true))
 }
 
 fn draw(

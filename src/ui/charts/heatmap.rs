@@ -1,6 +1,6 @@
 //! A matrix as colours: attention, co-occurrence. One texture, whatever the number of cells.
 
-use super::{name_canvas, short};
+use super::{name_canvas, picture, short};
 use crate::ui::Theme;
 use egui::{
     Align2, Color32, ColorImage, FontId, Rect, Response, Sense, Stroke, TextureHandle, TextureOptions, Ui,
@@ -44,11 +44,21 @@ impl Heatmap {
         matrix: Matrix<'_>,
         describe: impl Fn(usize, usize) -> String,
     ) -> Response {
+        picture::keepable(ui, theme, matrix.name, |ui| self.draw(ui, theme, matrix, describe))
+    }
+
+    fn draw(
+        &mut self,
+        ui: &mut Ui,
+        theme: &Theme,
+        matrix: Matrix<'_>,
+        describe: impl Fn(usize, usize) -> String,
+    ) -> Response {
         let (lines, columns) = (matrix.lines.len(), matrix.columns.len());
         let room = ui.available_width() - LINE_NAMES - LEGEND;
         let cell = (room / columns.max(1) as f32).clamp(10.0, 34.0);
         let size = vec2(LINE_NAMES + cell * columns as f32 + LEGEND, COLUMN_NAMES + cell * lines as f32);
-        let (rect, response) = ui.allocate_exact_size(size, Sense::hover());
+        let (rect, response) = ui.allocate_exact_size(size, Sense::click());
         let (low, high) = range(matrix.values);
         name_canvas(
             &response,
@@ -89,7 +99,9 @@ impl Heatmap {
             return;
         }
         let image = ColorImage::new(size, pixels);
-        self.texture = Some(ui.ctx().load_texture(matrix.name, image, TextureOptions::NEAREST));
+        let texture = ui.ctx().load_texture(matrix.name, image.clone(), TextureOptions::NEAREST);
+        picture::remember(ui.ctx(), &texture, image);
+        self.texture = Some(texture);
         self.made_from = key;
     }
 }

@@ -1,6 +1,6 @@
 //! How are scores or bids spread?
 
-use super::{Frame, name_canvas, short};
+use super::{Frame, name_canvas, picture, short};
 use crate::ui::Theme;
 use egui::{Color32, Response, Ui};
 use egui_plot::{Bar, BarChart};
@@ -23,8 +23,10 @@ pub fn show(
         ))
     });
     let chart = BarChart::new(frame.name, bars.collect()).color(colour);
-    let shown = frame.plot(theme).include_y(0.0).show(ui, |plot| plot.bar_chart(chart));
     let total: f64 = counts.iter().sum();
-    name_canvas(&shown.response, &format!("{}: {} in {} bars", frame.name, short(total), counts.len()));
-    shown.response
+    picture::keepable(ui, theme, frame.name, |ui| {
+        let shown = frame.plot(theme).include_y(0.0).show(ui, |plot| plot.bar_chart(chart));
+        name_canvas(&shown.response, &format!("{}: {} in {} bars", frame.name, short(total), counts.len()));
+        shown.response
+    })
 }

@@ -1,6 +1,6 @@
 //! Predicted against actual rates with their intervals, over the diagonal of perfect calibration.
 
-use super::{Frame, legend, name_canvas, short};
+use super::{Frame, legend, name_canvas, picture, short};
 use crate::metrics::calibration::ScoreBin;
 use crate::ui::Theme;
 use egui::{Response, Ui};
@@ -8,6 +8,10 @@ use egui_plot::{Corner, FilledArea, Line, LineStyle, PlotPoints, Points};
 
 /// Draws the bins as points on a line, their Wilson intervals as a band, and the diagonal.
 pub fn show(ui: &mut Ui, theme: &Theme, frame: Frame<'_>, bins: &[ScoreBin]) -> Response {
+    picture::keepable(ui, theme, frame.name, |ui| draw(ui, theme, frame, bins))
+}
+
+fn draw(ui: &mut Ui, theme: &Theme, frame: Frame<'_>, bins: &[ScoreBin]) -> Response {
     let xs: Vec<f64> = bins.iter().map(|bin| bin.predicted).collect();
     let low: Vec<f64> = bins.iter().map(|bin| bin.actual.low).collect();
     let high: Vec<f64> = bins.iter().map(|bin| bin.actual.high).collect();

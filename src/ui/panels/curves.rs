@@ -57,7 +57,7 @@ impl Panel for CurvesPanel {
             None => {
                 let why = "The model has not been judged on its test rows yet.";
                 if widgets::empty_state(ui, cx.theme, why, "Evaluate the model") {
-                    cx.send(Command::Inspect(InspectCommand::Evaluate(Split::Test)));
+                    cx.send(Command::Inspect(InspectCommand::Evaluate(Split::Test, String::new())));
                 }
             }
         }
@@ -66,6 +66,7 @@ impl Panel for CurvesPanel {
 
 /// Which model and rows the numbers are about, and the other parts of the log.
 fn controls(ui: &mut Ui, cx: &mut PanelContext<'_>, shown: &Evaluated, current: bool, running: bool) {
+    let group = shown.segment.to_string();
     ui.horizontal_wrapped(|ui| {
         ui.label(RichText::new(&shown.model.kind).strong());
         ui.label("on");
@@ -76,19 +77,37 @@ fn controls(ui: &mut Ui, cx: &mut PanelContext<'_>, shown: &Evaluated, current: 
         ] {
             let button = egui::Button::selectable(shown.split == split, word);
             if ui.add(button).on_hover_text(help).clicked() {
-                cx.send(Command::Inspect(InspectCommand::Evaluate(split)));
+                cx.send(Command::Inspect(InspectCommand::Evaluate(split, group.clone())));
             }
         }
+        of_group(ui, cx, shown);
         if running {
             ui.weak("scoring …");
         } else if !current {
             ui.colored_label(cx.theme.warn, "of an earlier model");
             if ui.button("Evaluate the present one").clicked() {
-                cx.send(Command::Inspect(InspectCommand::Evaluate(shown.split)));
+                cx.send(Command::Inspect(InspectCommand::Evaluate(shown.split, group)));
             }
         }
     });
     ui.add_space(4.0);
+}
+
+/// Offers the rows of the chosen group alone, and all again.
+fn of_group(ui: &mut Ui, cx: &mut PanelContext<'_>, shown: &Evaluated) {
+    let judged = shown.segment.to_string();
+    if !judged.is_empty() {
+        ui.colored_label(cx.theme.accent, format!("where {judged}"));
+        if ui.small_button("all of them").clicked() {
+            cx.send(Command::Inspect(InspectCommand::Evaluate(shown.split, String::new())));
+        }
+    }
+    let chosen = cx.session.store.chosen.as_ref().map(ToString::to_string);
+    if let Some(chosen) = chosen.filter(|chosen| *chosen != judged)
+        && ui.small_button("Only the chosen group").on_hover_text(&chosen).clicked()
+    {
+        cx.send(Command::Inspect(InspectCommand::Evaluate(shown.split, chosen)));
+    }
 }
 
 fn show(ui: &mut Ui, theme: &Theme, evaluation: &Evaluation) {

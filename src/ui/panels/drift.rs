@@ -125,12 +125,11 @@ impl DriftPanel {
                     field(ui, "File", &mut self.path, "next_week.csv", 360.0);
                     go = ui.add_enabled(!self.path.trim().is_empty(), egui::Button::new("Compare")).clicked();
                     if ui.button("Choose…").clicked() {
-                        cx.ask(DialogRequest {
-                            kind: DialogKind::OpenFile,
-                            title: "Compare with a later log",
-                            file_name: "",
-                            then: |path| Command::Segment(SegmentCommand::Drift(DriftQuestion::File(path))),
-                        });
+                        cx.ask(DialogRequest::open(
+                            DialogKind::OpenFile,
+                            "Compare with a later log",
+                            |path| Command::Segment(SegmentCommand::Drift(DriftQuestion::File(path))),
+                        ));
                     }
                 });
                 if go {

@@ -11,6 +11,7 @@ use crate::session::commands::ViewCommand;
 use crate::session::commands::inspect::{InspectCommand, model_in_view};
 use crate::session::{Command, Purpose};
 use crate::tasks::project::Projected;
+use crate::tasks::segment::Marked;
 use crate::ui::widgets::cloud_view::{CloudView, Scene};
 use crate::ui::{PanelContext, widgets};
 use colouring::{ColourBy, Coloured};
@@ -35,6 +36,8 @@ pub struct EmbeddingsPanel {
     near: Vec<Neighbour>,
     marks: Vec<usize>,
     selected: Option<Arc<Bits>>,
+    /// The group chosen for all panels, once its points are selected here.
+    linked: Option<Arc<Marked>>,
     audience_name: String,
 }
 
@@ -103,7 +106,9 @@ impl EmbeddingsPanel {
             self.selected = None;
             self.near.clear();
             self.marks.clear();
+            self.linked = None;
         }
+        self.link(projection, cx);
         // Another field has other properties: start with the one most worth seeing.
         let same_field = self.field == projection.table.field;
         if !same_field || !self.colour_by.fits(projection) {
@@ -118,6 +123,29 @@ impl EmbeddingsPanel {
             self.revision += 1;
             self.coloured = Some(Coloured::new(projection, self.colour_by.clone(), cx.theme));
         }
+    }
+
+    /// Selects the values most of whose rows lie in the group that is chosen for all panels.
+    fn link(&mut self, projection: &Projection, cx: &PanelContext<'_>) {
+        let marked = cx.session.store.marked.as_ref();
+        let is_known = match (marked, &self.linked) {
+            (Some(marked), Some(linked)) => Arc::ptr_eq(marked, linked),
+            (None, None) => true,
+            _ => false,
+        };
+        if is_known {
+            return;
+        }
+        self.linked = marked.cloned();
+        let Some(Ok(chosen)) = marked.map(|marked| &marked.found) else { return };
+        let mut bits = Bits::new(projection.ids.len());
+        for point in 0..projection.ids.len() {
+            let share = chosen.share(&projection.table.field, projection.name(point));
+            if share.is_some_and(|share| share > 0.5) {
+                bits.set(point);
+            }
+        }
+        self.selected = (bits.count() > 0).then(|| Arc::new(bits));
     }
 
     fn controls(

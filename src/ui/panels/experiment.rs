@@ -1,7 +1,7 @@
 //! Did the other arm do better? A test in the log, arm against control, and how many rows the next test needs.
 
 use super::Panel;
-use super::segments::{column_menu, complain, filter_field};
+use super::segments::{column_menu, complain};
 use crate::data::LogFrame;
 use crate::data::query::experiment::{ArmReport, ExperimentQuery, ExperimentReport, Part, Uplift};
 use crate::data::query::groupable_columns;
@@ -12,6 +12,7 @@ use crate::metrics::significance::p_words;
 use crate::session::commands::{DataCommand, SegmentCommand};
 use crate::session::{Command, Purpose};
 use crate::ui::charts::{Frame, Series, curve};
+use crate::ui::widgets::filter_field;
 use crate::ui::{PanelContext, Theme, widgets};
 use egui::{RichText, Ui};
 use std::path::PathBuf;
@@ -80,7 +81,7 @@ impl Panel for ExperimentPanel {
         };
         let known = cx.session.store.experiment.clone();
         let found = known.as_deref().and_then(|answer| answer.report.as_ref().ok());
-        self.question(ui, &log, found);
+        self.question(ui, cx, &log, found);
         let just_asked = match Segment::parse(&self.filter) {
             Ok(filter) => self.ask(cx, &log, filter),
             Err(failure) => {
@@ -115,7 +116,13 @@ impl Panel for ExperimentPanel {
 }
 
 impl ExperimentPanel {
-    fn question(&mut self, ui: &mut Ui, log: &LogFrame, found: Option<&ExperimentReport>) {
+    fn question(
+        &mut self,
+        ui: &mut Ui,
+        cx: &mut PanelContext<'_>,
+        log: &LogFrame,
+        found: Option<&ExperimentReport>,
+    ) {
         let columns = groupable_columns(log);
         for chosen in [&mut self.arms, &mut self.by] {
             if !columns.contains(chosen) {
@@ -140,7 +147,7 @@ impl ExperimentPanel {
             menu(ui, "take out", "covariate", &mut self.covariate, &numbers, "nothing known before");
             menu(ui, "treat first by", "rank", &mut self.rank, &numbers, "no rank");
         });
-        filter_field(ui, &mut self.filter);
+        filter_field(ui, cx, &mut self.filter);
     }
 
     /// Sends the question when it is a new one; true when it was.

@@ -1,7 +1,7 @@
 //! Who is protected, how, and what is not promised?
 
 use super::Panel;
-use super::segments::{column_menu, complain, filter_field};
+use super::segments::{column_menu, complain};
 use crate::data::LogFrame;
 use crate::data::query::groupable_columns;
 use crate::data::query::noisy::{self, NoisyQuery};
@@ -10,6 +10,7 @@ use crate::domain::Segment;
 use crate::session::commands::{DataCommand, PrivacyCommand};
 use crate::session::{Command, Purpose};
 use crate::tasks::privacy::Reported;
+use crate::ui::widgets::filter_field;
 use crate::ui::{PanelContext, Theme, widgets};
 use egui::{RichText, Ui};
 
@@ -166,7 +167,7 @@ impl PrivacyPanel {
                 cx.send(Command::Privacy(PrivacyCommand::SetBudget(budget)));
             }
         });
-        filter_field(ui, &mut self.filter);
+        filter_field(ui, cx, &mut self.filter);
         match Segment::parse(&self.filter) {
             Ok(filter) => {
                 let words = format!("Report, spending {}", self.query.epsilon);

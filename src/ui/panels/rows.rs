@@ -2,7 +2,7 @@
 //! background.
 
 use super::Panel;
-use super::segments::{complain, filter_field};
+use super::segments::complain;
 use crate::data::LogFrame;
 use crate::data::query::rows::{RowOrder, RowPage, RowsQuery};
 use crate::data::query::subjects::SubjectKind;
@@ -11,6 +11,7 @@ use crate::domain::Segment;
 use crate::models;
 use crate::session::commands::{DataCommand, InspectCommand, RowsCommand, ViewCommand};
 use crate::session::{Command, Purpose};
+use crate::ui::widgets::filter_field;
 use crate::ui::widgets::row_window::RowWindow;
 use crate::ui::{PanelContext, Theme, widgets};
 use egui::{Align2, FontId, Rect, RichText, Sense, Ui, WidgetInfo, pos2, vec2};
@@ -61,12 +62,12 @@ impl Panel for RowsPanel {
             }
             return;
         };
-        filter_field(ui, &mut self.filter);
+        filter_field(ui, cx, &mut self.filter);
         if let Some(group) =
             cx.session.store.chosen.as_ref().map(ToString::to_string).filter(|text| *text != self.filter)
         {
             ui.horizontal_wrapped(|ui| {
-                if ui.small_button("Only the group chosen in Segments").on_hover_text(&group).clicked() {
+                if ui.small_button("Only the chosen group").on_hover_text(&group).clicked() {
                     self.filter = group;
                 }
             });
@@ -174,7 +175,9 @@ impl RowsPanel {
             self.head(ui, log, &widths);
             let size = vec2(total.max(ui.available_width()), room.height());
             let (rect, response) = ui.allocate_exact_size(size, Sense::click());
-            let rows = Rows { order, page, widths: &widths, first, gone, chosen: self.chosen };
+            let marked = cx.session.store.marked.as_ref().and_then(|marked| marked.found.as_ref().ok());
+            let inside = marked.map(|marked| marked.inside.as_slice());
+            let rows = Rows { order, page, widths: &widths, first, gone, chosen: self.chosen, inside };
             rows.draw(ui, cx.theme, rect);
             if let Some(pointer) = response.interact_pointer_pos().filter(|_| response.clicked()) {
                 let place = first + ((pointer.y - rect.top() + gone) / ROW_HEIGHT).max(0.0) as usize;
@@ -314,6 +317,8 @@ struct Rows<'a> {
     /// Points of the first row that are scrolled away.
     gone: f32,
     chosen: Option<u32>,
+    /// True for each row of the log that is in the group chosen for all panels.
+    inside: Option<&'a [bool]>,
 }
 
 impl Rows<'_> {
@@ -331,6 +336,10 @@ impl Rows<'_> {
                 painter.rect_filled(whole, 2.0, theme.faint(theme.accent));
             } else if place % 2 == 1 {
                 painter.rect_filled(whole, 0.0, theme.panel);
+            }
+            if self.inside.is_some_and(|inside| inside.get(row as usize) == Some(&true)) {
+                let edge = Rect::from_min_size(whole.min, vec2(4.0, ROW_HEIGHT));
+                painter.rect_filled(edge, 0.0, theme.accent);
             }
             let cells = self.page.and_then(|page| page.cells.get(place.checked_sub(page.first)?));
             let mut left = rect.left();

@@ -1,6 +1,7 @@
 //! Who clicks how often, at what cost? Measures of the groups of columns, seen in several ways, and audiences made from
 //! them.
 
+mod asking;
 mod export;
 mod findings;
 mod table;
@@ -9,12 +10,13 @@ mod views;
 use super::Panel;
 use crate::base::Failure;
 use crate::data::LogFrame;
-use crate::data::query::{self, Derived, Measure, SegmentQuery, SegmentTable};
+use crate::data::query::{self, Derived, Measure, Period, SegmentQuery, SegmentTable};
 use crate::domain::Segment;
 use crate::session::commands::{DataCommand, PrivacyCommand, SegmentCommand};
 use crate::session::{Command, Purpose};
 use crate::tasks::segment::SegmentAnswer;
 use crate::ui::{PanelContext, Theme, widgets};
+use asking::{History, Question};
 use egui::{RichText, Ui};
 use egui_extras::{Size, StripBuilder};
 use findings::Findings;
@@ -27,33 +29,26 @@ use views::{Charts, Shown, View};
 const TABLE_SHARE: f32 = 0.6;
 /// See [`TABLE_SHARE`].
 const NARROW_TABLE_SHARE: f32 = 0.4;
-/// What the second menu says when nothing is crossed.
-const NOTHING: &str = "nothing";
+/// Names listed in a tooltip.
+const NAMES: usize = 20;
 
 /// The question as it stands on the screen, and how the answer is sorted.
+#[derive(Default)]
 pub struct SegmentsPanel {
     /// True while all groups are looked through rather than those of the columns chosen.
     finding: bool,
     findings: Findings,
-    view: View,
+    question: Question,
+    history: History,
     charts: Charts,
-    by: String,
-    crossed_with: String,
-    /// What the charts show.
-    measure: Measure,
-    /// Beside what happened, what the model in view predicts.
-    predicted: bool,
-    /// Values of the group that others are compared with; empty for all other rows.
-    against: Vec<String>,
-    filter: String,
-    min_impressions: u32,
     audience_name: String,
-    /// The filters that were drilled down from, first to last.
-    trail: Vec<String>,
     /// The file that the answer is written to.
     out: String,
     sorting: Sorting,
     selected: Option<Segment>,
+    /// What was last known to be chosen for all panels, and what was chosen here.
+    told: Option<Segment>,
+    own: Option<Segment>,
     /// What was last sent, so that each question is asked once.
     asked: Option<Asked>,
 }
@@ -66,30 +61,6 @@ struct Asked {
     funnel: bool,
     revision: u64,
     path: PathBuf,
-}
-
-impl Default for SegmentsPanel {
-    fn default() -> Self {
-        Self {
-            finding: false,
-            findings: Findings::default(),
-            view: View::default(),
-            charts: Charts::default(),
-            by: String::new(),
-            crossed_with: String::new(),
-            measure: Measure::Ctr,
-            predicted: false,
-            against: Vec::new(),
-            filter: String::new(),
-            min_impressions: 0,
-            audience_name: String::new(),
-            trail: Vec::new(),
-            out: String::new(),
-            sorting: Sorting::default(),
-            selected: None,
-            asked: None,
-        }
-    }
 }
 
 impl Panel for SegmentsPanel {
@@ -116,15 +87,18 @@ impl Panel for SegmentsPanel {
         };
         let columns = query::groupable_columns(&log);
         self.start_with(&columns);
+        self.history.keep(&self.question);
         self.modes(ui);
         if !self.finding {
-            self.question(ui, cx, &log, &columns);
+            self.question.ui(ui, cx, &log, &columns);
         }
-        filter_field(ui, &mut self.filter);
-        let filter = Segment::parse(&self.filter);
+        widgets::filter_field(ui, cx, &mut self.question.filter);
+        let filter = Segment::parse(&self.question.filter);
         if let (true, Ok(filter)) = (self.finding, &filter) {
             self.audience_bar(ui, cx, filter);
             self.findings.ui(ui, cx, &log, filter.clone(), &mut self.selected);
+            let chosen = self.selected.clone().map(|group| filter.clone().and(group));
+            self.choose(cx, chosen.as_ref());
             return;
         }
         let just_asked = match filter {
@@ -146,19 +120,19 @@ impl Panel for SegmentsPanel {
 impl SegmentsPanel {
     /// Asks for the groups of one column, or of two crossed (an empty second one crosses nothing).
     pub fn look_at(&mut self, by: &str, crossed_with: &str) {
-        by.clone_into(&mut self.by);
-        crossed_with.clone_into(&mut self.crossed_with);
+        by.clone_into(&mut self.question.by);
+        crossed_with.clone_into(&mut self.question.crossed_with);
     }
 
     /// Chooses a first column; forgets columns that the open log lacks.
     fn start_with(&mut self, columns: &[String]) {
-        if !columns.contains(&self.by) {
+        if !columns.contains(&self.question.by) {
             let is_derived = |name: &str| Derived::ALL.iter().any(|derived| derived.name() == name);
             let own = columns.iter().find(|name| !is_derived(name));
-            self.by = own.or(columns.first()).cloned().unwrap_or_default();
+            self.question.by = own.or(columns.first()).cloned().unwrap_or_default();
         }
-        if !columns.contains(&self.crossed_with) {
-            self.crossed_with.clear();
+        if !columns.contains(&self.question.crossed_with) {
+            self.question.crossed_with.clear();
         }
     }
 
@@ -172,44 +146,9 @@ impl SegmentsPanel {
                     self.selected = None;
                 }
             }
+            ui.separator();
+            self.history.ui(ui, &mut self.question);
         });
-    }
-
-    fn question(&mut self, ui: &mut Ui, cx: &PanelContext<'_>, log: &LogFrame, columns: &[String]) {
-        ui.horizontal_wrapped(|ui| {
-            let label = ui.label("Show").id;
-            measure_menu(ui, &mut self.measure, cx.session.store.segments.as_deref()).labelled_by(label);
-            ui.label("as");
-            self.view.menu(ui, log, &self.by);
-        });
-        ui.horizontal_wrapped(|ui| {
-            let (has_first, has_second) = self.view.has_columns();
-            if has_first {
-                let label = ui.label("Groups of").id;
-                column_menu(ui, "by", &mut self.by, columns, None).labelled_by(label);
-            }
-            if has_second {
-                let label = ui.label("crossed with").id;
-                column_menu(ui, "crossed", &mut self.crossed_with, columns, Some(NOTHING)).labelled_by(label);
-            }
-            let label = ui.label("with at least").id;
-            let least = egui::DragValue::new(&mut self.min_impressions).range(0..=1_000_000_000).speed(1.0);
-            ui.add(least).labelled_by(label);
-            ui.label("impressions");
-            self.predictions(ui, cx);
-        });
-    }
-
-    /// Offers what the model in view predicts, where there is one.
-    fn predictions(&mut self, ui: &mut Ui, cx: &PanelContext<'_>) {
-        let model = cx.session.store.training.model().filter(|_| cx.session.store.dataset.is_some());
-        let Some(model) = model else {
-            self.predicted = false;
-            return;
-        };
-        let words = format!("with predictions of {}", model.kind);
-        ui.checkbox(&mut self.predicted, words)
-            .on_hover_text("Predicted CTR and predicted/actual beside what happened");
     }
 
     /// Nothing to show yet: counting, or a count that was stopped or failed with a notice.
@@ -223,14 +162,8 @@ impl SegmentsPanel {
 
     /// Sends the question when it is a new one; true when it was.
     fn ask(&mut self, cx: &mut PanelContext<'_>, log: &LogFrame, filter: Segment) -> bool {
-        let by = self.view.by(log, &self.by, &self.crossed_with).unwrap_or_else(|| vec![self.by.clone()]);
-        if self.asked.as_ref().is_some_and(|asked| asked.query.by != by) {
-            // Groups of other columns have other names.
-            self.against.clear();
-        }
-        let min_impressions = f64::from(self.min_impressions);
-        let query = SegmentQuery { by, filter, min_impressions, against: self.against.clone() };
-        let (predicted, funnel) = (self.predicted, self.view == View::Funnel);
+        let query = self.question.query(log, filter, self.asked.as_ref().map(|asked| &asked.query));
+        let (predicted, funnel) = (self.question.predicted, self.question.view == View::Funnel);
         let path = log.source.path.clone();
         let asked = Asked { query, predicted, funnel, revision: log.revision, path };
         if self.asked.as_ref() == Some(&asked) {
@@ -262,7 +195,7 @@ impl SegmentsPanel {
         self.trail(ui, cx, query, table);
         ui.separator();
         let order = self.sorting.order(cx.session.store.segments.as_ref(), table);
-        let (view, measure) = (self.view, self.measure);
+        let (view, measure) = (self.question.view, self.question.measure);
         let share = if view == View::Bars { TABLE_SHARE } else { NARROW_TABLE_SHARE };
         let sides = StripBuilder::new(ui).size(Size::relative(share)).size(Size::remainder());
         sides.horizontal(|mut sides| {
@@ -285,19 +218,34 @@ impl SegmentsPanel {
         });
     }
 
+    /// Tells the other panels which group is selected here, and gives way where one of them chose another.
+    fn choose(&mut self, cx: &mut PanelContext<'_>, own: Option<&Segment>) {
+        let chosen = &cx.session.store.chosen;
+        if self.told != *chosen {
+            self.told.clone_from(chosen);
+            self.own = None;
+            if own != chosen.as_ref() {
+                self.selected = None;
+            }
+        } else if self.own.as_ref() != own {
+            self.own = own.cloned();
+            self.told.clone_from(&self.own);
+            cx.send(Command::Segment(SegmentCommand::Choose(self.own.clone())));
+        }
+    }
+
     /// From the whole down to the chosen group, and back; tells the other panels what is chosen.
     fn trail(&mut self, ui: &mut Ui, cx: &mut PanelContext<'_>, query: &SegmentQuery, table: &SegmentTable) {
         let selected = table.rows.iter().find(|row| self.selected.as_ref() == Some(&row.segment));
-        let chosen = selected.map(|row| query.filter.clone().and(row.segment.clone()));
-        if chosen != cx.session.store.chosen {
-            cx.send(Command::Segment(SegmentCommand::Choose(chosen.clone())));
-        }
-        if chosen.is_none() && self.trail.is_empty() {
+        let days = table.period.as_ref().map_or(Segment::All, Period::now);
+        let chosen = selected.map(|row| days.and(query.filter.clone()).and(row.segment.clone()));
+        self.choose(cx, chosen.as_ref());
+        if chosen.is_none() && self.question.trail.is_empty() {
             return;
         }
         ui.horizontal_wrapped(|ui| {
             let mut back = None;
-            for (place, filter) in self.trail.iter().enumerate() {
+            for (place, filter) in self.question.trail.iter().enumerate() {
                 let words = if filter.trim().is_empty() { "all rows" } else { filter };
                 if ui.small_button(words).on_hover_text("Back to these rows").clicked() {
                     back = Some(place);
@@ -305,35 +253,45 @@ impl SegmentsPanel {
                 ui.weak(">");
             }
             if let Some(place) = back {
-                self.filter = self.trail.split_off(place).swap_remove(0);
+                self.question.filter = self.question.trail.split_off(place).swap_remove(0);
                 self.selected = None;
             }
             if let (Some(group), Some(row)) = (chosen, selected)
                 && ui.small_button(format!("Drill down into {}", row.values.join(" x "))).clicked()
             {
-                self.trail.push(std::mem::replace(&mut self.filter, group.to_string()));
+                self.question.trail.push(std::mem::replace(&mut self.question.filter, group.to_string()));
                 self.selected = None;
             }
         });
     }
 
-    /// What the groups are compared with: all other rows, or one of them.
+    /// What the groups are compared with: all other rows, one of them, or themselves in the days before.
     fn reference(&mut self, ui: &mut Ui, cx: &mut PanelContext<'_>, table: &SegmentTable) {
         let selected = table.rows.iter().find(|row| self.selected.as_ref() == Some(&row.segment));
         ui.horizontal_wrapped(|ui| {
-            if table.against.is_empty() {
-                ui.weak("Compared with all other rows.");
-            } else {
-                ui.weak(format!("Compared with {}.", table.against.join(" x ")));
-                if ui.small_button("with all other rows").clicked() {
-                    self.against.clear();
+            match &table.period {
+                Some(period) => {
+                    ui.weak(format!("Each compared with itself: {}.", period.words()));
+                    if !table.gone.is_empty() {
+                        let words = format!("{} without rows now", widgets::grouped(table.gone.len() as f64));
+                        ui.colored_label(cx.theme.warn, words).on_hover_text(first_of(&table.gone));
+                    }
+                }
+                None if table.against.is_empty() => {
+                    ui.weak("Compared with all other rows.");
+                }
+                None => {
+                    ui.weak(format!("Compared with {}.", table.against.join(" x ")));
+                    if ui.small_button("with all other rows").clicked() {
+                        self.question.against.clear();
+                    }
                 }
             }
-            export::menu(ui, cx, &mut self.out, self.measure);
-            if let Some(row) = selected.filter(|row| row.values != table.against)
+            export::menu(ui, cx, &mut self.out, self.question.measure);
+            if let Some(row) = selected.filter(|row| row.values != table.against && table.period.is_none())
                 && ui.small_button(format!("Compare all with {}", row.values.join(" x "))).clicked()
             {
-                self.against.clone_from(&row.values);
+                self.question.against.clone_from(&row.values);
             }
         });
     }
@@ -374,7 +332,7 @@ impl SegmentsPanel {
             for audience in cx.session.workspace.audiences.clone() {
                 let meant = format!("Look at {}", audience.segment);
                 if ui.button(&audience.name).on_hover_text(meant).clicked() {
-                    self.filter.clone_from(&audience.segment);
+                    self.question.filter.clone_from(&audience.segment);
                 }
                 let forget = ui.small_button("x").on_hover_text(format!("Forget {}", audience.name));
                 if forget.clicked() {
@@ -383,17 +341,6 @@ impl SegmentsPanel {
             }
         });
     }
-}
-
-/// Where a person writes which rows count.
-pub(super) fn filter_field(ui: &mut Ui, filter: &mut String) {
-    ui.horizontal(|ui| {
-        let label = ui.label("Only where").id;
-        let field = egui::TextEdit::singleline(filter)
-            .hint_text("age_band in ('18-24', '25-34') and city = '上海' and hour >= 18")
-            .desired_width(f32::INFINITY);
-        ui.add(field).labelled_by(label);
-    });
 }
 
 /// A menu of the measures that the log knows.
@@ -431,6 +378,13 @@ pub(super) fn column_menu(
 
 pub(super) fn complain(ui: &mut Ui, theme: &Theme, failure: &Failure) {
     ui.label(RichText::new(failure.to_string()).color(theme.bad));
+}
+
+/// The first of some names.
+fn first_of(names: &[String]) -> String {
+    let more = names.len().saturating_sub(NAMES);
+    let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("{}{rest}", names.iter().take(NAMES).cloned().collect::<Vec<_>>().join(", "))
 }
 
 /// The whole in one line.

@@ -114,7 +114,7 @@ impl SubjectsPanel {
         ));
         let sides = StripBuilder::new(ui).size(Size::relative(0.36)).size(Size::remainder());
         sides.horizontal(|mut sides| {
-            sides.cell(|ui| self.list(ui, cx.theme, list));
+            sides.cell(|ui| self.list(ui, cx, list));
             sides.cell(|ui| match &found.profile {
                 _ if cx.session.jobs.of(Purpose::LookUp).is_some() => {
                     ui.weak("Looking …");
@@ -128,7 +128,10 @@ impl SubjectsPanel {
         });
     }
 
-    fn list(&mut self, ui: &mut Ui, theme: &Theme, list: &SubjectList) {
+    fn list(&mut self, ui: &mut Ui, cx: &PanelContext<'_>, list: &SubjectList) {
+        let theme = cx.theme;
+        let marked = cx.session.store.marked.as_ref().and_then(|marked| marked.found.as_ref().ok());
+        let column = cx.session.store.log.as_ref().and_then(|open| list.kind.column(&open.frame).ok());
         let wanted = self.search.trim().to_lowercase();
         let shown: Vec<usize> = (0..list.listed.len())
             .filter(|place| wanted.is_empty() || list.listed[*place].name.to_lowercase().contains(&wanted))
@@ -153,13 +156,20 @@ impl SubjectsPanel {
                         let one = &list.listed[shown[line.index()]];
                         line.set_selected(self.name == one.name);
                         let mark = if one.is_new { " (new)" } else { "" };
+                        let within =
+                            marked.zip(column).and_then(|(marked, column)| marked.share(column, &one.name));
+                        let chosen = within.is_some_and(|share| share > 0.0);
                         let cells = [
                             format!("{}{mark}", one.name),
                             widgets::grouped(one.rate.trials),
                             ctr(&one.rate, list.has_outcome),
                         ];
                         for text in cells {
-                            let colour = if one.is_new { theme.warn } else { theme.text };
+                            let colour = match (chosen, one.is_new) {
+                                (true, _) => theme.accent,
+                                (false, true) => theme.warn,
+                                (false, false) => theme.text,
+                            };
                             line.col(|ui| {
                                 let label = egui::Label::new(RichText::new(text).color(colour));
                                 ui.add(label.truncate().selectable(false));

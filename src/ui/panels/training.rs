@@ -207,12 +207,9 @@ impl TrainingPanel {
                 cx.send(Command::Train(TrainCommand::Open(folder)));
             }
             if ui.button("Browse…").on_hover_text("Choose the folder of a saved model to open").clicked() {
-                cx.ask(DialogRequest {
-                    kind: DialogKind::OpenFolder,
-                    title: "Open a saved model",
-                    file_name: "",
-                    then: |folder| Command::Train(TrainCommand::Open(folder)),
-                });
+                cx.ask(DialogRequest::open(DialogKind::OpenFolder, "Open a saved model", |folder| {
+                    Command::Train(TrainCommand::Open(folder))
+                }));
             }
         });
     }

@@ -46,12 +46,9 @@ impl WelcomePanel {
             ui.label("One row per impression, or counts of impressions and clicks per row.");
             ui.horizontal(|ui| {
                 if ui.button("Open a log…").clicked() {
-                    cx.ask(DialogRequest {
-                        kind: DialogKind::OpenFile,
-                        title: "Open a campaign log",
-                        file_name: "",
-                        then: |path| Command::Data(DataCommand::Open(path)),
-                    });
+                    cx.ask(DialogRequest::open(DialogKind::OpenFile, "Open a campaign log", |path| {
+                        Command::Data(DataCommand::Open(path))
+                    }));
                 }
                 ui.weak("or drop a file on the window");
             });

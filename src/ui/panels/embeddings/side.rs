@@ -10,11 +10,13 @@ use crate::gpu::Bits;
 use crate::insight::Projection;
 use crate::metrics::Rate;
 use crate::session::Command;
-use crate::session::commands::PrivacyCommand;
+use crate::session::commands::{PrivacyCommand, SegmentCommand};
 use crate::tasks::project::Projected;
 use crate::ui::{PanelContext, Theme, widgets};
 use egui::{RichText, Ui};
 
+/// Values that a group may name to be chosen in all panels.
+const MOST_CHOSEN: usize = 2_000;
 /// Names of selected values listed.
 const LISTED: usize = 30;
 
@@ -82,8 +84,15 @@ impl EmbeddingsPanel {
             ui.label(format!("{} impressions", widgets::grouped(pooled.trials)));
             ui.label(format!("CTR {}", widgets::percent_with_interval(&pooled)));
         }
+        let linked = self.linked.as_ref().filter(|_| cx.session.store.marked.is_some());
+        if let Some(linked) = linked {
+            ui.weak(format!("most of their rows: {}", linked.segment));
+        }
         match segment_text(projected, &bits) {
             Ok(segment) => {
+                if count <= MOST_CHOSEN && ui.button("Choose in all panels").clicked() {
+                    cx.send(Command::Segment(SegmentCommand::Choose(Some(segment.clone()))));
+                }
                 let label = ui.label("Audience name");
                 ui.text_edit_singleline(&mut self.audience_name).labelled_by(label.id);
                 let name = self.audience_name.trim().to_owned();

@@ -4,7 +4,7 @@ use crate::base::Result;
 use crate::data::query::{Measure, export};
 use crate::session::Command;
 use crate::session::commands::SegmentCommand;
-use crate::ui::dialogs::{DialogKind, DialogRequest};
+use crate::ui::DialogRequest;
 use crate::ui::{PanelContext, widgets};
 use egui::Ui;
 use std::path::PathBuf;
@@ -17,11 +17,11 @@ pub(super) fn menu(ui: &mut Ui, cx: &mut PanelContext<'_>, out: &mut String, mea
         let k = widgets::grouped(cx.session.workspace.privacy.k as f64);
         ui.weak(format!("Groups of fewer than {k} people are held back (Privacy)."));
         if ui.button("CSV, Parquet or JSON lines…").clicked() {
-            cx.ask(request("Export the groups", "groups.csv", |path| write(path, false)));
+            cx.ask(DialogRequest::save("Export the groups", "groups.csv", |path| write(path, false)));
         }
         if ui.button("CSV for spreadsheets…").on_hover_text("With a byte order mark, for Chinese").clicked()
         {
-            cx.ask(request("Export the groups", "groups.csv", |path| write(path, true)));
+            cx.ask(DialogRequest::save("Export the groups", "groups.csv", |path| write(path, true)));
         }
         ui.horizontal(|ui| {
             let label = ui.label("or to").id;
@@ -31,6 +31,7 @@ pub(super) fn menu(ui: &mut Ui, cx: &mut PanelContext<'_>, out: &mut String, mea
                 cx.send(write(PathBuf::from(out.trim()), false));
             }
         });
+        ui.weak("The chart as SVG or PNG: right-click it.");
         ui.separator();
         match command(cx, measure) {
             Ok(text) => {
@@ -44,10 +45,6 @@ pub(super) fn menu(ui: &mut Ui, cx: &mut PanelContext<'_>, out: &mut String, mea
             }
         }
     });
-}
-
-fn request(title: &'static str, file_name: &'static str, then: fn(PathBuf) -> Command) -> DialogRequest {
-    DialogRequest { kind: DialogKind::SaveFile, title, file_name, then }
 }
 
 fn write(path: PathBuf, for_spreadsheets: bool) -> Command {

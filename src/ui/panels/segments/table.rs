@@ -133,7 +133,7 @@ fn titles(table: &SegmentTable, measure: Measure) -> Vec<(String, Key, String)> 
     let names = table.by.iter().enumerate();
     let mut titles: Vec<(String, Key, String)> =
         names.map(|(place, name)| (name.clone(), Key::Value(place), String::new())).collect();
-    let compared = table.measures.contains(&measure) && !measure.is_sum();
+    let compared = table.measures.contains(&measure) && (!measure.is_sum() || table.period.is_some());
     for known in &table.measures {
         let title = if known.is_sum() {
             known.title().to_owned()
@@ -142,18 +142,20 @@ fn titles(table: &SegmentTable, measure: Measure) -> Vec<(String, Key, String)> 
         };
         titles.push((title, Key::Measure(*known), meaning(table, *known)));
         if *known == measure && compared {
-            let (lift, others) = match table.against.as_slice() {
-                [] => ("Lift", "all other rows".to_owned()),
-                values => ("Ratio", values.join(" x ")),
+            let (lift, others, base) = match (&table.period, table.against.as_slice()) {
+                (Some(_), _) => ("Ratio", "the days before".to_owned(), "the days before".to_owned()),
+                (None, []) => ("Lift", "all other rows".to_owned(), "all rows".to_owned()),
+                (None, values) => ("Ratio", values.join(" x "), values.join(" x ")),
             };
-            let of_whole = if table.against.is_empty() { "all rows" } else { others.as_str() };
             titles.push((
                 lift.to_owned(),
                 Key::Lift(measure),
-                format!("{} over that of {of_whole}", measure.title()),
+                format!("{} over that of {base}", measure.title()),
             ));
             let why = format!("Chance of such a difference from {others}, corrected for all groups (Holm)");
-            titles.push(("p".to_owned(), Key::P(measure), why));
+            if !measure.is_sum() {
+                titles.push(("p".to_owned(), Key::P(measure), why));
+            }
         }
     }
     titles

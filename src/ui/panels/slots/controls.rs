@@ -12,7 +12,7 @@ use crate::market::position::Examination;
 use crate::market::spec::{ClickSource, ModelSource};
 use crate::session::Command;
 use crate::session::commands::MarketCommand;
-use crate::ui::dialogs::{DialogKind, DialogRequest};
+use crate::ui::dialogs::DialogRequest;
 use crate::ui::{PanelContext, form};
 use egui::{ComboBox, DragValue, Slider, Ui};
 
@@ -504,20 +504,14 @@ fn run_options(ui: &mut Ui, cx: &mut PanelContext<'_>, draft: &mut Draft) {
     }
     let export = ui.button("Export spec …").on_hover_text("A file for `adloupe simulate`");
     if export.clicked() {
-        cx.ask(DialogRequest {
-            kind: DialogKind::SaveFile,
-            title: "Export the simulation's spec",
-            file_name: "simulation.json",
-            then: |path| Command::Market(MarketCommand::Export(path)),
-        });
+        cx.ask(DialogRequest::save("Export the simulation's spec", "simulation.json", |path| {
+            Command::Market(MarketCommand::Export(path))
+        }));
     }
     let hint = "Every recorded auction as a line of OpenRTB 2.6 JSON, with the reason of each loss";
     if ui.button("Export auctions …").on_hover_text(hint).clicked() {
-        cx.ask(DialogRequest {
-            kind: DialogKind::SaveFile,
-            title: "Export the auctions as OpenRTB",
-            file_name: "auctions.ndjson",
-            then: |path| Command::Market(MarketCommand::ExportAuctions(path)),
-        });
+        cx.ask(DialogRequest::save("Export the auctions as OpenRTB", "auctions.ndjson", |path| {
+            Command::Market(MarketCommand::ExportAuctions(path))
+        }));
     }
 }
