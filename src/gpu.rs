@@ -16,6 +16,11 @@ pub use camera::Camera;
 pub use lasso::Lasso;
 pub use picking::PickGrid;
 
+/// A graphics adapter in words: its name, kind and interface.
+pub fn adapter_words(info: &wgpu::AdapterInfo) -> String {
+    format!("{} ({:?}, {:?})", info.name, info.device_type, info.backend)
+}
+
 /// One bit per point, 32 a word: a selection or a filter.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Bits {

@@ -107,7 +107,7 @@ impl ContestPass {
         Ok(Self {
             tally: pipeline("tally"),
             each: pipeline("each"),
-            adapter: format!("{} ({:?}, {:?})", info.name, info.device_type, info.backend),
+            adapter: super::adapter_words(&info),
             is_software: info.device_type == wgpu::DeviceType::Cpu,
             device,
             queue,

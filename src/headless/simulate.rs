@@ -1,9 +1,9 @@
 //! `adloupe simulate SPEC.json`: what would this audience, these campaigns and this auction do?
 
 use super::{Answer, Terminal};
-use crate::base::{Failure, Params, Result, failure::Explain, files::disk_failure, files::write_atomically};
+use crate::base::{Failure, Result, failure::Explain, files::disk_failure, files::write_atomically};
+use crate::data::LogFrame;
 use crate::data::importers::{self, ImportOptions};
-use crate::data::{Dataset, EncodeOptions, Encoder, LogFrame, dataset};
 use crate::jobs::{JobContext, Latest};
 use crate::market::looks::FittedLooks;
 use crate::market::openrtb;
@@ -14,7 +14,6 @@ use crate::market::scoring::{self, Inputs, Prepared};
 use crate::market::simulation::{RunOptions, simulate};
 use crate::market::spec::{ClickSource, MarketSpec, ModelSource};
 use crate::metrics::Estimate;
-use crate::train::{self, TrainSpec, TrainedModel};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -116,11 +115,10 @@ pub(super) fn inputs(spec: &MarketSpec, folder: &Path, context: &JobContext) -> 
     let log_path = folder.join(&spec.log);
     Terminal::note(&format!("reading {}", log_path.display()));
     let log = importers::open(&log_path, &ImportOptions::default(), context)?;
-    let (dataset, model) = match &spec.model {
-        ModelSource::Folder(model) => load(&folder.join(model), &log, context)?,
-        ModelSource::Train { kind, params } => fit(kind, params, &log, context)?,
-    };
-    let (dataset, model) = (Arc::new(dataset), Arc::new(model));
+    if let ModelSource::Train { kind, .. } = &spec.model {
+        Terminal::note(&format!("training {kind}"));
+    }
+    let OtherModel { model, dataset, .. } = OtherModel::of_clicks(&spec.model, &log, folder, context)?;
     let conversions = match &spec.conversions {
         Some(source) => Some(OtherModel::of_conversions(source, &log, folder, context)?),
         None => OtherModel::of_click_model(&model, &dataset)?,
@@ -147,20 +145,6 @@ fn fitted_slots(log: &LogFrame, slots: usize) -> Result<Vec<f64>> {
     }
     shares.truncate(slots);
     Ok(shares)
-}
-
-fn load(folder: &Path, log: &LogFrame, context: &JobContext) -> Result<(Dataset, TrainedModel)> {
-    let model = TrainedModel::load(folder)?;
-    let dataset = Encoder::encode(&model.encoder, log, context)?;
-    Ok((dataset, model))
-}
-
-fn fit(kind: &str, params: &Params, log: &LogFrame, context: &JobContext) -> Result<(Dataset, TrainedModel)> {
-    let given = TrainSpec { params: params.clone(), ..TrainSpec::new(kind)? };
-    Terminal::note(&format!("training {kind}"));
-    let dataset = dataset::prepare(log, &EncodeOptions::default(), context)?;
-    let model = train::fit(&dataset, &given.completed()?, &Latest::default(), context)?;
-    Ok((dataset, model))
 }
 
 fn as_json(

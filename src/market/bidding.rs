@@ -50,7 +50,7 @@ impl RequestBidder {
     /// A spec that does not fit the log or the model.
     pub fn new(spec: &MarketSpec, inputs: Inputs) -> Result<Self> {
         spec.validate()?;
-        let (mut campaigns, mut notes) = scoring::campaigns_of(spec, &inputs.log)?;
+        let (mut campaigns, mut notes) = scoring::campaigns_of(spec, &inputs)?;
         let all = campaigns.len();
         campaigns.retain(|campaign| campaign.targeting.is_empty());
         if campaigns.len() < all {

@@ -25,8 +25,8 @@ pub struct OtherModel {
 }
 
 impl OtherModel {
-    /// Opens or trains a model of conversions; folders are relative to `folder`. What is trained sees the rows that were
-    /// clicked: it learns conversions per click, whatever made people click.
+    /// Opens or trains a model of conversions; folders are relative to `folder`. A kind that learns both is trained on
+    /// all rows; any other sees the rows that were clicked: it learns conversions per click, whatever made people click.
     ///
     /// # Errors
     /// A log without conversions, too few clicks, a model that predicts the clicks themselves; a cancel.
@@ -36,23 +36,20 @@ impl OtherModel {
         folder: &Path,
         context: &JobContext,
     ) -> Result<Self> {
-        let model = match source {
-            ModelSource::Folder(saved) => {
-                let model = TrainedModel::load(&folder.join(saved))?;
-                refuse_clicks(log, &model)?;
-                model
+        match source {
+            ModelSource::Train { kind, .. } if !models::kind(kind)?.learns_conversions() => {
+                let learnt = Self::of_clicks(source, &clicked_rows(log)?, folder, context)?;
+                Self::reading(source, learnt.model, log, context)
             }
-            ModelSource::Train { kind, params } => {
-                let spec = TrainSpec { params: params.clone(), ..TrainSpec::new(kind)? };
-                let clicked = clicked_rows(log)?;
-                let data = dataset::prepare(&clicked, &EncodeOptions::default(), context)?;
-                train::fit(&data, &spec.completed()?, &Latest::default(), context)?
+            _ => {
+                let opened = Self::of_clicks(source, log, folder, context)?;
+                refuse_clicks(log, &opened.model)?;
+                Ok(opened)
             }
-        };
-        Self::reading(source, Arc::new(model), log, context)
+        }
     }
 
-    /// Opens or trains a model of clicks; folders are relative to `folder`.
+    /// Opens or trains a model of what the log's label says; folders are relative to `folder`.
     ///
     /// # Errors
     /// A folder that holds no model, a log that it cannot read or learn from; a cancel.
@@ -62,15 +59,18 @@ impl OtherModel {
         folder: &Path,
         context: &JobContext,
     ) -> Result<Self> {
-        let model = match source {
-            ModelSource::Folder(saved) => TrainedModel::load(&folder.join(saved))?,
+        match source {
+            ModelSource::Folder(saved) => {
+                let model = TrainedModel::load(&folder.join(saved))?;
+                Self::reading(source, Arc::new(model), log, context)
+            }
             ModelSource::Train { kind, params } => {
                 let spec = TrainSpec { params: params.clone(), ..TrainSpec::new(kind)? };
-                let data = dataset::prepare(log, &EncodeOptions::default(), context)?;
-                train::fit(&data, &spec.completed()?, &Latest::default(), context)?
+                let dataset = Arc::new(dataset::prepare(log, &EncodeOptions::default(), context)?);
+                let model = Arc::new(train::fit(&dataset, &spec.completed()?, &Latest::default(), context)?);
+                Ok(Self { source: Some(source.clone()), model, dataset })
             }
-        };
-        Self::reading(source, Arc::new(model), log, context)
+        }
     }
 
     /// A model that is there already.

@@ -10,7 +10,6 @@ mod people;
 use super::bidder::Bidder;
 use super::campaigns;
 use super::feedback::Feedback;
-use super::looks::FittedLooks;
 use super::other_model::OtherModel;
 use super::replay::{self, Replay};
 use super::rescoring::Rescorer;
@@ -84,8 +83,6 @@ pub struct ScoredPool {
     what_if: ArmScores,
     /// What the log says of each pooled row, for a replay.
     replay: Option<Replay>,
-    /// How often each slot is looked at, as the log shows it, or why it does not.
-    pub looks: Result<FittedLooks>,
 }
 
 impl ScoredPool {
@@ -137,7 +134,7 @@ pub fn prepare(
     context: &JobContext,
 ) -> Result<Prepared> {
     spec.validate()?;
-    let (campaigns, mut notes) = campaigns_of(spec, &inputs.log)?;
+    let (campaigns, mut notes) = campaigns_of(spec, inputs)?;
     let ads = ads_of(&campaigns);
     let world = truth_for(spec, &inputs.log)?;
     let key = PoolKey::new(spec, &ads, world.is_some());
@@ -185,11 +182,17 @@ pub fn prepare(
 }
 
 /// The campaigns that bid, and what was assumed of them.
-pub(super) fn campaigns_of(spec: &MarketSpec, log: &LogFrame) -> Result<(Vec<Campaign>, Vec<String>)> {
+///
+/// # Errors
+/// A bid per conversion that neither the campaign nor a model tells the conversions of; a log that names no ads.
+pub(super) fn campaigns_of(spec: &MarketSpec, inputs: &Inputs) -> Result<(Vec<Campaign>, Vec<String>)> {
     if !spec.campaigns.is_empty() {
+        if inputs.conversions.is_none() {
+            spec.campaigns.iter().try_for_each(Campaign::validate)?;
+        }
         return Ok((spec.campaigns.clone(), Vec::new()));
     }
-    let read = campaigns::from_log(log, spec.requests)?;
+    let read = campaigns::from_log(&inputs.log, spec.requests)?;
     Ok((read.campaigns, read.notes))
 }
 
@@ -279,7 +282,7 @@ fn score(key: PoolKey, inputs: &Inputs, world: Option<&World>, context: &JobCont
     context.stage("choosing the audience");
     let mut rows = people::segment_rows(&inputs.log, &key.audience)?;
     let audience_rows = rows.len();
-    people::large_enough(&inputs.log, &rows, &key)?;
+    people::large_enough(&people::users(&inputs.log, &rows)?, &key)?;
     if key.clicks == ClickSource::Replay {
         rows = replay::known_rows(&inputs.log, rows)?;
     }
@@ -289,7 +292,6 @@ fn score(key: PoolKey, inputs: &Inputs, world: Option<&World>, context: &JobCont
         rows.sort_unstable();
     }
     let columns = catalogue_columns(&inputs.dataset, &key.ads)?;
-    let looks = FittedLooks::of_log(&inputs.log);
     let replay = match key.clicks {
         ClickSource::Replay => Some(Replay::of_log(&inputs.log, &rows, &key.ads, key.propensity.as_deref())?),
         _ => None,
@@ -319,7 +321,7 @@ fn score(key: PoolKey, inputs: &Inputs, world: Option<&World>, context: &JobCont
     let baseline = score_arm(&key.edits[0])?;
     let what_if = if key.edits[0] == key.edits[1] { baseline.clone() } else { score_arm(&key.edits[1])? };
     let log = edit::edited_rows(&inputs.log, &rows, &[])?;
-    let (users, categories) = (people::users(&log)?, categories(&inputs.log, &key.ads)?);
+    let (users, categories) = (people::users(&inputs.log, &rows)?, categories(&inputs.log, &key.ads)?);
     Ok(ScoredPool {
         key,
         asked: inputs.clone(),
@@ -331,7 +333,6 @@ fn score(key: PoolKey, inputs: &Inputs, world: Option<&World>, context: &JobCont
         baseline,
         what_if,
         replay,
-        looks,
     })
 }
 

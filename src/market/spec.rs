@@ -32,6 +32,7 @@ use super::position::Examination;
 use crate::auctions::{self, MAX_SLOTS};
 use crate::base::{Failure, Params, Result, failure::Explain};
 use crate::domain::Campaign;
+use crate::models;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -115,6 +116,16 @@ pub enum ModelSource {
         #[serde(default, skip_serializing_if = "is_empty")]
         params: Params,
     },
+}
+
+impl ModelSource {
+    /// False where it is known that the model predicts clicks alone.
+    fn may_learn_conversions(&self) -> bool {
+        match self {
+            Self::Folder(_) => true,
+            Self::Train { kind, .. } => models::kind(kind).is_ok_and(|kind| kind.learns_conversions()),
+        }
+    }
 }
 
 /// Where clicks come from.
@@ -323,8 +334,8 @@ impl MarketSpec {
         }
         for campaign in &self.campaigns {
             let mut campaign = campaign.clone();
-            if self.conversions.is_some() {
-                // The model says it.
+            if self.conversions.is_some() || self.model.may_learn_conversions() {
+                // The model says it, or is found not to once it is there.
                 campaign.conversion_rate.get_or_insert(0.0);
             }
             campaign.validate()?;
@@ -430,6 +441,24 @@ mod tests {
         assert!(failure.why.contains("version 2") && failure.place.contains("version"), "{failure}");
         assert!(MarketSpec::parse("{").is_err());
         assert!(MarketSpec::parse(r#"{"log": "a.csv"}"#).unwrap_err().why.contains("model"));
+    }
+
+    #[test]
+    fn bids_per_conversion_pass_where_a_model_may_say_what_converts() {
+        let campaign = Campaign {
+            name: "tea".into(),
+            ads: vec!["a1".into()],
+            bid_micros: 1,
+            pricing: crate::domain::Pricing::Cpa,
+            ..Campaign::default()
+        };
+        let learns = |kind: &str| {
+            let source = ModelSource::Train { kind: kind.into(), params: Params::default() };
+            MarketSpec { campaigns: vec![campaign.clone()], ..MarketSpec::new("a.csv".into(), source) }
+                .validate()
+        };
+        assert_eq!(learns("esmm"), Ok(()));
+        assert!(learns("logistic").unwrap_err().why.contains("conversion_rate"));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use crate::base::Result;
 use crate::data::{Dataset, Encoder, LogFrame};
 use crate::domain::CreativeLibrary;
 use crate::jobs::{Job, JobContext, Lane, Latest};
+use crate::market::looks::FittedLooks;
 use crate::market::other_model::OtherModel;
 use crate::market::scoring::{self, Inputs, Prepared};
 use crate::market::simulation::{Run, RunOptions, simulate};
@@ -40,6 +41,8 @@ pub struct Simulated {
     pub prepared: Prepared,
     /// What the ads look like.
     pub creatives: Arc<CreativeLibrary>,
+    /// How often each slot is looked at, as the log shows it, or why it does not.
+    pub looks: Arc<Result<FittedLooks>>,
     /// Revision of the log that it all comes from.
     pub log_revision: u64,
     /// The outcome and the recorded pages.
@@ -71,11 +74,16 @@ impl Job for Simulate {
             None => Arc::new(campaigns::creatives(&inputs.log)?),
         };
         let log_revision = inputs.log.revision;
+        let looks = match known.filter(|known| known.is_of(&inputs.log)) {
+            Some(known) => Arc::clone(&known.looks),
+            None => Arc::new(FittedLooks::of_log(&inputs.log)),
+        };
         context.stage("serving requests");
         let options =
             RunOptions { requests: prepared.requests, record: RECORDED_PAGES.min(prepared.requests) };
         let run = simulate(&prepared.market, options, &self.live, context)?;
-        Ok(Output::Simulated(Arc::new(Simulated { spec: self.spec, prepared, creatives, log_revision, run })))
+        let simulated = Simulated { spec: self.spec, prepared, creatives, looks, log_revision, run };
+        Ok(Output::Simulated(Arc::new(simulated)))
     }
 }
 
@@ -129,6 +137,13 @@ impl Simulate {
         }
         context.stage("learning conversions");
         OtherModel::of_conversions(source, &self.log, Path::new(""), context).map(Arc::new).map(Some)
+    }
+}
+
+impl Simulated {
+    /// True when it comes from this very reading of this log.
+    fn is_of(&self, log: &LogFrame) -> bool {
+        self.spec.log == log.source.path && self.log_revision == log.revision
     }
 }
 

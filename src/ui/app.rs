@@ -7,6 +7,7 @@ use super::screenshot::Screenshot;
 use super::story::{self, Story, Wish};
 use super::{PanelContext, Theme, fonts, gpu_view, shell};
 use crate::base::{Failure, Result};
+use crate::gpu;
 use crate::session::commands::data::usual_options;
 use crate::session::commands::train::usual_runs;
 use crate::session::commands::{DataCommand, TrainCommand};
@@ -60,10 +61,7 @@ impl AdloupeApp {
         }
         let adapter = context.wgpu_render_state.as_ref().map_or_else(
             || "no graphics adapter".to_owned(),
-            |state| {
-                let info = state.adapter.get_info();
-                format!("{} ({:?}, {:?})", info.name, info.device_type, info.backend)
-            },
+            |state| gpu::adapter_words(&state.adapter.get_info()),
         );
         Self {
             session,

@@ -6,7 +6,8 @@
 use super::{PanelContext, Theme, widgets};
 use crate::data::Split;
 use crate::market::MarketSpec;
-use crate::market::spec::{ModelSource, Shift};
+use crate::market::spec::Shift;
+use crate::session::commands::market::source_in_view;
 use crate::session::commands::{DataCommand, InspectCommand, MarketCommand, TrainCommand, ViewCommand};
 use crate::session::{Command, Session};
 use crate::train::TrainSpec;
@@ -281,9 +282,7 @@ fn what_if(session: &Session) -> Option<Command> {
 
 fn usual_spec(session: &Session) -> Option<MarketSpec> {
     let log = session.store.log.as_ref()?.frame.source.path.clone();
-    let model = session.store.training.model()?;
-    let source = ModelSource::Train { kind: model.kind.clone(), params: model.card.params.clone() };
-    let mut spec = MarketSpec::new(log, source);
+    let mut spec = MarketSpec::new(log, source_in_view(session)?);
     spec.seed = 1;
     spec.what_if = Some(spec.baseline.clone());
     Some(spec)

@@ -137,7 +137,7 @@ fn campaigns_that_pay_per_conversion_bid_by_a_model_of_conversions() {
     let per_conversion = offer.ecpm_micros / (1_000.0 * 50_000_000.0 * f64::from(offer.predicted));
     assert!(per_conversion > 0.0 && per_conversion < 1.0, "{offer:?}");
     // Without a model a rate is needed.
-    paid.conversions = None;
+    (paid.conversions, inputs.conversions) = (None, None);
     assert!(run(&paid, &inputs).err().unwrap().why.contains("conversion_rate"));
 }
 

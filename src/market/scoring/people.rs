@@ -17,37 +17,32 @@ pub fn segment_rows(log: &LogFrame, text: &str) -> Result<Vec<u32>> {
 }
 
 /// Refuses an audience of nobody, or of so few users that its figures would speak of single people.
-pub fn large_enough(log: &LogFrame, rows: &[u32], key: &PoolKey) -> Result<()> {
+pub fn large_enough(users: &[u32], key: &PoolKey) -> Result<()> {
     let refuse = |why: String| {
         Failure::new("cannot simulate", why)
             .at(format!("audience {}", key.audience))
             .hint("widen the segment")
     };
-    if rows.is_empty() {
+    if users.is_empty() {
         return Err(refuse("nobody in the log is in this audience".to_owned()));
     }
-    // A row without a user is somebody of whom no more is known.
-    let (mut seen, mut unknown) = (BTreeSet::new(), 0);
-    if let Some(column) = log.schema.with_role(Role::User) {
-        let codes = cells::coded(log, &column.name)?.codes;
-        for code in rows.iter().map(|row| codes[*row as usize]) {
-            if code == NO_CODE {
-                unknown += 1;
-            } else if seen.len() < key.fewest_users {
-                seen.insert(code);
-            }
-        }
-    } else {
-        unknown = rows.len();
-    }
-    too_few(seen.len() + unknown, key.fewest_users).map_or(Ok(()), |why| Err(refuse(why)))
+    too_few(users.iter().copied(), key.fewest_users).map_or(Ok(()), |why| Err(refuse(why)))
 }
 
-fn too_few(users: usize, fewest: usize) -> Option<String> {
-    (users < fewest).then(|| {
+/// What to say of fewer users than allowed; counting ends where they are enough.
+fn too_few(users: impl Iterator<Item = u32>, fewest: usize) -> Option<String> {
+    let mut seen = BTreeSet::new();
+    for user in users {
+        seen.insert(user);
+        if seen.len() >= fewest {
+            return None;
+        }
+    }
+    (seen.len() < fewest).then(|| {
         format!(
-            "the audience has {users} users; figures of fewer than {fewest} would speak of single people \
-             (\"fewest_users\" sets the limit)"
+            "the audience has {} users; figures of fewer than {fewest} would speak of single people \
+             (\"fewest_users\" sets the limit)",
+            seen.len()
         )
     })
 }
@@ -57,10 +52,12 @@ pub fn mix_large_enough(pool: &ScoredPool, weights: &[f64], whose: &str) -> Resu
     if weights.iter().all(|weight| *weight > 0.0) {
         return Ok(());
     }
-    let left = weights.iter().zip(&pool.users).filter(|(weight, _)| **weight > 0.0);
-    let users: BTreeSet<u32> = left.map(|(_, user)| *user).collect();
+    let left = || weights.iter().zip(&pool.users).filter(|(weight, _)| **weight > 0.0).map(|(_, user)| *user);
     // Nobody at all is told by the draw itself.
-    match too_few(users.len(), pool.key.fewest_users).filter(|_| !users.is_empty()) {
+    if left().next().is_none() {
+        return Ok(());
+    }
+    match too_few(left(), pool.key.fewest_users) {
         None => Ok(()),
         Some(why) => Err(Failure::new("cannot simulate", why)
             .at(format!("shifts of the {whose}"))
@@ -68,20 +65,28 @@ pub fn mix_large_enough(pool: &ScoredPool, weights: &[f64], whose: &str) -> Resu
     }
 }
 
-/// Who stands behind each row, numbered from 0: the user column, or each row for itself.
-pub fn users(log: &LogFrame) -> Result<Vec<u32>> {
+/// Who stands behind each of some rows, numbered from 0 as they come: the user column, or each row for itself. A row
+/// without a user is somebody of whom no more is known.
+pub fn users(log: &LogFrame, rows: &[u32]) -> Result<Vec<u32>> {
     let Some(column) = log.schema.with_role(Role::User) else {
-        return Ok((0..log.rows() as u32).collect());
+        return Ok((0..rows.len() as u32).collect());
     };
     let cells = cells::coded(log, &column.name)?;
-    // Rows without a user are users of their own, after the known ones.
-    let mut next = cells.values.len() as u32;
-    let numbered = cells.codes.iter().map(|&code| {
-        if code != NO_CODE {
-            return code;
-        }
+    let mut number_of = vec![NO_CODE; cells.values.len()];
+    let mut next = 0;
+    let mut new = || {
         next += 1;
         next - 1
+    };
+    let numbered = rows.iter().map(|&row| match cells.codes[row as usize] {
+        NO_CODE => new(),
+        code => {
+            let number = &mut number_of[code as usize];
+            if *number == NO_CODE {
+                *number = new();
+            }
+            *number
+        }
     });
     Ok(numbered.collect())
 }

@@ -118,6 +118,12 @@ pub fn source_of(run: &ModelRun) -> ModelSource {
     }
 }
 
+/// Where an exported spec finds the model in view.
+pub fn source_in_view(session: &Session) -> Option<ModelSource> {
+    let training = &session.store.training;
+    training.models.get(training.selected).map(source_of)
+}
+
 /// The newest model of the list that a spec means by `source`.
 fn model_of(session: &Session, source: &ModelSource) -> Option<Arc<TrainedModel>> {
     let runs = session.store.training.models.iter().rev();

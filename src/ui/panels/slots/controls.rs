@@ -13,7 +13,7 @@ use crate::market::spec::{ClickSource, ModelSource};
 use crate::session::Command;
 use crate::session::commands::MarketCommand;
 use crate::ui::dialogs::DialogRequest;
-use crate::ui::{PanelContext, form};
+use crate::ui::{PanelContext, form, widgets};
 use egui::{ComboBox, DragValue, Slider, Ui};
 
 /// Draws every control; what changes is found by the draft itself.
@@ -158,19 +158,30 @@ fn looks(ui: &mut Ui, draft: &mut Draft) {
 
 /// What the log says about it, and a button that takes it over.
 fn fitted_looks(ui: &mut Ui, draft: &mut Draft) {
-    let fitted = match &draft.looks {
-        None => return,
-        Some(Err(failure)) => {
+    let Some(looks) = draft.looks.clone() else { return };
+    let fitted = match &*looks {
+        Err(failure) => {
             ui.weak(format!("The log does not say: {}.", failure.why));
             return;
         }
-        Some(Ok(fitted)) => fitted.clone(),
+        Ok(fitted) => fitted,
     };
     ui.weak(format!("In the log, by '{}' (position-based model, 95 %):", fitted.column));
-    egui::Grid::new("fitted looks").num_columns(2).show(ui, |ui| {
-        for (slot, look) in fitted.slots.iter().zip(&fitted.looks) {
+    egui::Grid::new("fitted looks").num_columns(3).show(ui, |ui| {
+        for (place, (slot, look)) in fitted.slots.iter().zip(&fitted.looks).enumerate() {
             ui.weak(format!("slot {slot}"));
-            ui.label(format!("{:.2} ({:.2} to {:.2})", look.value, look.low, look.high));
+            // All others are told relative to the first, which has no interval of its own.
+            ui.label(if place == 0 {
+                "1, the measure".to_owned()
+            } else {
+                format!("{:.2} ({:.2} to {:.2})", look.value, look.low, look.high)
+            })
+            .on_hover_text(format!(
+                "From {} clicks on {} impressions in this slot",
+                widgets::grouped(fitted.clicks[place]),
+                widgets::grouped(fitted.impressions[place])
+            ));
+            ui.weak(format!("n = {}", widgets::grouped(fitted.impressions[place])));
             ui.end_row();
         }
     });

@@ -9,7 +9,7 @@ use crate::market::Scenario;
 use crate::market::looks::FittedLooks;
 use crate::market::spec::{Edit, MarketSpec, ModelSource, Shift};
 use crate::session::Session;
-use crate::session::commands::market::{source_of, trained_model};
+use crate::session::commands::market::{source_in_view, source_of, trained_model};
 use crate::tasks::simulate::Simulated;
 use crate::train::TrainedModel;
 use std::collections::BTreeMap;
@@ -31,7 +31,7 @@ pub struct Draft {
     /// The reserve that theory would set for the last run's offers.
     pub myerson: Option<MyersonMark>,
     /// How often each slot is looked at, as the log of the last run shows it, or why it does not.
-    pub looks: Option<Result<FittedLooks>>,
+    pub looks: Option<Arc<Result<FittedLooks>>>,
     /// The model that the draft is for.
     model: Arc<TrainedModel>,
     /// The spec that was last asked for.
@@ -43,7 +43,7 @@ impl Draft {
     pub fn new(session: &Session) -> Option<Self> {
         let log = session.store.log.as_ref()?;
         let model = trained_model(session)?;
-        let mut spec = MarketSpec::new(log.frame.source.path.clone(), model_source(session, &model));
+        let mut spec = MarketSpec::new(log.frame.source.path.clone(), source_in_view(session)?);
         spec.seed = 1;
         Some(Self::from_spec(spec, model))
     }
@@ -70,7 +70,9 @@ impl Draft {
     /// market runs again with it.
     pub fn still_fits(&mut self, session: &Session) -> bool {
         if let Some(model) = trained_model(session).filter(|model| !Arc::ptr_eq(model, &self.model)) {
-            self.spec.model = model_source(session, &model);
+            if let Some(source) = source_in_view(session) {
+                self.spec.model = source;
+            }
             self.model = model;
             self.asked = None;
         }
@@ -100,7 +102,7 @@ impl Draft {
     /// Takes over what a run found out: the log's campaigns, to be edited.
     pub fn learn(&mut self, simulated: &Simulated) {
         self.myerson = simulated.prepared.myerson;
-        self.looks = Some(simulated.prepared.pool.looks.clone());
+        self.looks = Some(Arc::clone(&simulated.looks));
         // Campaigns that a person edits are ahead of any run.
         if self.spec.campaigns.is_empty() {
             self.campaigns.clone_from(&simulated.prepared.campaigns);
@@ -133,15 +135,6 @@ impl Draft {
             edits.map(|(column, value)| Edit { column: column.clone(), value: value.clone() }).collect();
         spec
     }
-}
-
-/// Where an exported spec finds the model in view.
-fn model_source(session: &Session, model: &TrainedModel) -> ModelSource {
-    let training = &session.store.training;
-    training.models.get(training.selected).map_or_else(
-        || ModelSource::Train { kind: model.kind.clone(), params: model.card.params.clone() },
-        source_of,
-    )
 }
 
 /// The other models of the list whose clicks could happen: words and source.
