@@ -3,9 +3,11 @@
 pub mod campaign;
 pub mod creative;
 pub mod money;
+pub mod rivals;
 pub mod segment;
 
 pub use campaign::{Campaign, Pacing, Shading};
 pub use creative::{Creative, CreativeLibrary};
 pub use money::Pricing;
+pub use rivals::{BidSpread, DrawnBids, Rivals};
 pub use segment::Segment;

@@ -26,6 +26,7 @@ mod pacing;
 pub mod position;
 pub mod replay;
 pub mod rescoring;
+pub mod rhythm;
 pub mod scoring;
 pub mod shading;
 pub mod simulation;
@@ -42,6 +43,7 @@ use feedback::Feedback;
 use position::Examination;
 use replay::Replay;
 use rescoring::Rescorer;
+use rhythm::Rhythm;
 use std::sync::Arc;
 
 pub use outcome::{Difference, Outcome};
@@ -78,6 +80,17 @@ impl Scores {
     /// Pooled requests.
     pub fn rows(&self) -> usize {
         self.values.len() / self.ads.max(1)
+    }
+
+    /// The same with further ads, each as likely for every request.
+    #[must_use]
+    pub fn with_constants(&self, constants: &[f32]) -> Self {
+        if constants.is_empty() {
+            return self.clone();
+        }
+        let rows = self.values.chunks_exact(self.ads.max(1));
+        let values = rows.flat_map(|row| row.iter().chain(constants).copied()).collect();
+        Self { ads: self.ads + constants.len(), values }
     }
 
     /// The probabilities of one request, ad by ad.
@@ -154,6 +167,8 @@ pub struct Market {
     pub(crate) replay: Option<Replay>,
     /// `[world][row]`: how likely a replayed row is to belong to the world's mix.
     pub(crate) replay_mix: Vec<Vec<f64>>,
+    /// When pages come, where the run has days.
+    pub(crate) rhythm: Option<Rhythm>,
     /// The model itself, where it predicts anew as histories grow.
     pub(crate) rescorer: Option<Rescorer>,
 }
@@ -219,6 +234,7 @@ impl Market {
             conversion_delay_pages: 0.0,
             replay: None,
             replay_mix: Vec::new(),
+            rhythm: None,
             rescorer: None,
         })
     }
@@ -226,7 +242,8 @@ impl Market {
     /// What an impression of each pooled request is worth to each campaign that targets it, in the baseline.
     pub fn offers_ecpm_micros(&self) -> Vec<f64> {
         let Some(arm) = self.arms.first() else { return Vec::new() };
-        let pairs = self.targeted.iter().enumerate().filter(|(_, targeted)| **targeted);
+        let known = |pair: usize| self.bidders[pair % self.bidders.len()].drawn.is_none();
+        let pairs = self.targeted.iter().enumerate().filter(|(pair, targeted)| **targeted && known(*pair));
         let worth = pairs.map(|(pair, _)| {
             let (row, bidder) = (pair / self.bidders.len(), &self.bidders[pair % self.bidders.len()]);
             let (ad, p_click) = bidder.strongest_ad(arm.predicted.row(row), arm.p_convert(row));
@@ -296,6 +313,13 @@ impl Market {
         Ok(self)
     }
 
+    /// The pages come through days.
+    #[must_use]
+    pub fn with_rhythm(mut self, rhythm: Rhythm) -> Self {
+        self.rhythm = Some(rhythm);
+        self
+    }
+
     /// The model predicts anew as users' histories grow.
     #[must_use]
     pub fn with_rescorer(mut self, rescorer: Rescorer) -> Self {
@@ -309,7 +333,20 @@ impl Market {
             let row = (request % self.users.len() as u64) as usize;
             return (row, row);
         }
-        self.coupling.rows(self.seed, request)
+        match &self.rhythm {
+            Some(rhythm) => rhythm.rows(self.seed, request),
+            None => self.coupling.rows(self.seed, request),
+        }
+    }
+
+    /// The share of a world's requests that a campaign targets.
+    pub(crate) fn targeted_share(&self, world: usize, bidder: usize) -> f64 {
+        let (mut inside, mut all) = (0.0, 0.0);
+        for (row, weight) in self.arms[world].weights.iter().enumerate() {
+            all += weight;
+            inside += if self.targeted[row * self.bidders.len() + bidder] { *weight } else { 0.0 };
+        }
+        inside / all.max(f64::MIN_POSITIVE)
     }
 
     /// The share of requests that count in each world; 1 where nothing is replayed.

@@ -1,6 +1,7 @@
 //! Who bids, with how much, for whom?
 
 use super::money::Pricing;
+use super::rivals::{BidSpread, DrawnBids, Rivals};
 use crate::base::{Failure, Result};
 use serde::{Deserialize, Serialize};
 
@@ -45,6 +46,9 @@ pub struct Campaign {
     /// Pages of a user without this campaign between two with it; 0: none.
     #[serde(default, skip_serializing_if = "is_default")]
     pub recency_pages: u32,
+    /// For an advertiser of whom nothing is known: its bids, drawn anew for each page. It needs no ads, and no bid.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drawn: Option<DrawnBids>,
 }
 
 /// How a campaign spreads its budget over a run.
@@ -95,20 +99,37 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 }
 
 /// No bid and no budget is larger: a million currency units a bid, a billion a budget.
-const MAX_BID_MICROS: i64 = 1_000_000_000_000;
+pub const MAX_BID_MICROS: i64 = 1_000_000_000_000;
 const MAX_BUDGET_MICROS: i64 = 1_000_000_000_000_000;
 
 impl Campaign {
+    /// Unknown advertisers as campaigns, one each; `as_campaigns` is what those bid who are to bid as the others do.
+    pub fn of_rivals(rivals: &Rivals, as_campaigns: BidSpread) -> impl Iterator<Item = Self> + use<> {
+        let bids = rivals.bids.unwrap_or(as_campaigns);
+        let drawn = DrawnBids { bids, click_rate: rivals.click_rate };
+        (1..=rivals.bidders).map(move |number| Self {
+            name: format!("rival {number} ({})", bids.label()),
+            drawn: Some(drawn),
+            ..Self::default()
+        })
+    }
+
     /// Checks what can be checked without a log.
     ///
     /// # Errors
     /// No name, no ads, a bid that is not positive, a negative budget, or amounts beyond counting.
     pub fn validate(&self) -> Result<()> {
+        if let Some(drawn) = &self.drawn {
+            drawn.validate()?;
+        }
+        let unknown = self.drawn.is_some();
         let wrong = if self.name.is_empty() {
             Some("it has no name".to_owned())
-        } else if self.ads.is_empty() {
+        } else if unknown && (!self.ads.is_empty() || self.pricing != Pricing::Cpm) {
+            Some("its bids are drawn per thousand impressions, for ads that the log does not know".to_owned())
+        } else if self.ads.is_empty() && !unknown {
             Some("it has no ads".to_owned())
-        } else if !(1..=MAX_BID_MICROS).contains(&self.bid_micros) {
+        } else if !(1..=MAX_BID_MICROS).contains(&self.bid_micros) && !unknown {
             Some(format!("its bid of {} micros is not allowed", self.bid_micros))
         } else if let Some(why) = self.wrong_manner() {
             Some(why)

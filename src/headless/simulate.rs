@@ -4,11 +4,12 @@ use super::{Answer, Terminal};
 use crate::base::{Failure, Result, failure::Explain, files::disk_failure, files::write_atomically};
 use crate::data::LogFrame;
 use crate::data::importers::{self, ImportOptions};
+use crate::domain::Rivals;
 use crate::jobs::{JobContext, Latest};
 use crate::market::looks::FittedLooks;
 use crate::market::openrtb;
 use crate::market::other_model::OtherModel;
-use crate::market::outcome::{CampaignOutcome, Difference, Outcome, WorldOutcome};
+use crate::market::outcome::{CampaignOutcome, Difference, HourOutcome, Outcome, WorldOutcome};
 use crate::market::replay::Coverage;
 use crate::market::scoring::{self, Inputs, Prepared};
 use crate::market::simulation::{RunOptions, simulate};
@@ -27,6 +28,13 @@ pub struct Args {
     /// Pages to simulate instead of the spec's number.
     #[arg(long)]
     pub requests: Option<u64>,
+    /// Days that the pages stretch over, by the audience's own hours, instead of the spec's; 0: in no order of time.
+    #[arg(long)]
+    pub days: Option<u32>,
+    /// Unknown advertisers who bid beside the campaigns, in place of the spec's: their bids are
+    /// spread as the campaigns' own offers.
+    #[arg(long)]
+    pub rivals: Option<u32>,
     /// Seed instead of the spec's.
     #[arg(long)]
     pub seed: Option<u64>,
@@ -64,6 +72,10 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
     let mut spec = read_spec(&args.spec)?;
     spec.requests = args.requests.unwrap_or(spec.requests);
     spec.seed = args.seed.unwrap_or(spec.seed);
+    spec.days = args.days.unwrap_or(spec.days);
+    if let Some(bidders) = args.rivals {
+        spec.rivals = (bidders > 0).then(|| Rivals { bidders, ..Rivals::default() }).into_iter().collect();
+    }
     spec.clicks = args.clicks.unwrap_or(spec.clicks);
     let here = std::env::current_dir().explain("cannot find the model")?;
     if let Some(model) = &args.model_cvr {
@@ -218,6 +230,26 @@ fn world_text(name: &str, world: &WorldOutcome) -> String {
     );
     for campaign in &world.campaigns {
         let _ = writeln!(text, "{}", campaign_line(campaign));
+    }
+    text.push_str(&hours_text(&world.hours));
+    text
+}
+
+/// What came hour by hour, where the run has days.
+fn hours_text(hours: &[HourOutcome]) -> String {
+    if hours.is_empty() {
+        return String::new();
+    }
+    let mut text = format!(
+        "  {:<9} {:>9} {:>11} {:>8} {:>10}\n",
+        "hour, UTC", "pages", "impressions", "clicks", "spend"
+    );
+    for (hour, came) in hours.iter().enumerate() {
+        let _ = writeln!(
+            text,
+            "  {hour:>9} {:>9} {:>11} {:>8} {:>10.2}",
+            came.pages, came.impressions, came.clicks, came.spend
+        );
     }
     text
 }

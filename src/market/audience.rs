@@ -35,6 +35,8 @@ pub(crate) mod purpose {
     pub const REPLAY: u64 = 11;
     /// Whether a replayed page belongs to a world's mix.
     pub const MIX: u64 = 12;
+    /// What an unknown advertiser bids.
+    pub const RIVAL: u64 = 13;
 }
 
 /// Draws the rows of both worlds.

@@ -1,7 +1,8 @@
 //! What does a campaign do in an auction, and what is left of its budget?
 
+use crate::domain::campaign::MAX_BID_MICROS;
 use crate::domain::money::NANOS_PER_MICRO;
-use crate::domain::{Campaign, Pacing, Pricing, Shading};
+use crate::domain::{Campaign, DrawnBids, Pacing, Pricing, Shading};
 
 /// A campaign with its ads as columns of the score matrix.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -30,6 +31,8 @@ pub struct Bidder {
     pub most_exposure: Option<f64>,
     /// Pages of a user without it between two with it.
     pub recency_pages: u32,
+    /// The bids of an unknown advertiser, drawn anew for each page.
+    pub drawn: Option<DrawnBids>,
 }
 
 impl Bidder {
@@ -39,7 +42,8 @@ impl Bidder {
             name: campaign.name.clone(),
             ads,
             pricing: campaign.pricing,
-            bid_micros: campaign.bid_micros,
+            // No draw is larger than the largest bid.
+            bid_micros: if campaign.drawn.is_some() { MAX_BID_MICROS } else { campaign.bid_micros },
             budget_nanos: campaign.budget_micros.map(|micros| micros.saturating_mul(NANOS_PER_MICRO)),
             conversion_rate: campaign.conversion_rate.unwrap_or(0.0),
             pacing: campaign.pacing,
@@ -48,6 +52,7 @@ impl Bidder {
             frequency_cap: campaign.frequency_cap,
             most_exposure: campaign.most_exposure,
             recency_pages: campaign.recency_pages,
+            drawn: campaign.drawn,
         }
     }
 

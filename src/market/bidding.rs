@@ -51,10 +51,11 @@ impl RequestBidder {
     pub fn new(spec: &MarketSpec, inputs: Inputs) -> Result<Self> {
         spec.validate()?;
         let (mut campaigns, mut notes) = scoring::campaigns_of(spec, &inputs)?;
-        let all = campaigns.len();
+        campaigns.retain(|campaign| campaign.drawn.is_none());
+        let known = campaigns.len();
         campaigns.retain(|campaign| campaign.targeting.is_empty());
-        if campaigns.len() < all {
-            let out = all - campaigns.len();
+        if campaigns.len() < known {
+            let out = known - campaigns.len();
             notes.push(format!(
                 "{out} campaigns with targeting do not bid: a request does not say who is in it"
             ));

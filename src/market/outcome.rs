@@ -43,6 +43,32 @@ pub struct WorldOutcome {
     pub campaigns: Vec<CampaignOutcome>,
     /// How narrow it has become for its users.
     pub bubble: Bubble,
+    /// What came in each hour of the day; empty where pages come in no order of time.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub hours: Vec<HourOutcome>,
+}
+
+/// One hour of the day in one world, over all days of the run.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
+pub struct HourOutcome {
+    /// Pages asked for.
+    pub pages: u64,
+    /// Ads shown.
+    pub impressions: u64,
+    /// Clicks.
+    pub clicks: u64,
+    /// What the campaigns paid, in currency units.
+    pub spend: f64,
+}
+
+impl HourOutcome {
+    /// Counts a page: impressions, clicks and revenue.
+    pub(super) fn add(&mut self, [impressions, clicks, revenue]: [f64; 3]) {
+        self.pages += 1;
+        self.impressions += impressions as u64;
+        self.clicks += clicks as u64;
+        self.spend += revenue;
+    }
 }
 
 /// All campaigns together. Money is in currency units.
@@ -286,7 +312,8 @@ impl WorldOutcome {
             revenue_per_mille,
             average_price_cpm: PER_MILLE * revenue / shown,
         };
-        Self { pages: state.pages, coverage, totals, campaigns, bubble: state.tastes.bubble() }
+        let bubble = state.tastes.bubble();
+        Self { pages: state.pages, coverage, totals, campaigns, bubble, hours: Vec::new() }
     }
 }
 

@@ -13,6 +13,7 @@ use super::feedback::Feedback;
 use super::other_model::OtherModel;
 use super::replay::{self, Replay};
 use super::rescoring::Rescorer;
+use super::rhythm::Rhythm;
 use super::spec::{ClickSource, Edit, MarketSpec, Scenario};
 use super::{Arm, Market, Scores};
 use crate::auctions::myerson::{self, MyersonMark};
@@ -21,7 +22,8 @@ use crate::base::{Failure, Result};
 use crate::data::encode::Side;
 use crate::data::sample::World;
 use crate::data::{Batch, Dataset, LogFrame, edit};
-use crate::domain::{Campaign, Pricing};
+use crate::domain::money::MICROS_PER_UNIT;
+use crate::domain::{BidSpread, Campaign, Pricing};
 use crate::jobs::JobContext;
 use crate::train::TrainedModel;
 use std::collections::BTreeMap;
@@ -134,7 +136,7 @@ pub fn prepare(
     context: &JobContext,
 ) -> Result<Prepared> {
     spec.validate()?;
-    let (campaigns, mut notes) = campaigns_of(spec, inputs)?;
+    let (mut campaigns, mut notes) = campaigns_of(spec, inputs)?;
     let ads = ads_of(&campaigns);
     let world = truth_for(spec, &inputs.log)?;
     let key = PoolKey::new(spec, &ads, world.is_some());
@@ -142,7 +144,19 @@ pub fn prepare(
         Some(pool) => Arc::clone(pool),
         None => Arc::new(score(key, inputs, world.as_ref(), context)?),
     };
-    let market = open_market(spec, &campaigns, &ads, &pool)?;
+    let mut market = open_market(spec, &campaigns, &ads, &pool)?;
+    if !spec.rivals.is_empty() {
+        let (rivals, assumed) = rivals_of(spec, &market)?;
+        campaigns.extend(rivals);
+        notes.extend(assumed);
+        market = open_market(spec, &campaigns, &ads, &pool)?;
+    }
+    if spec.days > 0 {
+        notes.push(format!(
+            "pages come through {} by the audience's own hours (UTC)",
+            if spec.days == 1 { "a day".to_owned() } else { format!("{} days", spec.days) }
+        ));
+    }
     let market =
         Arc::new(if spec.feedback.rescores { grows(market, spec, inputs, &ads, &pool)? } else { market });
     let clicks_from = match (&pool.replay, world) {
@@ -178,6 +192,9 @@ pub fn prepare(
     }
     notes.extend(conversions_note(inputs, &campaigns));
     let myerson = myerson::mark(&market.offers_ecpm_micros());
+    // An unknown advertiser's ad goes by its name.
+    let names = campaigns.iter().filter(|campaign| campaign.drawn.is_some());
+    let ads = ads.into_iter().chain(names.map(|campaign| campaign.name.clone())).collect();
     Ok(Prepared { market, requests, campaigns, ads, clicks_from, notes, myerson, pool })
 }
 
@@ -194,6 +211,36 @@ pub(super) fn campaigns_of(spec: &MarketSpec, inputs: &Inputs) -> Result<(Vec<Ca
     }
     let read = campaigns::from_log(&inputs.log, spec.requests)?;
     Ok((read.campaigns, read.notes))
+}
+
+/// The unknown advertisers of a spec, one campaign each, and what was assumed of them. Those who are to bid as the
+/// campaigns do are fitted to the offers of the baseline.
+fn rivals_of(spec: &MarketSpec, known: &Market) -> Result<(Vec<Campaign>, Vec<String>)> {
+    let mut notes = Vec::new();
+    let offers = known.offers_ecpm_micros().into_iter().map(units_from_ecpm);
+    let as_campaigns = BidSpread::of_bids(offers);
+    if let (true, Some(BidSpread::Lognormal { log_mean, log_deviation })) =
+        (spec.rivals.iter().any(|rivals| rivals.bids.is_none()), as_campaigns)
+    {
+        notes.push(format!(
+            "rivals bid lognormally as the campaigns do: around {:.2} CPM, two thirds within a factor of {:.2}",
+            log_mean.exp(),
+            log_deviation.exp()
+        ));
+    }
+    let as_campaigns = as_campaigns.ok_or_else(|| {
+        Failure::new("cannot draw the rivals' bids", "no campaign offers anything to this audience")
+            .at("rivals")
+            .hint("say how the rivals bid (\"bids\")")
+    })?;
+    let rivals: Vec<Campaign> =
+        spec.rivals.iter().flat_map(|rivals| Campaign::of_rivals(rivals, as_campaigns)).collect();
+    notes.push(format!("{} bidders are rivals; how often their ads are clicked is assumed", rivals.len()));
+    Ok((rivals, notes))
+}
+
+fn units_from_ecpm(micros: f64) -> f64 {
+    micros / MICROS_PER_UNIT as f64
 }
 
 /// Pages of the run: each row can be replayed once.
@@ -455,41 +502,76 @@ fn open_market(
     pool: &ScoredPool,
 ) -> Result<Market> {
     let columns: BTreeMap<&str, u32> = ads.iter().map(String::as_str).zip(0..).collect();
+    let drawn: Vec<f32> = campaigns.iter().filter_map(|c| c.drawn).map(|d| d.click_rate as f32).collect();
+    let mut next_drawn = ads.len() as u32;
     let bidders = campaigns
         .iter()
         .map(|campaign| {
+            if campaign.drawn.is_some() {
+                next_drawn += 1;
+                return Bidder::new(campaign, vec![next_drawn - 1]);
+            }
             let places = campaign.ads.iter().filter_map(|ad| columns.get(ad.as_str()).copied());
             Bidder::new(campaign, places.collect())
         })
         .collect();
+    let widened = |scores: &Arc<Scores>| match drawn.as_slice() {
+        [] => Arc::clone(scores),
+        drawn => Arc::new(scores.with_constants(drawn)),
+    };
+    let unconverted = vec![0.0; drawn.len()];
     let targeted = people::targeted(pool, campaigns)?;
     let arm = |scenario: &Scenario, scores: &ArmScores, whose: &str| -> Result<Arm> {
         let weights = people::weights(pool, scenario)?;
         people::mix_large_enough(pool, &weights, whose)?;
         Ok(Arm {
-            clicks: Arc::clone(&scores.clicks),
+            clicks: widened(&scores.clicks),
             reserve_ecpm_micros: scenario.reserve_cpm_micros as f64,
             floors_ecpm_micros: scenario.floors_cpm_micros.iter().map(|floor| *floor as f64).collect(),
             exploration: scenario.exploration,
             diversity: scenario.diversity,
-            conversions: scores.conversions.clone(),
-            ..Arm::new(Arc::clone(&scores.predicted), weights, scenario.auction.build()?)
+            conversions: scores.conversions.as_ref().map(|c| Arc::new(c.with_constants(&unconverted))),
+            ..Arm::new(widened(&scores.predicted), weights, scenario.auction.build()?)
         })
     };
     let baseline = arm(&spec.baseline, &pool.baseline, "baseline")?;
     let what_if =
         spec.what_if.as_ref().map(|scenario| arm(scenario, &pool.what_if, "what-if")).transpose()?;
-    let feedback = Feedback { effects: spec.feedback, categories: pool.categories.clone() };
+    // Rivals' ads are of a category of their own.
+    let foreign = pool.categories.iter().max().map_or(0, |last| last.saturating_add(1));
+    let categories = pool.categories.iter().copied().chain(drawn.iter().map(|_| foreign)).collect();
+    let feedback = Feedback { effects: spec.feedback, categories };
+    let rhythm = rhythm(spec, pool, &baseline, what_if.as_ref())?;
     let delay = spec.conversion_delay * pages(spec, pool) as f64;
     let market = Market::new(bidders, targeted, spec.slots.clone(), spec.seed, baseline, what_if)?
         .with_examination(spec.examination)
         .with_conversion_delay(delay)
         .with_users(pool.users.clone())?
         .with_feedback(feedback)?;
+    let market = match rhythm {
+        Some(rhythm) => market.with_rhythm(rhythm),
+        None => market,
+    };
     match &pool.replay {
         Some(replay) => market.with_replay(replay.clone()),
         None => Ok(market),
     }
+}
+
+/// When the pages come, where the run has days.
+fn rhythm(
+    spec: &MarketSpec,
+    pool: &ScoredPool,
+    baseline: &Arm,
+    what_if: Option<&Arm>,
+) -> Result<Option<Rhythm>> {
+    if spec.days == 0 {
+        return Ok(None);
+    }
+    let hours = people::hours(&pool.log)?;
+    let weights: Vec<&[f64]> =
+        std::iter::once(baseline).chain(what_if).map(|arm| arm.weights.as_slice()).collect();
+    Rhythm::new(&hours, &weights, spec.days, pages(spec, pool)).map(Some)
 }
 
 /// The category of each ad, numbered from 0; the campaign where the log names no category.

@@ -5,7 +5,8 @@
 //! the same winners.
 
 use super::bidder::Fate;
-use super::outcome::{Moments, Outcome};
+use super::outcome::{HourOutcome, Moments, Outcome};
+use super::rhythm;
 use super::world::World;
 use super::{Arm, Market};
 use crate::base::Result;
@@ -147,8 +148,9 @@ pub fn simulate(
 impl Simulation {
     /// Opens the market. The first `options.record` pages are kept for a player.
     pub fn new(market: Arc<Market>, options: RunOptions) -> Self {
+        let hours = if market.rhythm.is_some() { rhythm::HOURS } else { 0 };
         let worlds =
-            (0..market.worlds()).map(|world| Track::new(World::new(&market, world, options.requests)));
+            (0..market.worlds()).map(|world| Track::new(World::new(&market, world, options.requests), hours));
         let worlds: Vec<Track> = worlds.collect();
         let recording = (options.record > 0).then(|| Recording {
             stride: options.record.div_ceil(CHECKPOINTS),
@@ -174,7 +176,14 @@ impl Simulation {
     /// The outcome so far.
     pub fn outcome(&self) -> Outcome {
         let states: Vec<_> = self.worlds.iter().map(|track| &track.world).collect();
-        Outcome::new(&self.market, self.done, &states, &self.moments)
+        let mut outcome = Outcome::new(&self.market, self.done, &states, &self.moments);
+        for (track, world) in self.worlds.iter().zip([Some(&mut outcome.baseline), outcome.what_if.as_mut()])
+        {
+            if let Some(world) = world {
+                world.hours.clone_from(&track.hours);
+            }
+        }
+        outcome
     }
 
     /// The pages that were recorded.
@@ -226,8 +235,12 @@ impl Simulation {
         }
         for page in 0..pages as usize {
             let mut numbers = [0.0; 6];
-            for (track, place) in self.worlds.iter().zip([0, 3]) {
-                numbers[place..place + 3].copy_from_slice(&track.served[page]);
+            for (world, track) in self.worlds.iter_mut().enumerate() {
+                let served = track.served[page];
+                numbers[3 * world..3 * world + 3].copy_from_slice(&served);
+                if let Some(rhythm) = &market.rhythm {
+                    track.hours[rhythm.hour(world, first + page as u64)].add(served);
+                }
             }
             self.moments.add(&numbers);
         }
@@ -257,11 +270,14 @@ struct Track {
     served: Vec<[f64; 3]>,
     shown: Vec<Shown>,
     offers: Vec<Offer>,
+    /// What came in each hour; empty where the run has no days.
+    hours: Vec<HourOutcome>,
 }
 
 impl Track {
-    fn new(world: World) -> Self {
-        Self { world, served: Vec::new(), shown: Vec::new(), offers: Vec::new() }
+    fn new(world: World, hours: usize) -> Self {
+        let hours = vec![HourOutcome::default(); hours];
+        Self { world, served: Vec::new(), shown: Vec::new(), offers: Vec::new(), hours }
     }
 
     fn serve(

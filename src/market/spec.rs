@@ -7,6 +7,7 @@
 //!   "audience": "city = '上海'",
 //!   "slots": [1.0, 0.6],
 //!   "requests": 100000,
+//!   "days": 1,
 //!   "seed": 7,
 //!   "clicks": "auto",
 //!   "campaigns": [
@@ -14,6 +15,7 @@
 //!     {"name": "shoes", "ads": ["a7"], "bid_micros": 400000, "pricing": "cpc", "targeting": "hour >= 18",
 //!      "pacing": "multiplicative", "frequency_cap": 3}
 //!   ],
+//!   "rivals": [{"bidders": 5, "bids": {"lognormal": {"log_mean": 0.5, "log_deviation": 0.8}}, "click_rate": 0.01}],
 //!   "baseline": {"reserve_cpm_micros": 500000},
 //!   "what_if": {
 //!     "reserve_cpm_micros": 500000,
@@ -31,13 +33,16 @@ use super::feedback::Effects;
 use super::position::Examination;
 use crate::auctions::{self, MAX_SLOTS};
 use crate::base::{Failure, Params, Result, failure::Explain};
-use crate::domain::Campaign;
+use crate::domain::{Campaign, Rivals};
 use crate::models;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 /// The form that this program writes. A newer one is refused, not guessed at.
 pub const VERSION: u32 = 1;
+
+/// A run stretches over so many days at most: a year.
+const MOST_DAYS: u32 = 366;
 
 /// One simulation, complete.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -59,6 +64,9 @@ pub struct MarketSpec {
     /// Who bids; empty: the campaigns of the log.
     #[serde(default)]
     pub campaigns: Vec<Campaign>,
+    /// Unknown advertisers who bid beside them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rivals: Vec<Rivals>,
     /// How often each slot of a page is looked at, 0 to 1. One entry a slot.
     #[serde(default = "default_slots")]
     pub slots: Vec<f64>,
@@ -78,6 +86,9 @@ pub struct MarketSpec {
     /// Pages asked for.
     #[serde(default = "default_requests")]
     pub requests: u64,
+    /// Days that the pages stretch over, as many an hour as the audience's own hours say; 0: in no order of time.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub days: u32,
     /// Same seed, same luck.
     #[serde(default)]
     pub seed: u64,
@@ -237,6 +248,10 @@ fn default_requests() -> u64 {
     20_000
 }
 
+fn is_none(count: &u32) -> bool {
+    *count == 0
+}
+
 fn is_zero(value: &f64) -> bool {
     *value == 0.0
 }
@@ -272,12 +287,14 @@ impl MarketSpec {
             audience: String::new(),
             pool_rows: default_pool_rows(),
             campaigns: Vec::new(),
+            rivals: Vec::new(),
             slots: default_slots(),
             examination: Examination::default(),
             feedback: Effects::default(),
             conversion_delay: 0.0,
             conversions: None,
             requests: default_requests(),
+            days: 0,
             seed: 0,
             clicks: ClickSource::default(),
             click_model: None,
@@ -332,6 +349,10 @@ impl MarketSpec {
                 format!("{} is not between 0 and 10 runs", self.conversion_delay),
             );
         }
+        self.rivals.iter().try_for_each(Rivals::validate)?;
+        if self.days > MOST_DAYS {
+            return refuse("days", format!("{} days; a run stretches over {MOST_DAYS} at most", self.days));
+        }
         for campaign in &self.campaigns {
             let mut campaign = campaign.clone();
             if self.conversions.is_some() || self.model.may_learn_conversions() {
@@ -367,6 +388,13 @@ impl MarketSpec {
             Some(("edits", "the log knows its users as they were, not as edited: take clicks from the model"))
         } else if !self.feedback.are_off() {
             Some(("feedback", "fatigue and drift are assumptions that no logged click knows of"))
+        } else if !self.rivals.is_empty() || self.campaigns.iter().any(|c| c.drawn.is_some()) {
+            Some((
+                "rivals",
+                "the log's pages were sold without them: it knows nothing of a page that they win",
+            ))
+        } else if self.days > 0 {
+            Some(("days", "a replay goes through the rows of the log in their own order"))
         } else {
             None
         };

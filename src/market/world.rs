@@ -19,7 +19,7 @@ use crate::auctions::{Auction, Sale};
 use crate::base::Failure;
 use crate::base::rng::{keyed_uniform, mix};
 use crate::domain::Pricing;
-use crate::domain::money::units_from_nanos;
+use crate::domain::money::{MICROS_PER_UNIT, units_from_nanos};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
@@ -82,7 +82,11 @@ impl World {
         let shaders = market.bidders.iter().map(|bidder| {
             Shader::new(if arm.rule.pays_own_bid() { bidder.shading } else { crate::domain::Shading::None })
         });
-        let pacers = market.bidders.iter().map(|b| Pacer::new(b.pacing, b.budget_nanos, pages));
+        // A campaign paces over the pages that it targets: an evening campaign's budget is for the evening.
+        let pacers = market.bidders.iter().enumerate().map(|(index, b)| {
+            let own = (pages as f64 * market.targeted_share(world, index)).ceil() as u64;
+            Pacer::new(b.pacing, b.budget_nanos, own)
+        });
         let (shaders, pacers): (Vec<_>, Vec<_>) = (shaders.collect(), pacers.collect());
         Self {
             pages: 0,
@@ -200,10 +204,18 @@ impl World {
             }
             let (ad, predicted) = match self.strongest.get(place) {
                 Some(strongest) => *strongest,
+                None if bidder.drawn.is_some() => bidder.strongest_ad(arm.predicted.row(row), &[]),
                 None => self.choose_ad(market, arm, request, row, index),
             };
-            let p_convert = bidder.p_convert(arm.p_convert(row), ad);
-            let worth = bidder.ecpm_micros(predicted, p_convert) * self.pacers[index].factor();
+            let worth = match &bidder.drawn {
+                Some(drawn) => {
+                    let key = 2 * (request * bidders as u64 + index as u64);
+                    let luck = |draw| keyed_uniform(market.seed, purpose::RIVAL, key + draw);
+                    MICROS_PER_UNIT as f64 * drawn.bids.draw(luck(0), luck(1))
+                }
+                None => bidder.ecpm_micros(predicted, bidder.p_convert(arm.p_convert(row), ad)),
+            };
+            let worth = worth * self.pacers[index].factor();
             let ecpm_micros = self.shaders[index].bid(worth);
             self.ecpm_micros[index] = ecpm_micros;
             self.quality[index] = f64::from(predicted);
@@ -386,7 +398,7 @@ impl World {
         record.saw(f64::from(shown.predicted) * look, shown.clicked);
         let category = market.feedback.category_of(shown.ad);
         self.tastes.saw(user, category, shown.ad);
-        if let Some(rescorer) = &market.rescorer {
+        if let Some(rescorer) = market.rescorer.as_ref().filter(|_| bidder.drawn.is_none()) {
             let event = Event { ad: shown.ad, clicked: shown.clicked };
             self.histories.saw(rescorer, user as u32, event);
         }
@@ -426,6 +438,9 @@ impl World {
     /// Tells every pacer what its campaign has committed.
     fn pace(&mut self) {
         for (index, pacer) in self.pacers.iter_mut().enumerate() {
+            if self.offers[index].fate == Fate::NotTargeted {
+                continue;
+            }
             pacer.page(self.ecpm_micros[index] != SITS_OUT, self.ledgers[index].committed_nanos);
         }
     }

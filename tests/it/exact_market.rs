@@ -6,7 +6,7 @@
 use crate::market_support::{arm, bidder, market_of, run, scores};
 use adloupe::auctions::AUCTIONS;
 use adloupe::base::rng::Rng;
-use adloupe::domain::{Pacing, Pricing, Shading};
+use adloupe::domain::{BidSpread, DrawnBids, Pacing, Pricing, Shading};
 use adloupe::market::bidder::Bidder;
 use adloupe::market::diversity::{Diversity, greedy_dpp, mmr};
 use adloupe::market::equilibrium::first_price_pacing;
@@ -15,6 +15,7 @@ use adloupe::market::feedback::{Effects, Feedback, entropy, exposure_weight, gin
 use adloupe::market::landscape::{LoggedBid, WinCurve, replay};
 use adloupe::market::linear_bandit::{LinearBandit, LinearPolicy};
 use adloupe::market::outcome::{CampaignOutcome, autobidding_score};
+use adloupe::market::rhythm::Rhythm;
 use adloupe::market::shading::best_bid;
 use adloupe::market::{Arm, Market};
 
@@ -633,4 +634,103 @@ fn one_thread_and_two_give_the_same_winners() {
         })
     };
     assert_eq!(winners(1), winners(2));
+}
+
+/// A slot market of drawn rivals alone: revenue per page in currency units per thousand, and its standard error.
+fn rivals_alone(bids: BidSpread, count: u32, reserve: f64, pages: u64) -> (f64, f64) {
+    let drawn = DrawnBids { bids, click_rate: 0.1 };
+    let bidders = (0..count)
+        .map(|number| Bidder {
+            drawn: Some(drawn),
+            ..bidder(&format!("rival {number}"), &[0], 1_000_000_000_000)
+        })
+        .collect();
+    let click = scores(1, vec![0.1]);
+    let baseline = arm(&click, &[1.0], 1e6 * reserve, "second_price");
+    let outcome = run(market_of(bidders, 1, vec![1.0], 3, baseline, None), pages, 0).outcome;
+    // Revenue per thousand requests at prices per thousand impressions: the price of a page itself.
+    let revenue = outcome.baseline.totals.revenue_per_mille;
+    (revenue.value, (revenue.high - revenue.low) / (2.0 * 1.959_964))
+}
+
+#[test]
+fn t01_t06_t09_t10_hold_for_rivals_drawn_inside_the_slot_market() {
+    let uniform = BidSpread::Uniform { low: 0.0, high: 1.0 };
+    let lognormal = BidSpread::Lognormal { log_mean: 0.0, log_deviation: 1.0 };
+    let exponential = BidSpread::Exponential { mean: 1.0 };
+    for (bids, bidders, reserve, exact) in [
+        (uniform, 2, 0.0, 1.0 / 3.0),
+        (uniform, 5, 0.0, 2.0 / 3.0),
+        (uniform, 1, 0.5, 0.25),
+        (uniform, 2, 0.5, 5.0 / 12.0),
+        (exponential, 3, 0.0, 0.833_333),
+        (exponential, 2, 1.0, 0.668_091),
+        (lognormal, 2, 0.0, 0.790_562),
+        (lognormal, 2, 1.353_415, 0.951_262),
+        (lognormal, 5, 1.353_415, 1.942_855),
+    ] {
+        let (revenue, error) = rivals_alone(bids, bidders, reserve, 200_000);
+        // Prices are whole nanos: up to one is lost a page.
+        assert!(
+            (revenue - exact).abs() < 4.0 * error + 1e-6,
+            "{bids:?}, {bidders}, {reserve}: {revenue} against {exact}"
+        );
+    }
+}
+
+#[test]
+fn rivals_take_what_a_campaign_does_not_outbid() {
+    // One campaign at 1.00 against one rival on U[0, 2]: it wins half of the pages and pays 0.50 on average.
+    let drawn = DrawnBids { bids: BidSpread::Uniform { low: 0.0, high: 2.0 }, click_rate: 0.2 };
+    let rival = Bidder { drawn: Some(drawn), ..bidder("rival", &[1], 1_000_000_000_000) };
+    let click = scores(2, vec![0.05, 0.2]);
+    let baseline = arm(&click, &[1.0], 0.0, "second_price");
+    let pages = 200_000;
+    let market = market_of(vec![bidder("own", &[0], 1_000_000), rival], 1, vec![1.0], 9, baseline, None);
+    let outcome = run(market, pages, 0).outcome;
+    let [own, rival] = outcome.baseline.campaigns.as_slice() else { panic!("two bidders") };
+    let n = pages as f64;
+    assert!((own.impressions as f64 / n - 0.5).abs() < 4.0 * 0.5 / n.sqrt(), "{own:?}");
+    assert!((own.average_price.unwrap() - 0.5).abs() < 4.0 * 0.289 / (n / 2.0).sqrt(), "{own:?}");
+    // It never pays more than the campaign's 1.00, and its ads are clicked as assumed.
+    assert!((rival.average_price.unwrap() - 1.0).abs() < 1e-6, "{rival:?}");
+    assert!((rival.ctr.rate - 0.2).abs() < 4.0 * 0.4 / (n / 2.0).sqrt(), "{rival:?}");
+}
+
+#[test]
+fn an_evening_campaign_paces_its_budget_over_the_evening() {
+    // Two hours of a day, half of the pages each; the campaign targets the second. Worth 1.00 against U[0, 1] rivals, a
+    // budget of 0.06 a page of its own: alpha^2 / 2 = 0.06, and all of it is spent within its own hour.
+    let pages = 200_000_u32;
+    let drawn = DrawnBids { bids: BidSpread::Uniform { low: 0.0, high: 1.0 }, click_rate: 0.1 };
+    let rival = Bidder { drawn: Some(drawn), ..bidder("rival", &[0], 1_000_000_000_000) };
+    let budget = (0.06 * f64::from(pages) / 2.0 * 1e6) as i64;
+    let own = Bidder {
+        pacing: Pacing::Multiplicative,
+        budget_nanos: Some(budget),
+        ..bidder("evening", &[0], 1_000_000)
+    };
+    let click = scores(1, vec![0.1, 0.1]);
+    let market = Market::new(
+        vec![own, rival],
+        vec![false, true, true, true],
+        vec![1.0],
+        4,
+        arm(&click, &[1.0, 1.0], 0.0, "second_price"),
+        None,
+    )
+    .unwrap();
+    let rhythm = Rhythm::new(&[9, 20], &[&[1.0, 1.0]], 1, u64::from(pages)).unwrap();
+    let outcome = run(market.with_rhythm(rhythm), u64::from(pages), 0).outcome;
+    let evening = &outcome.baseline.campaigns[0];
+    assert!(
+        evening.spend <= evening.budget.unwrap() && evening.spend > 0.97 * evening.budget.unwrap(),
+        "{evening:?}"
+    );
+    let hours = &outcome.baseline.hours;
+    assert_eq!((hours[9].pages, hours[20].pages, hours[8].pages), (100_000, 100_000, 0));
+    // A lone rival pays nothing in the morning; in the evening it pays what the campaign bids.
+    assert!(hours[9].spend < 1e-9 && hours[20].spend > evening.spend);
+    // Not gone before the hour's last twentieth.
+    assert!(evening.exhausted_at.is_none_or(|page| page > 195_000), "{evening:?}");
 }

@@ -264,3 +264,50 @@ fn command_line(spec: &Path) -> Result<adloupe::headless::Answer> {
     let args = headless_simulate::Args { spec: spec.to_owned(), ..Default::default() };
     headless_simulate::run(&args, &Terminal::default())
 }
+
+#[test]
+fn pages_come_through_a_day_by_the_audiences_hours_and_rivals_bid_beside() {
+    let mut daily = spec();
+    (daily.days, daily.what_if) = (2, Some(Scenario::default()));
+    if let Some(what_if) = &mut daily.what_if {
+        what_if.shifts.push(Shift { segment: "hour >= 18".into(), factor: 3.0 });
+    }
+    daily.rivals = vec![adloupe::domain::Rivals { bidders: 3, ..Default::default() }];
+    let (prepared, outcome) = run(&daily);
+    assert!(prepared.notes.iter().any(|note| note.contains("2 days")), "{:?}", prepared.notes);
+    assert!(
+        prepared.notes.iter().any(|note| note.starts_with("3 bidders are rivals")),
+        "{:?}",
+        prepared.notes
+    );
+    let worlds = [Some(&outcome.baseline), outcome.what_if.as_ref()];
+    let evening = worlds.map(|world| {
+        let hours = &world.unwrap().hours;
+        assert_eq!(hours.iter().map(|hour| hour.pages).sum::<u64>(), daily.requests);
+        hours[18..].iter().map(|hour| hour.pages).sum::<u64>() as f64 / daily.requests as f64
+    });
+    // A share s of evening pages becomes 3 s / (1 + 2 s); each day rounds to whole pages.
+    let expected = 3.0 * evening[0] / (1.0 + 2.0 * evening[0]);
+    assert!(evening[0] > 0.05 && (evening[1] - expected).abs() < 0.003, "{evening:?} {expected}");
+    let rivals = &outcome.baseline.campaigns[prepared.campaigns.len() - 3..];
+    assert!(rivals.iter().any(|rival| rival.impressions > 0), "{rivals:?}");
+    assert_eq!(prepared.ads.last(), Some(&rivals[2].name));
+    // The mix stays that of the audience: the campaigns' own share of pages is no other than without an order.
+    let spent: f64 = worlds[0].unwrap().hours.iter().map(|hour| hour.spend).sum();
+    assert!((spent - outcome.baseline.totals.revenue).abs() < 1e-6);
+}
+
+#[test]
+fn days_and_rivals_that_make_no_sense_are_refused() {
+    assert!(failure(|spec| spec.days = 400).contains("366"));
+    assert!(
+        failure(|spec| spec.rivals = vec![adloupe::domain::Rivals { bidders: 0, ..Default::default() }])
+            .contains("0 rivals")
+    );
+    let replayed = failure(|spec| {
+        spec.clicks = ClickSource::Replay;
+        spec.rivals = vec![adloupe::domain::Rivals::default()];
+    });
+    assert!(replayed.contains("knows nothing of a page"), "{replayed}");
+    assert!(failure(|spec| (spec.clicks, spec.days) = (ClickSource::Replay, 1)).contains("their own order"));
+}

@@ -91,6 +91,23 @@ pub fn users(log: &LogFrame, rows: &[u32]) -> Result<Vec<u32>> {
     Ok(numbered.collect())
 }
 
+/// The hour (UTC) of each row.
+pub fn hours(log: &LogFrame) -> Result<Vec<u8>> {
+    let refuse = |why: String| {
+        Failure::new("cannot tell the audience's hours", why)
+            .at("days")
+            .hint("give the column with the moment of an impression the role time, or set \"days\" to 0")
+    };
+    let mut times = log.schema.columns.iter().filter(|column| column.role == Role::Time);
+    let column = times.find(|column| cells::is_calendar_time(log, &column.name).unwrap_or(false));
+    let column = column.ok_or_else(|| refuse("no column of the log has points in time".to_owned()))?;
+    let moments = cells::times(log, &column.name)?;
+    let hours = moments.into_iter().map(|moment| moment.map(|millis| cells::hour_of(millis) as u8));
+    hours
+        .collect::<Option<Vec<u8>>>()
+        .ok_or_else(|| refuse(format!("some cells of '{}' have no time", column.name)))
+}
+
 /// `[row * campaigns + campaign]`.
 pub fn targeted(pool: &ScoredPool, campaigns: &[Campaign]) -> Result<Vec<bool>> {
     let mut targeted = vec![true; pool.rows.len() * campaigns.len()];

@@ -1,5 +1,7 @@
 //! Who comes, what changes, and by which rules are slots sold? The controls at the left.
 
+mod rivals;
+
 use super::draft::{self, Draft, MixColumn};
 use crate::auctions::myerson::MyersonMark;
 use crate::auctions::{self, AUCTIONS};
@@ -24,6 +26,7 @@ pub fn show(ui: &mut Ui, cx: &mut PanelContext<'_>, draft: &mut Draft) {
     edit_user(ui, draft, &columns);
     rules(ui, draft);
     campaigns(ui, draft);
+    rivals::show(ui, &mut draft.spec.rivals);
     run_options(ui, cx, draft);
 }
 
@@ -494,6 +497,12 @@ fn run_options(ui: &mut Ui, cx: &mut PanelContext<'_>, draft: &mut Draft) {
         let label = ui.label("Requests");
         ui.add(Slider::new(&mut draft.spec.requests, 1_000..=1_000_000).logarithmic(true))
             .labelled_by(label.id);
+        ui.end_row();
+        let label = ui.label("Days").on_hover_text(
+            "Pages come through so many days, as many an hour as the audience's own hours (UTC) say; \
+             0: in no order of time",
+        );
+        ui.add(DragValue::new(&mut draft.spec.days).range(0..=366)).labelled_by(label.id);
         ui.end_row();
         let label = ui.label("Clicks from").on_hover_text("The line above the page says what was used");
         clicks_from(ui, cx, draft).labelled_by(label.id);

@@ -105,7 +105,8 @@ impl Draft {
         self.looks = Some(Arc::clone(&simulated.looks));
         // Campaigns that a person edits are ahead of any run.
         if self.spec.campaigns.is_empty() {
-            self.campaigns.clone_from(&simulated.prepared.campaigns);
+            let known = simulated.prepared.campaigns.iter().filter(|campaign| campaign.drawn.is_none());
+            self.campaigns = known.cloned().collect();
         }
     }
 

@@ -135,13 +135,22 @@ fn filled_slot(ui: &mut Ui, theme: &Theme, simulated: &Simulated, visit: &Visit<
         ui.set_min_height(96.0);
         ui.horizontal_wrapped(|ui| {
             ui.label(RichText::new("Ad").small().color(theme.on_accent).background_color(theme.accent));
-            ui.label(RichText::new(first_known(&[&creative.advertiser, &creative.campaign])).strong());
+            let owner = campaign.map_or("", |campaign| campaign.name.as_str());
+            ui.label(RichText::new(first_known(&[&creative.advertiser, &creative.campaign, owner])).strong());
             ui.label(RichText::new(&creative.category).small().color(theme.weak_text));
             if shown.clicked {
                 ui.label(RichText::new("clicked").strong().color(theme.good));
             }
         });
-        ui.label(RichText::new(first_known(&[&creative.text, ad])).size(17.0).color(theme.text));
+        ui.label(
+            RichText::new(if campaign.is_some_and(|campaign| campaign.drawn.is_some()) {
+                "an ad that the log does not know"
+            } else {
+                first_known(&[&creative.text, ad])
+            })
+            .size(17.0)
+            .color(theme.text),
+        );
         let pricing = campaign.map(|campaign| campaign.pricing).unwrap_or_default();
         ui.label(
             RichText::new(format!(

@@ -2,7 +2,7 @@
 
 use crate::market::Outcome;
 use crate::market::feedback::Bubble;
-use crate::market::outcome::{CampaignOutcome, WorldOutcome};
+use crate::market::outcome::{CampaignOutcome, HourOutcome, WorldOutcome};
 use crate::metrics::{Estimate, Rate};
 use crate::tasks::simulate::Simulated;
 use crate::ui::charts::{self, curve};
@@ -218,6 +218,38 @@ pub fn spend_curve(ui: &mut Ui, theme: &Theme, simulated: &Simulated, page: u64)
     let frame =
         charts::Frame { name: "Spend so far", x: "requests", y: "spend (currency units)", height: 170.0 };
     curve::show(ui, theme, frame, egui_plot::Corner::LeftTop, &series);
+}
+
+/// Pages and spend of both worlds by the hour, where the run has days.
+pub fn hours(ui: &mut Ui, theme: &Theme, outcome: &Outcome) {
+    if outcome.baseline.hours.is_empty() {
+        return;
+    }
+    let worlds = [("baseline", Some(&outcome.baseline)), ("what-if", outcome.what_if.as_ref())];
+    let chart = |ui: &mut Ui, name: &str, y: &str, of: &dyn Fn(&HourOutcome) -> f64| {
+        let lines: Vec<Vec<[f64; 2]>> = worlds
+            .iter()
+            .map(|(_, world)| {
+                let hours = world.map_or(&[][..], |world| world.hours.as_slice());
+                hours.iter().enumerate().map(|(hour, came)| [hour as f64, of(came)]).collect()
+            })
+            .collect();
+        let series: Vec<charts::Series<'_>> = (worlds.iter().zip(&lines).enumerate())
+            .filter(|(_, (_, points))| !points.is_empty())
+            .map(|(place, ((name, _), points))| charts::Series {
+                name,
+                points,
+                colour: theme.series(place),
+                dashed: false,
+            })
+            .collect();
+        let frame = charts::Frame { name, x: "hour of the day (UTC)", y, height: 150.0 };
+        curve::show(ui, theme, frame, egui_plot::Corner::LeftTop, &series);
+    };
+    ui.columns(2, |columns| {
+        chart(&mut columns[0], "Requests by the hour", "pages", &|hour| hour.pages as f64);
+        chart(&mut columns[1], "Spend by the hour", "spend (currency units)", &|hour| hour.spend);
+    });
 }
 
 #[cfg(test)]
