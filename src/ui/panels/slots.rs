@@ -78,7 +78,7 @@ impl Panel for SlotsPanel {
         if let Some(spec) = draft.take_change() {
             cx.send(Command::Market(MarketCommand::Simulate(Box::new(spec))));
         }
-        let apart = egui::Margin { left: 12, ..Default::default() };
+        let apart = egui::Margin { left: 12, right: 8, ..Default::default() };
         egui::Frame::new().inner_margin(apart).show(ui, |ui| {
             let area = ScrollArea::vertical().id_salt("slots results").auto_shrink(false);
             area.show(ui, |ui| self.results(ui, cx));

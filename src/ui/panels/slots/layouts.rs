@@ -57,15 +57,12 @@ impl Layout {
                 }
             }
             Self::Feed => {
-                let width = ui.available_width().min(330.0);
-                ui.allocate_ui(vec2(width, 0.0), |ui| {
-                    ui.vertical(|ui| {
+                phone(ui, theme, |ui| {
+                    post(ui, theme);
+                    for index in 0..slots {
+                        slot(ui, index);
                         post(ui, theme);
-                        for index in 0..slots {
-                            slot(ui, index);
-                            post(ui, theme);
-                        }
-                    });
+                    }
                 });
             }
             Self::Video => {
@@ -107,13 +104,30 @@ fn search_box(ui: &mut Ui, theme: &Theme) {
     let lens = rect.left_center() + vec2(16.0, -1.0);
     ui.painter().circle_stroke(lens, 5.0, (1.5, theme.weak_text));
     ui.painter().line_segment([lens + vec2(4.0, 4.0), lens + vec2(8.0, 8.0)], (1.5, theme.weak_text));
-    ui.label(RichText::new("Sponsored").small().color(theme.weak_text));
+    ui.label(RichText::new("Sponsored").size(11.5).color(theme.weak_text));
 }
 
 fn result(ui: &mut Ui, theme: &Theme) {
     ui.add_space(4.0);
     bar(ui, theme, 0.45, 10.0);
     text(ui, theme, 2);
+}
+
+/// The outline of a phone in the middle, with its status bar.
+fn phone(ui: &mut Ui, theme: &Theme, content: impl FnOnce(&mut Ui)) {
+    const WIDTH: f32 = 310.0;
+    const EDGE: i8 = 12;
+    let aside = ((ui.available_width() - WIDTH) / 2.0).max(0.0);
+    let outline = egui::Frame::new()
+        .stroke((2.0, theme.line))
+        .corner_radius(18)
+        .inner_margin(egui::Margin::same(EDGE))
+        .outer_margin(egui::Margin { left: aside as i8, ..Default::default() });
+    outline.show(ui, |ui| {
+        ui.set_max_width((WIDTH - 2.0 * f32::from(EDGE)).min(ui.available_width()));
+        bar(ui, theme, 0.25, 5.0);
+        content(ui);
+    });
 }
 
 fn post(ui: &mut Ui, theme: &Theme) {
@@ -133,7 +147,7 @@ fn screen(ui: &mut Ui, theme: &Theme, slot: impl FnOnce(&mut Ui)) {
         slot(ui);
         let line = vec2(ui.available_width(), 16.0);
         ui.allocate_ui_with_layout(line, egui::Layout::right_to_left(egui::Align::Center), |ui| {
-            ui.label(RichText::new("Skip in 5 s").small().color(theme.weak_text));
+            ui.label(RichText::new("Skip in 5 s").size(11.5).color(theme.weak_text));
         });
     });
 }
