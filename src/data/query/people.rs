@@ -96,8 +96,8 @@ pub fn people(log: &LogFrame, segment: &Segment) -> Result<People> {
     Ok(who.people(&who.within(segment)?))
 }
 
-/// Lets an audience through, or says why not: it must hold `k` people, and so must what it has more or less than each
-/// audience that was let through before, where they differ at all. An earlier audience that the log cannot answer (it was
+/// Lets an audience through, or says why not: it must hold `k` people, and so must those whom it leaves out, and what it
+/// has more or less than each audience that was let through before, where they differ at all. An earlier audience that the log cannot answer (it was
 /// made of another log) is passed over.
 ///
 /// # Errors
@@ -105,8 +105,8 @@ pub fn people(log: &LogFrame, segment: &Segment) -> Result<People> {
 pub fn admit(log: &LogFrame, segment: &Segment, before: &[Named], k: usize) -> Result<People> {
     let what = "cannot keep the audience";
     let who = Who::of(log)?;
-    let own = who.within(segment)?;
-    let (people, all) = (who.people(&own), who.people(&who.within(&Segment::All)?));
+    let (own, everybody) = (who.within(segment)?, who.within(&Segment::All)?);
+    let (people, all) = (who.people(&own), who.people(&everybody));
     if all.count < k {
         return Err(Failure::new(what, format!("the log has {} and an audience needs {k}", all.words()))
             .hint("more data, or a smaller k where that is allowed"));
@@ -128,6 +128,8 @@ pub fn admit(log: &LogFrame, segment: &Segment, before: &[Named], k: usize) -> R
         }
         Ok(())
     };
+    // The total of the log is known: who is left out of an audience could be told from it.
+    differs(&everybody, "all people of the log")?;
     for named in before {
         if let Ok(other) = who.within(&named.segment) {
             differs(&other, &format!("'{}'", named.name))?;
@@ -254,8 +256,9 @@ mod tests {
         assert!(audience("city = '上海' and n >= 160", &kept, 50).is_ok(), "60 people differ");
         assert!(audience("city in ('上海')", &kept, 50).is_ok(), "the same people");
         // Everybody but the ten of Bern.
-        let failure = audience("city != 'Bern'", &[("all", "")], 50).unwrap_err();
-        assert!(failure.why.contains("'all' by 10 users"), "{failure}");
+        let failure = audience("city != 'Bern'", &[], 50).unwrap_err();
+        assert!(failure.why.contains("all people of the log by 10 users"), "{failure}");
+        assert!(audience("city != 'Köln'", &[], 50).is_ok(), "the 90 of Köln are left out together");
         assert!(audience("city = '上海'", &[("another log's", "town = 'x'")], 50).is_ok());
     }
 

@@ -26,6 +26,8 @@ pub struct BarStyle<'a> {
     pub colour: Color32,
     /// A thin line across all rows: the average. `None` for none.
     pub reference: Option<f64>,
+    /// The row that is chosen.
+    pub marked: Option<usize>,
 }
 
 const ROW_HEIGHT: f32 = 20.0;
@@ -45,7 +47,11 @@ fn draw(ui: &mut Ui, theme: &Theme, style: BarStyle<'_>, rows: &[Row]) -> Respon
     let layout = Layout::new(rect, rows, style.reference);
     // Also those that are scrolled out of sight: a picture of the chart shows all of it.
     for (place, row) in rows.iter().enumerate() {
-        draw_row(ui, theme, style.colour, &layout, layout.line(place), row);
+        let line = layout.line(place);
+        if style.marked == Some(place) {
+            ui.painter().rect_filled(line, 2.0, theme.faint(theme.accent));
+        }
+        draw_row(ui, theme, style.colour, &layout, line, row);
     }
     if let Some(reference) = style.reference {
         let x = layout.x(reference);

@@ -29,6 +29,8 @@ pub struct Matrix<'a> {
 pub struct Heatmap {
     texture: Option<TextureHandle>,
     made_from: Vec<u64>,
+    /// Line and column of the cell under the pointer.
+    pub pointed: Option<(usize, usize)>,
 }
 
 const LINE_NAMES: f32 = 130.0;
@@ -75,7 +77,11 @@ impl Heatmap {
         }
         draw_names(ui, theme, matrix, rect, cells, cell);
         draw_legend(ui, theme, cells, (low, high));
-        hover(ui, theme, response, cells, cell, (lines, columns), describe)
+        self.pointed = pointed(&response, cells, cell, (lines, columns));
+        match self.pointed {
+            Some(at) => hover(ui, theme, response, cells, cell, describe, at),
+            None => response,
+        }
     }
 
     fn texture(&mut self, ui: &Ui, theme: &Theme, matrix: Matrix<'_>, range: (f64, f64)) {
@@ -152,26 +158,31 @@ fn draw_legend(ui: &Ui, theme: &Theme, cells: Rect, (low, high): (f64, f64)) {
     painter.text(at(cells.top() + height), Align2::LEFT_BOTTOM, short(low), font, theme.weak_text);
 }
 
+/// Line and column of the cell under the pointer.
+fn pointed(
+    response: &Response,
+    cells: Rect,
+    cell: f32,
+    (lines, columns): (usize, usize),
+) -> Option<(usize, usize)> {
+    let pointer = response.hover_pos().filter(|pointer| cells.contains(*pointer))?;
+    let place = (pointer - cells.min) / cell;
+    let (line, column) = (place.y as usize, place.x as usize);
+    (line < lines && column < columns).then_some((line, column))
+}
+
 fn hover(
     ui: &Ui,
     theme: &Theme,
     response: Response,
     cells: Rect,
     cell: f32,
-    (lines, columns): (usize, usize),
     describe: impl Fn(usize, usize) -> String,
+    (line, column): (usize, usize),
 ) -> Response {
-    let Some(pointer) = response.hover_pos().filter(|p| cells.contains(*p)) else {
-        return response;
-    };
-    let place = (pointer - cells.min) / cell;
-    let (line, column) = (place.y as usize, place.x as usize);
-    if line >= lines || column >= columns {
-        return response;
-    }
-    let marked =
-        Rect::from_min_size(cells.min + vec2(column as f32 * cell, line as f32 * cell), vec2(cell, cell));
+    let corner = cells.min + vec2(column as f32 * cell, line as f32 * cell);
     let stroke = Stroke::new(1.5, theme.text);
+    let marked = Rect::from_min_size(corner, vec2(cell, cell));
     ui.painter().rect_stroke(marked, 0.0, stroke, egui::StrokeKind::Inside);
     response.on_hover_text_at_pointer(describe(line, column))
 }

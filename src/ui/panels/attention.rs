@@ -222,7 +222,7 @@ fn weighed(ui: &mut Ui, theme: &Theme, history: &WeighedHistory) {
     };
     let rows: Vec<bars::Row> = history.items.iter().map(row).collect();
     let even = history.items.iter().map(|item| item.weight).sum::<f64>() / history.items.len() as f64;
-    let style = bars::BarStyle { name: &title, colour: theme.series(0), reference: Some(even) };
+    let style = bars::BarStyle { name: &title, colour: theme.series(0), reference: Some(even), marked: None };
     bars::show(ui, theme, style, &rows);
     ui.small("Most recent first; the dashed line is the average weight of this history.");
 }

@@ -265,6 +265,7 @@ fn deciles(ui: &mut Ui, theme: &Theme, evaluation: &Evaluation) {
         name: "CTR by score (%)",
         colour: theme.series(2),
         reference: Some(100.0 * evaluation.clicks.rate),
+        marked: None,
     };
     titled(ui, style.name, |ui| {
         bars::show(ui, theme, style, &rows);

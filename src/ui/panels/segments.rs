@@ -209,7 +209,8 @@ impl SegmentsPanel {
                 let funnel = answer.and_then(|answer| answer.funnel.as_ref());
                 let is_asked = self.asked.as_ref().is_some_and(|asked| asked.query.by == table.by);
                 if is_asked {
-                    self.charts.show(ui, cx.theme, view, Shown { table, measure, order: &order, funnel });
+                    let shown = Shown { table, measure, order: &order, funnel };
+                    self.charts.show(ui, cx.theme, view, shown, &mut self.selected);
                 } else {
                     // The answer to the question before this view's.
                     ui.weak("Counting …");

@@ -239,7 +239,12 @@ fn column(ui: &mut Ui, theme: &Theme, table: &SegmentTable, place: usize) {
         })
         .collect();
     let reference = Some(100.0 * table.total.rate);
-    bars::show(ui, theme, BarStyle { name: &title, colour: theme.series(place), reference }, &rows);
+    bars::show(
+        ui,
+        theme,
+        BarStyle { name: &title, colour: theme.series(place), reference, marked: None },
+        &rows,
+    );
 }
 
 /// How interest moves: impressions and clicks of each value, week by week.

@@ -100,7 +100,7 @@ fn by_position(ui: &mut Ui, theme: &Theme, average: &AverageAttention) {
     let rows: Vec<bars::Row> = average.by_position.iter().map(row).collect();
     let name = format!("{} by distance from the present", average.sequence);
     ui.label(RichText::new(&name).strong());
-    let style = bars::BarStyle { name: &name, colour: theme.series(2), reference: Some(1.0) };
+    let style = bars::BarStyle { name: &name, colour: theme.series(2), reference: Some(1.0), marked: None };
     bars::show(ui, theme, style, &rows);
 }
 

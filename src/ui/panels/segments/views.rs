@@ -4,8 +4,9 @@
 use super::table::words;
 use crate::data::LogFrame;
 use crate::data::query::funnel::Funnel;
-use crate::data::query::{Derived, Measure, SegmentRow, SegmentTable};
+use crate::data::query::{Derived, Figure, Measure, SegmentRow, SegmentTable};
 use crate::data::schema::Role;
+use crate::domain::Segment;
 use crate::ui::charts::bands::{self, Band};
 use crate::ui::charts::bars::{self, BarStyle};
 use crate::ui::charts::heatmap::{Heatmap, Matrix};
@@ -111,26 +112,33 @@ pub(super) struct Shown<'a> {
 }
 
 impl Charts {
-    /// Draws the answer.
-    pub fn show(&mut self, ui: &mut Ui, theme: &Theme, view: View, shown: Shown<'_>) {
+    /// Draws the answer; a click on a bar or a cell chooses its group.
+    pub fn show(
+        &mut self,
+        ui: &mut Ui,
+        theme: &Theme,
+        view: View,
+        shown: Shown<'_>,
+        selected: &mut Option<Segment>,
+    ) {
         let is_told = shown.table.measures.contains(&shown.measure);
         if !is_told && view != View::Funnel {
             ui.weak(format!("This log does not know the {}.", shown.measure.title()));
             return;
         }
         match view {
-            View::Bars => bars(ui, theme, shown),
+            View::Bars => bars(ui, theme, shown, selected),
             View::HeatMap if shown.table.by.len() != 2 => {
                 ui.weak("Cross with a second column for a heat map.");
             }
-            View::HeatMap | View::Hours | View::Cohorts => self.heatmap(ui, theme, shown),
+            View::HeatMap | View::Hours | View::Cohorts => self.heatmap(ui, theme, shown, selected),
             View::OverTime => self.over_time(ui, theme, shown),
             View::Frequency => frequency(ui, theme, shown),
             View::Funnel => funnel(ui, theme, shown.funnel),
         }
     }
 
-    fn heatmap(&mut self, ui: &mut Ui, theme: &Theme, shown: Shown<'_>) {
+    fn heatmap(&mut self, ui: &mut Ui, theme: &Theme, shown: Shown<'_>, selected: &mut Option<Segment>) {
         let Shown { table, measure, .. } = shown;
         let side = |place: usize| -> BTreeMap<u32, String> {
             let named = |row: &SegmentRow| Some((*row.codes.get(place)?, row.values.get(place)?.clone()));
@@ -199,7 +207,12 @@ impl Charts {
             }
         };
         egui::ScrollArea::both().id_salt("segment heat map").auto_shrink(false).show(ui, |ui| {
-            self.heatmap.show(ui, theme, matrix, describe);
+            let clicked = self.heatmap.show(ui, theme, matrix, describe).clicked();
+            if let Some((line, column)) = self.heatmap.pointed.filter(|_| clicked)
+                && let Some(row) = cells[line * column_names.len() + column]
+            {
+                toggle(selected, row);
+            }
         });
     }
 
@@ -253,6 +266,12 @@ impl Charts {
     }
 }
 
+/// Chooses the group of a row, or nothing where it was chosen before.
+fn toggle(selected: &mut Option<Segment>, row: &SegmentRow) {
+    let same = selected.as_ref() == Some(&row.segment);
+    *selected = (!same).then(|| row.segment.clone());
+}
+
 /// A row as a point with its interval.
 fn point(shown: Shown<'_>, row: &SegmentRow, places: &BTreeMap<u32, f64>) -> Option<[f64; 4]> {
     let factor = if shown.measure.is_percent() { 100.0 } else { 1.0 };
@@ -282,14 +301,17 @@ fn draw_bands(
 }
 
 /// The first rows of the table as bars with their intervals; the dashed line is the whole.
-fn bars(ui: &mut Ui, theme: &Theme, shown: Shown<'_>) {
+fn bars(ui: &mut Ui, theme: &Theme, shown: Shown<'_>, selected: &mut Option<Segment>) {
     let Shown { table, measure, order, .. } = shown;
     let factor = if measure.is_percent() { 100.0 } else { 1.0 };
-    let rows: Vec<bars::Row> = order
+    let drawn: Vec<(&SegmentRow, &Figure)> = order
         .iter()
         .take(MAX_BARS)
         .filter_map(|place| table.rows.get(*place as usize))
         .filter_map(|row| Some((row, table.figure(row, measure)?)))
+        .collect();
+    let rows: Vec<bars::Row> = drawn
+        .iter()
         .map(|(row, figure)| bars::Row {
             name: row.values.join(" x "),
             value: factor * figure.value,
@@ -315,7 +337,13 @@ fn bars(ui: &mut Ui, theme: &Theme, shown: Shown<'_>) {
     let reference = table.total_of(measure).filter(|_| !measure.is_sum()).map(|figure| factor * figure.value);
     ui.weak(if reference.is_some() { format!("{title}; dashed: all rows") } else { title.clone() });
     egui::ScrollArea::vertical().id_salt("segment bars").auto_shrink(false).show(ui, |ui| {
-        bars::show(ui, theme, BarStyle { name: &title, colour: theme.series(0), reference }, &rows);
+        let marked = drawn.iter().position(|(row, _)| selected.as_ref() == Some(&row.segment));
+        let style = BarStyle { name: &title, colour: theme.series(0), reference, marked };
+        let response = bars::show(ui, theme, style, &rows);
+        let pointer = response.interact_pointer_pos().filter(|_| response.clicked());
+        if let Some((row, _)) = pointer.and_then(|pointer| drawn.get(bars::row_at(&response, pointer))) {
+            toggle(selected, row);
+        }
     });
 }
 
