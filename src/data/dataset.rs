@@ -5,7 +5,7 @@ mod streamed;
 #[cfg(test)]
 mod test_support;
 
-pub use kept::{open_prepared, prepare_kept};
+pub use kept::{WholeLog, open_prepared, prepare_kept};
 pub use streamed::{EncodedLog, encode_all};
 
 use super::array::{Array, Room};

@@ -69,7 +69,7 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
     let dataset = open(&args.source, &context)?;
     let mut trainer = match (&args.resume, &spec) {
         (Some(folder), _) => resumed(folder, args, &dataset, &context)?,
-        (None, Some(spec)) => Trainer::new(&dataset, spec)?,
+        (None, Some(spec)) => Trainer::within(args.source.options()?.memory(), &dataset, spec)?,
         (None, None) => {
             return Err(Failure::new("cannot train", "no model was named").hint("--model deep_fm"));
         }
@@ -93,7 +93,8 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
 
 /// The training of a checkpoint, with more epochs where they are asked for.
 fn resumed(folder: &Path, args: &Args, dataset: &Dataset, context: &JobContext) -> Result<Trainer> {
-    let mut trainer = Trainer::resume(folder, dataset, context)?;
+    let memory = args.source.options()?.memory();
+    let mut trainer = Trainer::resume_within(memory, folder, dataset, context)?;
     if let Some(model) = args.model.as_ref().filter(|model| **model != trainer.spec.kind) {
         let why = format!("the checkpoint is of {}, not {model}", trainer.spec.kind);
         return Err(Failure::new("cannot resume the training", why)

@@ -35,7 +35,7 @@ pub struct Compared {
 /// Fewer than two models, models whose rows of this part are not the same, no labels, or a cancel.
 pub fn compare(
     models: &[Arc<TrainedModel>],
-    datasets: &[Arc<Dataset>],
+    datasets: &[&Dataset],
     split: Split,
     context: &JobContext,
 ) -> Result<Comparison> {

@@ -1,6 +1,7 @@
 //! Which model is looked at, on which log?
 
 use crate::base::Result;
+use crate::data::dataset::{EncodedLog, WholeLog, encode_all};
 use crate::data::{Dataset, Encoder, LogFrame};
 use crate::jobs::JobContext;
 use crate::train::TrainedModel;
@@ -15,6 +16,8 @@ pub struct Subject {
     pub log: LogFrame,
     /// The log's arrays as they were made for training.
     pub dataset: Arc<Dataset>,
+    /// Where all rows of the log are, when it holds a sample of them.
+    pub whole: Option<Arc<WholeLog>>,
 }
 
 impl Subject {
@@ -29,5 +32,24 @@ impl Subject {
         }
         context.stage("encoding the log for this model");
         Ok(Arc::new(Encoder::encode(&self.model.encoder, &self.log, context)?))
+    }
+
+    /// The rows that the model may be judged on, as it knows them: where the log holds a sample, all rows of the file,
+    /// since the parts of a sample are not those of the whole and its test rows may be rows that the model was trained
+    /// on.
+    ///
+    /// # Errors
+    /// As [`fitting_dataset`](Self::fitting_dataset).
+    pub fn judged_dataset(&self, context: &JobContext) -> Result<EncodedLog> {
+        let Some(whole) = &self.whole else {
+            return Ok(EncodedLog::from(&*self.fitting_dataset(context)?));
+        };
+        let known = whole.rows.get();
+        let mut known = known.iter().chain([&self.dataset]);
+        if let Some(fitting) = known.find(|dataset| dataset.encoder == self.model.encoder) {
+            return Ok(EncodedLog::from(&**fitting));
+        }
+        context.stage("encoding all rows of the log for this model");
+        encode_all(&self.model.encoder, &self.log, (&whole.paths, &whole.import), false, context)
     }
 }

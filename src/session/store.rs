@@ -5,6 +5,7 @@ use super::commands::market::MarketState;
 use super::commands::rows::{RowsState, Subjects};
 use super::commands::train::TrainingState;
 use crate::base::Failure;
+use crate::data::dataset::WholeLog;
 use crate::data::importers::ImportOptions;
 use crate::data::profile::Profile;
 use crate::data::{Dataset, LogFrame};
@@ -25,6 +26,8 @@ pub struct Store {
     pub log: Option<OpenLog>,
     /// The open log, encoded for models; `None` until that job is done, or where it failed.
     pub dataset: Option<Arc<Dataset>>,
+    /// Where all rows of the open log are, when it holds a sample of them.
+    pub whole: Option<Arc<WholeLog>>,
     /// Rows that come to the open log; `None` while it is not followed.
     pub following: Option<Following>,
     /// Why no model can learn from the open log.

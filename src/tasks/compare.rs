@@ -26,8 +26,9 @@ impl Job for Compare {
     }
 
     fn run(self: Box<Self>, context: &JobContext) -> Result<Output> {
-        let datasets = self.subjects.iter().map(|subject| subject.fitting_dataset(context));
-        let datasets = datasets.collect::<Result<Vec<_>>>()?;
+        let rows = self.subjects.iter().map(|subject| subject.judged_dataset(context));
+        let rows = rows.collect::<Result<Vec<_>>>()?;
+        let datasets: Vec<_> = rows.iter().map(|rows| &rows.dataset).collect();
         let models: Vec<_> = self.subjects.into_iter().map(|subject| subject.model).collect();
         let compared: Comparison = compare(&models, &datasets, Split::Test, context)?;
         Ok(Output::Compared(Arc::new(compared)))

@@ -45,9 +45,9 @@ impl Job for Evaluate {
     }
 
     fn run(self: Box<Self>, context: &JobContext) -> Result<Output> {
-        let dataset = self.subject.fitting_dataset(context)?;
-        let rows = self.rows(&dataset)?;
-        let evaluation = insight::evaluate(&self.subject.model, &dataset, &rows, context)?;
+        let judged = self.subject.judged_dataset(context)?;
+        let rows = self.rows(&judged.dataset)?;
+        let evaluation = insight::evaluate(&self.subject.model, &judged.dataset, &rows, context)?;
         let Self { subject, split, segment } = *self;
         Ok(Output::Evaluated(Box::new(Evaluated { model: subject.model, split, segment, evaluation })))
     }

@@ -2,7 +2,10 @@
 
 use super::Output;
 use crate::base::{Failure, Result};
-use crate::data::Dataset;
+use crate::data::dataset::WholeLog;
+use crate::data::importers::usual_memory;
+use crate::data::options::EncodeOptions;
+use crate::data::{Dataset, LogFrame};
 use crate::jobs::{Job, JobContext, Lane, Latest};
 use crate::train::{TrainSnapshot, TrainSpec, TrainedModel, Trainer};
 use std::path::{Path, PathBuf};
@@ -27,13 +30,38 @@ const KEPT_EVERY: Duration = Duration::from_secs(60);
 /// Where a training begins.
 pub enum Start {
     /// From nothing.
-    Fresh(Arc<Dataset>, TrainSpec),
+    Fresh(TrainingRows, TrainSpec),
     /// Where a checkpoint in a folder stands.
-    Kept(Arc<Dataset>, PathBuf),
+    Kept(TrainingRows, PathBuf),
     /// Where it was stopped.
     Resume(Box<Trainer>),
     /// At its end: the best weights so far become the model.
     Finish(Box<Trainer>),
+}
+
+/// What a training learns from.
+pub enum TrainingRows {
+    /// The rows of a log that is held.
+    Held(Arc<Dataset>),
+    /// All rows of a log of which a sample is held.
+    Whole(Box<LogFrame>, Arc<WholeLog>),
+}
+
+impl TrainingRows {
+    /// Bytes that they may take.
+    fn memory(&self) -> u64 {
+        match self {
+            Self::Held(_) => usual_memory(),
+            Self::Whole(_, whole) => whole.import.memory(),
+        }
+    }
+
+    fn dataset(self, context: &JobContext) -> Result<Arc<Dataset>> {
+        match self {
+            Self::Held(dataset) => Ok(dataset),
+            Self::Whole(log, whole) => whole.prepare(&log, &EncodeOptions::default(), context),
+        }
+    }
 }
 
 /// How a training ended.
@@ -65,8 +93,14 @@ impl Job for Train {
     fn run(self: Box<Self>, context: &JobContext) -> Result<Output> {
         let Self { start, live, revision, keep } = *self;
         let (mut trainer, goes_on) = match start {
-            Start::Fresh(dataset, spec) => (Box::new(Trainer::new(&dataset, &spec)?), true),
-            Start::Kept(dataset, folder) => (Box::new(Trainer::resume(&folder, &dataset, context)?), true),
+            Start::Fresh(rows, spec) => {
+                let memory = rows.memory();
+                (Box::new(Trainer::within(memory, &*rows.dataset(context)?, &spec)?), true)
+            }
+            Start::Kept(rows, folder) => {
+                let (memory, dataset) = (rows.memory(), rows.dataset(context)?);
+                (Box::new(Trainer::resume_within(memory, &folder, &dataset, context)?), true)
+            }
             Start::Resume(trainer) => (trainer, true),
             Start::Finish(trainer) => (trainer, false),
         };

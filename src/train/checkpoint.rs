@@ -12,6 +12,7 @@ use super::trainer::{Position, Trainer};
 use crate::base::failure::Explain;
 use crate::base::files::{disk_failure, write_atomically};
 use crate::base::{Failure, Result};
+use crate::data::importers;
 use crate::data::{Dataset, Encoder};
 use crate::jobs::JobContext;
 use crate::nn::stored::Stored;
@@ -213,6 +214,20 @@ impl Trainer {
     /// There is no checkpoint, all are damaged, they were written by another version, or belong to other data: then
     /// what differs is named.
     pub fn resume(folder: &Path, dataset: &Dataset, context: &JobContext) -> Result<Self> {
+        Self::resume_within(importers::usual_memory(), folder, dataset, context)
+    }
+
+    /// As [`resume`](Self::resume), with so many bytes of memory for the rows. Their order is the one that the training
+    /// began with.
+    ///
+    /// # Errors
+    /// As [`resume`](Self::resume).
+    pub fn resume_within(
+        memory: u64,
+        folder: &Path,
+        dataset: &Dataset,
+        context: &JobContext,
+    ) -> Result<Self> {
         let mut damaged: Option<Failure> = None;
         for name in [FILE, NEXT, PREVIOUS] {
             let path = folder.join(name);
@@ -227,7 +242,7 @@ impl Trainer {
                     if let Some(failure) = damaged {
                         context.warn(format!("{failure}; going on from {name}"));
                     }
-                    return Self::from_contents(state, tensors, folder, dataset)
+                    return Self::from_contents(state, tensors, folder, (memory, dataset))
                         .map_err(|failure| failure.at(path.display()));
                 }
                 Err(failure) => {
@@ -246,7 +261,7 @@ impl Trainer {
         state: State,
         mut tensors: NamedTensors<'_>,
         folder: &Path,
-        dataset: &Dataset,
+        (memory, dataset): (u64, &Dataset),
     ) -> Result<Self> {
         if state.data != fingerprint(dataset) || state.content != content(dataset) {
             let why = difference(folder, &dataset.encoder).unwrap_or_else(|| {
@@ -256,7 +271,7 @@ impl Trainer {
                 Failure::new(WHAT_LOAD, why).hint("give the same log and roles, or train from the start")
             );
         }
-        let mut trainer = Self::new(dataset, &state.spec)?;
+        let mut trainer = Self::within(memory, dataset, &state.spec)?;
         let mut part = |prefix: &str| -> NamedTensors<'_> {
             let names: Vec<_> = tensors.keys().filter(|name| name.starts_with(prefix)).cloned().collect();
             names

@@ -99,11 +99,20 @@ pub struct Position {
 }
 
 impl Trainer {
-    /// Draws a fresh model for a dataset.
+    /// Draws a fresh model for a dataset, whose rows may take the usual part of the machine's memory.
     ///
     /// # Errors
     /// The data cannot support it, the spec is out of bounds, or the device does not answer.
     pub fn new(dataset: &Dataset, spec: &TrainSpec) -> Result<Self> {
+        Self::within(importers::usual_memory(), dataset, spec)
+    }
+
+    /// As [`new`](Self::new), with so many bytes of memory: rows that lie in files and take more are shuffled in
+    /// [windows](order).
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn within(memory: u64, dataset: &Dataset, spec: &TrainSpec) -> Result<Self> {
         let spec = spec.completed()?;
         let rate = click_rate(dataset)?;
         let seed = spec.seed()?;
@@ -114,7 +123,7 @@ impl Trainer {
         network.start_at_rates(objective.learnt_rate(rate), conversions::rate(dataset))?;
         Ok(Self {
             spec,
-            dataset: order::near(dataset, importers::usual_memory()),
+            dataset: order::near(dataset, memory),
             network,
             objective,
             meter: resources::Meter::default(),
@@ -125,7 +134,7 @@ impl Trainer {
                 batch: 0,
                 step: 0,
                 order: Rng::named(seed, "row order"),
-                window: order::window(dataset, importers::usual_memory()),
+                window: order::window(dataset, memory),
                 dropout: Rng::named(seed, "dropout"),
                 stopping: EarlyStopping::new(monitor),
                 squares: Vec::new(),

@@ -1,8 +1,11 @@
 //! Does a training survive whatever ends the program, to the last bit?
 
-use crate::models::{clicks, fit, scores, spec};
-use adloupe::data::Dataset;
+use crate::models::{clicks, fit, run_until_cancelled, scores, spec};
+use adloupe::data::dataset::open_prepared;
 use adloupe::data::encode::Encoder;
+use adloupe::data::importers::{CacheChoice, ImportOptions};
+use adloupe::data::options::EncodeOptions;
+use adloupe::data::{Dataset, sample};
 use adloupe::jobs::{JobContext, Latest};
 use adloupe::models::MODELS;
 use adloupe::nn::optimiser::RULES;
@@ -155,4 +158,43 @@ fn what_is_kept_is_told_without_reading_it_all() {
     let known = Kept::look(folder.path()).unwrap();
     assert_eq!((known.spec.kind.as_str(), known.epochs_done), ("logistic", 2));
     assert_eq!(Kept::look(Path::new("/no/such/folder")), None);
+}
+
+/// A training on a log that its memory holds neither as a log nor encoded, cut in its first epoch and resumed, is the
+/// uncut one to the last bit; so is the one of a data set that was kept for the next time.
+#[test]
+fn a_training_past_its_memory_is_cut_and_resumed_to_the_last_bit() {
+    const MEMORY: u64 = 1_000_000;
+    let folder = tempfile::tempdir().unwrap();
+    let paths = vec![folder.path().join("log.parquet")];
+    let context = JobContext::detached();
+    sample::generate(40_000, 3, &paths[0], &context).unwrap();
+    let import = ImportOptions {
+        memory_bytes: Some(MEMORY),
+        cache: CacheChoice::Folder(folder.path().join("cache")),
+        ..ImportOptions::default()
+    };
+    let open = || open_prepared(&paths, &import, &EncodeOptions::default(), &context).unwrap();
+    let data = open();
+    assert!(data.rows == 40_000 && data.is_mapped() && data.bytes() > 4 * MEMORY, "{}", data.bytes());
+    let spec = spec("deep_fm", &[("epochs", "2"), ("patience", "0"), ("batch_size", "256")]);
+    let mut whole = Trainer::within(MEMORY, &data, &spec).unwrap();
+    run(&mut whole);
+    let whole = whole.finish(&context).unwrap();
+
+    let kept = folder.path().join("kept");
+    let mut cut = Trainer::within(MEMORY, &data, &spec).unwrap();
+    run_until_cancelled(&mut cut);
+    assert_eq!(cut.epochs_done(), 0, "cut inside the first epoch");
+    cut.save_checkpoint(&kept).unwrap();
+    drop((cut, data));
+    let data = open();
+    let mut resumed = Trainer::resume_within(MEMORY, &kept, &data, &context).unwrap();
+    run(&mut resumed);
+    let resumed = resumed.finish(&context).unwrap();
+    assert_eq!(scores(&whole, &data), scores(&resumed, &data));
+    // A shuffle of all rows is another order, so windows did play a part.
+    let mut at_once = Trainer::new(&data, &spec).unwrap();
+    run(&mut at_once);
+    assert_ne!(scores(&whole, &data), scores(&at_once.finish(&context).unwrap(), &data));
 }

@@ -323,7 +323,7 @@ fn a_saved_model_scores_the_same_and_its_card_reads_the_same() {
 }
 
 /// Cancels as soon as the first batch was told of.
-fn run_until_cancelled(trainer: &mut Trainer) {
+pub fn run_until_cancelled(trainer: &mut Trainer) {
     let cancel = Arc::new(AtomicBool::new(false));
     let context = JobContext::watched(Arc::clone(&cancel), |_| {});
     let live = Latest::default();

@@ -1,7 +1,9 @@
 //! Does the training panel show what it should: empty, loaded, stopped, trained, failed?
 
 use crate::support::{self, LIMIT, opened, session, spec};
-use adloupe::session::commands::TrainCommand;
+use adloupe::data::Split;
+use adloupe::data::importers::{CacheChoice, ImportOptions};
+use adloupe::session::commands::{DataCommand, InspectCommand, TrainCommand};
 use adloupe::session::{Command, Purpose, Session};
 use adloupe::ui::panels::training::TrainingPanel;
 use egui_kittest::Harness;
@@ -199,4 +201,44 @@ fn what_a_crash_left_unfinished_is_offered_and_goes_on_to_the_same_model() {
     assert_eq!(session.store.training.models.len(), 1, "{:?}", session.notices.all());
     assert_eq!(session.store.training.models[0].model.card.test, whole);
     assert_eq!(std::fs::read_dir(&runs).unwrap().count(), 0, "what was finished is cleared away");
+}
+
+#[test]
+fn a_log_of_which_a_sample_is_held_is_trained_and_judged_on_all_rows() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = support::sample_log(&folder, 20_000);
+    let options = ImportOptions {
+        memory_bytes: Some(1_000_000),
+        cache: CacheChoice::Folder(folder.path().join("cache")),
+        ..ImportOptions::default()
+    };
+    let mut session = session();
+    session.apply(Command::Data(DataCommand::OpenAs(vec![log], Box::new(options))));
+    assert!(session.settle(LIMIT), "{:?}", session.notices.all());
+    let held = session.store.dataset.as_ref().unwrap().rows;
+    assert!(held < 10_000, "{held}");
+    let mut harness = harness(session, true);
+    harness.run();
+    harness.get_by_label_contains("All 20000 rows: the first training streams them");
+    let train = |session: &mut Session| {
+        session.apply(Command::Train(TrainCommand::Start(spec("logistic", "1"))));
+        assert!(session.settle(LIMIT), "{:?}", session.notices.all());
+    };
+    train(&mut harness.state_mut().0);
+    train(&mut harness.state_mut().0);
+    harness.run();
+    harness.get_by_label("All 20000 rows, streamed.");
+    let session = &mut harness.state_mut().0;
+    let card = &session.store.training.models[1].model.card;
+    assert_eq!(card.data.rows, 20_000);
+    assert!(card.data.test > held * 12 / 100, "{:?}", card.data);
+    let (test, auc) = (card.data.test as f64, card.test.unwrap().auc.unwrap().value);
+    session.apply(Command::Inspect(InspectCommand::Evaluate(Split::Test, String::new())));
+    assert!(session.settle(LIMIT), "{:?}", session.notices.all());
+    let judged = session.store.inspect.evaluated.as_ref().unwrap().evaluation.scores.measures;
+    assert_eq!((judged.impressions, judged.auc.unwrap().value), (test, auc));
+    session.apply(Command::Inspect(InspectCommand::Compare(vec![0, 1])));
+    assert!(session.settle(LIMIT), "{:?}", session.notices.all());
+    let compared = session.store.inspect.compared.as_ref().unwrap();
+    assert_eq!(compared.models[1].measures.impressions, test);
 }

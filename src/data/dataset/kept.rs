@@ -20,7 +20,7 @@ use crate::data::encode::Encoder;
 use crate::data::frame::LogFrame;
 use crate::data::importers::{self, ImportOptions, KEPT_AT_MOST};
 use crate::data::options::EncodeOptions;
-use crate::jobs::JobContext;
+use crate::jobs::{JobContext, Latest};
 use bytemuck::Pod;
 use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
 use serde::{Deserialize, Serialize};
@@ -80,7 +80,7 @@ pub fn open_prepared(
     let log = importers::open_all(paths, import, context)?;
     let (dataset, rows) = match log.source.layout.sample {
         None => (prepare_kept(&log, options, context)?, Rows::Held),
-        Some(_) => prepare_all(&log, (paths, import), options, context)?,
+        Some(_) => all_or_sample(&log, (paths, import), options, context)?,
     };
     // A sample in place of all rows is told each time.
     let is_whole = rows == Rows::All || log.source.layout.sample.is_none();
@@ -91,8 +91,40 @@ pub fn open_prepared(
     Ok(dataset)
 }
 
+/// What it takes to read all rows of an open log of which a sample is held.
+#[derive(Debug, Default)]
+pub struct WholeLog {
+    /// Its files or folders.
+    pub paths: Vec<PathBuf>,
+    /// How it was opened.
+    pub import: ImportOptions,
+    /// The rows for models, once they were asked for: all of them, or the sample where that cannot be.
+    pub rows: Latest<Dataset>,
+}
+
+impl WholeLog {
+    /// All rows of the open log for models, streamed at the first time; where that cannot be, the sample, which is
+    /// told.
+    ///
+    /// # Errors
+    /// As [`prepare`].
+    pub fn prepare(
+        &self,
+        log: &LogFrame,
+        options: &EncodeOptions,
+        context: &JobContext,
+    ) -> Result<Arc<Dataset>> {
+        if let Some(rows) = self.rows.get() {
+            return Ok(rows);
+        }
+        let (dataset, _) = all_or_sample(log, (&self.paths, &self.import), options, context)?;
+        self.rows.publish(dataset.clone());
+        Ok(self.rows.get().unwrap_or_else(|| Arc::new(dataset)))
+    }
+}
+
 /// All rows of a log of which a sample is held; where that cannot be, the sample, which is told.
-fn prepare_all(
+fn all_or_sample(
     log: &LogFrame,
     source: (&[PathBuf], &ImportOptions),
     options: &EncodeOptions,

@@ -102,6 +102,12 @@ pub struct EncodedLog {
     _files: Option<tempfile::TempDir>,
 }
 
+impl From<&Dataset> for EncodedLog {
+    fn from(dataset: &Dataset) -> Self {
+        Self { dataset: dataset.clone(), _files: None }
+    }
+}
+
 /// The rows of a log as a fitted encoder reads them: all of them, also where the log is too large to be held. With
 /// `gaps` a column that it lacks counts as missing, which is told.
 ///

@@ -82,7 +82,7 @@ impl ImportOptions {
     }
 
     /// Bytes that the typed columns may take.
-    pub(in crate::data) fn memory(&self) -> u64 {
+    pub fn memory(&self) -> u64 {
         self.memory_bytes.unwrap_or_else(usual_memory)
     }
 

@@ -3,6 +3,7 @@
 use super::follow;
 use crate::base::{Failure, Result};
 use crate::data::Role;
+use crate::data::dataset::WholeLog;
 use crate::data::erasure;
 use crate::data::importers::{CacheChoice, ImportOptions};
 use crate::data::recipe::Recipe;
@@ -122,6 +123,8 @@ pub(super) fn imported(session: &mut Session, imported: Imported) -> Result<()> 
         }
     }
     let has_label = profile.label.is_some();
+    let whole = || WholeLog { paths: paths.clone(), import: options.clone(), ..WholeLog::default() };
+    session.store.whole = log.source.layout.sample.as_ref().map(|_| Arc::new(whole()));
     session.store.log = Some(OpenLog { frame: log, profile: Arc::new(profile), paths, options });
     follow::after_import(session, same_file)?;
     // Models need arrays: make them while the person looks at the profile.

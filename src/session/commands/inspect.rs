@@ -114,5 +114,6 @@ pub(super) fn subject(session: &Session) -> Result<Subject> {
     let model = model_in_view(session).ok_or_else(|| {
         Failure::new(what, "no model is trained yet").hint("train one in the Training panel")
     })?;
-    Ok(Subject { model: Arc::clone(model), log: open.frame.clone(), dataset: Arc::clone(dataset) })
+    let whole = store.whole.clone();
+    Ok(Subject { model: Arc::clone(model), log: open.frame.clone(), dataset: Arc::clone(dataset), whole })
 }

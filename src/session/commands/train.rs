@@ -9,7 +9,7 @@ use crate::data::importers::{ImportOptions, RecipeChoice};
 use crate::data::recipe::Recipe;
 use crate::jobs::Latest;
 use crate::session::{Command, Purpose, Session};
-use crate::tasks::train::{OpenModel, SaveModel, Start, Train, Trained};
+use crate::tasks::train::{OpenModel, SaveModel, Start, Train, Trained, TrainingRows};
 use crate::train::checkpoint::{Kept, is_in_use};
 use crate::train::{TrainSnapshot, TrainSpec, TrainedModel, Trainer};
 use std::fs;
@@ -178,7 +178,7 @@ fn start(session: &mut Session, mut spec: TrainSpec) -> Result<()> {
         Failure::new("cannot train a model", "no log is encoded for models")
             .hint("open a log with a label column, or the sample")
     };
-    let dataset = session.store.dataset.clone().ok_or_else(missing)?;
+    let rows = training_rows(session).ok_or_else(missing)?;
     let log = session.store.log.as_ref().ok_or_else(missing)?;
     spec.source = log.frame.source.path.display().to_string();
     let spec = spec.completed()?;
@@ -188,8 +188,17 @@ fn start(session: &mut Session, mut spec: TrainSpec) -> Result<()> {
     session.store.training.live = Latest::default();
     let live = session.store.training.live.clone();
     let keep = kept_folder(session, &spec)?;
-    let start = Start::Fresh(dataset, spec);
+    let start = Start::Fresh(rows, spec);
     session.jobs.start(Purpose::Train, Train { start, live, revision, keep })
+}
+
+/// What a training on the open log learns from; `None` before it is encoded.
+fn training_rows(session: &Session) -> Option<TrainingRows> {
+    let (dataset, log) = (session.store.dataset.as_ref()?, session.store.log.as_ref()?);
+    Some(match &session.store.whole {
+        None => TrainingRows::Held(Arc::clone(dataset)),
+        Some(whole) => TrainingRows::Whole(Box::new(log.frame.clone()), Arc::clone(whole)),
+    })
 }
 
 /// The folder of a new training, with what its log needs to be opened again; `None` where nothing is kept.
@@ -246,7 +255,7 @@ fn go_on_with(session: &mut Session, folder: &Path) -> Result<()> {
 
 /// Goes on with the unfinished training whose log was just encoded, if one waits for it.
 pub(super) fn go_on_next(session: &mut Session) -> Result<()> {
-    let (Some(dataset), Some(log)) = (session.store.dataset.clone(), &session.store.log) else {
+    let (Some(rows), Some(log)) = (training_rows(session), &session.store.log) else {
         return Ok(());
     };
     let revision = log.frame.revision;
@@ -256,7 +265,7 @@ pub(super) fn go_on_next(session: &mut Session) -> Result<()> {
     session.store.training.stopped = None;
     session.store.training.live = Latest::default();
     let live = session.store.training.live.clone();
-    let start = Start::Kept(dataset, folder.clone());
+    let start = Start::Kept(rows, folder.clone());
     session.jobs.start(Purpose::Train, Train { start, live, revision, keep: Some(folder) })
 }
 

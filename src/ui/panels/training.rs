@@ -9,6 +9,7 @@ use crate::base::params::Params;
 use crate::models::{MODELS, ModelKind};
 use crate::nn::device;
 use crate::session::commands::{DataCommand, TrainCommand};
+use crate::session::store::Store;
 use crate::session::{Command, Purpose};
 use crate::train::{TRAIN_PARAMS, TrainSpec, specs_of};
 use crate::ui::panels::Panel;
@@ -162,6 +163,9 @@ impl TrainingPanel {
             let spec = TrainSpec { kind: kind.id().to_owned(), params, source: String::new() };
             cx.send(Command::Train(TrainCommand::Start(spec)));
         }
+        if let Some(words) = rows_learnt_from(&session.store) {
+            ui.weak(words);
+        }
         unfinished::show(ui, cx);
         if let Some((trainer, _)) = &session.store.training.stopped {
             ui.label(format!("{} was stopped after {} epochs.", trainer.spec.kind, trainer.epochs_done()));
@@ -213,6 +217,20 @@ impl TrainingPanel {
             }
         });
     }
+}
+
+/// Which rows a training learns from, where the open log is a sample; `None` where it is whole.
+fn rows_learnt_from(store: &Store) -> Option<String> {
+    let sample = store.log.as_ref()?.frame.source.layout.sample.as_ref()?;
+    let whole = store.whole.as_ref()?;
+    Some(match whole.rows.get() {
+        Some(rows) if rows.rows as u64 == sample.of => format!("All {} rows, streamed.", sample.of),
+        Some(rows) => {
+            let why = rows.notes.last().map_or("", String::as_str);
+            format!("Sample of {} of {} rows: {why}", rows.rows, sample.of)
+        }
+        None => format!("All {} rows: the first training streams them from the file.", sample.of),
+    })
 }
 
 /// The device that `auto` takes on this machine.
