@@ -20,6 +20,7 @@ pub mod generate;
 pub mod models;
 pub mod predict;
 pub mod profile;
+pub mod rank;
 pub mod report;
 pub mod reproduce;
 pub mod segment;
@@ -106,6 +107,7 @@ enum Subcommands {
     Models(models::Args),
     Predict(predict::Args),
     Profile(profile::Args),
+    Rank(rank::Args),
     Report(report::Args),
     Reproduce(reproduce::Args),
     Segment(segment::Args),
@@ -169,6 +171,7 @@ fn run(command: &Subcommands, terminal: &Terminal) -> Result<Answer> {
         Subcommands::Models(args) => models::run(args, terminal),
         Subcommands::Predict(args) => predict::run(args, terminal),
         Subcommands::Profile(args) => profile::run(args, terminal),
+        Subcommands::Rank(args) => rank::run(args, terminal),
         Subcommands::Report(args) => report::run(args, terminal),
         Subcommands::Reproduce(args) => reproduce::run(args, terminal),
         Subcommands::Segment(args) => segment::run(args, terminal),

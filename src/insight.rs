@@ -6,11 +6,15 @@
 pub mod attention;
 pub mod comparison;
 pub mod evaluation;
+pub mod leaderboard;
 pub mod pca;
 pub mod projection;
+pub mod retrieval;
 pub mod subject;
 
 pub use attention::{AverageAttention, Explanation};
 pub use evaluation::{Evaluation, evaluate};
+pub use leaderboard::Leaderboard;
 pub use projection::{Projection, project};
+pub use retrieval::Retrieval;
 pub use subject::Subject;

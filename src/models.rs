@@ -21,12 +21,14 @@ pub mod mmoe;
 pub mod network;
 pub mod neu_mf;
 pub mod on_vectors;
+pub mod outline;
 pub mod recurrent;
 pub mod two_tower;
 pub mod wide_deep;
 
 pub use direct::DirectModel;
 pub use network::{Forward, Gradients, Network};
+pub use outline::Flow;
 
 use crate::base::params::{ParamSpec, Params};
 use crate::base::{Failure, Result};
@@ -76,6 +78,16 @@ pub trait ModelKind: Sync {
     /// Defaults of training's real knobs that suit this kind better than the common ones.
     fn training_defaults(&self) -> &'static [(&'static str, f64)] {
         &[]
+    }
+
+    /// The steps of its computation, for the drawing; the last is [`outline::CLICK`].
+    fn flow(&self) -> &'static [Flow] {
+        &[]
+    }
+
+    /// The data that it takes, in words.
+    fn needs(&self) -> &'static str {
+        "an outcome (clicked or not), and a column to learn from"
     }
 
     /// True when it can say which past behaviours it weighed.
@@ -168,6 +180,16 @@ pub fn kind(id: &str) -> Result<&'static dyn ModelKind> {
         Failure::new("cannot choose a model", format!("there is no model '{id}'"))
             .hint(format!("one of: {}", known.join(", ")))
     })
+}
+
+/// The kinds that are worth a first try on data of this encoding, best known first: from the simplest to those that use
+/// what only some data has.
+pub fn recommended(encoder: &Encoder) -> Vec<&'static dyn ModelKind> {
+    const RECOMMENDED: usize = 5;
+    // A baseline, pairs of values, the strong first choice; then histories, conversions, and crossing without either.
+    let order = ["logistic", "fm", "deep_fm", "din", "esmm", "dcn_v2", "two_tower", "mask_net"];
+    let fits = |id: &&str| kind(id).ok().filter(|kind| kind.check(encoder).is_ok());
+    order.iter().filter_map(fits).take(RECOMMENDED).collect()
 }
 
 #[cfg(test)]

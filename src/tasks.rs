@@ -10,6 +10,7 @@ pub mod export;
 pub mod find;
 pub mod follow;
 pub mod import;
+pub mod outline;
 pub mod privacy;
 pub mod project;
 pub mod rows;
@@ -31,6 +32,12 @@ pub enum Output {
     Averaged(Box<explain::Averaged>),
     /// Models side by side.
     Compared(Arc<crate::insight::comparison::Comparison>),
+    /// Models by rank.
+    Ranked(Arc<crate::insight::Leaderboard>),
+    /// What models would show a user.
+    Retrieved(Arc<compare::Retrieved>),
+    /// What a model would be made of.
+    Drawn(Arc<outline::Drawn>),
     /// The arrays of a log.
     Encoded(Box<encode::Encoded>),
     /// A person was taken out of what is kept.

@@ -59,7 +59,7 @@ mod words;
 mod workbook;
 
 pub(in crate::data) use build::{Value, each_item};
-pub use cache::{Forgotten, forget};
+pub use cache::{Forgotten, erase, forget};
 pub(in crate::data) use cache::{LARGEST as KEPT_AT_MOST, hashed, make_room_in as make_room, used_now};
 pub use container::{Container, Input};
 pub use delimited::Table;

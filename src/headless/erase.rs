@@ -2,7 +2,6 @@
 
 use super::{Answer, Terminal};
 use crate::base::{Failure, Result};
-use crate::data::erasure::Erased;
 use crate::data::importers::{self, CacheChoice};
 use crate::session::commands::data::usual_list;
 use serde_json::json;
@@ -36,17 +35,11 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
         args.list.clone().or_else(usual_list).ok_or_else(|| {
             Failure::new(what, "the system names no folder for the list").hint("--list FILE")
         })?;
-    // First the list: a copy that is made anew meanwhile leaves the person out.
-    let mut erased = Erased::load(&list)?;
-    erased.add(&args.user, &list)?;
     let cache = args.cache.clone().or_else(|| match CacheChoice::usual() {
         CacheChoice::Folder(cache) => Some(cache),
         CacheChoice::Off => None,
     });
-    let gone = match &cache {
-        Some(cache) => importers::forget(cache, &args.user, &terminal.context())?,
-        None => importers::Forgotten::default(),
-    };
+    let (gone, erased_people) = importers::erase(&args.user, &list, cache.as_deref(), &terminal.context())?;
     let text = format!(
         "{} kept copies looked through, {} removed{}\nrows of this user are left out of every log from now on \
          (list in {})\nnot touched: your own files, and models and reports made before; train again where a model \
@@ -56,6 +49,6 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
         if gone.damaged > 0 { format!(", {} unreadable ones removed", gone.damaged) } else { String::new() },
         list.display()
     );
-    let json = json!({ "copies": gone, "erased_people": erased.count(), "list": list });
+    let json = json!({ "copies": gone, "erased_people": erased_people, "list": list });
     Ok(Answer { text, json })
 }

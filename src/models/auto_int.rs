@@ -4,8 +4,10 @@
 //! `relu(heads + W_res e)`; the last layer's fields, side by side, give the score. Numbers take part as `x v`, a
 //! behaviour sequence as the mean of its embeddings. A linear part beside it learns plain rates.
 
-use super::features::{EMBEDDING_WIDTH, FieldVectors, GENTLE_STEPS, LinearAndVectors};
-use super::{Inputs, Model, ModelKind, Output};
+use super::features::{
+    EMBEDDING_FLOW, EMBEDDING_WIDTH, FieldVectors, GENTLE_STEPS, LINEAR_FLOW, LinearAndVectors,
+};
+use super::{Flow, Inputs, Model, ModelKind, Output};
 use crate::base::Result;
 use crate::base::params::{ParamSpec, Params};
 use crate::data::{Batch, Encoder};
@@ -53,6 +55,18 @@ impl ModelKind for AutoInt {
 
     fn summary(&self) -> &'static str {
         "Lets the fields of a row look at each other and so finds which of them matter together."
+    }
+
+    fn flow(&self) -> &'static [Flow] {
+        const {
+            &[
+                LINEAR_FLOW,
+                EMBEDDING_FLOW,
+                Flow::of("attention", &["embedding", "numbers"], "every field attends to all others"),
+                Flow::of("out", &["attention"], "weighs what was attended"),
+                Flow::of("click", &["linear", "out"], "log odds of a click"),
+            ]
+        }
     }
 
     fn params(&self) -> &'static [ParamSpec] {

@@ -6,10 +6,11 @@
 //! learns plain rates.
 
 use super::features::{
-    DROPOUT, EMBEDDING_START, EMBEDDING_WIDTH, FieldRows, GENTLE_STEPS, HIDDEN_LAYERS, HIDDEN_UNITS,
-    LinearPart, NORMALISE, TAPER, deep_shape, need_features, need_sequence, side_by_side,
+    DROPOUT, EMBEDDING_FLOW, EMBEDDING_START, EMBEDDING_WIDTH, FieldRows, GENTLE_STEPS, HIDDEN_LAYERS,
+    HIDDEN_UNITS, LINEAR_FLOW, LinearPart, NORMALISE, TAPER, deep_shape, need_features, need_sequence,
+    side_by_side,
 };
-use super::{Inputs, Model, ModelKind, Output};
+use super::{Flow, Inputs, Model, ModelKind, Output};
 use crate::base::params::{ParamSpec, Params};
 use crate::base::{Failure, Result};
 use crate::data::batch::SequenceBatch;
@@ -57,6 +58,22 @@ impl ModelKind for Bst {
 
     fn summary(&self) -> &'static str {
         "Lets a user's past behaviours and the ad look at each other, and knows how long ago each was."
+    }
+
+    fn needs(&self) -> &'static str {
+        "an outcome, and the user's past behaviour: a column of lists, or users with points in time"
+    }
+
+    fn flow(&self) -> &'static [Flow] {
+        const {
+            &[
+                LINEAR_FLOW,
+                EMBEDDING_FLOW,
+                Flow::of("past", &["embedding"], "past behaviour and ad attend to each other"),
+                Flow::of("deep", &["embedding", "past", "numbers"], "hidden layers"),
+                Flow::of("click", &["linear", "deep"], "log odds of a click"),
+            ]
+        }
     }
 
     fn params(&self) -> &'static [ParamSpec] {

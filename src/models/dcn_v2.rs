@@ -5,11 +5,11 @@
 
 use super::direct::{DirectModel, Weights};
 use super::features::{
-    DROPOUT, EMBEDDING_WIDTH, GENTLE_PENALTY, HIDDEN_LAYERS, HIDDEN_UNITS, LinearAndVectors, NORMALISE,
-    TAPER, deep_shape,
+    DROPOUT, EMBEDDING_FLOW, EMBEDDING_WIDTH, GENTLE_PENALTY, HIDDEN_LAYERS, HIDDEN_UNITS, LINEAR_FLOW,
+    LinearAndVectors, NORMALISE, TAPER, deep_shape,
 };
 use super::on_vectors::OnVectors;
-use super::{Gradients, Inputs, Model, ModelKind, Output};
+use super::{Flow, Gradients, Inputs, Model, ModelKind, Output};
 use crate::base::Result;
 use crate::base::params::{ParamSpec, Params};
 use crate::data::{Batch, Encoder};
@@ -63,6 +63,18 @@ impl ModelKind for DcnV2 {
 
     fn summary(&self) -> &'static str {
         "Multiplies fields layer by layer, so it learns combinations of three and more values explicitly."
+    }
+
+    fn flow(&self) -> &'static [Flow] {
+        const {
+            &[
+                LINEAR_FLOW,
+                EMBEDDING_FLOW,
+                Flow::of("cross", &["embedding", "numbers"], "products with the input, layer by layer"),
+                Flow::of("deep", &["embedding", "numbers"], "hidden layers"),
+                Flow::of("click", &["linear", "cross", "deep"], "log odds of a click"),
+            ]
+        }
     }
 
     fn params(&self) -> &'static [ParamSpec] {

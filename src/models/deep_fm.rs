@@ -4,8 +4,10 @@
 //! sequence takes part as one more field, the mean of its embeddings.
 
 use super::direct::{DirectModel, LinearTerm, PairTerm, Weights};
-use super::features::{DEEP_KNOBS, EMBEDDING_START, FieldRows, LinearPart, deep_shape, side_by_side};
-use super::{Gradients, Inputs, Model, ModelKind, Output};
+use super::features::{
+    DEEP_KNOBS, EMBEDDING_FLOW, EMBEDDING_START, FieldRows, LINEAR_FLOW, LinearPart, deep_shape, side_by_side,
+};
+use super::{Flow, Gradients, Inputs, Model, ModelKind, Output};
 use crate::base::Result;
 use crate::base::params::{ParamSpec, Params};
 use crate::data::{Batch, Encoder};
@@ -33,6 +35,18 @@ impl ModelKind for DeepFm {
 
     fn summary(&self) -> &'static str {
         "Learns which values go together, in pairs and in any combination. A strong first choice."
+    }
+
+    fn flow(&self) -> &'static [Flow] {
+        const {
+            &[
+                LINEAR_FLOW,
+                EMBEDDING_FLOW,
+                Flow::of("pairs", &["embedding"], "dot products of all pairs"),
+                Flow::of("deep", &["embedding", "numbers"], "hidden layers"),
+                Flow::of("click", &["linear", "pairs", "deep"], "log odds of a click"),
+            ]
+        }
     }
 
     fn params(&self) -> &'static [ParamSpec] {

@@ -5,11 +5,12 @@
 
 use super::direct::{DirectModel, Weights};
 use super::features::{
-    DROPOUT, EMBEDDING_START, EMBEDDING_WIDTH, FieldRows, GENTLE_PENALTY, HIDDEN_LAYERS, HIDDEN_UNITS,
-    LinearPart, NORMALISE, TAPER, deep_shape, need_features, need_sequence, side_by_side,
+    DROPOUT, EMBEDDING_FLOW, EMBEDDING_START, EMBEDDING_WIDTH, FieldRows, GENTLE_PENALTY, HIDDEN_LAYERS,
+    HIDDEN_UNITS, LINEAR_FLOW, LinearPart, NORMALISE, TAPER, deep_shape, need_features, need_sequence,
+    side_by_side,
 };
 use super::on_vectors::OnVectors;
-use super::{Gradients, Inputs, Model, ModelKind, Output};
+use super::{Flow, Gradients, Inputs, Model, ModelKind, Output};
 use crate::base::Result;
 use crate::base::params::{ParamSpec, Params};
 use crate::data::{Batch, Encoder};
@@ -58,6 +59,22 @@ impl ModelKind for Din {
 
     fn summary(&self) -> &'static str {
         "Weighs a user's past behaviours against the ad shown now, and shows the weights."
+    }
+
+    fn needs(&self) -> &'static str {
+        "an outcome, and the user's past behaviour: a column of lists, or users with points in time"
+    }
+
+    fn flow(&self) -> &'static [Flow] {
+        const {
+            &[
+                LINEAR_FLOW,
+                EMBEDDING_FLOW,
+                Flow::of("attention", &["embedding"], "weighs past behaviour by the ad"),
+                Flow::of("deep", &["embedding", "attention", "numbers"], "hidden layers"),
+                Flow::of("click", &["linear", "deep"], "log odds of a click"),
+            ]
+        }
     }
 
     fn params(&self) -> &'static [ParamSpec] {

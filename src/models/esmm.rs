@@ -7,10 +7,10 @@
 //! [`entire_space`]: crate::nn::losses::entire_space
 
 use super::features::{
-    CONVERSION_WEIGHT, DROPOUT, EMBEDDING_WIDTH, GENTLE_PENALTY, HIDDEN_LAYERS, HIDDEN_UNITS,
-    LinearAndVectors, NORMALISE, TAPER, deep_shape, need_conversions, need_features,
+    CONVERSION_WEIGHT, DROPOUT, EMBEDDING_FLOW, EMBEDDING_WIDTH, GENTLE_PENALTY, HIDDEN_LAYERS, HIDDEN_UNITS,
+    LINEAR_FLOW, LinearAndVectors, NORMALISE, TAPER, deep_shape, need_conversions, need_features,
 };
-use super::{Conversions, Inputs, Model, ModelKind, Output};
+use super::{Conversions, Flow, Inputs, Model, ModelKind, Output};
 use crate::base::Result;
 use crate::base::params::{ParamSpec, Params};
 use crate::data::{Batch, Encoder};
@@ -37,6 +37,26 @@ impl ModelKind for Esmm {
 
     fn summary(&self) -> &'static str {
         "Learns clicks and conversions together, from every impression. For bids per conversion."
+    }
+
+    fn needs(&self) -> &'static str {
+        "an outcome, a column to learn from, and a column that says which clicks converted"
+    }
+
+    fn flow(&self) -> &'static [Flow] {
+        const {
+            &[
+                LINEAR_FLOW,
+                EMBEDDING_FLOW,
+                Flow::of("conversion", &["embedding", "numbers"], "hidden layers: conversions after a click"),
+                Flow::of("deep", &["embedding", "numbers"], "hidden layers: clicks"),
+                Flow::of(
+                    "click",
+                    &["linear", "deep", "conversion"],
+                    "log odds of a click, and of a conversion after it",
+                ),
+            ]
+        }
     }
 
     fn params(&self) -> &'static [ParamSpec] {

@@ -3,6 +3,7 @@
 use super::Inputs;
 use super::direct::LinearTerm;
 use super::on_vectors::OnVectors;
+use super::outline::Flow;
 use crate::base::params::{ParamSpec, Params};
 use crate::base::{Failure, Result};
 use crate::data::batch::SequenceBatch;
@@ -67,6 +68,13 @@ pub const NORMALISE: ParamSpec = ParamSpec::choice(
 /// The knobs of kinds that are a deep network on embeddings and nothing that could be set beside it.
 pub const DEEP_KNOBS: &[ParamSpec] =
     &[EMBEDDING_WIDTH, HIDDEN_UNITS, HIDDEN_LAYERS, TAPER, DROPOUT, NORMALISE];
+
+/// The linear part in a kind's drawing.
+pub const LINEAR_FLOW: Flow =
+    Flow::of("linear", &["fields", "numbers"], "a weight for every value and number");
+
+/// The embeddings in a kind's drawing.
+pub const EMBEDDING_FLOW: Flow = Flow::of("embedding", &["fields", "histories"], "a vector for every value");
 
 /// Weight of the second task, for kinds that learn conversions.
 pub const CONVERSION_WEIGHT: ParamSpec = ParamSpec::real(

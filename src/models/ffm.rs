@@ -4,9 +4,9 @@
 //! Each value has one vector for every other field, so memory and work grow with the square of the fields.
 
 use super::direct::{DirectModel, Weights};
-use super::features::{FieldVectors, LinearAndVectors};
+use super::features::{FieldVectors, LINEAR_FLOW, LinearAndVectors};
 use super::on_vectors::OnVectors;
-use super::{Gradients, Inputs, Model, ModelKind, Output};
+use super::{Flow, Gradients, Inputs, Model, ModelKind, Output};
 use crate::base::Result;
 use crate::base::params::{ParamSpec, Params};
 use crate::data::{Batch, Encoder};
@@ -36,6 +36,21 @@ impl ModelKind for Ffm {
 
     fn summary(&self) -> &'static str {
         "Learns pairs of values with a vector per other field. Memory and time grow with the square of the fields."
+    }
+
+    fn flow(&self) -> &'static [Flow] {
+        const {
+            &[
+                LINEAR_FLOW,
+                Flow::of(
+                    "embedding",
+                    &["fields", "histories"],
+                    "a vector for every value, for each field that it meets",
+                ),
+                Flow::of("pairs", &["embedding", "numbers"], "dot products of all pairs"),
+                Flow::of("click", &["linear", "pairs"], "log odds of a click"),
+            ]
+        }
     }
 
     fn params(&self) -> &'static [ParamSpec] {

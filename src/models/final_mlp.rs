@@ -5,10 +5,10 @@
 //! head (equations 6 to 9). A linear part stands beside them, as in all kinds here.
 
 use super::features::{
-    DROPOUT, EMBEDDING_WIDTH, FieldVectors, GENTLE_PENALTY, HIDDEN_LAYERS, HIDDEN_UNITS, LinearAndVectors,
-    NORMALISE, TAPER, deep_shape, side_by_side,
+    DROPOUT, EMBEDDING_FLOW, EMBEDDING_WIDTH, FieldVectors, GENTLE_PENALTY, HIDDEN_LAYERS, HIDDEN_UNITS,
+    LINEAR_FLOW, LinearAndVectors, NORMALISE, TAPER, deep_shape, side_by_side,
 };
-use super::{Inputs, Model, ModelKind, Output};
+use super::{Flow, Inputs, Model, ModelKind, Output};
 use crate::base::Result;
 use crate::base::params::{ParamSpec, Params};
 use crate::data::encode::Side;
@@ -46,6 +46,20 @@ impl ModelKind for FinalMlp {
 
     fn summary(&self) -> &'static str {
         "Two networks, one led by the user and one by the ad, whose outputs are multiplied."
+    }
+
+    fn flow(&self) -> &'static [Flow] {
+        const {
+            &[
+                LINEAR_FLOW,
+                EMBEDDING_FLOW,
+                Flow::of("first", &["embedding", "numbers"], "a network behind a gate of the user"),
+                Flow::of("second", &["embedding", "numbers"], "a network behind a gate of the ad"),
+                Flow::of("fusion", &["first", "second"], "products of both, in heads"),
+                Flow::of("sum", &["first", "second"], "weighs both"),
+                Flow::of("click", &["linear", "fusion", "sum"], "log odds of a click"),
+            ]
+        }
     }
 
     fn params(&self) -> &'static [ParamSpec] {

@@ -4,9 +4,9 @@
 //! one more field, the mean of its vectors; a number as its vector times its value.
 
 use super::direct::{DirectModel, Weights};
-use super::features::{EMBEDDING_WIDTH, LinearAndVectors};
+use super::features::{EMBEDDING_FLOW, EMBEDDING_WIDTH, LINEAR_FLOW, LinearAndVectors};
 use super::on_vectors::OnVectors;
-use super::{Gradients, Inputs, Model, ModelKind, Output};
+use super::{Flow, Gradients, Inputs, Model, ModelKind, Output};
 use crate::base::Result;
 use crate::base::params::{ParamSpec, Params};
 use crate::data::{Batch, Encoder};
@@ -29,6 +29,17 @@ impl ModelKind for Fm {
 
     fn summary(&self) -> &'static str {
         "Learns which two values go together, also for pairs that were never seen. Fast, and easy to read."
+    }
+
+    fn flow(&self) -> &'static [Flow] {
+        const {
+            &[
+                LINEAR_FLOW,
+                EMBEDDING_FLOW,
+                Flow::of("pairs", &["embedding", "numbers"], "dot products of all pairs"),
+                Flow::of("click", &["linear", "pairs"], "log odds of a click"),
+            ]
+        }
     }
 
     fn params(&self) -> &'static [ParamSpec] {

@@ -1,8 +1,8 @@
 //! What does each value tell on its own? Logistic regression, the reference: read this kind first.
 
 use super::direct::{DirectModel, LinearTerm, Weights};
-use super::features::{FieldRows, LinearPart};
-use super::{Gradients, Inputs, Model, ModelKind, Output};
+use super::features::{FieldRows, LINEAR_FLOW, LinearPart};
+use super::{Flow, Gradients, Inputs, Model, ModelKind, Output};
 use crate::base::Result;
 use crate::base::params::{ParamSpec, Params};
 use crate::data::{Batch, Encoder};
@@ -26,6 +26,10 @@ impl ModelKind for Logistic {
 
     fn summary(&self) -> &'static str {
         "One weight per value, added up. The reference: fast, and blind to combinations."
+    }
+
+    fn flow(&self) -> &'static [Flow] {
+        const { &[LINEAR_FLOW, Flow::of("click", &["linear"], "log odds of a click")] }
     }
 
     fn params(&self) -> &'static [ParamSpec] {

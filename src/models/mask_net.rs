@@ -5,10 +5,10 @@
 //! side.
 
 use super::features::{
-    DROPOUT, EMBEDDING_WIDTH, GENTLE_PENALTY, HIDDEN_LAYERS, HIDDEN_UNITS, LinearAndVectors, NORMALISE,
-    TAPER, deep_shape,
+    DROPOUT, EMBEDDING_FLOW, EMBEDDING_WIDTH, GENTLE_PENALTY, HIDDEN_LAYERS, HIDDEN_UNITS, LINEAR_FLOW,
+    LinearAndVectors, NORMALISE, TAPER, deep_shape,
 };
-use super::{Inputs, Model, ModelKind, Output};
+use super::{Flow, Inputs, Model, ModelKind, Output};
 use crate::base::Result;
 use crate::base::params::{ParamSpec, Params};
 use crate::data::{Batch, Encoder};
@@ -45,6 +45,19 @@ impl ModelKind for MaskNet {
 
     fn summary(&self) -> &'static str {
         "Weighs every feature anew for each impression before a deep network sees it."
+    }
+
+    fn flow(&self) -> &'static [Flow] {
+        const {
+            &[
+                LINEAR_FLOW,
+                EMBEDDING_FLOW,
+                Flow::of("norm", &["embedding", "numbers"], "puts all on one scale"),
+                Flow::of("block", &["norm", "embedding"], "masks that the input draws over itself"),
+                Flow::of("deep", &["block"], "hidden layers"),
+                Flow::of("click", &["linear", "deep"], "log odds of a click"),
+            ]
+        }
     }
 
     fn params(&self) -> &'static [ParamSpec] {

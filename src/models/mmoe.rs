@@ -5,10 +5,10 @@
 //! [`esmm`](super::esmm).
 
 use super::features::{
-    CONVERSION_WEIGHT, DROPOUT, EMBEDDING_WIDTH, GENTLE_PENALTY, HIDDEN_UNITS, LinearAndVectors,
-    need_conversions, need_features,
+    CONVERSION_WEIGHT, DROPOUT, EMBEDDING_FLOW, EMBEDDING_WIDTH, GENTLE_PENALTY, HIDDEN_UNITS, LINEAR_FLOW,
+    LinearAndVectors, need_conversions, need_features,
 };
-use super::{Conversions, Inputs, Model, ModelKind, Output};
+use super::{Conversions, Flow, Inputs, Model, ModelKind, Output};
 use crate::base::Result;
 use crate::base::params::{ParamSpec, Params};
 use crate::data::{Batch, Encoder};
@@ -44,6 +44,28 @@ impl ModelKind for Mmoe {
 
     fn summary(&self) -> &'static str {
         "Learns clicks and conversions from shared experts, mixed by each task as it needs."
+    }
+
+    fn needs(&self) -> &'static str {
+        "an outcome, a column to learn from, and a column that says which clicks converted"
+    }
+
+    fn flow(&self) -> &'static [Flow] {
+        const {
+            &[
+                LINEAR_FLOW,
+                EMBEDDING_FLOW,
+                Flow::of("experts", &["embedding", "numbers"], "networks that both tasks share"),
+                Flow::of("gate", &["embedding", "numbers"], "how much each task listens to each expert"),
+                Flow::of("conversion", &["experts", "gate"], "hidden layers: conversions after a click"),
+                Flow::of("deep", &["experts", "gate"], "hidden layers: clicks"),
+                Flow::of(
+                    "click",
+                    &["linear", "deep", "conversion"],
+                    "log odds of a click, and of a conversion after it",
+                ),
+            ]
+        }
     }
 
     fn params(&self) -> &'static [ParamSpec] {

@@ -108,7 +108,12 @@ impl Network {
         Self::build(kind, encoder, params, Builder::for_training(seed, device, rule))
     }
 
-    fn build(kind: &dyn ModelKind, encoder: &Encoder, params: &Params, mut builder: Builder) -> Result<Self> {
+    pub(super) fn build(
+        kind: &dyn ModelKind,
+        encoder: &Encoder,
+        params: &Params,
+        mut builder: Builder,
+    ) -> Result<Self> {
         kind.check(encoder)?;
         let model = kind.build(encoder, params, &mut builder)?;
         let Builder { device, parameters, tables, rule, .. } = builder;

@@ -3,8 +3,10 @@
 //! He et al., WWW 2017 (arXiv 1708.05031), equation 12: `h . [p_u * q_a ; MLP(p'_u, q'_a)]`, with vectors of its own for
 //! each part. It looks at nothing but who and what; the linear part, as in all kinds here, looks at every field.
 
-use super::features::{DEEP_KNOBS, EMBEDDING_START, FieldRows, GENTLE_PENALTY, LinearPart, deep_shape};
-use super::{Inputs, Model, ModelKind, Output};
+use super::features::{
+    DEEP_KNOBS, EMBEDDING_START, FieldRows, GENTLE_PENALTY, LINEAR_FLOW, LinearPart, deep_shape,
+};
+use super::{Flow, Inputs, Model, ModelKind, Output};
 use crate::base::params::{ParamSpec, Params};
 use crate::base::{Failure, Result};
 use crate::data::{Batch, Encoder};
@@ -29,6 +31,23 @@ impl ModelKind for NeuMf {
 
     fn summary(&self) -> &'static str {
         "Collaborative filtering: who likes what, from nothing but user and ad."
+    }
+
+    fn needs(&self) -> &'static str {
+        "an outcome, a column of users and one of ads"
+    }
+
+    fn flow(&self) -> &'static [Flow] {
+        const {
+            &[
+                LINEAR_FLOW,
+                Flow::of("factors", &["fields"], "a vector for every value, to be multiplied"),
+                Flow::of("embedding", &["fields"], "a vector for every value, for the network"),
+                Flow::of("product", &["factors"], "user times ad, number by number"),
+                Flow::of("deep", &["embedding"], "hidden layers"),
+                Flow::of("click", &["linear", "product", "deep"], "log odds of a click"),
+            ]
+        }
     }
 
     fn params(&self) -> &'static [ParamSpec] {

@@ -4,10 +4,10 @@
 //! other fields, and its product with the ad's embedding, in a deep network. A linear part beside it learns plain rates.
 
 use super::features::{
-    DEEP_KNOBS, EMBEDDING_START, FieldRows, GENTLE_PENALTY, LinearPart, deep_shape, need_features,
-    need_sequence, side_by_side,
+    DEEP_KNOBS, EMBEDDING_FLOW, EMBEDDING_START, FieldRows, GENTLE_PENALTY, LINEAR_FLOW, LinearPart,
+    deep_shape, need_features, need_sequence, side_by_side,
 };
-use super::{Inputs, Model, ModelKind, Output};
+use super::{Flow, Inputs, Model, ModelKind, Output};
 use crate::base::Result;
 use crate::base::params::{ParamSpec, Params};
 use crate::data::{Batch, Encoder};
@@ -41,6 +41,22 @@ impl ModelKind for ReadsInOrder {
         match self.0 {
             Cell::Lstm => "Reads a user's past in order, so it can tell where interest is heading.",
             Cell::Gru => "Reads a user's past in order like the LSTM, with fewer weights.",
+        }
+    }
+
+    fn needs(&self) -> &'static str {
+        "an outcome, and the user's past behaviour: a column of lists, or users with points in time"
+    }
+
+    fn flow(&self) -> &'static [Flow] {
+        const {
+            &[
+                LINEAR_FLOW,
+                EMBEDDING_FLOW,
+                Flow::of("reader", &["embedding"], "reads past behaviour in its order"),
+                Flow::of("deep", &["embedding", "reader", "numbers"], "hidden layers"),
+                Flow::of("click", &["linear", "deep"], "log odds of a click"),
+            ]
         }
     }
 

@@ -6,11 +6,11 @@
 
 use super::direct::{DirectModel, Weights};
 use super::features::{
-    DROPOUT, EMBEDDING_START, EMBEDDING_WIDTH, FieldRows, GENTLE_PENALTY, HIDDEN_LAYERS, HIDDEN_UNITS,
-    LinearPart, NORMALISE, TAPER, deep_shape, side_by_side,
+    DROPOUT, EMBEDDING_FLOW, EMBEDDING_START, EMBEDDING_WIDTH, FieldRows, GENTLE_PENALTY, HIDDEN_LAYERS,
+    HIDDEN_UNITS, LINEAR_FLOW, LinearPart, NORMALISE, TAPER, deep_shape, side_by_side,
 };
 use super::on_vectors::OnVectors;
-use super::{Gradients, Inputs, Model, ModelKind, Output};
+use super::{Flow, Gradients, Inputs, Model, ModelKind, Output};
 use crate::base::params::{ParamSpec, Params};
 use crate::base::{Failure, Result};
 use crate::data::encode::Side;
@@ -60,6 +60,23 @@ impl ModelKind for TwoTower {
 
     fn summary(&self) -> &'static str {
         "A vector per user and one per ad; near means a likely click. Fit to search among very many ads."
+    }
+
+    fn needs(&self) -> &'static str {
+        "an outcome, a column that describes the ad, and one that describes the user or the moment"
+    }
+
+    fn flow(&self) -> &'static [Flow] {
+        const {
+            &[
+                LINEAR_FLOW,
+                EMBEDDING_FLOW,
+                Flow::of("user", &["embedding", "numbers"], "hidden layers of the user"),
+                Flow::of("ad", &["embedding", "numbers"], "hidden layers of the ad"),
+                Flow::of("match", &["user", "ad"], "inner product of both"),
+                Flow::of("click", &["linear", "match"], "log odds of a click"),
+            ]
+        }
     }
 
     fn params(&self) -> &'static [ParamSpec] {

@@ -4,9 +4,11 @@
 //! authors chose by hand for the wide part are not made up here; the other kinds learn crossings.
 
 use super::direct::{DirectModel, Weights};
-use super::features::{DEEP_KNOBS, GENTLE_PENALTY, LinearAndVectors, deep_shape};
+use super::features::{
+    DEEP_KNOBS, EMBEDDING_FLOW, GENTLE_PENALTY, LINEAR_FLOW, LinearAndVectors, deep_shape,
+};
 use super::on_vectors::OnVectors;
-use super::{Gradients, Inputs, Model, ModelKind, Output};
+use super::{Flow, Gradients, Inputs, Model, ModelKind, Output};
 use crate::base::Result;
 use crate::base::params::{ParamSpec, Params};
 use crate::data::{Batch, Encoder};
@@ -31,6 +33,17 @@ impl ModelKind for WideDeep {
 
     fn summary(&self) -> &'static str {
         "Remembers the rate of each value and lets a deep network find any combination."
+    }
+
+    fn flow(&self) -> &'static [Flow] {
+        const {
+            &[
+                LINEAR_FLOW,
+                EMBEDDING_FLOW,
+                Flow::of("deep", &["embedding", "numbers"], "hidden layers"),
+                Flow::of("click", &["linear", "deep"], "log odds of a click"),
+            ]
+        }
     }
 
     fn params(&self) -> &'static [ParamSpec] {

@@ -77,12 +77,20 @@ pub struct Builder {
     /// Bytes from which on a table lives in a file.
     file_from: usize,
     seed: u64,
+    /// False where only the shapes are wanted: all weights are 0 then, and tables take no memory.
+    draws: bool,
 }
 
 impl Builder {
     /// An empty model, to be asked only.
     pub fn new(seed: u64, device: Device) -> Self {
-        Self { device, parameters: Vec::new(), tables: Vec::new(), rule: None, file_from: FILE_FROM, seed }
+        let (parameters, tables) = (Vec::new(), Vec::new());
+        Self { device, parameters, tables, rule: None, file_from: FILE_FROM, seed, draws: true }
+    }
+
+    /// An empty model whose shapes are wanted and nothing else.
+    pub fn outline(device: Device) -> Self {
+        Self { draws: false, ..Self::new(0, device) }
     }
 
     /// An empty model that an optimiser will train.
@@ -129,7 +137,7 @@ impl Builder {
         init: Init,
     ) -> Result<usize> {
         let mut table = Table::zeros(name, width, fields, self.rule, self.file_from)?;
-        for place in 0..fields.len() {
+        for place in (0..fields.len()).filter(|_| self.draws) {
             // A stream per field: a larger vocabulary in one changes no other.
             let mut draw = self.stream(&table.tensor_name(place), init);
             for row in table.start(place)..table.start(place + 1) {
@@ -141,6 +149,9 @@ impl Builder {
     }
 
     fn draw(&self, name: &str, n: usize, init: Init) -> Vec<f32> {
+        if !self.draws {
+            return vec![0.0; n];
+        }
         let mut draw = self.stream(name, init);
         (0..n).map(|_| draw()).collect()
     }

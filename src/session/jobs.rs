@@ -50,6 +50,12 @@ pub enum Purpose {
     Evaluate,
     /// Differences between models.
     Compare,
+    /// Models by rank.
+    Rank,
+    /// What models would show a user.
+    Retrieve,
+    /// What a model would be made of.
+    Draw,
     /// Points of an embedding table.
     Project,
     /// Attention behind one prediction.

@@ -63,6 +63,11 @@ pub struct Store {
 }
 
 impl Store {
+    /// False when the log has changed since a question was asked about this revision.
+    pub fn is_open(&self, revision: u64) -> bool {
+        self.log.as_ref().is_some_and(|open| open.frame.revision == revision)
+    }
+
     /// Drops what was counted of the rows, after some came: the rest still tells of the rows that it was made from.
     pub fn forget_counts(&mut self) {
         self.dataset = None;

@@ -3,8 +3,7 @@
 use super::{Output, unless_stopped};
 use crate::base::Result;
 use crate::data::LogFrame;
-use crate::data::erasure::Erased;
-use crate::data::importers::{self, Forgotten};
+use crate::data::importers;
 use crate::data::ledger::{self, Account};
 use crate::data::query::noisy::{NoisyQuery, NoisyReport};
 use crate::data::query::people::{self, Named, People};
@@ -118,12 +117,7 @@ impl Job for Erase {
     }
 
     fn run(self: Box<Self>, context: &JobContext) -> Result<Output> {
-        // First the list: a copy that is made anew meanwhile leaves the person out.
-        Erased::load(&self.list)?.add(&self.user, &self.list)?;
-        let gone = match &self.cache {
-            Some(cache) => importers::forget(cache, &self.user, context)?,
-            None => Forgotten::default(),
-        };
+        let (gone, _) = importers::erase(&self.user, &self.list, self.cache.as_deref(), context)?;
         Ok(Output::Erased(gone))
     }
 }

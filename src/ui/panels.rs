@@ -9,6 +9,7 @@ pub mod data;
 pub mod drift;
 pub mod embeddings;
 pub mod experiment;
+pub mod gallery;
 pub mod privacy;
 pub mod rows;
 pub mod segments;
@@ -45,6 +46,7 @@ pub fn all() -> Vec<Box<dyn Panel>> {
         Box::<drift::DriftPanel>::default(),
         Box::new(experiment::ExperimentPanel::default()),
         Box::<privacy::PrivacyPanel>::default(),
+        Box::<gallery::GalleryPanel>::default(),
         Box::new(training::TrainingPanel::default()),
         Box::new(curves::CurvesPanel),
         Box::new(embeddings::EmbeddingsPanel::default()),

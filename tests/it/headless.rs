@@ -182,6 +182,28 @@ fn a_model_is_trained_evaluated_used_and_shown() {
 }
 
 #[test]
+fn models_are_ranked_and_asked_what_they_would_show() {
+    let folder = folder_with_log();
+    let at = folder.path();
+    for kind in ["logistic", "fm"] {
+        answer(at, &format!("train log.csv --model {kind} --set epochs=1 --out {kind}"));
+    }
+    let board = answer(at, "rank log.csv --model logistic --model fm");
+    has_keys(&board, &["rows", "models", "left_out"]);
+    let auc = |place: usize| board["models"][place]["measures"]["auc"].as_f64().unwrap();
+    assert!(auc(0) >= auc(1), "{board}");
+    assert!(board["models"][0]["p_holm"].is_null() && board["models"][1]["p_holm"].is_number(), "{board}");
+    failure(adloupe(at, "rank log.csv --model logistic"), &["fewer than two"]);
+
+    let user =
+        answer(at, "segment log.csv --by user_id")["rows"][0]["values"][0].as_str().unwrap().to_owned();
+    let shown = answer(at, &format!("rank log.csv --model logistic --model fm --user {user} --top 3"));
+    let shared = shown["shared"][0][1].as_u64().unwrap() as usize;
+    assert_eq!(shown["ads"].as_array().unwrap().len(), 6 - shared, "{shown}");
+    failure(adloupe(at, "rank log.csv --model fm --user nobody"), &["no user 'nobody'"]);
+}
+
+#[test]
 fn a_slot_is_simulated_from_a_spec_with_a_saved_model() {
     let folder = folder_with_model();
     let spec = r#"{"log": "log.csv", "model": {"folder": "model"}, "pool_rows": 200, "requests": 2000,

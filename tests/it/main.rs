@@ -17,6 +17,7 @@ mod exact_market;
 mod experiment_panel;
 mod explore;
 mod fuzz;
+mod gallery_panel;
 mod headless;
 mod ingest;
 mod inspect_panels;

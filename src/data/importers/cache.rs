@@ -13,6 +13,7 @@ use crate::base::failure::Explain;
 use crate::base::files::disk_failure;
 use crate::base::{Failure, Result};
 use crate::data::cells::{self, NO_CODE};
+use crate::data::erasure::Erased;
 use crate::data::frame::{LogFrame, Source};
 use crate::data::memo::Memo;
 use crate::data::schema::{ColumnType, Schema};
@@ -248,6 +249,27 @@ pub struct Forgotten {
     pub removed: usize,
     /// Copies that could not be read and are gone as well.
     pub damaged: usize,
+}
+
+/// Leaves somebody's rows out of every log from now on and takes them out of what is kept; answers how many people the
+/// list names now.
+///
+/// # Errors
+/// A list or a copy that the disk refuses; a cancel.
+pub fn erase(
+    user: &str,
+    list: &Path,
+    cache: Option<&Path>,
+    context: &JobContext,
+) -> Result<(Forgotten, usize)> {
+    // First the list: a copy that is made anew meanwhile leaves the person out.
+    let mut erased = Erased::load(list)?;
+    erased.add(user, list)?;
+    let gone = match cache {
+        Some(cache) => forget(cache, user, context)?,
+        None => Forgotten::default(),
+    };
+    Ok((gone, erased.count()))
 }
 
 /// Removes every kept copy in which somebody's name stands, in whatever column.

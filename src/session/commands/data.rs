@@ -133,7 +133,7 @@ pub(super) fn imported(session: &mut Session, imported: Imported) -> Result<()> 
 
 /// Takes in the arrays of the open log.
 pub(super) fn encoded(session: &mut Session, encoded: Encoded) -> Result<()> {
-    let current = session.store.log.as_ref().is_some_and(|open| open.frame.revision == encoded.revision);
+    let current = session.store.is_open(encoded.revision);
     if current {
         match encoded.dataset {
             Ok(dataset) => session.store.dataset = Some(Arc::new(dataset)),

@@ -3,12 +3,14 @@
 use crate::base::{Failure, Result};
 use crate::data::Split;
 use crate::domain::Segment;
+use crate::insight::Leaderboard;
 use crate::insight::Subject;
 use crate::insight::comparison::Comparison;
 use crate::session::{Purpose, Session};
-use crate::tasks::compare::Compare;
+use crate::tasks::compare::{Compare, Rank, Retrieve, Retrieved};
 use crate::tasks::evaluate::{Evaluate, Evaluated};
 use crate::tasks::explain::{Average, Averaged, Explain, Explained};
+use crate::tasks::outline::Drawn;
 use crate::tasks::project::{Project, Projected};
 use crate::train::TrainedModel;
 use std::sync::Arc;
@@ -20,6 +22,10 @@ pub enum InspectCommand {
     Evaluate(Split, String),
     /// Models of the list side by side, by place; differences are to the first.
     Compare(Vec<usize>),
+    /// All models of the list by rank.
+    Rank,
+    /// What models of the list, by place, would show a user: so many ads each.
+    Retrieve(Vec<usize>, String, usize),
     /// Points of the embeddings of a field.
     Project(String),
     /// Attention for one row, with its own ad or another one by name.
@@ -35,6 +41,12 @@ pub struct InspectState {
     pub evaluated: Option<Arc<Evaluated>>,
     /// The last comparison.
     pub compared: Option<Arc<Comparison>>,
+    /// The last ranking of the models.
+    pub ranked: Option<Arc<Leaderboard>>,
+    /// What models would show the user that was asked about last.
+    pub retrieved: Option<Arc<Retrieved>>,
+    /// The kind of model that was drawn last.
+    pub drawn: Option<Arc<Drawn>>,
     /// The last projection.
     pub projected: Option<Arc<Projected>>,
     /// The last explained prediction.
@@ -46,7 +58,19 @@ pub struct InspectState {
 pub(super) fn apply(session: &mut Session, command: InspectCommand) -> Result<()> {
     let subject = subject(session)?;
     match command {
-        InspectCommand::Compare(places) => compare(session, &subject, &places),
+        InspectCommand::Compare(places) => {
+            let subjects = subjects(session, &subject, &places);
+            session.jobs.start(Purpose::Compare, Compare { subjects })
+        }
+        InspectCommand::Rank => {
+            let all: Vec<usize> = (0..session.store.training.models.len()).collect();
+            let subjects = subjects(session, &subject, &all);
+            session.jobs.start(Purpose::Rank, Rank { subjects })
+        }
+        InspectCommand::Retrieve(places, user, k) => {
+            let subjects = subjects(session, &subject, &places);
+            session.jobs.start(Purpose::Retrieve, Retrieve { subjects, user, k })
+        }
         InspectCommand::Evaluate(split, text) => {
             let segment = Segment::parse(&text)?;
             session.jobs.start(Purpose::Evaluate, Evaluate { subject, split, segment })
@@ -62,11 +86,11 @@ pub(super) fn apply(session: &mut Session, command: InspectCommand) -> Result<()
     }
 }
 
-fn compare(session: &mut Session, subject: &Subject, places: &[usize]) -> Result<()> {
+/// Models of the list on the open log.
+fn subjects(session: &Session, subject: &Subject, places: &[usize]) -> Vec<Subject> {
     let models = &session.store.training.models;
     let chosen = places.iter().filter_map(|place| models.get(*place));
-    let subjects = chosen.map(|run| Subject { model: Arc::clone(&run.model), ..subject.clone() }).collect();
-    session.jobs.start(Purpose::Compare, Compare { subjects })
+    chosen.map(|run| Subject { model: Arc::clone(&run.model), ..subject.clone() }).collect()
 }
 
 /// Takes in a comparison.

@@ -117,8 +117,7 @@ pub(super) fn admitted(session: &mut Session, admitted: Admitted) {
 
 /// Takes in a report, unless the log has changed since.
 pub(super) fn reported(session: &mut Session, reported: Reported) {
-    let open = session.store.log.as_ref();
-    if open.is_some_and(|open| open.frame.revision == reported.revision) {
+    if session.store.is_open(reported.revision) {
         session.store.report = Some(Arc::new(reported));
     }
 }

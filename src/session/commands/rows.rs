@@ -53,7 +53,7 @@ pub(super) fn apply(session: &mut Session, command: RowsCommand) -> Result<()> {
 
 /// Takes in an order, unless the log has changed since.
 pub(super) fn ordered(session: &mut Session, ordered: Ordered) {
-    if is_current(session, ordered.revision) {
+    if session.store.is_open(ordered.revision) {
         session.store.rows = RowsState { ordered: Some(Arc::new(ordered)), page: None };
     }
 }
@@ -61,18 +61,14 @@ pub(super) fn ordered(session: &mut Session, ordered: Ordered) {
 /// Takes in the cells in sight, unless the order is another by now.
 pub(super) fn read(session: &mut Session, page: RowPage) {
     let known = session.store.rows.ordered.as_ref();
-    if is_current(session, page.revision) && known.is_some_and(|ordered| ordered.query == page.query) {
+    if session.store.is_open(page.revision) && known.is_some_and(|ordered| ordered.query == page.query) {
         session.store.rows.page = Some(Arc::new(page));
     }
 }
 
 /// Takes in users and ads, unless the log has changed since.
 pub(super) fn looked_up(session: &mut Session, found: LookedUp) {
-    if is_current(session, found.revision) {
+    if session.store.is_open(found.revision) {
         session.store.subjects = Some(Arc::new(found));
     }
-}
-
-fn is_current(session: &Session, revision: u64) -> bool {
-    session.store.log.as_ref().is_some_and(|open| open.frame.revision == revision)
 }

@@ -123,14 +123,9 @@ fn predictions(session: &Session) -> Result<Predictions> {
     Ok(kept.map_or_else(|| Predictions::By(subject), |scores| Predictions::Known(scores.clone())))
 }
 
-/// False when the log has changed since a question was asked.
-fn is_of_open_log(session: &Session, revision: u64) -> bool {
-    session.store.log.as_ref().is_some_and(|open| open.frame.revision == revision)
-}
-
 /// Takes in the answer of a count, unless the log has changed since.
 pub(super) fn counted(session: &mut Session, answer: SegmentAnswer) {
-    if is_of_open_log(session, answer.revision) {
+    if session.store.is_open(answer.revision) {
         if let Some(scores) = &answer.scores {
             session.store.scores = Some(scores.clone());
         }
@@ -140,35 +135,35 @@ pub(super) fn counted(session: &mut Session, answer: SegmentAnswer) {
 
 /// Takes in the values of a column, unless the log has changed since.
 pub(super) fn listed(session: &mut Session, values: Values) {
-    if is_of_open_log(session, values.revision) {
+    if session.store.is_open(values.revision) {
         session.store.values.insert(values.column, values.values);
     }
 }
 
 /// Takes in the rows of the chosen group, unless the log or the choice has changed since.
 pub(super) fn marked(session: &mut Session, marked: Arc<Marked>) {
-    if is_of_open_log(session, marked.revision) && session.store.chosen.as_ref() == Some(&marked.segment) {
+    if session.store.is_open(marked.revision) && session.store.chosen.as_ref() == Some(&marked.segment) {
         session.store.marked = Some(marked);
     }
 }
 
 /// Takes in which columns changed, unless the log has changed since.
 pub(super) fn drifted(session: &mut Session, answer: DriftAnswer) {
-    if is_of_open_log(session, answer.revision) {
+    if session.store.is_open(answer.revision) {
         session.store.drift = Some(Arc::new(answer));
     }
 }
 
 /// Takes in what stands out, unless the log has changed since.
 pub(super) fn found(session: &mut Session, answer: FinderAnswer) {
-    if is_of_open_log(session, answer.revision) {
+    if session.store.is_open(answer.revision) {
         session.store.findings = Some(Arc::new(answer));
     }
 }
 
 /// Takes in what a test says, unless the log has changed since.
 pub(super) fn compared(session: &mut Session, answer: ExperimentAnswer) {
-    if is_of_open_log(session, answer.revision) {
+    if session.store.is_open(answer.revision) {
         session.store.experiment = Some(Arc::new(answer));
     }
 }

@@ -4,14 +4,17 @@ use super::DataCommand;
 use super::data::usual_options;
 use crate::base::failure::Explain;
 use crate::base::files::{disk_failure, state_folder, write_atomically};
+use crate::base::params::Params;
 use crate::base::{Failure, Result};
 use crate::data::importers::{ImportOptions, RecipeChoice};
 use crate::data::recipe::Recipe;
 use crate::jobs::Latest;
 use crate::session::{Command, Purpose, Session};
+use crate::tasks::outline::DrawModel;
 use crate::tasks::train::{OpenModel, SaveModel, Start, Train, Trained, TrainingRows};
 use crate::train::checkpoint::{Kept, is_in_use};
 use crate::train::{TrainSnapshot, TrainSpec, TrainedModel, Trainer};
+use std::collections::VecDeque;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -27,6 +30,14 @@ const RECIPE: &str = "log.recipe.json";
 pub enum TrainCommand {
     /// Trains on the open log; a training that runs is dropped.
     Start(TrainSpec),
+    /// Trains one after another on the open log.
+    StartAll(Vec<TrainSpec>),
+    /// Begins the next of those that wait.
+    StartNext,
+    /// Forgets those that wait.
+    DropWaiting,
+    /// Finds out what a kind would be made of, on the open log with these knobs.
+    Draw(&'static str, Params),
     /// Stops the training; it can go on.
     Stop,
     /// Goes on with the stopped training.
@@ -54,6 +65,8 @@ pub struct TrainingState {
     pub live: Latest<TrainSnapshot>,
     /// A training that was stopped and can go on, with the revision of its log.
     pub stopped: Option<(Box<Trainer>, u64)>,
+    /// Trainings that wait for the one that runs, first to last.
+    pub waiting: VecDeque<TrainSpec>,
     /// Where trainings are kept while they run; `None` for nowhere.
     pub runs: Option<PathBuf>,
     /// What a former run of the program left unfinished, newest first.
@@ -105,7 +118,23 @@ pub fn usual_runs() -> Option<PathBuf> {
 
 pub(super) fn apply(session: &mut Session, command: TrainCommand) -> Result<()> {
     match command {
-        TrainCommand::Start(spec) => start(session, spec),
+        TrainCommand::Start(spec) => {
+            session.store.training.waiting.clear();
+            start(session, spec)
+        }
+        TrainCommand::StartAll(specs) => {
+            session.store.training.waiting = specs.into();
+            start_next(session)
+        }
+        TrainCommand::StartNext => start_next(session),
+        TrainCommand::DropWaiting => {
+            session.store.training.waiting.clear();
+            Ok(())
+        }
+        TrainCommand::Draw(kind, params) => {
+            let Some(dataset) = session.store.dataset.clone() else { return Ok(()) };
+            session.jobs.start(Purpose::Draw, DrawModel { dataset, kind, params })
+        }
         TrainCommand::Stop => {
             session.jobs.stop(Purpose::Train);
             Ok(())
@@ -145,17 +174,30 @@ pub(super) fn apply(session: &mut Session, command: TrainCommand) -> Result<()> 
 }
 
 /// Takes in the end of a training.
-pub(super) fn trained(session: &mut Session, trained: Trained) {
+///
+/// # Errors
+/// The next training cannot begin.
+pub(super) fn trained(session: &mut Session, trained: Trained) -> Result<()> {
     match trained {
         Trained::Model(model, revision) => {
             session.notices.done(format!("{} is trained", model.kind));
             session.store.training.add(ModelRun { model, revision: Some(revision), folder: None });
+            start_next(session)?;
         }
         Trained::Broken(trainer, revision, failure) => {
             session.notices.failed(&failure);
             session.store.training.stopped = Some((trainer, revision));
         }
         Trained::Stopped(trainer, revision) => session.store.training.stopped = Some((trainer, revision)),
+    }
+    Ok(())
+}
+
+/// Begins the next training of those that wait, if one does.
+fn start_next(session: &mut Session) -> Result<()> {
+    match session.store.training.waiting.pop_front() {
+        Some(spec) => start(session, spec),
+        None => Ok(()),
     }
 }
 

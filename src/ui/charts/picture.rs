@@ -53,12 +53,7 @@ pub(super) fn remember(context: &egui::Context, texture: &TextureHandle, image: 
 }
 
 /// Draws a chart whose right click offers it as a picture.
-pub(super) fn keepable(
-    ui: &mut Ui,
-    theme: &Theme,
-    name: &str,
-    draw: impl FnOnce(&mut Ui) -> Response,
-) -> Response {
+pub fn keepable(ui: &mut Ui, theme: &Theme, name: &str, draw: impl FnOnce(&mut Ui) -> Response) -> Response {
     let drawn = ui.scope(draw);
     let (response, frame) = (drawn.inner, drawn.response.rect);
     let chart = Chart { name, frame, panel: ui.clip_rect(), theme, ui: &*ui };

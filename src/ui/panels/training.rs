@@ -1,7 +1,9 @@
 //! What is being trained, how is it going, and which models are there?
 
 mod compare;
+mod leaderboard;
 mod progress;
+mod retrieval;
 mod runs;
 pub(super) mod unfinished;
 
@@ -27,6 +29,8 @@ pub struct TrainingPanel {
     view: View,
     /// Places of the runs that are compared.
     chosen: BTreeSet<usize>,
+    sort_by: leaderboard::SortBy,
+    asking: retrieval::Asking,
 }
 
 /// What is looked at above the list of runs.
@@ -37,6 +41,8 @@ enum View {
     Epochs,
     Layers,
     Compare,
+    Leaderboard,
+    Retrieval,
 }
 
 const FORM_WIDTH: f32 = 330.0;
@@ -75,6 +81,8 @@ impl Panel for TrainingPanel {
                     self.views(ui);
                     match self.view {
                         View::Compare => compare::show(ui, cx, &self.chosen),
+                        View::Leaderboard => leaderboard::show(ui, cx, &mut self.sort_by),
+                        View::Retrieval => self.asking.show(ui, cx, &self.chosen),
                         view => progress::show(ui, cx, view),
                     }
                     self.models(ui, cx);
@@ -96,6 +104,8 @@ impl TrainingPanel {
                 (View::Epochs, "By epoch"),
                 (View::Layers, "By layer"),
                 (View::Compare, &compare),
+                (View::Leaderboard, "Leaderboard"),
+                (View::Retrieval, "What each would show"),
             ] {
                 ui.selectable_value(&mut self.view, view, words);
             }
@@ -143,8 +153,10 @@ impl TrainingPanel {
             if ui.button("Pause training").on_hover_text("Stops after this batch; it can go on").clicked() {
                 cx.send(Command::Train(TrainCommand::Stop));
             }
+            waiting(ui, cx, false);
             return;
         }
+        waiting(ui, cx, true);
         let refusal = match &session.store.dataset {
             None if session.jobs.of(Purpose::Encode).is_some() => {
                 Some("The log is being encoded.".to_owned())
@@ -231,6 +243,24 @@ fn rows_learnt_from(store: &Store) -> Option<String> {
         }
         None => format!("All {} rows: the first training streams them from the file.", sample.of),
     })
+}
+
+/// The trainings that wait, and what can be done with them.
+fn waiting(ui: &mut egui::Ui, cx: &mut PanelContext<'_>, at_rest: bool) {
+    let waiting = &cx.session.store.training.waiting;
+    if waiting.is_empty() {
+        return;
+    }
+    let kinds: Vec<&str> = waiting.iter().map(|spec| spec.kind.as_str()).collect();
+    ui.horizontal_wrapped(|ui| {
+        ui.weak(format!("Waiting: {}", kinds.join(", ")));
+        if at_rest && ui.small_button("Begin").on_hover_text("Trains those that wait").clicked() {
+            cx.send(Command::Train(TrainCommand::StartNext));
+        }
+        if ui.small_button("Forget them").clicked() {
+            cx.send(Command::Train(TrainCommand::DropWaiting));
+        }
+    });
 }
 
 /// The device that `auto` takes on this machine.

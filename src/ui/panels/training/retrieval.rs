@@ -1,0 +1,115 @@
+//! What would each model show this user, and where do they disagree?
+
+use crate::insight::retrieval::{RankedAd, Retrieval};
+use crate::session::commands::InspectCommand;
+use crate::session::{Command, Purpose};
+use crate::ui::{PanelContext, Theme, widgets};
+use egui::{RichText, Ui};
+use std::collections::BTreeSet;
+
+const TABLE_HEIGHT: f32 = 330.0;
+
+/// The question as it stands on the screen.
+#[derive(Debug)]
+pub(super) struct Asking {
+    user: String,
+    k: usize,
+}
+
+impl Default for Asking {
+    fn default() -> Self {
+        Self { user: String::new(), k: 10 }
+    }
+}
+
+impl Asking {
+    /// The question, and the answer once there is one.
+    pub fn show(&mut self, ui: &mut Ui, cx: &mut PanelContext<'_>, chosen: &BTreeSet<usize>) {
+        let training = &cx.session.store.training;
+        if training.models.is_empty() {
+            ui.weak("No model is trained yet, so none can choose ads.");
+            return;
+        }
+        let mut places: Vec<usize> =
+            chosen.iter().copied().filter(|place| *place < training.models.len()).collect();
+        if places.is_empty() {
+            places.push(training.selected);
+        }
+        ui.horizontal_wrapped(|ui| {
+            let label = ui.label("User").id;
+            let hint = "as the log writes it";
+            ui.add(egui::TextEdit::singleline(&mut self.user).hint_text(hint).desired_width(130.0))
+                .labelled_by(label);
+            let label = ui.label("ads for each model").id;
+            ui.add(egui::DragValue::new(&mut self.k).range(1..=200)).labelled_by(label);
+            let busy = cx.session.jobs.of(Purpose::Retrieve).is_some();
+            let user = self.user.trim().to_owned();
+            let words = format!("Ask {} model{}", places.len(), if places.len() == 1 { "" } else { "s" });
+            if ui.add_enabled(!busy && !user.is_empty(), egui::Button::new(words)).clicked() {
+                cx.send(Command::Inspect(InspectCommand::Retrieve(places.clone(), user, self.k)));
+            }
+            if busy {
+                ui.spinner();
+            } else {
+                ui.weak("Those ticked in the list below; the one in view where none is.");
+            }
+        });
+        let Some(retrieved) = cx.session.store.inspect.retrieved.clone() else {
+            ui.weak("Every ad of the log is scored in the user's last moment, with the user's own history.");
+            return;
+        };
+        match &retrieved.found {
+            Ok(found) => answer(ui, cx.theme, found),
+            Err(failure) => drop(ui.colored_label(cx.theme.bad, failure.to_string())),
+        }
+    }
+}
+
+fn answer(ui: &mut Ui, theme: &Theme, found: &Retrieval) {
+    ui.label(format!(
+        "{} ads scored for {} (row {}); {} of them are among the first {} of some model",
+        widgets::grouped(found.scored as f64),
+        found.user,
+        widgets::grouped(f64::from(found.row) + 1.0),
+        found.ads.len(),
+        found.k
+    ));
+    let names: Vec<String> =
+        found.models.iter().enumerate().map(|(at, model)| format!("{} {}", at + 1, model.kind)).collect();
+    let mut heads = vec![("ad", 120.0), ("CTR in the log, 95 %", 180.0), ("n", 70.0), ("seen by user", 84.0)];
+    let fixed = heads.len();
+    heads.extend(names.iter().map(|name| (name.as_str(), 130.0)));
+    widgets::data_table(ui, "retrieved", &heads, found.ads.len(), TABLE_HEIGHT, |ui, row, column| {
+        let ad = &found.ads[row];
+        let text = match column {
+            0 => RichText::new(&ad.name),
+            1 => RichText::new(
+                ad.rate.as_ref().map_or_else(|| "n/a".to_owned(), widgets::percent_with_interval),
+            ),
+            2 => {
+                RichText::new(ad.rate.as_ref().map_or_else(String::new, |rate| widgets::grouped(rate.trials)))
+            }
+            3 => RichText::new(ad.seen.to_string()),
+            _ => rank(theme, ad, column - fixed, found.k),
+        };
+        ui.add(egui::Label::new(text).truncate());
+    });
+    for (place, model) in found.models.iter().enumerate().skip(1) {
+        ui.weak(format!(
+            "{} and {}: {} of {} ads shared, ranks of all {} ads agree to {:.2} (Spearman's rho)",
+            found.models[0].kind,
+            model.kind,
+            found.shared[0][place],
+            found.k.min(found.scored),
+            widgets::grouped(found.scored as f64),
+            found.agreement[place]
+        ));
+    }
+    ui.weak("Scores are click probabilities as each model predicts them; what the user would have done is not known.");
+}
+
+/// `3.  2.14 %`, loud where the model would show the ad.
+fn rank(theme: &Theme, ad: &RankedAd, model: usize, k: usize) -> RichText {
+    let text = RichText::new(format!("{}.  {:.2} %", ad.ranks[model], 100.0 * ad.scores[model]));
+    if ad.ranks[model] <= k { text.color(theme.accent).strong() } else { text.color(theme.weak_text) }
+}
