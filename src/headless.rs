@@ -18,6 +18,7 @@ pub mod follow;
 pub mod formats;
 pub mod generate;
 pub mod models;
+pub mod policy;
 pub mod predict;
 pub mod profile;
 pub mod rank;
@@ -105,6 +106,7 @@ enum Subcommands {
     Formats(formats::Args),
     Generate(generate::Args),
     Models(models::Args),
+    Policy(policy::Args),
     Predict(predict::Args),
     Profile(profile::Args),
     Rank(rank::Args),
@@ -169,6 +171,7 @@ fn run(command: &Subcommands, terminal: &Terminal) -> Result<Answer> {
         Subcommands::Formats(args) => formats::run(args, terminal),
         Subcommands::Generate(args) => generate::run(args, terminal),
         Subcommands::Models(args) => models::run(args, terminal),
+        Subcommands::Policy(args) => policy::run(args, terminal),
         Subcommands::Predict(args) => predict::run(args, terminal),
         Subcommands::Profile(args) => profile::run(args, terminal),
         Subcommands::Rank(args) => rank::run(args, terminal),

@@ -11,6 +11,7 @@ pub mod audience;
 pub mod bidder;
 pub mod bidding;
 pub mod campaigns;
+pub mod counterfactual;
 pub mod diversity;
 pub mod equilibrium;
 pub mod exploration;

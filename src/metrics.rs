@@ -7,6 +7,7 @@ pub mod drift;
 pub mod grouped;
 pub mod measures;
 pub mod noise;
+pub mod off_policy;
 pub mod ranking;
 pub mod rates;
 pub mod ratio;

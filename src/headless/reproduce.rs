@@ -4,6 +4,7 @@
 //! stands, ours, the interval that counts as agreement, and whether ours lies in it.
 
 mod import;
+mod obd;
 
 use super::{Answer, Terminal};
 use crate::base::{Failure, Result, failure::Explain};
@@ -14,9 +15,9 @@ use std::path::PathBuf;
 /// Compares our figures with published ones.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// What to reproduce: import.
+    /// What to reproduce: import (files and what is in them), obd (off-policy estimates on the Open Bandit logs).
     pub name: String,
-    /// The folder with the published figures (expected.json) and the files they are about.
+    /// The folder with the published figures (expected.json for import) and the files they are about.
     #[arg(long, value_name = "DIR")]
     pub data: PathBuf,
 }
@@ -65,9 +66,10 @@ pub struct Comparison {
 pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
     let comparison = match args.name.as_str() {
         "import" => import::compare(&args.data, &terminal.context())?,
+        "obd" => obd::compare(&args.data, &terminal.context())?,
         other => {
             let why = format!("nothing is known by the name '{other}'");
-            return Err(Failure::new("cannot reproduce", why).hint("import"));
+            return Err(Failure::new("cannot reproduce", why).hint("one of: import, obd"));
         }
     };
     let json = serde_json::to_value(&comparison).explain("cannot write the comparison as JSON")?;

@@ -154,7 +154,7 @@ pub fn known_rows(log: &LogFrame, rows: Vec<u32>) -> Result<Vec<u32>> {
     Ok(rows.into_iter().filter(|row| outcome.label[*row as usize].is_finite()).collect())
 }
 
-fn outcome_of(log: &LogFrame) -> Result<Outcome> {
+pub(super) fn outcome_of(log: &LogFrame) -> Result<Outcome> {
     let refuse = |why: &str| Failure::new("cannot replay the log", why).at(log.source.path.display());
     if log.schema.with_role(Role::Weight).is_some() {
         return Err(

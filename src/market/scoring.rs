@@ -6,6 +6,7 @@
 //! change: a slider only reweighs it.
 
 mod people;
+mod rivals;
 
 use super::bidder::Bidder;
 use super::campaigns;
@@ -22,8 +23,7 @@ use crate::base::{Failure, Result};
 use crate::data::encode::Side;
 use crate::data::sample::World;
 use crate::data::{Batch, Dataset, LogFrame, edit};
-use crate::domain::money::MICROS_PER_UNIT;
-use crate::domain::{BidSpread, Campaign, Pricing};
+use crate::domain::{Campaign, Pricing};
 use crate::jobs::JobContext;
 use crate::train::TrainedModel;
 use std::collections::BTreeMap;
@@ -146,7 +146,7 @@ pub fn prepare(
     };
     let mut market = open_market(spec, &campaigns, &ads, &pool)?;
     if !spec.rivals.is_empty() {
-        let (rivals, assumed) = rivals_of(spec, &market)?;
+        let (rivals, assumed) = rivals::rivals_of(spec, &market)?;
         campaigns.extend(rivals);
         notes.extend(assumed);
         market = open_market(spec, &campaigns, &ads, &pool)?;
@@ -211,36 +211,6 @@ pub(super) fn campaigns_of(spec: &MarketSpec, inputs: &Inputs) -> Result<(Vec<Ca
     }
     let read = campaigns::from_log(&inputs.log, spec.requests)?;
     Ok((read.campaigns, read.notes))
-}
-
-/// The unknown advertisers of a spec, one campaign each, and what was assumed of them. Those who are to bid as the
-/// campaigns do are fitted to the offers of the baseline.
-fn rivals_of(spec: &MarketSpec, known: &Market) -> Result<(Vec<Campaign>, Vec<String>)> {
-    let mut notes = Vec::new();
-    let offers = known.offers_ecpm_micros().into_iter().map(units_from_ecpm);
-    let as_campaigns = BidSpread::of_bids(offers);
-    if let (true, Some(BidSpread::Lognormal { log_mean, log_deviation })) =
-        (spec.rivals.iter().any(|rivals| rivals.bids.is_none()), as_campaigns)
-    {
-        notes.push(format!(
-            "rivals bid lognormally as the campaigns do: around {:.2} CPM, two thirds within a factor of {:.2}",
-            log_mean.exp(),
-            log_deviation.exp()
-        ));
-    }
-    let as_campaigns = as_campaigns.ok_or_else(|| {
-        Failure::new("cannot draw the rivals' bids", "no campaign offers anything to this audience")
-            .at("rivals")
-            .hint("say how the rivals bid (\"bids\")")
-    })?;
-    let rivals: Vec<Campaign> =
-        spec.rivals.iter().flat_map(|rivals| Campaign::of_rivals(rivals, as_campaigns)).collect();
-    notes.push(format!("{} bidders are rivals; how often their ads are clicked is assumed", rivals.len()));
-    Ok((rivals, notes))
-}
-
-fn units_from_ecpm(micros: f64) -> f64 {
-    micros / MICROS_PER_UNIT as f64
 }
 
 /// Pages of the run: each row can be replayed once.
@@ -433,6 +403,18 @@ impl Asked<'_> {
         }
         Scores::new(columns.len(), values)
     }
+}
+
+/// A model's click probabilities of every row with every ad in its place.
+pub(super) fn scores_of(
+    (model, dataset): (&TrainedModel, &Dataset),
+    rows: &[u32],
+    ads: &[String],
+    context: &JobContext,
+) -> Result<Scores> {
+    let columns = catalogue_columns(dataset, ads)?;
+    Asked { dataset, rows, columns: &columns, edits: &[] }
+        .scores(&|batch| model.predict_batch(batch), context)
 }
 
 /// The market with the model itself in its loop.

@@ -45,7 +45,12 @@ impl Bags {
     /// Draws [`ROUNDS`] samples and answers for each: `answer` gets how often each bag was drawn. The same bags give
     /// the same samples, so answers about two models pair up.
     pub fn resample<T: Send>(&self, answer: impl Fn(&[u32]) -> T + Sync) -> Vec<T> {
-        (0..ROUNDS)
+        self.resample_times(ROUNDS, answer)
+    }
+
+    /// The same with another number of samples.
+    pub fn resample_times<T: Send>(&self, rounds: usize, answer: impl Fn(&[u32]) -> T + Sync) -> Vec<T> {
+        (0..rounds)
             .into_par_iter()
             .map(|round| {
                 let mut rng = Rng::named(round as u64, "bootstrap");
