@@ -7,6 +7,7 @@
 pub mod ab;
 pub mod auctions;
 pub mod bench;
+pub mod bids;
 pub mod drift;
 pub mod embed;
 pub mod encode;
@@ -18,6 +19,7 @@ pub mod follow;
 pub mod formats;
 pub mod generate;
 pub mod models;
+pub mod plan;
 pub mod policy;
 pub mod predict;
 pub mod profile;
@@ -95,6 +97,7 @@ enum Subcommands {
     Ab(ab::Args),
     Auctions(auctions::Args),
     Bench(bench::Args),
+    Bids(bids::Args),
     Drift(drift::Args),
     Embed(embed::Args),
     Encode(encode::Args),
@@ -106,6 +109,7 @@ enum Subcommands {
     Formats(formats::Args),
     Generate(generate::Args),
     Models(models::Args),
+    Plan(plan::Args),
     Policy(policy::Args),
     Predict(predict::Args),
     Profile(profile::Args),
@@ -160,6 +164,7 @@ fn run(command: &Subcommands, terminal: &Terminal) -> Result<Answer> {
         Subcommands::Ab(args) => ab::run(args, terminal),
         Subcommands::Auctions(args) => auctions::run(args, terminal),
         Subcommands::Bench(args) => bench::run(args, terminal),
+        Subcommands::Bids(args) => bids::run(args, terminal),
         Subcommands::Drift(args) => drift::run(args, terminal),
         Subcommands::Embed(args) => embed::run(args, terminal),
         Subcommands::Encode(args) => encode::run(args, terminal),
@@ -171,6 +176,7 @@ fn run(command: &Subcommands, terminal: &Terminal) -> Result<Answer> {
         Subcommands::Formats(args) => formats::run(args, terminal),
         Subcommands::Generate(args) => generate::run(args, terminal),
         Subcommands::Models(args) => models::run(args, terminal),
+        Subcommands::Plan(args) => plan::run(args, terminal),
         Subcommands::Policy(args) => policy::run(args, terminal),
         Subcommands::Predict(args) => predict::run(args, terminal),
         Subcommands::Profile(args) => profile::run(args, terminal),

@@ -24,6 +24,7 @@ pub mod openrtb;
 pub mod other_model;
 pub mod outcome;
 mod pacing;
+pub mod planner;
 pub mod position;
 pub mod replay;
 pub mod rescoring;

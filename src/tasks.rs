@@ -4,6 +4,7 @@ pub mod compare;
 pub mod drift;
 pub mod encode;
 pub mod evaluate;
+pub mod evidence;
 pub mod experiment;
 pub mod explain;
 pub mod export;
@@ -80,6 +81,8 @@ pub enum Output {
     Page(Box<crate::data::query::rows::RowPage>),
     /// A file was written: what to say.
     Written(String),
+    /// What the log or the market says, and the revision of the log.
+    Weighed(Box<(u64, evidence::Evidence)>),
     /// Points of an embedding table.
     Projected(Box<project::Projected>),
 }

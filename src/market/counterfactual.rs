@@ -87,6 +87,8 @@ pub struct Answer {
     pub of_rows: usize,
     /// Where propensities come from, in words.
     pub propensities: String,
+    /// True when they are no more than an estimate.
+    pub estimated: bool,
     /// Ads by the policy, clicks by the model; `None` without a model.
     pub simulated: Option<Estimate>,
     /// What the log says.
@@ -188,9 +190,12 @@ pub fn answer(
         return Err(Failure::new(WHAT, "it chooses by predicted click rates, and there is no model")
             .hint("train a model first, or ask about a policy without one"));
     }
-    let facts = Facts::read(log, &question.propensities)?;
+    let mut facts = Facts::read(log, &question.propensities)?;
     let mut notes = facts.notes.clone();
     let rows = rows_of(&facts, predictor, question, &mut notes);
+    if facts.estimated_within.is_some() {
+        facts.estimate(&rows.asked);
+    }
     if rows.asked.is_empty() {
         return Err(Failure::new(WHAT, "no row of the log has an ad, an outcome and a propensity"));
     }
@@ -233,6 +238,7 @@ pub fn answer(
         rows: rows.asked.len(),
         of_rows: rows.all,
         propensities: facts.source.clone(),
+        estimated: facts.estimated_within.is_some(),
         simulated: table.simulated,
         log: evaluation,
         actual,
@@ -250,6 +256,8 @@ struct Facts {
     clicked: Vec<f32>,
     propensities: Vec<f64>,
     users: Vec<u32>,
+    /// The slot of each row, where propensities are to be estimated within slots.
+    estimated_within: Option<Vec<u32>>,
     /// Where propensities come from.
     source: String,
     notes: Vec<String>,
@@ -264,6 +272,7 @@ impl Facts {
         })?;
         let ads = cells::coded(log, &ads.name)?;
         let mut notes = Vec::new();
+        let mut estimated_within = None;
         let named = match wanted {
             Propensities::Column(name) => Some(log.schema.column(name)?.name.clone()),
             Propensities::Logged => infer::propensity_column(&log.schema).map(|column| column.name.clone()),
@@ -272,12 +281,14 @@ impl Facts {
         let (propensities, source) = match (named, wanted) {
             (Some(name), _) => (cells::numbers(log, &name)?, format!("the log's column '{name}'")),
             (None, Propensities::Estimated) => {
-                let (shares, by) = estimated(log, &ads)?;
+                let (slots, by) = slots(log, ads.codes.len())?;
+                estimated_within = Some(slots);
                 notes.push(format!(
                     "propensities are estimated as each ad's share of the rows{by}: right only if who saw an ad was \
                      chance"
                 ));
-                (shares, format!("estimated from the log: each ad's share{by}"))
+                // Filled in once it is known which rows are asked.
+                (vec![1.0; ads.codes.len()], format!("estimated from the log: each ad's share{by}"))
             }
             (None, _) => {
                 return Err(Failure::new(
@@ -292,7 +303,30 @@ impl Facts {
             Some(column) => cells::coded(log, &column.name)?.codes,
             None => Vec::new(),
         };
-        Ok(Self { ads, clicked: outcome.label.to_vec(), propensities, users, source, notes })
+        Ok(Self {
+            ads,
+            clicked: outcome.label.to_vec(),
+            propensities,
+            users,
+            estimated_within,
+            source,
+            notes,
+        })
+    }
+
+    /// Each ad's share of the given rows, within its slot.
+    fn estimate(&mut self, rows: &[u32]) {
+        let Some(slots) = &self.estimated_within else { return };
+        let (mut shown, mut all) = (HashMap::new(), BTreeMap::new());
+        let cell = |row: &u32| (self.ads.codes[*row as usize], slots[*row as usize]);
+        for (ad, slot) in rows.iter().map(cell) {
+            *shown.entry((ad, slot)).or_insert(0.0) += 1.0;
+            *all.entry(slot).or_insert(0.0) += 1.0;
+        }
+        for row in rows {
+            let (ad, slot) = cell(row);
+            self.propensities[*row as usize] = shown[&(ad, slot)] / all[&slot];
+        }
     }
 
     /// Rows that say all that is needed.
@@ -301,25 +335,14 @@ impl Facts {
     }
 }
 
-/// Each ad's share of the rows, within its slot where the log has one.
-fn estimated(log: &LogFrame, ads: &Coded) -> Result<(Vec<f64>, String)> {
+/// The slot of each row, and words for it; all rows are alike where the log has no slots.
+fn slots(log: &LogFrame, rows: usize) -> Result<(Vec<u32>, String)> {
     let slot =
         log.schema.with_role(Role::Slot).filter(|slot| !cells::is_list(log, &slot.name).unwrap_or(true));
-    let cells_of = match slot {
-        Some(slot) => cells::coded(log, &slot.name)?.codes,
-        None => vec![0; ads.codes.len()],
-    };
-    let (mut shown, mut all) = (HashMap::new(), BTreeMap::new());
-    for (ad, cell) in ads.codes.iter().zip(&cells_of) {
-        *shown.entry((*ad, *cell)).or_insert(0.0) += 1.0;
-        *all.entry(*cell).or_insert(0.0) += 1.0;
-    }
-    let share = |(ad, cell): (&u32, &u32)| {
-        let total: f64 = all.get(cell).copied().unwrap_or(1.0);
-        shown.get(&(*ad, *cell)).copied().unwrap_or(0.0) / total
-    };
-    let by = slot.map_or_else(String::new, |slot| format!(" within its '{}'", slot.name));
-    Ok((ads.codes.iter().zip(&cells_of).map(share).collect(), by))
+    Ok(match slot {
+        Some(slot) => (cells::coded(log, &slot.name)?.codes, format!(" within its '{}'", slot.name)),
+        None => (vec![0; rows], String::new()),
+    })
 }
 
 /// The rows that are asked, and those that are held out.
@@ -502,9 +525,15 @@ impl Answer {
         if let (Some(actual), Some(log)) = (&self.actual, &log)
             && apart(&actual.rate, log)
         {
-            why.push("what came of it lies outside the log's interval: later rows differ from earlier ones (see Drift), \
-                      or it is the one time in twenty"
-                .to_owned());
+            why.push(if self.estimated {
+                "what came of it lies outside the log's interval: propensities were estimated, and who saw an ad was not \
+                 chance"
+                    .to_owned()
+            } else {
+                "what came of it lies outside the log's interval: later rows differ from earlier ones (see Drift), or it \
+                 is the one time in twenty"
+                    .to_owned()
+            });
         }
         why
     }

@@ -88,6 +88,11 @@ pub struct ScoredPool {
 }
 
 impl ScoredPool {
+    /// The very log and models that were asked.
+    pub fn inputs(&self) -> &Inputs {
+        &self.asked
+    }
+
     /// The model of conversions that was asked, for another run.
     pub fn conversions(&self) -> Option<&Arc<OtherModel>> {
         self.asked.conversions.as_ref()

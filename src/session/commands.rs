@@ -1,6 +1,7 @@
 //! What can a person ask for? One enum an area, each with its handler beside it.
 
 pub mod data;
+pub mod evidence;
 pub mod follow;
 pub mod inspect;
 pub mod market;
@@ -13,6 +14,7 @@ pub mod view;
 use super::Session;
 use crate::base::Result;
 use crate::tasks::Output;
+use crate::tasks::evidence::EvidenceQuestion;
 pub use data::DataCommand;
 pub use inspect::InspectCommand;
 pub use market::MarketCommand;
@@ -29,6 +31,8 @@ pub enum Command {
     Data(DataCommand),
     /// Simulated slots.
     Market(MarketCommand),
+    /// Other policies, bids and plans.
+    Weigh(EvidenceQuestion),
     /// The people behind the rows.
     Privacy(PrivacyCommand),
     /// Single rows.
@@ -48,6 +52,7 @@ pub(super) fn apply(session: &mut Session, command: Command) -> Result<()> {
     match command {
         Command::Data(command) => data::apply(session, command),
         Command::Market(command) => market::apply(session, command),
+        Command::Weigh(question) => evidence::apply(session, question),
         Command::Privacy(command) => privacy::apply(session, command),
         Command::Rows(command) => rows::apply(session, command),
         Command::Segment(command) => segment::apply(session, command),
@@ -86,6 +91,7 @@ pub(super) fn absorb(session: &mut Session, output: Output) -> Result<()> {
         Output::LookedUp(found) => rows::looked_up(session, *found),
         Output::Ordered(ordered) => rows::ordered(session, *ordered),
         Output::Page(page) => rows::read(session, *page),
+        Output::Weighed(answer) => evidence::weighed(session, *answer),
         Output::Written(said) => session.notices.done(said),
         Output::Projected(projected) => inspect::projected(session, *projected),
     }

@@ -64,6 +64,8 @@ pub enum Purpose {
     Average,
     /// Auctions for an audience.
     Simulate,
+    /// Other policies, bids and plans.
+    Evidence,
     /// Write a model or a report.
     Save,
     /// Read a model.

@@ -1,5 +1,6 @@
 //! What have the workers answered? Values by `Arc`, replaced whole, never edited.
 
+use super::commands::evidence::EvidenceState;
 use super::commands::inspect::InspectState;
 use super::commands::market::MarketState;
 use super::commands::rows::{RowsState, Subjects};
@@ -56,6 +57,8 @@ pub struct Store {
     pub rows: RowsState,
     /// Simulated slots.
     pub market: MarketState,
+    /// Other policies, bids and plans.
+    pub evidence: EvidenceState,
     /// Trainings and models.
     pub training: TrainingState,
     /// What was found out about models.
@@ -80,6 +83,7 @@ impl Store {
         self.findings = None;
         self.experiment = None;
         self.drift = None;
+        self.evidence = EvidenceState::default();
         self.report = None;
         self.rows = RowsState::default();
         self.subjects = None;

@@ -8,6 +8,7 @@ pub mod curves;
 pub mod data;
 pub mod drift;
 pub mod embeddings;
+pub mod evidence;
 pub mod experiment;
 pub mod gallery;
 pub mod privacy;
@@ -52,6 +53,7 @@ pub fn all() -> Vec<Box<dyn Panel>> {
         Box::new(embeddings::EmbeddingsPanel::default()),
         Box::new(attention::AttentionPanel::default()),
         Box::new(slots::SlotsPanel::default()),
+        Box::<evidence::EvidencePanel>::default(),
         Box::new(activity::ActivityPanel),
     ]
 }

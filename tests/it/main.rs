@@ -12,6 +12,7 @@ mod data_panel;
 mod devices;
 mod direct;
 mod drift_panel;
+mod evidence;
 mod exact_auctions;
 mod exact_market;
 mod experiment_panel;

@@ -209,7 +209,7 @@ fn near(quantity: &str, published: f64, ours: f64, share: f64, source: &str) -> 
         quantity: quantity.to_owned(),
         published: json!(published),
         source: source.to_owned(),
-        ours: json!(ours),
+        ours: json!((ours * 1e9).round() / 1e9),
         low: Some(low),
         high: Some(high),
         within: (low..=high).contains(&ours),

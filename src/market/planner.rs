@@ -1,0 +1,357 @@
+//! What would more budget, another reserve or another cap bring? The market run over and over on common luck.
+//!
+//! Each point of a curve is a whole run with the same seed, so points differ by what was changed and not by luck. A
+//! split of one budget over campaigns is found from each campaign's own curve: money goes where the next unit brings
+//! the most clicks (the marginal returns of a concave curve, Everett 1963), and the split is then run like any other.
+
+use super::outcome::{CampaignOutcome, Outcome};
+use super::scoring::{Inputs, ScoredPool, prepare};
+use super::simulation::{RunOptions, simulate};
+use super::spec::MarketSpec;
+use crate::base::{Failure, Result};
+use crate::domain::Campaign;
+use crate::jobs::{JobContext, Latest};
+use crate::metrics::{Estimate, Rate};
+use rayon::prelude::*;
+use serde::Serialize;
+use std::sync::Arc;
+
+/// What is turned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Lever {
+    /// The lowest price, per thousand impressions.
+    #[default]
+    Reserve,
+    /// All budgets, by a factor.
+    Budget,
+    /// Impressions of a campaign that one user sees at most.
+    Cap,
+}
+
+impl Lever {
+    /// Every one, in the order of choosers.
+    pub const ALL: [Self; 3] = [Self::Reserve, Self::Budget, Self::Cap];
+
+    /// The words in a chooser.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Reserve => "reserve",
+            Self::Budget => "budgets",
+            Self::Cap => "frequency cap",
+        }
+    }
+
+    /// What its numbers are, with their unit.
+    pub fn unit(self) -> &'static str {
+        match self {
+            Self::Reserve => "reserve (currency units per thousand impressions)",
+            Self::Budget => "factor on every budget",
+            Self::Cap => "impressions of a campaign a user, at most",
+        }
+    }
+}
+
+/// One run.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Point {
+    /// Where the lever stood.
+    pub at: f64,
+    /// Impressions.
+    pub impressions: u64,
+    /// Clicks per impression.
+    pub ctr: Rate,
+    /// Clicks.
+    pub clicks: u64,
+    /// What the campaigns paid, which the seller earned.
+    pub spend: f64,
+    /// Revenue per thousand requests.
+    pub revenue_per_mille: Estimate,
+    /// Slots sold out of slots offered.
+    pub fill: Rate,
+    /// Users of a campaign who saw it, summed over campaigns.
+    pub reach: u64,
+    /// Impressions per user reached.
+    pub frequency: f64,
+}
+
+/// A curve over one lever.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Curve {
+    /// What was turned.
+    pub lever: Lever,
+    /// Pages of each run.
+    pub requests: u64,
+    /// In order of the lever.
+    pub points: Vec<Point>,
+    /// The point as the spec has it.
+    pub now: Point,
+}
+
+/// A split of all budgets together.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Split {
+    /// Campaign, its budget now, and its budget in the split; currency units.
+    pub budgets: Vec<(String, f64, f64)>,
+    /// As it is.
+    pub now: Point,
+    /// With the split.
+    pub then: Point,
+    /// Campaigns without a budget are not part of it.
+    pub left_out: usize,
+}
+
+/// Factors of a budget that a campaign's own curve is made of.
+const SPLIT_FACTORS: [f64; 4] = [0.25, 0.5, 1.0, 2.0];
+/// Parts into which the money is cut.
+const PARTS: usize = 400;
+
+/// A market that is run again and again.
+pub struct Planner<'a> {
+    spec: MarketSpec,
+    inputs: &'a Inputs,
+    pool: Arc<ScoredPool>,
+    context: &'a JobContext,
+}
+
+impl<'a> Planner<'a> {
+    /// Opens the market of a spec once, with its campaigns spelled out; the what-if is left aside.
+    ///
+    /// # Errors
+    /// What [`prepare`] answers.
+    pub fn new(
+        spec: &MarketSpec,
+        inputs: &'a Inputs,
+        known: Option<&Arc<ScoredPool>>,
+        context: &'a JobContext,
+    ) -> Result<Self> {
+        let mut spec = MarketSpec { what_if: None, ..spec.clone() };
+        let prepared = prepare(&spec, inputs, known, context)?;
+        spec.campaigns = prepared.campaigns.into_iter().filter(|campaign| campaign.drawn.is_none()).collect();
+        Ok(Self { spec, inputs, pool: prepared.pool, context })
+    }
+
+    /// Runs the market with the lever at each of some places.
+    ///
+    /// # Errors
+    /// A place where the lever cannot stand; a cancel.
+    pub fn curve(&self, lever: Lever, places: &[f64]) -> Result<Curve> {
+        if places.is_empty() {
+            return Err(Failure::new("cannot plan", "no places of the lever were given"));
+        }
+        self.context.stage("running the market");
+        let now = point(self.now(lever), &self.run(&self.spec)?);
+        let points = self.all(places, |place| {
+            let turned = self.turned(lever, *place)?;
+            Ok(point(*place, &self.run(&turned)?))
+        })?;
+        Ok(Curve { lever, requests: self.spec.requests, points, now })
+    }
+
+    /// Places of a lever that show its curve: up to where it makes no difference any more, or nearly so.
+    ///
+    /// # Errors
+    /// What [`prepare`] answers.
+    pub fn places(&self, lever: Lever, count: usize) -> Result<Vec<f64>> {
+        let count = count.max(2);
+        let steps = (0..count).map(|step| step as f64 / (count - 1) as f64);
+        Ok(match lever {
+            Lever::Reserve => {
+                let mut offers = self.offers()?;
+                offers.sort_unstable_by(f64::total_cmp);
+                // Beyond nearly all offers nothing is sold.
+                let dearest = offers.get(offers.len() * 98 / 100).copied().unwrap_or(1.0).max(0.01);
+                steps.map(|step| dearest * step).collect()
+            }
+            Lever::Budget => steps.map(|step| 0.1 * 30f64.powf(step)).collect(),
+            Lever::Cap => (1..=count).map(|cap| cap as f64).collect(),
+        })
+    }
+
+    /// Splits all budgets together so that the next unit brings as many clicks wherever it goes.
+    ///
+    /// # Errors
+    /// Fewer than two campaigns with budgets; a cancel.
+    pub fn split(&self) -> Result<Split> {
+        let limited: Vec<usize> = (0..self.spec.campaigns.len())
+            .filter(|place| self.spec.campaigns[*place].budget_micros.is_some_and(|budget| budget > 0))
+            .collect();
+        if limited.len() < 2 {
+            return Err(Failure::new("cannot split the budget", "fewer than two campaigns have one")
+                .hint("give campaigns a budget"));
+        }
+        self.context.stage("running each campaign's budgets");
+        let pairs: Vec<(usize, f64)> =
+            limited.iter().flat_map(|place| SPLIT_FACTORS.map(|factor| (*place, factor))).collect();
+        let runs = self.all(&pairs, |(place, factor)| {
+            let mut spec = self.spec.clone();
+            scale(&mut spec.campaigns[*place], *factor);
+            let outcome = self.run(&spec)?;
+            let own: &CampaignOutcome = &outcome.baseline.campaigns[*place];
+            Ok((own.spend, own.clicks as f64))
+        })?;
+        let curves: Vec<Vec<(f64, f64)>> = runs.chunks(SPLIT_FACTORS.len()).map(concave).collect();
+        let budget_of = |place: usize| self.spec.campaigns[place].budget_micros.unwrap_or(0) as f64 / 1e6;
+        let total: f64 = limited.iter().map(|place| budget_of(*place)).sum();
+        let given = share_out(&curves, total);
+        let mut spec = self.spec.clone();
+        let mut budgets = Vec::new();
+        for (place, given) in limited.iter().zip(&given) {
+            let campaign = &mut spec.campaigns[*place];
+            campaign.budget_micros = Some((given * 1e6).round() as i64);
+            budgets.push((campaign.name.clone(), budget_of(*place), *given));
+        }
+        let (now, then) = (point(1.0, &self.run(&self.spec)?), point(1.0, &self.run(&spec)?));
+        Ok(Split { budgets, now, then, left_out: self.spec.campaigns.len() - limited.len() })
+    }
+
+    fn all<T: Sync, A: Send>(&self, things: &[T], of: impl Fn(&T) -> Result<A> + Sync) -> Result<Vec<A>> {
+        things
+            .par_iter()
+            .map(|thing| {
+                self.context.check()?;
+                of(thing)
+            })
+            .collect()
+    }
+
+    fn run(&self, spec: &MarketSpec) -> Result<Outcome> {
+        let prepared = prepare(spec, self.inputs, Some(&self.pool), self.context)?;
+        let options = RunOptions { requests: prepared.requests, record: 0 };
+        let run = simulate(&prepared.market, options, &Latest::default(), self.context)?;
+        Ok(Arc::unwrap_or_clone(run.outcome))
+    }
+
+    fn offers(&self) -> Result<Vec<f64>> {
+        let prepared = prepare(&self.spec, self.inputs, Some(&self.pool), self.context)?;
+        Ok(prepared.market.offers_ecpm_micros().into_iter().map(|offer| offer / 1e6).collect())
+    }
+
+    /// Where the lever stands in the spec.
+    fn now(&self, lever: Lever) -> f64 {
+        match lever {
+            Lever::Reserve => self.spec.baseline.reserve_cpm_micros as f64 / 1e6,
+            Lever::Budget => 1.0,
+            Lever::Cap => self
+                .spec
+                .campaigns
+                .iter()
+                .filter_map(|campaign| campaign.frequency_cap)
+                .max()
+                .map_or(f64::INFINITY, f64::from),
+        }
+    }
+
+    fn turned(&self, lever: Lever, place: f64) -> Result<MarketSpec> {
+        let stands = match lever {
+            Lever::Reserve | Lever::Budget => (0.0..=1e9).contains(&place),
+            Lever::Cap => (1.0..=1e6).contains(&place),
+        };
+        if !stands {
+            return Err(Failure::new(
+                "cannot plan",
+                format!("a {} of {place} makes no sense", lever.label()),
+            ));
+        }
+        let mut spec = self.spec.clone();
+        match lever {
+            Lever::Reserve => spec.baseline.reserve_cpm_micros = (place * 1e6).round() as i64,
+            Lever::Budget => spec.campaigns.iter_mut().for_each(|campaign| scale(campaign, place)),
+            Lever::Cap => {
+                spec.campaigns.iter_mut().for_each(|campaign| campaign.frequency_cap = Some(place as u32));
+            }
+        }
+        Ok(spec)
+    }
+}
+
+fn scale(campaign: &mut Campaign, factor: f64) {
+    campaign.budget_micros = campaign.budget_micros.map(|budget| (budget as f64 * factor).round() as i64);
+}
+
+fn point(at: f64, outcome: &Outcome) -> Point {
+    let totals = &outcome.baseline.totals;
+    let reach: u64 = outcome.baseline.campaigns.iter().map(|campaign| campaign.reach).sum();
+    Point {
+        at,
+        impressions: totals.impressions,
+        ctr: totals.ctr,
+        clicks: totals.clicks,
+        spend: totals.spend,
+        revenue_per_mille: totals.revenue_per_mille,
+        fill: totals.fill,
+        reach,
+        frequency: totals.impressions as f64 / (reach as f64).max(1.0),
+    }
+}
+
+/// The upper concave hull of `(spend, clicks)` with the origin: what can be had by mixing points in time.
+fn concave(runs: &[(f64, f64)]) -> Vec<(f64, f64)> {
+    let mut points: Vec<(f64, f64)> = runs.to_vec();
+    points.push((0.0, 0.0));
+    points.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)));
+    let mut hull: Vec<(f64, f64)> = Vec::new();
+    for point in points {
+        while let [.., a, b] = hull.as_slice() {
+            // Not below the line from a to the new point, or no further right: b is no corner.
+            let rises = (b.0 - a.0) * (point.1 - a.1) - (b.1 - a.1) * (point.0 - a.0);
+            if rises < 0.0 {
+                break;
+            }
+            hull.pop();
+        }
+        hull.push(point);
+    }
+    hull
+}
+
+/// Shares money out in parts, each to the curve that rises most with it.
+fn share_out(curves: &[Vec<(f64, f64)>], total: f64) -> Vec<f64> {
+    let part = total / PARTS as f64;
+    let clicks_at = |curve: &[(f64, f64)], money: f64| {
+        let right = curve.partition_point(|(spend, _)| *spend <= money);
+        match (right.checked_sub(1).and_then(|left| curve.get(left)), curve.get(right)) {
+            (Some(a), Some(b)) => a.1 + (b.1 - a.1) * (money - a.0) / (b.0 - a.0),
+            (Some(last), None) => last.1,
+            (None, _) => 0.0,
+        }
+    };
+    let mut given = vec![0.0; curves.len()];
+    for _ in 0..PARTS {
+        let gain = |place: &usize| {
+            let (curve, money) = (&curves[*place], given[*place]);
+            clicks_at(curve, money + part) - clicks_at(curve, money)
+        };
+        let best = (0..curves.len()).max_by(|a, b| gain(a).total_cmp(&gain(b)));
+        match best.filter(|place| gain(place) > 0.0) {
+            Some(place) => given[place] += part,
+            // Nothing brings more clicks: what is left stays with whom it would do no harm.
+            None => break,
+        }
+    }
+    let left = (total - given.iter().sum::<f64>()).max(0.0) / given.len() as f64;
+    given.iter_mut().for_each(|money| *money += left);
+    given
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn money_goes_where_the_next_unit_brings_most() {
+        // Clicks 2 a unit up to 10, then 0.5; and 1 a unit up to 40: of 30, 10 go to the first and 20 to the second.
+        let curves = [vec![(0.0, 0.0), (10.0, 20.0), (50.0, 40.0)], vec![(0.0, 0.0), (40.0, 40.0)]];
+        let given = share_out(&curves, 30.0);
+        assert!((given[0] - 10.0).abs() < 0.2 && (given[1] - 20.0).abs() < 0.2, "{given:?}");
+        // More than all can use: the rest is shared evenly, and nothing is lost.
+        let given = share_out(&curves, 100.0);
+        assert!((given.iter().sum::<f64>() - 100.0).abs() < 1e-9 && given[0] >= 50.0 - 0.3, "{given:?}");
+    }
+
+    #[test]
+    fn a_curve_with_a_dent_is_bridged() {
+        let hull = concave(&[(1.0, 5.0), (2.0, 5.5), (3.0, 9.0), (3.0, 8.0)]);
+        assert_eq!(hull, [(0.0, 0.0), (1.0, 5.0), (3.0, 9.0)]);
+    }
+}

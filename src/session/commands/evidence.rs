@@ -1,0 +1,63 @@
+//! What can be asked of the log's own evidence?
+
+use crate::base::Result;
+use crate::market::counterfactual::{Answer, Question};
+use crate::market::landscape::Landscape;
+use crate::market::planner::{Curve, Split};
+use crate::session::commands::data::open_log;
+use crate::session::{Purpose, Session};
+use crate::tasks::evidence::{Evidence, EvidenceQuestion, Weigh};
+use std::sync::Arc;
+
+/// What the log and the market have answered, each with the last answer.
+#[derive(Debug, Default)]
+pub struct EvidenceState {
+    /// Policies in the order in which they were first asked about.
+    pub policies: Vec<(Question, Result<Answer>)>,
+    /// Bids.
+    pub bids: Option<Result<Landscape>>,
+    /// A lever of the market.
+    pub plan: Option<Result<Curve>>,
+    /// A split of the budgets.
+    pub split: Option<Result<Split>>,
+}
+
+pub(super) fn apply(session: &mut Session, question: EvidenceQuestion) -> Result<()> {
+    let log = open_log(session)?.frame.clone();
+    let model = session.store.training.model().cloned();
+    let dataset = session.store.dataset.clone();
+    // A model of another reading of the log is not asked: its rows would not be those that it has not seen.
+    let fits = model.zip(dataset).filter(|(model, dataset)| dataset.encoder == model.encoder);
+    let job = Weigh { log, predictor: fits, simulated: session.store.market.result.clone(), question };
+    session.jobs.start(Purpose::Evidence, job)
+}
+
+/// Stores an answer, unless the log has changed since.
+pub(super) fn weighed(session: &mut Session, (revision, evidence): (u64, Evidence)) {
+    if session.store.log.as_ref().is_none_or(|open| open.frame.revision != revision) {
+        return;
+    }
+    let state = &mut session.store.evidence;
+    match evidence {
+        Evidence::Policies(answers) => {
+            for (question, answer) in answers {
+                match state.policies.iter_mut().find(|(known, _)| known.policy == question.policy) {
+                    Some(known) => *known = (question, answer),
+                    None => state.policies.push((question, answer)),
+                }
+            }
+        }
+        Evidence::Bids(bids) => state.bids = Some(bids),
+        Evidence::Plan(plan) => state.plan = Some(plan),
+        Evidence::Split(split) => state.split = Some(split),
+    }
+}
+
+/// The model in view, where the log is encoded as it reads it.
+pub fn has_model(session: &Session) -> bool {
+    let model = session.store.training.model();
+    let dataset = session.store.dataset.as_ref();
+    model.zip(dataset).is_some_and(|(model, dataset)| {
+        Arc::ptr_eq(&dataset.encoder, &model.encoder) || dataset.encoder == model.encoder
+    })
+}

@@ -1,0 +1,78 @@
+//! Can a number be believed, and what would a plan bring? Policies, bids and levers, each answer with its interval.
+
+mod bids;
+mod plan;
+mod policies;
+
+use super::Panel;
+use crate::session::commands::DataCommand;
+use crate::session::{Command, Purpose};
+use crate::tasks::evidence::EvidenceQuestion;
+use crate::ui::{PanelContext, widgets};
+use egui::{ScrollArea, Ui};
+
+/// Which of the three is in view.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum View {
+    #[default]
+    Policies,
+    Bids,
+    Plan,
+}
+
+/// Three views of one question.
+#[derive(Default)]
+pub struct EvidencePanel {
+    view: View,
+    policies: policies::PoliciesView,
+    bids: bids::BidsView,
+    plan: plan::PlanView,
+}
+
+impl Panel for EvidencePanel {
+    fn id(&self) -> &'static str {
+        "evidence"
+    }
+
+    fn title(&self) -> &'static str {
+        "Evidence"
+    }
+
+    fn summary(&self) -> &'static str {
+        "What other policies, bids and budgets would bring: by simulation, by the log itself, and what really came"
+    }
+
+    fn ui(&mut self, ui: &mut Ui, cx: &mut PanelContext<'_>) {
+        widgets::heading(ui, cx.theme, self.title(), self.summary());
+        if cx.session.store.log.is_none() {
+            let why = "No log is open, so there is nothing that could speak for or against a number.";
+            if widgets::empty_state(ui, cx.theme, why, "Open the sample") {
+                cx.send(Command::Data(DataCommand::OpenSample));
+            }
+            return;
+        }
+        ui.horizontal(|ui| {
+            for (view, name, hint) in [
+                (View::Policies, "Policies", "Other ways to choose ads"),
+                (View::Bids, "Bids", "Other bids in logged or simulated auctions"),
+                (View::Plan, "Plan", "Reserve, budgets, caps, and how a budget is best split"),
+            ] {
+                ui.selectable_value(&mut self.view, view, name).on_hover_text(hint);
+            }
+            if cx.session.jobs.of(Purpose::Evidence).is_some() {
+                ui.spinner();
+            }
+        });
+        ui.separator();
+        ScrollArea::vertical().id_salt("evidence").auto_shrink(false).show(ui, |ui| match self.view {
+            View::Policies => self.policies.show(ui, cx),
+            View::Bids => self.bids.show(ui, cx),
+            View::Plan => self.plan.show(ui, cx),
+        });
+    }
+}
+
+/// Asks, as a panel does.
+fn ask(cx: &mut PanelContext<'_>, question: EvidenceQuestion) {
+    cx.send(Command::Weigh(question));
+}

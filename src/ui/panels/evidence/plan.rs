@@ -1,0 +1,147 @@
+//! A plan: curves over a lever of the last simulated market, and the split of its budgets.
+
+use super::ask;
+use crate::market::planner::{Curve, Lever, Point, Split};
+use crate::session::commands::ViewCommand;
+use crate::session::{Command, Purpose};
+use crate::tasks::evidence::EvidenceQuestion;
+use crate::ui::charts::{self, curve};
+use crate::ui::panels::segments::complain;
+use crate::ui::{PanelContext, Theme, widgets};
+use egui::{Grid, Ui};
+
+/// The question on the screen.
+#[derive(Default)]
+pub struct PlanView {
+    lever: Lever,
+}
+
+impl PlanView {
+    pub fn show(&mut self, ui: &mut Ui, cx: &mut PanelContext<'_>) {
+        if cx.session.store.market.result.is_none() {
+            let why = "A plan turns a lever of a simulated market, and none was run yet.";
+            if widgets::empty_state(ui, cx.theme, why, "Go to Slots") {
+                cx.send(Command::View(ViewCommand::Show("slots")));
+            }
+            return;
+        }
+        let busy = cx.session.jobs.of(Purpose::Evidence).is_some();
+        ui.horizontal(|ui| {
+            for lever in Lever::ALL {
+                ui.selectable_value(&mut self.lever, lever, lever.label());
+            }
+            if ui.add_enabled(!busy, egui::Button::new("Draw the curve")).clicked() {
+                ask(cx, EvidenceQuestion::Plan(self.lever));
+            }
+            let hint = "So that the next unit brings as many clicks wherever it goes";
+            if ui.add_enabled(!busy, egui::Button::new("Split the budgets")).on_hover_text(hint).clicked() {
+                ask(cx, EvidenceQuestion::Split);
+            }
+        });
+        ui.weak("Every point is a run of the last simulation's baseline on the same seed.");
+        let evidence = &cx.session.store.evidence;
+        match &evidence.plan {
+            None => {}
+            Some(Err(failure)) => complain(ui, cx.theme, failure),
+            Some(Ok(found)) => show_curve(ui, cx.theme, found),
+        }
+        match &evidence.split {
+            None => {}
+            Some(Err(failure)) => complain(ui, cx.theme, failure),
+            Some(Ok(split)) => show_split(ui, split),
+        }
+    }
+}
+
+fn show_curve(ui: &mut Ui, theme: &Theme, found: &Curve) {
+    let line = |of: &dyn Fn(&Point) -> f64| found.points.iter().map(|p| [p.at, of(p)]).collect::<Vec<_>>();
+    let chart = |ui: &mut Ui, name: &str, y: &str, lines: &[(&str, Vec<[f64; 2]>, bool)]| {
+        let series: Vec<charts::Series<'_>> = lines
+            .iter()
+            .enumerate()
+            .map(|(place, (name, points, dashed))| charts::Series {
+                name,
+                points,
+                colour: theme.series(if *dashed { 0 } else { place }),
+                dashed: *dashed,
+            })
+            .collect();
+        let frame = charts::Frame { name, x: found.lever.unit(), y, height: 210.0 };
+        curve::show(ui, theme, frame, curve::LegendCorner::RightBottom, &series);
+    };
+    ui.columns(2, |columns| {
+        let revenue = [
+            ("revenue", line(&|p| p.revenue_per_mille.value), false),
+            ("95 %, from", line(&|p| p.revenue_per_mille.low), true),
+            ("95 %, to", line(&|p| p.revenue_per_mille.high), true),
+        ];
+        chart(
+            &mut columns[0],
+            "Revenue over the lever",
+            "revenue per 1000 requests (currency units)",
+            &revenue,
+        );
+        match found.lever {
+            Lever::Cap => {
+                let reach = [("users reached", line(&|p| p.reach as f64), false)];
+                chart(&mut columns[1], "Reach over the lever", "users of a campaign, summed", &reach);
+            }
+            Lever::Reserve | Lever::Budget => {
+                let clicks = [("clicks", line(&|p| p.clicks as f64), false)];
+                chart(&mut columns[1], "Clicks over the lever", "clicks", &clicks);
+            }
+        }
+    });
+    points(ui, found);
+}
+
+fn points(ui: &mut Ui, found: &Curve) {
+    Grid::new("plan points").num_columns(8).striped(true).spacing([16.0, 3.0]).show(ui, |ui| {
+        let heads =
+            [found.lever.label(), "impressions", "filled", "clicks", "CTR", "spend", "reach", "frequency"];
+        heads.iter().for_each(|head| drop(ui.weak(*head)));
+        ui.end_row();
+        let mut row = |name: String, point: &Point| {
+            ui.label(name);
+            ui.label(widgets::grouped(point.impressions as f64));
+            ui.label(format!("{:.1} %", 100.0 * point.fill.rate));
+            ui.label(widgets::grouped(point.clicks as f64));
+            ui.label(widgets::percent_with_interval(&point.ctr));
+            ui.label(format!("{:.2}", point.spend));
+            ui.label(widgets::grouped(point.reach as f64));
+            ui.label(format!("{:.2}", point.frequency));
+            ui.end_row();
+        };
+        row("as it is".to_owned(), &found.now);
+        for point in &found.points {
+            row(charts::short(point.at), point);
+        }
+    });
+    ui.weak(format!("{} requests a point.", widgets::grouped(found.requests as f64)));
+}
+
+fn show_split(ui: &mut Ui, split: &Split) {
+    ui.add_space(8.0);
+    ui.strong("Budgets, split by what the next unit brings");
+    Grid::new("split").num_columns(3).striped(true).spacing([18.0, 3.0]).show(ui, |ui| {
+        ["campaign", "budget", "in the split"].iter().for_each(|head| drop(ui.weak(*head)));
+        ui.end_row();
+        for (name, now, then) in &split.budgets {
+            ui.label(name);
+            ui.label(format!("{now:.2}"));
+            ui.label(format!("{then:.2}"));
+            ui.end_row();
+        }
+    });
+    for (name, point) in [("As it is", &split.now), ("The split", &split.then)] {
+        ui.label(format!(
+            "{name}: {} clicks, CTR {}, spend {:.2}",
+            widgets::grouped(point.clicks as f64),
+            widgets::percent_with_interval(&point.ctr),
+            point.spend
+        ));
+    }
+    if split.left_out > 0 {
+        ui.weak(format!("{} campaigns have no budget and are no part of it.", split.left_out));
+    }
+}
