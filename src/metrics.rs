@@ -8,6 +8,7 @@ pub mod grouped;
 pub mod measures;
 pub mod noise;
 pub mod off_policy;
+pub mod raking;
 pub mod ranking;
 pub mod rates;
 pub mod ratio;

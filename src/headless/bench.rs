@@ -8,6 +8,7 @@ pub mod din;
 pub mod explore;
 pub mod import;
 pub mod market;
+pub mod planner;
 pub mod tokenise;
 pub mod training;
 
@@ -38,7 +39,7 @@ pub(super) const WINDOW: &str = "window";
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The group: spine, explore (questions about groups of rows), import (logs against polars and pandas),
-    /// market (auctions a second), train (steps against PyTorch's), din (of
+    /// market (auctions a second), planner (off-policy estimates, raking, a budget curve), train (steps against PyTorch's), din (of
     /// those only the deep interest network's), tokenise (a log into ids against FuxiCTR's way), or window (what a frame costs at rest and while a model trains).
     pub name: String,
     /// Rows of the log that is measured on [default: 20,000 for the spine, 1,000,000 for import, 4,000,000 for
@@ -82,6 +83,7 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
         "explore" => explore::explore(args.rows.unwrap_or(1_000_000), &terminal.context())?,
         "import" => import::import(args.rows.unwrap_or(1_000_000), &terminal.context())?,
         "market" => market::market(&terminal.context())?,
+        "planner" => planner::planner(&terminal.context())?,
         "train" => {
             let mut rows = training::training(args.ids, &terminal.context())?;
             if args.ids.is_none() {
@@ -93,7 +95,7 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
         "tokenise" => tokenise::tokenise(args.rows.unwrap_or(tokenise::ROWS), &terminal.context())?,
         WINDOW => window(&terminal.context())?,
         other => {
-            let known = format!("spine, explore, import, market, train, din, tokenise, {WINDOW}");
+            let known = format!("spine, explore, import, market, planner, train, din, tokenise, {WINDOW}");
             return Err(Failure::new("cannot measure", format!("there is no group '{other}'")).hint(known));
         }
     };

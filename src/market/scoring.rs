@@ -156,6 +156,17 @@ pub fn prepare(
         notes.extend(assumed);
         market = open_market(spec, &campaigns, &ads, &pool)?;
     }
+    for (whose, scenario, arm) in
+        [("baseline", Some(&spec.baseline), 0), ("what-if", spec.what_if.as_ref(), 1)]
+    {
+        if let (Some(arm), true) = (market.arms.get(arm), scenario.is_some_and(|s| !s.margins.is_empty())) {
+            notes.push(format!(
+                "the {whose}'s shares are raked to one in a billion; its {} rows are worth {:.0} of equal weight",
+                arm.weights.len(),
+                people::effective_rows(&arm.weights)
+            ));
+        }
+    }
     if spec.days > 0 {
         notes.push(format!(
             "pages come through {} by the audience's own hours (UTC)",

@@ -20,6 +20,7 @@
 //!   "what_if": {
 //!     "reserve_cpm_micros": 500000,
 //!     "shifts": [{"where": "age_band = '18-24'", "factor": 2.0}],
+//!     "margins": [{"column": "gender", "shares": {"female": 0.6}}],
 //!     "edits": [{"column": "device", "value": "ios"}],
 //!     "auction": {"id": "first_price"}
 //!   }
@@ -36,6 +37,7 @@ use crate::base::{Failure, Params, Result, failure::Explain};
 use crate::domain::{Campaign, Rivals};
 use crate::models;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// The form that this program writes. A newer one is refused, not guessed at.
@@ -189,9 +191,22 @@ pub struct Scenario {
     /// Changes of the audience's mix.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub shifts: Vec<Shift>,
+    /// Shares that the audience is to have after those changes, by raking; see [`crate::metrics::raking`].
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub margins: Vec<Margin>,
     /// Changes of every user in the audience.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub edits: Vec<Edit>,
+}
+
+/// The shares that the values of a column are to have.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Margin {
+    /// Column of the log.
+    pub column: String,
+    /// Share of each value, as it is written in the log; what they leave to 1 goes to all other values as they are.
+    pub shares: BTreeMap<String, f64>,
 }
 
 /// A pricing rule with its knobs.
@@ -426,6 +441,14 @@ impl Scenario {
         {
             let why = format!("{} is no factor of 0 or more", shift.factor);
             return Err(Failure::new("cannot simulate", why).at(format!("shift '{}'", shift.segment)));
+        }
+        for margin in &self.margins {
+            let sum: f64 = margin.shares.values().sum();
+            let shares = margin.shares.values().all(|share| (0.0..=1.0).contains(share));
+            if margin.shares.is_empty() || !shares || sum > 1.0 + 1e-9 {
+                let why = format!("shares are 0 to 1 and sum to 1 at most, not to {sum}");
+                return Err(Failure::new("cannot simulate", why).at(format!("margin '{}'", margin.column)));
+            }
         }
         self.auction.build().map(|_| ())
     }

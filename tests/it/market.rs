@@ -311,3 +311,43 @@ fn days_and_rivals_that_make_no_sense_are_refused() {
     assert!(replayed.contains("knows nothing of a page"), "{replayed}");
     assert!(failure(|spec| (spec.clicks, spec.days) = (ClickSource::Replay, 1)).contains("their own order"));
 }
+
+#[test]
+fn an_audience_is_raked_to_the_shares_that_are_wanted_or_it_is_refused() {
+    let margin = |column: &str, shares: &[(&str, f64)]| adloupe::market::spec::Margin {
+        column: column.into(),
+        shares: shares.iter().map(|(value, share)| ((*value).to_owned(), *share)).collect(),
+    };
+    let mut wanted = spec();
+    let mut what_if = Scenario::default();
+    what_if.margins =
+        vec![margin("gender", &[("female", 0.8)]), margin("age_band", &[("18-24", 0.5), ("55+", 0.1)])];
+    wanted.what_if = Some(what_if);
+    wanted.requests = 20_000;
+    let (prepared, _) = run(&wanted);
+    assert!(prepared.notes.iter().any(|note| note.contains("raked")), "{:?}", prepared.notes);
+    // The shares hold in the pages that are asked for.
+    let options = RunOptions { requests: 20_000, record: 20_000 };
+    let run = simulate(&prepared.market, options, &Latest::default(), &JobContext::detached()).unwrap();
+    let log = &fixture().inputs.log;
+    let column = |name: &str| adloupe::data::cells::coded(log, name).unwrap();
+    let (gender, age) = (column("gender"), column("age_band"));
+    let share = |cells: &adloupe::data::cells::Coded, value: &str| {
+        let rows = &run.recording.as_ref().unwrap().rows;
+        let of = rows.iter().filter(|(_, row)| {
+            let code = cells.codes[prepared.pool.rows[*row as usize] as usize];
+            cells.values[code as usize] == value
+        });
+        of.count() as f64 / rows.len() as f64
+    };
+    let tolerance = 4.0 * 0.5 / 20_000f64.sqrt();
+    for (cells, value, exact) in [(&gender, "female", 0.8), (&age, "18-24", 0.5), (&age, "55+", 0.1)] {
+        assert!((share(cells, value) - exact).abs() < tolerance, "{value} {}", share(cells, value));
+    }
+    let refused =
+        |margins: Vec<adloupe::market::spec::Margin>| failure(|spec| spec.baseline.margins = margins.clone());
+    assert!(refused(vec![margin("gender", &[("martian", 0.5)])]).contains("nobody has"));
+    assert!(refused(vec![margin("gender", &[("female", 1.5)])]).contains("1.5"));
+    let contradiction = vec![margin("gender", &[("female", 0.3)]), margin("gender", &[("female", 0.6)])];
+    assert!(refused(contradiction).contains("contradict"));
+}

@@ -36,20 +36,7 @@ pub fn market(context: &JobContext) -> Result<Vec<BenchRow>> {
 /// the sample log, its own campaigns, a trained model whose scores are known.
 fn slider(context: &JobContext) -> Result<[BenchRow; 2]> {
     const PAGES: u64 = 1_000_000;
-    let log = sample_log(20_000, context)?;
-    let dataset = dataset::prepare(&log, &EncodeOptions::default(), context)?;
-    let mut training = TrainSpec::new("logistic")?;
-    training.set("epochs", "1")?;
-    training.set("device", "cpu")?;
-    let model = train::fit(&dataset, &training, &Latest::default(), context)?;
-    let inputs = Inputs {
-        log: Arc::new(log),
-        dataset: Arc::new(dataset),
-        model: Arc::new(model),
-        conversions: None,
-        clicks: None,
-    };
-    let mut spec = MarketSpec::new("sample".into(), ModelSource::Folder("trained".into()));
+    let (mut spec, inputs) = sample_market(context)?;
     spec.requests = PAGES;
     spec.what_if = Some(Scenario::default());
     let known = prepare(&spec, &inputs, None, context)?.pool;
@@ -73,6 +60,24 @@ fn slider(context: &JobContext) -> Result<[BenchRow; 2]> {
         below("slider to the first partial outcome", 1e3 * first, "ms", 100.0),
         below("slider to a million pages in two worlds", whole, "s", 1.0),
     ])
+}
+
+/// The sample log with a trained model, and a spec of it.
+pub(super) fn sample_market(context: &JobContext) -> Result<(MarketSpec, Inputs)> {
+    let log = sample_log(20_000, context)?;
+    let dataset = dataset::prepare(&log, &EncodeOptions::default(), context)?;
+    let mut training = TrainSpec::new("logistic")?;
+    training.set("epochs", "1")?;
+    training.set("device", "cpu")?;
+    let model = train::fit(&dataset, &training, &Latest::default(), context)?;
+    let inputs = Inputs {
+        log: Arc::new(log),
+        dataset: Arc::new(dataset),
+        model: Arc::new(model),
+        conversions: None,
+        clicks: None,
+    };
+    Ok((MarketSpec::new("sample".into(), ModelSource::Folder("trained".into())), inputs))
 }
 
 /// A thread that waits for the first outcome and answers after how many seconds it came.

@@ -7,6 +7,7 @@ use crate::data::{LogFrame, Role, query};
 use crate::domain::Campaign;
 use crate::domain::segment::Segment;
 use crate::market::spec::Scenario;
+use crate::metrics::raking;
 use std::collections::BTreeSet;
 
 pub fn segment_rows(log: &LogFrame, text: &str) -> Result<Vec<u32>> {
@@ -136,5 +137,46 @@ pub fn weights(pool: &ScoredPool, scenario: &Scenario) -> Result<Vec<f64>> {
             weights[row as usize] *= shift.factor;
         }
     }
-    Ok(weights)
+    raked(pool, scenario, weights)
+}
+
+/// The weights with which the audience has the shares that are wanted.
+fn raked(pool: &ScoredPool, scenario: &Scenario, weights: Vec<f64>) -> Result<Vec<f64>> {
+    if scenario.margins.is_empty() {
+        return Ok(weights);
+    }
+    let (mut codes, mut shares) = (Vec::new(), Vec::new());
+    for margin in &scenario.margins {
+        let cells = cells::coded(&pool.log, &margin.column)?;
+        let named: Vec<&String> = margin.shares.keys().collect();
+        let place_of = |value: &String| named.iter().position(|name| *name == value).unwrap_or(named.len());
+        let places: Vec<u32> = cells.values.iter().map(|value| place_of(value) as u32).collect();
+        let rest = named.len() as u32;
+        codes.push(
+            cells
+                .codes
+                .iter()
+                .map(|code| places.get(*code as usize).copied().unwrap_or(rest))
+                .collect::<Vec<u32>>(),
+        );
+        let left = (1.0 - margin.shares.values().sum::<f64>()).max(0.0);
+        shares.push(margin.shares.values().copied().chain([left]).collect::<Vec<f64>>());
+    }
+    let margins: Vec<raking::Margin<'_>> =
+        codes.iter().zip(&shares).map(|(codes, shares)| raking::Margin { codes, shares }).collect();
+    match raking::rake(&weights, &margins) {
+        Ok(raked) => Ok(raked.weights),
+        Err((place, why)) => {
+            let column = scenario.margins.get(place).map_or("", |margin| margin.column.as_str());
+            Err(Failure::new("cannot give the audience these shares", why)
+                .at(format!("margin '{column}'"))
+                .hint("ask for shares of values that the audience has, and that can hold together"))
+        }
+    }
+}
+
+/// How many rows of equal weight a mix is worth.
+pub fn effective_rows(weights: &[f64]) -> f64 {
+    let (sum, squares) = weights.iter().fold((0.0, 0.0), |(sum, squares), w| (sum + w, squares + w * w));
+    if squares > 0.0 { sum * sum / squares } else { 0.0 }
 }

@@ -1,6 +1,7 @@
 //! Who comes, what changes, and by which rules are slots sold? The controls at the left.
 
 mod rivals;
+mod shares;
 
 use super::draft::{self, Draft, MixColumn};
 use crate::auctions::myerson::MyersonMark;
@@ -23,6 +24,7 @@ pub fn show(ui: &mut Ui, cx: &mut PanelContext<'_>, draft: &mut Draft) {
     let columns = draft::mix_columns(cx.session);
     audience(ui, cx, draft);
     what_if_mix(ui, draft, &columns);
+    shares::show(ui, draft, &columns);
     edit_user(ui, draft, &columns);
     rules(ui, draft);
     campaigns(ui, draft);

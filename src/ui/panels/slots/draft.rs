@@ -7,7 +7,7 @@ use crate::domain::Campaign;
 use crate::domain::segment::Segment;
 use crate::market::Scenario;
 use crate::market::looks::FittedLooks;
-use crate::market::spec::{Edit, MarketSpec, ModelSource, Shift};
+use crate::market::spec::{Edit, Margin, MarketSpec, ModelSource, Shift};
 use crate::session::Session;
 use crate::session::commands::market::{source_in_view, source_of, trained_model};
 use crate::tasks::simulate::Simulated;
@@ -22,6 +22,8 @@ pub struct Draft {
     pub spec: MarketSpec,
     /// Factor of each part of the audience, by its segment; 1 is as logged.
     pub mix: BTreeMap<String, f64>,
+    /// Shares that the what-if's audience is to have: column, value, share.
+    pub shares: BTreeMap<String, BTreeMap<String, f64>>,
     /// Columns that are changed for every user of the audience.
     pub edits: BTreeMap<String, String>,
     /// The audience's text while it is being typed.
@@ -61,9 +63,21 @@ impl Draft {
     fn from_spec(mut spec: MarketSpec, model: Arc<TrainedModel>) -> Self {
         let what_if = spec.what_if.get_or_insert_with(|| spec.baseline.clone());
         let mix = what_if.shifts.drain(..).map(|shift| (shift.segment, shift.factor)).collect();
+        let shares = what_if.margins.drain(..).map(|margin| (margin.column, margin.shares)).collect();
         let edits = what_if.edits.drain(..).map(|edit| (edit.column, edit.value)).collect();
         let (audience_text, campaigns) = (spec.audience.clone(), spec.campaigns.clone());
-        Self { spec, mix, edits, audience_text, campaigns, myerson: None, looks: None, model, asked: None }
+        Self {
+            spec,
+            mix,
+            shares,
+            edits,
+            audience_text,
+            campaigns,
+            myerson: None,
+            looks: None,
+            model,
+            asked: None,
+        }
     }
 
     /// True while the session still has the log that this draft is for. A newer model is taken over, and the
@@ -131,6 +145,10 @@ impl Draft {
         let what_if = spec.what_if.get_or_insert_default();
         what_if.shifts =
             shifts.map(|(segment, factor)| Shift { segment: segment.clone(), factor: *factor }).collect();
+        let wanted = self.shares.iter().filter(|(_, shares)| !shares.is_empty());
+        what_if.margins = wanted
+            .map(|(column, shares)| Margin { column: column.clone(), shares: shares.clone() })
+            .collect();
         let edits = self.edits.iter();
         what_if.edits =
             edits.map(|(column, value)| Edit { column: column.clone(), value: value.clone() }).collect();
