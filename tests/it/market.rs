@@ -319,9 +319,9 @@ fn an_audience_is_raked_to_the_shares_that_are_wanted_or_it_is_refused() {
         shares: shares.iter().map(|(value, share)| ((*value).to_owned(), *share)).collect(),
     };
     let mut wanted = spec();
-    let mut what_if = Scenario::default();
-    what_if.margins =
+    let margins =
         vec![margin("gender", &[("female", 0.8)]), margin("age_band", &[("18-24", 0.5), ("55+", 0.1)])];
+    let what_if = Scenario { margins, ..Scenario::default() };
     wanted.what_if = Some(what_if);
     wanted.requests = 20_000;
     let (prepared, _) = run(&wanted);
