@@ -17,6 +17,7 @@ pub mod erasure;
 pub mod export;
 pub mod follow;
 pub mod frame;
+pub mod generalise;
 pub mod history;
 pub mod importers;
 pub mod infer;

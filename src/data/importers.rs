@@ -252,7 +252,7 @@ pub(in crate::data) fn kept_place(
     let sources = sources::find(paths)?;
     let (recipe, options, reading) = merged(&sources, options)?;
     // The rows that these leave or make are no longer those that are kept.
-    if options.shape.is_some() || options.consent.is_some() || !options.pseudonyms.is_empty() {
+    if options.shape.is_some() || options.consent.is_some() || options.rewrites_cells() {
         return Ok(None);
     }
     let entry = Entry::of(&sources, &stamps(&sources)?, &reading, &options)?;

@@ -6,6 +6,7 @@
 //! that shares too few columns with it is refused. Secrets (the salt of pseudonyms) are never part of a recipe.
 
 use super::frame::LogFrame;
+use super::generalise::Coarser;
 use super::importers::{ImportOptions, JoinSpec, RECIPE_ENDING, Reading};
 use super::schema::{ColumnType, Role};
 use super::shape::Reshape;
@@ -43,6 +44,9 @@ pub struct Recipe {
     /// Columns whose values are replaced by pseudonyms.
     #[serde(default)]
     pub pseudonyms: Vec<String>,
+    /// Columns whose values are made coarser.
+    #[serde(default)]
+    pub generalise: Vec<(String, Coarser)>,
 }
 
 /// What was decided about a column.
@@ -101,6 +105,7 @@ impl Recipe {
             joins: options.joins.clone(),
             shape: options.shape,
             pseudonyms: options.pseudonyms.clone(),
+            generalise: options.generalise.clone(),
         }
     }
 
@@ -229,6 +234,9 @@ impl Recipe {
         }
         if merged.pseudonyms.is_empty() {
             merged.pseudonyms.clone_from(&self.pseudonyms);
+        }
+        if merged.generalise.is_empty() {
+            merged.generalise.clone_from(&self.generalise);
         }
         merged.shape = merged.shape.or(self.shape);
         merged

@@ -1,6 +1,7 @@
 //! Which log is meant, and what does the person know about it? The arguments that every subcommand shares.
 
 use crate::base::{Failure, Result};
+use crate::data::generalise::Coarser;
 use crate::data::importers::{self, CacheChoice, ImportOptions, JoinSpec, RecipeChoice};
 use crate::data::pseudonym::Salt;
 use crate::data::shape::Reshape;
@@ -30,6 +31,10 @@ pub struct SourceArgs {
     /// Replaces the values of a column by pseudonyms (keyed BLAKE3 hashes); may be given again.
     #[arg(long = "pseudonymise", value_name = "COLUMN")]
     pub pseudonymise: Vec<String>,
+    /// Makes the values of a column coarser, COLUMN=WAY: a width for numbers (age=10), hour, day, week or month for times,
+    /// prefix:3 for texts; may be given again.
+    #[arg(long = "generalise", value_name = "COLUMN=WAY", value_parser = parse_coarser)]
+    pub generalise: Vec<(String, Coarser)>,
     /// The secret of the pseudonyms: the same secret gives the same pseudonyms. Without it a new one is drawn and
     /// forgotten.
     #[arg(long, value_name = "TEXT", requires = "pseudonymise")]
@@ -65,6 +70,7 @@ impl SourceArgs {
             joins: self.joins.clone(),
             shape: self.shape,
             pseudonyms: self.pseudonymise.clone(),
+            generalise: self.generalise.clone(),
             salt: self.salt.as_deref().map(Salt::of_text).transpose()?,
             consent: self.consent.clone(),
             erased: usual_list(),
@@ -78,7 +84,7 @@ impl SourceArgs {
             // Whoever hides names wants no copy of them.
             cache: match &self.cache {
                 Some(cache) => cache.clone(),
-                None if self.pseudonymise.is_empty() => CacheChoice::usual(),
+                None if self.pseudonymise.is_empty() && self.generalise.is_empty() => CacheChoice::usual(),
                 None => CacheChoice::Off,
             },
             ..ImportOptions::default()
@@ -98,6 +104,16 @@ impl SourceArgs {
         let names: Vec<_> = self.files.iter().map(|file| file.display().to_string()).collect();
         names.join(" ")
     }
+}
+
+/// # Errors
+/// Text that is no `COLUMN=WAY`.
+fn parse_coarser(text: &str) -> Result<(String, Coarser)> {
+    let (column, way) = text.rsplit_once('=').ok_or_else(|| {
+        Failure::new("cannot generalise a column", format!("'{text}' names no way"))
+            .hint("COLUMN=WAY, such as age=10")
+    })?;
+    Ok((column.to_owned(), way.parse()?))
 }
 
 /// Reads `COLUMN=ROLE`; the last `=` parts them, so a column's name may hold others.

@@ -124,13 +124,21 @@ impl Part {
 }
 
 impl Outline {
-    /// Parts side by side, from the inputs to the click: a part stands right of all that it reads.
+    /// Parts side by side, from the inputs to the click: a part stands right of all that it reads and left of all that
+    /// read it.
     pub fn columns(&self) -> Vec<Vec<usize>> {
         let mut depths: Vec<usize> = Vec::with_capacity(self.parts.len());
         for part in &self.parts {
             let depth =
                 part.reads.iter().filter_map(|place| depths.get(*place)).max().map_or(0, |most| most + 1);
             depths.push(depth);
+        }
+        // As near to who reads it as can be, so that no line runs behind a box; inputs stay at the left.
+        for place in (0..self.parts.len()).rev().filter(|place| !self.parts[*place].reads.is_empty()) {
+            let readers = self.parts.iter().zip(&depths).filter(|(part, _)| part.reads.contains(&place));
+            if let Some(nearest) = readers.map(|(_, depth)| *depth).min() {
+                depths[place] = nearest - 1;
+            }
         }
         let mut columns = vec![Vec::new(); depths.iter().max().map_or(0, |most| most + 1)];
         for (place, depth) in depths.into_iter().enumerate() {
@@ -172,6 +180,11 @@ mod tests {
                 );
             }
             let names: Vec<&str> = found.parts.iter().map(|part| part.name.as_str()).collect();
+            let columns = found.columns();
+            let column = |part: usize| columns.iter().position(|parts| parts.contains(&part)).unwrap();
+            for (place, part) in found.parts.iter().enumerate() {
+                assert!(part.reads.iter().all(|read| column(*read) < column(place)), "{}", kind.id());
+            }
             let unknown = declared.iter().find(|name| !names.contains(name));
             assert_eq!(unknown, None, "{}", kind.id());
         }

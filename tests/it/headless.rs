@@ -182,6 +182,20 @@ fn a_model_is_trained_evaluated_used_and_shown() {
 }
 
 #[test]
+fn coarser_values_are_shared_by_more_rows_and_what_does_not_fit_is_refused() {
+    let folder = folder_with_log();
+    let at = folder.path();
+    let rows = |line: &str| answer(at, line)["rows"].as_array().unwrap().len();
+    let (users, letters) = (
+        rows("segment log.csv --by user_id"),
+        rows("segment log.csv --by user_id --generalise user_id=prefix:2"),
+    );
+    assert!(letters < users, "{letters} of {users}");
+    failure(adloupe(at, "segment log.csv --by city --generalise city=10"), &["city", "text"]);
+    failure(adloupe(at, "segment log.csv --by city --generalise town=10"), &["town"]);
+}
+
+#[test]
 fn models_are_ranked_and_asked_what_they_would_show() {
     let folder = folder_with_log();
     let at = folder.path();

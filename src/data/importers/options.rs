@@ -6,6 +6,7 @@ use super::reading::Reading;
 use crate::base::{Failure, Result};
 use crate::data::erasure::{self, Erased};
 use crate::data::frame::LogFrame;
+use crate::data::generalise::{Coarser, generalise};
 use crate::data::pseudonym::{self, Salt};
 use crate::data::schema::Role;
 use crate::data::shape::{self, Reshape};
@@ -35,6 +36,8 @@ pub struct ImportOptions {
     pub erased: Option<PathBuf>,
     /// Columns whose values are replaced by pseudonyms, after everything else.
     pub pseudonyms: Vec<String>,
+    /// Columns whose values are made coarser, after everything else.
+    pub generalise: Vec<(String, Coarser)>,
     /// The secret of the pseudonyms; without it a new one is drawn and forgotten.
     pub salt: Option<Salt>,
     /// Bytes that the typed columns may take; a log that needs more is opened as a sample. Half of the memory of the
@@ -81,6 +84,11 @@ impl ImportOptions {
         Ok(self.consent.is_some() || self.erased_people()?.count() > 0)
     }
 
+    /// True when cells are other than the files have them: such rows are kept nowhere and made of all at once.
+    pub fn rewrites_cells(&self) -> bool {
+        !self.pseudonyms.is_empty() || !self.generalise.is_empty()
+    }
+
     /// Bytes that the typed columns may take.
     pub fn memory(&self) -> u64 {
         self.memory_bytes.unwrap_or_else(usual_memory)
@@ -114,6 +122,9 @@ impl ImportOptions {
         }
         // The roles may name another column of users than was found.
         log = self.without_erased(log).map_err(at)?;
+        if !self.generalise.is_empty() {
+            log = generalise(&log, &self.generalise, context).map_err(at)?;
+        }
         if self.pseudonyms.is_empty() {
             return Ok(log);
         }

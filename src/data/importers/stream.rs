@@ -122,8 +122,10 @@ impl RowStream {
         };
         let mut sources = sources::find(paths)?;
         let (_, options, mut reading) = super::merged(&sources, options)?;
-        if !options.joins.is_empty() || options.shape.is_some() || !options.pseudonyms.is_empty() {
-            return Err(refuse("side tables, another shape or pseudonyms need all rows at once"));
+        if !options.joins.is_empty() || options.shape.is_some() || options.rewrites_cells() {
+            return Err(refuse(
+                "side tables, another shape, pseudonyms or coarser values need all rows at once",
+            ));
         }
         if options.leaves_people_out()? {
             return Err(refuse("rows of people are left out of it, which only a log that is held can do"));

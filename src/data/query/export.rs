@@ -184,6 +184,9 @@ pub fn as_command(
     for column in &options.pseudonyms {
         flag("pseudonymise", column);
     }
+    for (column, coarser) in &options.generalise {
+        flag("generalise", &format!("{column}={coarser}"));
+    }
     if options.all_rows {
         words.push("--all-rows".to_owned());
     }

@@ -12,10 +12,14 @@ use crate::domain::Segment;
 use crate::jobs::JobContext;
 use crate::metrics::Rate;
 use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Subjects that are listed.
 const LISTED: usize = 2_000;
+/// Words that are told, and rows that one must stand in.
+const WORDS: usize = 15;
+const MIN_WORD_ROWS: f64 = 3.0;
 /// Rows of a history that are told.
 const HISTORY: usize = 200;
 /// Columns that a subject is told by.
@@ -98,8 +102,19 @@ pub struct SubjectProfile {
     pub by: Vec<SegmentTable>,
     /// Week by week for each value of the first of these columns: how its interest moves.
     pub by_week: Option<SegmentTable>,
+    /// Words of the texts in its rows, most clicked first; empty where the log has no texts.
+    pub words: Vec<WordRate>,
     /// Its last rows, newest first: time, what stands in the columns of `by`, clicked or not, predicted probability.
     pub history: Vec<Seen>,
+}
+
+/// A word of the texts that a user saw, or that an ad came with.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WordRate {
+    /// The word; of Chinese text, two signs that stand together.
+    pub word: String,
+    /// Clicks and impressions of the rows whose text has it.
+    pub rate: Rate,
 }
 
 /// One row of a history.
@@ -218,6 +233,7 @@ pub fn profile(
         listed,
         has_outcome: measures.outcome.is_some(),
         everybody: Rate::wilson(everybody.0, everybody.1),
+        words: words(log, &rows, &measures)?,
         history: history(log, &rows, &names, &measures, predicted)?,
         by,
         by_week,
@@ -254,6 +270,51 @@ fn calendar(log: &LogFrame) -> Result<Option<Vec<Option<i64>>>> {
         Some(time) if cells::is_calendar_time(log, &time.name)? => Ok(Some(cells::times(log, &time.name)?)),
         _ => Ok(None),
     }
+}
+
+/// Words of the texts in some rows that stand in enough of them, most clicked first.
+fn words(log: &LogFrame, rows: &[u32], measures: &Measures) -> Result<Vec<WordRate>> {
+    let mut sums: BTreeMap<String, (f64, f64)> = BTreeMap::new();
+    let texts = log.schema.columns.iter();
+    for column in texts.filter(|column| column.role == Role::Text && column.kind == ColumnType::Text) {
+        let keyed = values_of(log, &column.name)?;
+        for row in rows {
+            let code = keyed.codes.get(*row as usize);
+            let Some(text) = keyed.values.get(code as usize) else { continue };
+            let counted = measures.of_row(*row as usize);
+            for word in words_of(text) {
+                let sum = sums.entry(word).or_default();
+                sum.0 += counted.clicks;
+                sum.1 += counted.impressions;
+            }
+        }
+    }
+    let mut found: Vec<WordRate> = (sums.into_iter())
+        .filter(|(_, (_, shown))| *shown >= MIN_WORD_ROWS)
+        .map(|(word, (clicks, shown))| WordRate { word, rate: Rate::wilson(clicks, shown) })
+        .collect();
+    let order = |one: &WordRate| (one.rate.successes, one.rate.low);
+    found.sort_by(|a, b| order(b).partial_cmp(&order(a)).unwrap_or(std::cmp::Ordering::Equal));
+    found.truncate(WORDS);
+    Ok(found)
+}
+
+/// The words of a text, each once, in small letters: three letters or more, and of Chinese text every two signs that
+/// stand together.
+fn words_of(text: &str) -> BTreeSet<String> {
+    let is_sign = |letter: char| ('\u{3400}'..='\u{9fff}').contains(&letter);
+    let mut words = BTreeSet::new();
+    for part in text.split(|letter: char| !letter.is_alphanumeric()) {
+        let letters: Vec<char> = part.to_lowercase().chars().collect();
+        for run in letters.chunk_by(|a, b| is_sign(*a) == is_sign(*b)) {
+            if is_sign(run[0]) {
+                words.extend(run.windows(2).map(|pair| pair.iter().collect::<String>()));
+            } else if run.len() > 2 && run.iter().any(|letter| letter.is_alphabetic()) {
+                words.insert(run.iter().collect());
+            }
+        }
+    }
+    words
 }
 
 fn history(
@@ -317,6 +378,23 @@ mod tests {
         assert!(ads.listed.iter().any(|one| one.name == "z" && one.is_new));
         let bare = LogFrame::from_frame(df!("a" => [1i64]).unwrap(), &[]).unwrap();
         assert!(list(&bare, SubjectKind::User, &JobContext::detached()).unwrap_err().hint.contains("role"));
+    }
+
+    #[test]
+    fn words_of_texts_are_counted_with_their_clicks() {
+        let found: Vec<String> = words_of("New RUNNING shoes, 跑步鞋 50% of").into_iter().collect();
+        assert_eq!(found, ["new", "running", "shoes", "步鞋", "跑步"]);
+        let frame = df!(
+            "user" => ["a"; 6],
+            "title" => ["red shoes", "red shoes", "Red coat", "tea", "tea", "red hat"],
+            "click" => [1i64, 1, 0, 0, 0, 0],
+        )
+        .unwrap();
+        let roles = [("user", Role::User), ("title", Role::Text), ("click", Role::Label)];
+        let log = LogFrame::from_frame(frame, &roles).unwrap();
+        let found = profile(&log, SubjectKind::User, "a", None, &JobContext::detached()).unwrap();
+        // "shoes" and "tea" stand in two rows only.
+        assert_eq!(found.words, [WordRate { word: "red".into(), rate: Rate::wilson(2.0, 4.0) }]);
     }
 
     #[test]

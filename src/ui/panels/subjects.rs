@@ -1,8 +1,10 @@
 //! What is known of one user, and where, when and for whom does one ad work?
 
+mod timeline;
+
 use super::Panel;
 use super::segments::complain;
-use crate::data::query::subjects::{NEW_DAYS, SubjectKind, SubjectList, SubjectProfile};
+use crate::data::query::subjects::{NEW_DAYS, SubjectKind, SubjectList, SubjectProfile, WordRate};
 use crate::data::query::{Measure, SegmentTable};
 use crate::metrics::Rate;
 use crate::session::commands::{DataCommand, RowsCommand};
@@ -219,9 +221,32 @@ fn tell(ui: &mut Ui, theme: &Theme, profile: &SubjectProfile) {
             ui.add_space(8.0);
             by_week(ui, weeks);
         }
+        if !profile.words.is_empty() {
+            ui.add_space(8.0);
+            words(ui, theme, profile);
+        }
+        if profile.history.iter().any(|seen| seen.at.is_some()) {
+            ui.add_space(8.0);
+            timeline::show(ui, theme, profile);
+        }
         ui.add_space(8.0);
         history(ui, theme, profile);
     });
+}
+
+/// The words of its texts that were clicked most.
+fn words(ui: &mut Ui, theme: &Theme, profile: &SubjectProfile) {
+    let title = "Click rate in % of rows whose text has a word, 95 % intervals";
+    ui.weak(format!("{title}; most clicked first; dashed: all its rows"));
+    let row = |one: &WordRate| bars::Row {
+        name: one.word.clone(),
+        value: 100.0 * one.rate.rate,
+        interval: Some((100.0 * one.rate.low, 100.0 * one.rate.high)),
+        text: format!("{:.2} % of {}", 100.0 * one.rate.rate, widgets::grouped(one.rate.trials)),
+    };
+    let rows: Vec<bars::Row> = profile.words.iter().filter(|_| profile.has_outcome).map(row).collect();
+    let reference = Some(100.0 * profile.listed.rate.rate);
+    bars::show(ui, theme, BarStyle { name: title, colour: theme.series(3), reference, marked: None }, &rows);
 }
 
 fn column(ui: &mut Ui, theme: &Theme, table: &SegmentTable, place: usize) {

@@ -1,5 +1,6 @@
 //! How were the bytes read, and why so? Every choice with its evidence; what is wrong can be put right here.
 
+use crate::data::generalise::Coarser;
 use crate::data::importers::{CacheChoice, ImportOptions, JoinSpec, Plan};
 use crate::data::layout::{ColumnReading, Layout};
 use crate::data::profile::{IssueKind, Profile};
@@ -61,6 +62,9 @@ pub(super) struct Draft {
     /// The log that the draft began with.
     of: Option<Arc<Profile>>,
     table: String,
+    /// The column that is to be made coarser, and how.
+    coarse_column: String,
+    coarse_way: String,
 }
 
 impl Draft {
@@ -211,6 +215,7 @@ impl Draft {
             });
         }
         self.pseudonyms(ui, log);
+        self.coarser(ui, log);
     }
 
     /// Columns that name persons, and the one click that hides them.
@@ -231,6 +236,47 @@ impl Draft {
         for column in &log.options.pseudonyms {
             ui.weak(format!("'{column}' is behind pseudonyms."));
         }
+    }
+
+    /// Columns whose values are made coarser, so that more people share each.
+    fn coarser(&mut self, ui: &mut Ui, log: &OpenLog) {
+        let mut gone = None;
+        for (place, (column, coarser)) in self.options.generalise.iter().enumerate() {
+            ui.horizontal(|ui| {
+                ui.label(format!("'{column}' in coarser values: {coarser}"));
+                if ui.small_button("As it is").clicked() {
+                    gone = Some(place);
+                }
+            });
+        }
+        if let Some(place) = gone {
+            self.options.generalise.remove(place);
+        }
+        ui.horizontal(|ui| {
+            let label = ui.label("Make coarser").id;
+            let shown = if self.coarse_column.is_empty() { "a column" } else { &self.coarse_column };
+            let menu = egui::ComboBox::from_id_salt("column to make coarser").selected_text(shown);
+            let menu = menu.show_ui(ui, |ui| {
+                for column in &log.frame.schema.columns {
+                    ui.selectable_value(&mut self.coarse_column, column.name.clone(), &column.name);
+                }
+            });
+            menu.response.labelled_by(label);
+            let label = ui.label("to").id;
+            let hint = "10, day, week, prefix:3";
+            ui.add(egui::TextEdit::singleline(&mut self.coarse_way).hint_text(hint).desired_width(130.0))
+                .labelled_by(label);
+            let way = self.coarse_way.parse::<Coarser>();
+            let kind = log.frame.schema.column(&self.coarse_column).map(|column| column.kind);
+            let fits = matches!((&way, kind), (Ok(way), Ok(kind)) if way.fits(kind));
+            let button = ui.add_enabled(fits, egui::Button::new("Add"));
+            let help = "A width for numbers, hour, day, week or month for times, prefix:N for texts";
+            if let (true, Ok(way)) = (button.on_disabled_hover_text(help).clicked(), way) {
+                self.options.generalise.retain(|(column, _)| *column != self.coarse_column);
+                self.options.generalise.push((std::mem::take(&mut self.coarse_column), way));
+                self.options.cache = CacheChoice::Off;
+            }
+        });
     }
 
     /// Side tables joined onto the log.

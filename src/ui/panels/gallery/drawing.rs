@@ -95,7 +95,7 @@ fn block(ui: &Ui, theme: &Theme, part: &Part, own: Rect) {
 
 /// `12 288 x 8`, `64 x 624, 64 x 64, …: 44 097 weights`.
 fn shapes(part: &Part) -> String {
-    let matrices = part.tensors.iter().filter(|(_, shape)| shape.len() > 1);
+    let matrices = part.tensors.iter().filter(|(_, shape)| shape.len() > 1 && !shape.contains(&0));
     let shapes: Vec<String> = matrices.clone().take(2).map(|(_, shape)| shape_words(shape)).collect();
     let more = if matrices.count() > 2 { ", …" } else { "" };
     let weights = widgets::grouped(part.weights as f64);

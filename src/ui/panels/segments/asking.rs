@@ -3,7 +3,7 @@
 use super::views::View;
 use super::{column_menu, measure_menu};
 use crate::data::LogFrame;
-use crate::data::query::{Derived, Measure, SegmentQuery};
+use crate::data::query::{Derived, MAX_CROSSED, Measure, SegmentQuery};
 use crate::domain::Segment;
 use crate::ui::PanelContext;
 use egui::{Key, KeyboardShortcut, Modifiers, Ui};
@@ -19,6 +19,8 @@ pub(super) struct Question {
     pub view: View,
     pub by: String,
     pub crossed_with: String,
+    /// Columns crossed beyond the second.
+    pub further: Vec<String>,
     /// What the charts show.
     pub measure: Measure,
     /// Beside what happened, what the model in view predicts.
@@ -39,6 +41,7 @@ impl Default for Question {
             view: View::default(),
             by: String::new(),
             crossed_with: String::new(),
+            further: Vec::new(),
             measure: Measure::Ctr,
             predicted: false,
             against: Vec::new(),
@@ -53,7 +56,11 @@ impl Default for Question {
 impl Question {
     /// What the log is asked; `before` is what it was asked last.
     pub fn query(&mut self, log: &LogFrame, filter: Segment, before: Option<&SegmentQuery>) -> SegmentQuery {
-        let by = self.view.by(log, &self.by, &self.crossed_with).unwrap_or_else(|| vec![self.by.clone()]);
+        let mut by = self.view.by(log, &self.by, &self.crossed_with).unwrap_or_else(|| vec![self.by.clone()]);
+        if self.view.takes_more() && by.len() > 1 {
+            let own = by.clone();
+            by.extend(self.further.iter().filter(|name| !name.is_empty() && !own.contains(name)).cloned());
+        }
         if self.days > 0 || before.is_some_and(|before| before.by != by) {
             // Groups of other columns have other names, and each is compared with one thing.
             self.against.clear();
@@ -80,6 +87,7 @@ impl Question {
                 let label = ui.label("crossed with").id;
                 column_menu(ui, "crossed", &mut self.crossed_with, columns, Some(NOTHING)).labelled_by(label);
             }
+            self.further(ui, columns);
             let label = ui.label("with at least").id;
             let least = egui::DragValue::new(&mut self.min_impressions).range(0..=1_000_000_000).speed(1.0);
             ui.add(least).labelled_by(label);
@@ -87,6 +95,27 @@ impl Question {
             self.days(ui, log);
             self.predictions(ui, cx);
         });
+    }
+
+    /// Menus for a third column and more, one after another.
+    fn further(&mut self, ui: &mut Ui, columns: &[String]) {
+        if !self.view.takes_more() || self.crossed_with.is_empty() {
+            return;
+        }
+        self.further.retain(|name| columns.contains(name));
+        let shown = (self.further.len() + 1).min(MAX_CROSSED - 2);
+        for place in 0..shown {
+            let mut chosen = self.further.get(place).cloned().unwrap_or_default();
+            let label = ui.label("and").id;
+            column_menu(ui, &format!("further {place}"), &mut chosen, columns, Some(NOTHING))
+                .labelled_by(label);
+            match (self.further.get_mut(place), chosen.is_empty()) {
+                (Some(_), true) => drop(self.further.remove(place)),
+                (Some(known), false) => *known = chosen,
+                (None, false) => self.further.push(chosen),
+                (None, true) => {}
+            }
+        }
     }
 
     /// Offers the last days alone, where the log tells days.

@@ -81,6 +81,11 @@ impl View {
         }
     }
 
+    /// True where a third column and more can be crossed.
+    pub fn takes_more(self) -> bool {
+        matches!(self, Self::Bars | Self::Funnel)
+    }
+
     /// The views that the log allows, to choose from.
     pub fn menu(&mut self, ui: &mut Ui, log: &LogFrame, by: &str) {
         for (view, words, meaning) in Self::ALL {
