@@ -1,6 +1,7 @@
 //! How good, how sure? Pure maths on slices; every function says its formula and its source.
 
 pub mod ab_test;
+pub mod beta_binomial;
 pub mod bootstrap;
 pub mod calibration;
 pub mod drift;
@@ -15,6 +16,7 @@ pub mod ratio;
 pub mod significance;
 pub mod streamed;
 pub mod threshold;
+pub mod top_k;
 pub mod uplift;
 
 pub use measures::{Differences, Measures, Outcomes};

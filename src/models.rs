@@ -6,15 +6,19 @@
 
 pub mod auto_int;
 pub mod bst;
+pub mod counted;
 pub mod dcn_v2;
 pub mod deep_fm;
 pub mod din;
 pub mod direct;
+pub mod ease;
 pub mod esmm;
+pub mod factors;
 pub mod features;
 pub mod ffm;
 pub mod final_mlp;
 pub mod fm;
+pub mod item_cf;
 pub mod logistic;
 pub mod mask_net;
 pub mod mmoe;
@@ -22,10 +26,13 @@ pub mod network;
 pub mod neu_mf;
 pub mod on_vectors;
 pub mod outline;
+pub mod rates;
 pub mod recurrent;
 pub mod two_tower;
+pub mod user_cf;
 pub mod wide_deep;
 
+pub use counted::Counting;
 pub use direct::DirectModel;
 pub use network::{Forward, Gradients, Network};
 pub use outline::Flow;
@@ -42,7 +49,14 @@ use features::need_features;
 
 /// Every kind, in the order in which menus list them.
 pub const MODELS: &[&dyn ModelKind] = &[
+    &rates::GlobalRate,
+    &rates::SegmentRate,
     &logistic::Logistic,
+    &item_cf::ItemCf,
+    &user_cf::UserCf,
+    &ease::Ease,
+    &factors::Als,
+    &factors::Bpr,
     &fm::Fm,
     &ffm::Ffm,
     &wide_deep::WideDeep,
@@ -98,6 +112,20 @@ pub trait ModelKind: Sync {
     /// True when it learns what follows a click as a second task.
     fn learns_conversions(&self) -> bool {
         false
+    }
+
+    /// True for kinds that only say what others must beat: they cannot learn rows by heart.
+    fn is_baseline(&self) -> bool {
+        false
+    }
+
+    /// Fills the weights that are counted or solved for on the training rows before the first step, and that no step
+    /// moves, of kinds that have such.
+    ///
+    /// # Errors
+    /// Rows that do not allow it, or a cancel.
+    fn count(&self, _rows: &Counting<'_>, _network: &mut Network) -> Result<()> {
+        Ok(())
     }
 
     /// Refuses data that the kind cannot work with: for most, data without a feature.

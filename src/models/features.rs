@@ -108,6 +108,28 @@ pub fn deep_shape(params: &Params) -> Result<MlpShape> {
     })
 }
 
+/// Names and rows of all categorical fields.
+fn fields_of(encoder: &Encoder) -> Vec<(String, usize)> {
+    encoder.categorical.iter().map(|field| (field.name.clone(), field.cardinality())).collect()
+}
+
+/// The fields of user and ad.
+///
+/// # Errors
+/// The log has none, which `kind` needs.
+pub fn need_user_and_ad(encoder: &Encoder, kind: &str) -> Result<[usize; 2]> {
+    match (encoder.user_field(), encoder.ad_field()) {
+        (Some(user), Some(ad)) => Ok([user, ad]),
+        (user, _) => {
+            let missing = if user.is_none() { "user" } else { "ad" };
+            let why = format!("the log has no {missing} column");
+            Err(Failure::new(format!("cannot train {kind}"), why).hint(format!(
+                "give the column that names the {missing} the role {missing}, or train deep_fm"
+            )))
+        }
+    }
+}
+
 /// Where a table's fields start, kept by a model to turn ids of fields into rows of the table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FieldRows {
@@ -129,11 +151,27 @@ impl FieldRows {
         width: usize,
         init: Init,
     ) -> Result<Self> {
-        let fields: Vec<_> =
-            encoder.categorical.iter().map(|field| (field.name.clone(), field.cardinality())).collect();
-        let table = builder.table(name, width, &fields, init)?;
-        let starts = (0..fields.len()).map(|place| builder.tables[table].start(place)).collect();
-        Ok(Self { table, starts })
+        let table = builder.table(name, width, &fields_of(encoder), init)?;
+        Ok(Self::over(encoder, builder, table))
+    }
+
+    /// The same with a table of zeros that is counted and not learnt.
+    ///
+    /// # Errors
+    /// There is no room for the table.
+    pub fn counted(encoder: &Encoder, builder: &mut Builder, name: &str, width: usize) -> Result<Self> {
+        let table = builder.counted(name, width, &fields_of(encoder))?;
+        Ok(Self::over(encoder, builder, table))
+    }
+
+    fn over(encoder: &Encoder, builder: &Builder, table: usize) -> Self {
+        let starts = (0..encoder.categorical.len()).map(|place| builder.tables[table].start(place)).collect();
+        Self { table, starts }
+    }
+
+    /// The table row of an id of a field.
+    pub fn row(&self, field: usize, id: u32) -> u32 {
+        self.starts[field] + id
     }
 
     /// Number of fields.

@@ -120,6 +120,15 @@ impl Network {
         Ok(Self { device, parameters, tables, rule, model, direct: Mutex::default() })
     }
 
+    /// A table by its name.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn table_mut(&mut self, name: &str) -> Result<&mut Table> {
+        let found = self.tables.iter_mut().find(|table| table.name == name);
+        found.ok_or_else(|| Failure::new("cannot fill the model", format!("it has no table {name}")))
+    }
+
     /// Scores a batch, keeping the graph.
     ///
     /// # Errors
@@ -283,11 +292,12 @@ impl Network {
         let of_leaves = forward.leaves.iter().map(|(_, var)| numbers(var)).collect::<Computed<Vec<_>>>()?;
         let tables = (0..self.tables.len())
             .map(|table| {
+                let moves = !self.tables[table].is_fixed;
                 let parts: Vec<_> = forward
                     .leaves
                     .iter()
                     .zip(&of_leaves)
-                    .filter(|((lookup, _), _)| lookup.table == table)
+                    .filter(|((lookup, _), _)| lookup.table == table && moves)
                     .map(|((lookup, _), gradient)| (lookup, gradient.as_slice()))
                     .collect();
                 row_gradients(&parts, self.tables[table].rows(), self.tables[table].width)
@@ -316,7 +326,9 @@ impl Network {
             parameter.upload()?;
         }
         for (table, gradients) in self.tables.iter_mut().zip(&gradients.tables) {
-            table.apply(step, gradients);
+            if !table.is_fixed {
+                table.apply(step, gradients);
+            }
         }
         Ok(())
     }

@@ -5,10 +5,11 @@
 
 use super::features::{
     DEEP_KNOBS, EMBEDDING_START, FieldRows, GENTLE_PENALTY, LINEAR_FLOW, LinearPart, deep_shape,
+    need_user_and_ad,
 };
 use super::{Flow, Inputs, Model, ModelKind, Output};
+use crate::base::Result;
 use crate::base::params::{ParamSpec, Params};
-use crate::base::{Failure, Result};
 use crate::data::{Batch, Encoder};
 use crate::nn::linear::Linear;
 use crate::nn::mlp::Mlp;
@@ -59,7 +60,7 @@ impl ModelKind for NeuMf {
     }
 
     fn check(&self, encoder: &Encoder) -> Result<()> {
-        pair(encoder).map(|_| ())
+        need_user_and_ad(encoder, "neu_mf").map(|_| ())
     }
 
     fn build(&self, encoder: &Encoder, params: &Params, builder: &mut Builder) -> Result<Box<dyn Model>> {
@@ -67,25 +68,12 @@ impl ModelKind for NeuMf {
         let init = Init::Normal(EMBEDDING_START);
         Ok(Box::new(Network {
             linear: LinearPart::new(encoder, builder)?,
-            pair: pair(encoder)?,
+            pair: need_user_and_ad(encoder, "neu_mf")?,
             factors: FieldRows::new(encoder, builder, "factors", width, init)?,
             vectors: FieldRows::new(encoder, builder, "embedding", width, init)?,
             product: builder.linear("product", width, 1)?,
             deep: Mlp::new(builder, "deep", 2 * width, deep_shape(params)?)?,
         }))
-    }
-}
-
-/// The fields of user and ad.
-fn pair(encoder: &Encoder) -> Result<[usize; 2]> {
-    match (encoder.user_field(), encoder.ad_field()) {
-        (Some(user), Some(ad)) => Ok([user, ad]),
-        (user, _) => {
-            let missing = if user.is_none() { "user" } else { "ad" };
-            Err(Failure::new("cannot train neu_mf", format!("the log has no {missing} column")).hint(
-                format!("give the column that names the {missing} the role {missing}, or train deep_fm"),
-            ))
-        }
     }
 }
 

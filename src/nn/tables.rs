@@ -18,6 +18,8 @@ pub struct Table {
     pub name: String,
     /// Weights in a row.
     pub width: usize,
+    /// True when its weights are counted or solved for: no step moves them.
+    pub is_fixed: bool,
     /// Field names with their first row in the table.
     fields: Vec<(String, u32)>,
     /// Rows of all fields.
@@ -101,7 +103,16 @@ impl Table {
         }
         let stride = stride(width, rule);
         let numbers = Numbers::zeros(rows * stride, file_from)?;
-        Ok(Self { name: name.to_owned(), width, fields: starts, rows: rows as u32, rule, stride, numbers })
+        Ok(Self {
+            name: name.to_owned(),
+            width,
+            is_fixed: false,
+            fields: starts,
+            rows: rows as u32,
+            rule,
+            stride,
+            numbers,
+        })
     }
 
     /// The fields in order.

@@ -148,6 +148,17 @@ impl Builder {
         Ok(self.tables.len() - 1)
     }
 
+    /// A table of zeros that is filled by counting and that no step moves; returns its place.
+    ///
+    /// # Errors
+    /// As for [`table`](Self::table).
+    pub fn counted(&mut self, name: &str, width: usize, fields: &[(String, usize)]) -> Result<usize> {
+        let mut table = Table::zeros(name, width, fields, None, self.file_from)?;
+        table.is_fixed = true;
+        self.tables.push(table);
+        Ok(self.tables.len() - 1)
+    }
+
     fn draw(&self, name: &str, n: usize, init: Init) -> Vec<f32> {
         if !self.draws {
             return vec![0.0; n];

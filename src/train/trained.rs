@@ -238,7 +238,9 @@ impl TrainedModel {
 
     /// The widest table: embeddings where there are any, else the linear weights.
     fn shown_table(&self) -> Option<&crate::nn::tables::Table> {
-        self.network.tables.iter().max_by_key(|table| table.width)
+        let names = || self.encoder.categorical.iter().map(|field| field.name.as_str());
+        let of_values = self.network.tables.iter().filter(|table| table.fields().eq(names()));
+        of_values.max_by_key(|table| table.width)
     }
 }
 

@@ -1,0 +1,203 @@
+//! Does a person's vector point where the ad's does? Factors of who clicked on what, solved for or ranked.
+//!
+//! [`Als`] solves for the vectors by least squares in turns (Hu, Koren & Volinsky 2008), [`Bpr`] by ranking what was clicked
+//! above what was not (Rendle et al. 2009): both before the first step of training, which learns how much the product
+//! counts beside the linear part. Whoever was not in the training rows has a vector of zeros.
+
+use super::counted::{Counting, ScaledSum};
+use super::features::{EMBEDDING_WIDTH, FieldRows, need_user_and_ad};
+use super::{Inputs, Model, ModelKind, Network, Output};
+use crate::base::Result;
+use crate::base::params::{ParamSpec, Params};
+use crate::data::{Batch, Encoder};
+use crate::nn::factors::{self, Factors, Search};
+use crate::nn::neighbours::Interactions;
+use crate::nn::tables::Lookup;
+use crate::nn::weights::Builder;
+use crate::nn::{Computed, Pass};
+
+/// Table of all vectors.
+const FACTORS: &str = "factors";
+
+const PASSES: ParamSpec = ParamSpec::integer(
+    "passes",
+    "Passes",
+    (1, 15, 500),
+    "Passes over all clicks that the vectors are found in, before training.",
+);
+
+/// Implicit alternating least squares.
+#[derive(Debug)]
+pub struct Als;
+
+impl ModelKind for Als {
+    fn id(&self) -> &'static str {
+        "als"
+    }
+
+    fn label(&self) -> &'static str {
+        "Implicit ALS"
+    }
+
+    fn summary(&self) -> &'static str {
+        "Vectors of people and ads from who clicked on what, solved for exactly in turns. Fast on many clicks."
+    }
+
+    fn params(&self) -> &'static [ParamSpec] {
+        const {
+            &[
+                EMBEDDING_WIDTH,
+                PASSES,
+                ParamSpec::log_real(
+                    "penalty",
+                    "Penalty",
+                    (1e-3, 10.0, 1e4),
+                    "On the squares of the vectors. Turn up when clicks are few.",
+                ),
+                ParamSpec::log_real(
+                    "click_weight",
+                    "Weight of a click",
+                    (0.1, 20.0, 1000.0),
+                    "What a click counts above a pair without one (alpha).",
+                ),
+            ]
+        }
+    }
+
+    fn check(&self, encoder: &Encoder) -> Result<()> {
+        need_user_and_ad(encoder, self.id()).map(|_| ())
+    }
+
+    fn count(&self, rows: &Counting<'_>, network: &mut Network) -> Result<()> {
+        let alpha = rows.params.real("click_weight")?;
+        let penalty = rows.params.real("penalty")?;
+        fill(rows, network, self.id(), penalty, |clicks, search| {
+            factors::als(clicks, search, alpha, rows.context)
+        })
+    }
+
+    fn build(&self, encoder: &Encoder, params: &Params, builder: &mut Builder) -> Result<Box<dyn Model>> {
+        Ok(Box::new(Product::new(encoder, params, builder, self.id())?))
+    }
+}
+
+/// Bayesian personalised ranking.
+#[derive(Debug)]
+pub struct Bpr;
+
+impl ModelKind for Bpr {
+    fn id(&self) -> &'static str {
+        "bpr_mf"
+    }
+
+    fn label(&self) -> &'static str {
+        "BPR factors"
+    }
+
+    fn summary(&self) -> &'static str {
+        "Vectors of people and ads that put what a person clicked above what they did not."
+    }
+
+    fn params(&self) -> &'static [ParamSpec] {
+        const {
+            &[
+                EMBEDDING_WIDTH,
+                PASSES,
+                ParamSpec::log_real(
+                    "penalty",
+                    "Penalty",
+                    (1e-6, 0.01, 1.0),
+                    "On the squares of the vectors, in each step.",
+                ),
+                ParamSpec::log_real(
+                    "ranking_rate",
+                    "Rate of ranking",
+                    (1e-4, 0.05, 1.0),
+                    "Length of a ranking step.",
+                ),
+            ]
+        }
+    }
+
+    fn check(&self, encoder: &Encoder) -> Result<()> {
+        need_user_and_ad(encoder, self.id()).map(|_| ())
+    }
+
+    fn count(&self, rows: &Counting<'_>, network: &mut Network) -> Result<()> {
+        let rate = rows.params.real("ranking_rate")?;
+        let penalty = rows.params.real("penalty")?;
+        fill(rows, network, self.id(), penalty, |clicks, search| {
+            factors::bpr(clicks, search, rate, rows.context)
+        })
+    }
+
+    fn build(&self, encoder: &Encoder, params: &Params, builder: &mut Builder) -> Result<Box<dyn Model>> {
+        Ok(Box::new(Product::new(encoder, params, builder, self.id())?))
+    }
+}
+
+/// Finds the vectors and puts them into the table.
+fn fill(
+    rows: &Counting<'_>,
+    network: &mut Network,
+    kind: &str,
+    penalty: f64,
+    find: impl Fn(&Interactions, Search) -> Result<Factors>,
+) -> Result<()> {
+    let [user, ad] = need_user_and_ad(&rows.dataset.encoder, kind)?;
+    let clicks = rows.by_user(user, ad, false);
+    let width = rows.params.count("embedding_width")?;
+    let search = Search { width, passes: rows.params.count("passes")?, penalty, seed: rows.seed };
+    let found = find(&clicks, search)?;
+    let table = network.table_mut(FACTORS)?;
+    for (field, vectors) in [(user, &found.people), (ad, &found.items)] {
+        let start = table.start(field);
+        for (id, vector) in (0..).zip(vectors.chunks_exact(width)) {
+            table.row_mut(start + id).copy_from_slice(vector);
+        }
+    }
+    Ok(())
+}
+
+struct Product {
+    sum: ScaledSum,
+    pair: [usize; 2],
+    factors: FieldRows,
+}
+
+impl Product {
+    fn new(encoder: &Encoder, params: &Params, builder: &mut Builder, kind: &str) -> Result<Self> {
+        Ok(Self {
+            sum: ScaledSum::new(encoder, builder, 1.0)?,
+            pair: need_user_and_ad(encoder, kind)?,
+            factors: FieldRows::counted(encoder, builder, FACTORS, params.count("embedding_width")?)?,
+        })
+    }
+}
+
+impl Model for Product {
+    fn lookups(&self, batch: &Batch) -> Vec<Lookup> {
+        vec![self.sum.lookup(batch), self.factors.some(batch, &self.pair)]
+    }
+
+    fn forward(&self, inputs: &Inputs<'_>, _pass: &mut Pass<'_>) -> Computed<Output> {
+        let side = |place| inputs.gathered[1].narrow(1, place, 1)?.squeeze(1);
+        self.sum.forward(inputs, &(side(0)? * side(1)?)?.sum(1)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::models::check::{dot, equals_loops};
+
+    #[test]
+    fn equal_the_linear_part_and_the_product_of_two_vectors() {
+        for kind in ["als", "bpr_mf"] {
+            equals_loops(kind, &[("embedding_width", "3")], |weights, batch, row| {
+                let user = weights.row("factors.user", batch.categorical[0][row]).to_vec();
+                let ad = weights.row("factors.ad", batch.categorical[1][row]);
+                weights.linear_part(batch, row) + weights.of("scale")[0] * dot(&user, ad)
+            });
+        }
+    }
+}
