@@ -25,6 +25,7 @@ mod key_codes;
 pub mod layout;
 pub mod ledger;
 pub mod memo;
+pub mod npz;
 pub mod options;
 pub mod ordinal;
 pub mod outcome;

@@ -3,6 +3,7 @@
 //! Every answer has the same form, whatever was reproduced: one row a figure, with the published value, where it
 //! stands, ours, the interval that counts as agreement, and whether ours lies in it.
 
+mod gowalla;
 mod import;
 mod obd;
 
@@ -15,7 +16,8 @@ use std::path::PathBuf;
 /// Compares our figures with published ones.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// What to reproduce: import (files and what is in them), obd (off-policy estimates on the Open Bandit logs).
+    /// What to reproduce: import (files and what is in them), gowalla (ranking all items), obd (off-policy estimates on the
+    /// Open Bandit logs).
     pub name: String,
     /// The folder with the published figures (expected.json for import) and the files they are about.
     #[arg(long, value_name = "DIR")]
@@ -65,11 +67,12 @@ pub struct Comparison {
 /// An unknown name, a folder without figures, Ctrl-C.
 pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
     let comparison = match args.name.as_str() {
+        "gowalla" => gowalla::compare(&args.data, &terminal.context())?,
         "import" => import::compare(&args.data, &terminal.context())?,
         "obd" => obd::compare(&args.data, &terminal.context())?,
         other => {
             let why = format!("nothing is known by the name '{other}'");
-            return Err(Failure::new("cannot reproduce", why).hint("one of: import, obd"));
+            return Err(Failure::new("cannot reproduce", why).hint("one of: import, gowalla, obd"));
         }
     };
     let json = serde_json::to_value(&comparison).explain("cannot write the comparison as JSON")?;

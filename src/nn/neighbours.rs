@@ -51,6 +51,18 @@ impl Interactions {
         &self.entries[self.offsets[row]..self.offsets[row + 1]]
     }
 
+    /// The same pairs with values of row, column and value.
+    #[must_use]
+    pub fn valued(&self, value: impl Fn(usize, usize, f32) -> f32) -> Self {
+        let mut found = self.clone();
+        for row in 0..self.rows() {
+            for (column, number) in &mut found.entries[self.offsets[row]..self.offsets[row + 1]] {
+                *number = value(row, *column as usize, *number);
+            }
+        }
+        found
+    }
+
     /// Columns for rows.
     #[must_use]
     pub fn transposed(&self) -> Self {
