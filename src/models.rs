@@ -57,6 +57,7 @@ pub const MODELS: &[&dyn ModelKind] = &[
     &ease::Ease,
     &factors::Als,
     &factors::Bpr,
+    &factors::LightGcn,
     &fm::Fm,
     &ffm::Ffm,
     &wide_deep::WideDeep,

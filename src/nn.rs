@@ -20,6 +20,7 @@ pub mod heads;
 pub mod histories;
 pub mod interact;
 pub mod inverse;
+pub mod light_gcn;
 pub mod linear;
 pub mod losses;
 pub mod mlp;

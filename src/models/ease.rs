@@ -5,8 +5,9 @@
 //! pairs it takes off what other past ads explain already. One matrix of ads times ads is inverted, in memory.
 
 use super::counted::{Counting, need_past_ads};
+use super::features::LINEAR_FLOW;
 use super::item_cf::{LIKE, PastAds};
-use super::{Model, ModelKind, Network};
+use super::{Flow, Model, ModelKind, Network};
 use crate::base::params::{ParamSpec, Params};
 use crate::base::{Failure, Result};
 use crate::data::Encoder;
@@ -61,6 +62,21 @@ impl ModelKind for Ease {
                 (0.1, 200.0, 100_000.0),
                 "Added to each ad's clicks before they are weighed. Turn up when clicks are few or people many.",
             )]
+        }
+    }
+
+    fn needs(&self) -> &'static str {
+        "an outcome, a column of users, one of ads, and past ads (a list, or users with times)"
+    }
+
+    fn flow(&self) -> &'static [Flow] {
+        const {
+            &[
+                LINEAR_FLOW,
+                Flow::of("likeness", &["fields", "histories"], "weight of each past ad, solved for"),
+                Flow::of("scale", &["likeness"], "what it counts, learnt"),
+                Flow::of("click", &["linear", "scale"], "log odds of a click"),
+            ]
         }
     }
 

@@ -1,16 +1,18 @@
 //! Does a person's vector point where the ad's does? Factors of who clicked on what, solved for or ranked.
 //!
 //! [`Als`] solves for the vectors by least squares in turns (Hu, Koren & Volinsky 2008), [`Bpr`] by ranking what was clicked
-//! above what was not (Rendle et al. 2009): both before the first step of training, which learns how much the product
+//! above what was not (Rendle et al. 2009), [`LightGcn`] by ranking vectors that are smoothed over the graph of clicks (He et
+//! al. 2020): all before the first step of training, which learns how much the product
 //! counts beside the linear part. Whoever was not in the training rows has a vector of zeros.
 
 use super::counted::{Counting, ScaledSum};
-use super::features::{EMBEDDING_WIDTH, FieldRows, need_user_and_ad};
-use super::{Inputs, Model, ModelKind, Network, Output};
+use super::features::{EMBEDDING_WIDTH, FieldRows, LINEAR_FLOW, need_user_and_ad};
+use super::{Flow, Inputs, Model, ModelKind, Network, Output};
 use crate::base::Result;
 use crate::base::params::{ParamSpec, Params};
 use crate::data::{Batch, Encoder};
 use crate::nn::factors::{self, Factors, Search};
+use crate::nn::light_gcn::light_gcn;
 use crate::nn::neighbours::Interactions;
 use crate::nn::tables::Lookup;
 use crate::nn::weights::Builder;
@@ -25,6 +27,15 @@ const PASSES: ParamSpec = ParamSpec::integer(
     (1, 15, 500),
     "Passes over all clicks that the vectors are found in, before training.",
 );
+
+const fn product_flow(does: &'static str) -> [Flow; 4] {
+    [
+        LINEAR_FLOW,
+        Flow::of(FACTORS, &["fields"], does),
+        Flow::of("scale", &[FACTORS], "user times ad, and what it counts, learnt"),
+        Flow::of("click", &["linear", "scale"], "log odds of a click"),
+    ]
+}
 
 /// Implicit alternating least squares.
 #[derive(Debug)]
@@ -62,6 +73,14 @@ impl ModelKind for Als {
                 ),
             ]
         }
+    }
+
+    fn needs(&self) -> &'static str {
+        "an outcome, a column of users and one of ads"
+    }
+
+    fn flow(&self) -> &'static [Flow] {
+        const { &product_flow("vectors of users and ads, solved for") }
     }
 
     fn check(&self, encoder: &Encoder) -> Result<()> {
@@ -119,6 +138,14 @@ impl ModelKind for Bpr {
         }
     }
 
+    fn needs(&self) -> &'static str {
+        "an outcome, a column of users and one of ads"
+    }
+
+    fn flow(&self) -> &'static [Flow] {
+        const { &product_flow("vectors of users and ads, ranked") }
+    }
+
     fn check(&self, encoder: &Encoder) -> Result<()> {
         need_user_and_ad(encoder, self.id()).map(|_| ())
     }
@@ -128,6 +155,75 @@ impl ModelKind for Bpr {
         let penalty = rows.params.real("penalty")?;
         fill(rows, network, self.id(), penalty, |clicks, search| {
             factors::bpr(clicks, search, rate, rows.context)
+        })
+    }
+
+    fn build(&self, encoder: &Encoder, params: &Params, builder: &mut Builder) -> Result<Box<dyn Model>> {
+        Ok(Box::new(Product::new(encoder, params, builder, self.id())?))
+    }
+}
+
+/// Graph convolution without weights.
+#[derive(Debug)]
+pub struct LightGcn;
+
+impl ModelKind for LightGcn {
+    fn id(&self) -> &'static str {
+        "light_gcn"
+    }
+
+    fn label(&self) -> &'static str {
+        "LightGCN"
+    }
+
+    fn summary(&self) -> &'static str {
+        "Vectors smoothed over the graph of who clicked on what: says something of people with one click."
+    }
+
+    fn params(&self) -> &'static [ParamSpec] {
+        const {
+            &[
+                EMBEDDING_WIDTH,
+                ParamSpec::integer(
+                    "graph_layers",
+                    "Graph layers",
+                    (0, 3, 6),
+                    "How many steps along clicks a vector hears from. Without any it is plain matrix factorisation.",
+                ),
+                PASSES,
+                ParamSpec::log_real(
+                    "penalty",
+                    "Penalty",
+                    (1e-6, 1e-4, 1.0),
+                    "On the squares of the vectors before they are smoothed.",
+                ),
+                ParamSpec::log_real(
+                    "ranking_rate",
+                    "Rate of ranking",
+                    (1e-4, 0.01, 1.0),
+                    "Length of a ranking step (Adam).",
+                ),
+            ]
+        }
+    }
+
+    fn needs(&self) -> &'static str {
+        "an outcome, a column of users and one of ads"
+    }
+
+    fn flow(&self) -> &'static [Flow] {
+        const { &product_flow("vectors of users and ads, smoothed over the graph of clicks") }
+    }
+
+    fn check(&self, encoder: &Encoder) -> Result<()> {
+        need_user_and_ad(encoder, self.id()).map(|_| ())
+    }
+
+    fn count(&self, rows: &Counting<'_>, network: &mut Network) -> Result<()> {
+        let (layers, rate) = (rows.params.count("graph_layers")?, rows.params.real("ranking_rate")?);
+        let penalty = rows.params.real("penalty")?;
+        fill(rows, network, self.id(), penalty, |clicks, search| {
+            light_gcn(clicks, search, (layers, rate), rows.context)
         })
     }
 
@@ -192,7 +288,7 @@ mod tests {
 
     #[test]
     fn equal_the_linear_part_and_the_product_of_two_vectors() {
-        for kind in ["als", "bpr_mf"] {
+        for kind in ["als", "bpr_mf", "light_gcn"] {
             equals_loops(kind, &[("embedding_width", "3")], |weights, batch, row| {
                 let user = weights.row("factors.user", batch.categorical[0][row]).to_vec();
                 let ad = weights.row("factors.ad", batch.categorical[1][row]);

@@ -5,7 +5,8 @@
 //! somebody new is served as soon as they have one.
 
 use super::counted::{Counting, PairTable, ScaledSum, check_cells, need_past_ads};
-use super::{Inputs, Model, ModelKind, Network, Output};
+use super::features::LINEAR_FLOW;
+use super::{Flow, Inputs, Model, ModelKind, Network, Output};
 use crate::base::Result;
 use crate::base::params::{ParamSpec, Params};
 use crate::data::{Batch, Encoder};
@@ -72,6 +73,21 @@ impl ModelKind for ItemCf {
 
     fn params(&self) -> &'static [ParamSpec] {
         &[LIKENESS, NEIGHBOURS, SHRINKAGE]
+    }
+
+    fn needs(&self) -> &'static str {
+        "an outcome, a column of users, one of ads, and past ads (a list, or users with times)"
+    }
+
+    fn flow(&self) -> &'static [Flow] {
+        const {
+            &[
+                LINEAR_FLOW,
+                Flow::of("likeness", &["fields", "histories"], "likeness to each past ad, counted"),
+                Flow::of("scale", &["likeness"], "what it counts, learnt"),
+                Flow::of("click", &["linear", "scale"], "log odds of a click"),
+            ]
+        }
     }
 
     fn check(&self, encoder: &Encoder) -> Result<()> {

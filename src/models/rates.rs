@@ -3,7 +3,7 @@
 //! Neither looks at anything else, so whatever another kind has learnt shows in the difference.
 
 use super::counted::Counting;
-use super::{Inputs, Model, ModelKind, Network, Output};
+use super::{Flow, Inputs, Model, ModelKind, Network, Output};
 use crate::base::params::{ParamSpec, Params};
 use crate::base::{Failure, Result};
 use crate::data::batch::FIRST_VALUE_ID;
@@ -37,6 +37,14 @@ impl ModelKind for GlobalRate {
 
     fn is_baseline(&self) -> bool {
         true
+    }
+
+    fn needs(&self) -> &'static str {
+        "an outcome (clicked or not)"
+    }
+
+    fn flow(&self) -> &'static [Flow] {
+        const { &[Flow::of("bias", &[], "the rate of all"), Flow::of("click", &["bias"], "log odds of a click")] }
     }
 
     fn check(&self, _encoder: &Encoder) -> Result<()> {
@@ -96,6 +104,20 @@ impl ModelKind for SegmentRate {
 
     fn is_baseline(&self) -> bool {
         true
+    }
+
+    fn needs(&self) -> &'static str {
+        "an outcome, and a column of ads or one of users"
+    }
+
+    fn flow(&self) -> &'static [Flow] {
+        const {
+            &[
+                Flow::of("bias", &[], "the rate of all"),
+                Flow::of(ABOVE, &["fields"], "what each is above it, counted"),
+                Flow::of("click", &["bias", ABOVE], "log odds of a click"),
+            ]
+        }
     }
 
     fn check(&self, encoder: &Encoder) -> Result<()> {

@@ -5,9 +5,9 @@
 //! who was not in those rows has no neighbours and falls back on the linear part.
 
 use super::counted::{Counting, PairTable, ScaledSum, check_cells};
-use super::features::need_user_and_ad;
+use super::features::{LINEAR_FLOW, need_user_and_ad};
 use super::item_cf::{LIKENESS, NEIGHBOURS, SHRINKAGE, neighbours};
-use super::{Inputs, Model, ModelKind, Network, Output};
+use super::{Flow, Inputs, Model, ModelKind, Network, Output};
 use crate::base::Result;
 use crate::base::params::{ParamSpec, Params};
 use crate::data::{Batch, Encoder};
@@ -38,6 +38,21 @@ impl ModelKind for UserCf {
 
     fn params(&self) -> &'static [ParamSpec] {
         &[LIKENESS, NEIGHBOURS, SHRINKAGE]
+    }
+
+    fn needs(&self) -> &'static str {
+        "an outcome, a column of users and one of ads"
+    }
+
+    fn flow(&self) -> &'static [Flow] {
+        const {
+            &[
+                LINEAR_FLOW,
+                Flow::of("neighbours", &["fields"], "clicks of people alike, counted"),
+                Flow::of("scale", &["neighbours"], "what it counts, learnt"),
+                Flow::of("click", &["linear", "scale"], "log odds of a click"),
+            ]
+        }
     }
 
     fn check(&self, encoder: &Encoder) -> Result<()> {

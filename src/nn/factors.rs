@@ -36,7 +36,8 @@ pub struct Search {
 }
 
 impl Factors {
-    fn drawn(clicks: &Interactions, search: Search) -> Self {
+    /// Small random vectors.
+    pub fn drawn(clicks: &Interactions, search: Search) -> Self {
         let mut rng = Rng::named(search.seed, "factors");
         let mut draw =
             |rows: usize| (0..rows * search.width).map(|_| (0.1 * rng.normal()) as f32).collect::<Vec<_>>();
@@ -120,13 +121,7 @@ fn add_square(gram: &mut [f64], y: &[f32], weight: f64) {
 pub fn bpr(clicks: &Interactions, search: Search, rate: f64, context: &JobContext) -> Result<Factors> {
     let mut found = Factors::drawn(clicks, search);
     let mut rng = Rng::named(search.seed, "triples");
-    let pairs: Vec<(u32, u32)> = (0..clicks.rows())
-        .flat_map(|row| clicks.of_row(row).iter().map(move |(item, _)| (row as u32, *item)))
-        .collect();
-    // Items that nobody clicked are no items: ids of values that are missing or rare, for two.
-    let mut items: Vec<u32> = pairs.iter().map(|(_, item)| *item).collect();
-    items.sort_unstable();
-    items.dedup();
+    let (pairs, items) = (clicks.all_pairs(), clicks.columns_with_pairs());
     for pass in 0..search.passes {
         context.progress(pass as u64, search.passes as u64);
         for step in 0..pairs.len() {
@@ -135,8 +130,7 @@ pub fn bpr(clicks: &Interactions, search: Search, rate: f64, context: &JobContex
             }
             let (person, item) = pairs[rng.below(pairs.len())];
             let other = items[rng.below(items.len())];
-            let own = clicks.of_row(person as usize);
-            if own.binary_search_by_key(&other, |(item, _)| *item).is_err() {
+            if !clicks.has(person, other) {
                 let triple = (person as usize, item as usize, other as usize);
                 rank(&mut found, triple, rate as f32, search.penalty as f32);
             }

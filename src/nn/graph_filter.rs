@@ -64,12 +64,12 @@ impl GraphFilter {
         for iteration in 0..ITERATIONS {
             context.check()?;
             context.progress(iteration as u64, ITERATIONS as u64);
-            basis = times(&self.turned, &times(&self.normal, &basis, width), width);
+            basis = self.turned.times(&self.normal.times(&basis, width), width);
             orthonormalise(&mut basis, width)?;
         }
         orthonormalise(&mut basis, width)?;
         // Of the subspace the directions that are stretched most.
-        let seen = times(&self.normal, &basis, width);
+        let seen = self.normal.times(&basis, width);
         let mut gram = gram(&seen, width);
         let turn = diagonalise(&mut gram, width);
         let mut order: Vec<usize> = (0..width).collect();
@@ -120,18 +120,6 @@ impl GraphFilter {
         );
         scores
     }
-}
-
-/// A sparse matrix times a dense one of `width` columns.
-fn times(matrix: &Interactions, dense: &[f32], width: usize) -> Vec<f32> {
-    let mut out = vec![0.0; matrix.rows() * width];
-    out.par_chunks_mut(width).enumerate().for_each(|(row, out)| {
-        for (column, value) in matrix.of_row(row) {
-            let from = &dense[*column as usize * width..][..width];
-            out.iter_mut().zip(from).for_each(|(out, x)| *out += value * x);
-        }
-    });
-    out
 }
 
 /// `M^T M` of a matrix of `width` columns.

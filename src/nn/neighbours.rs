@@ -51,6 +51,38 @@ impl Interactions {
         &self.entries[self.offsets[row]..self.offsets[row + 1]]
     }
 
+    /// True when a row has a column.
+    pub fn has(&self, row: u32, column: u32) -> bool {
+        self.of_row(row as usize).binary_search_by_key(&column, |(known, _)| *known).is_ok()
+    }
+
+    /// All pairs, in order.
+    pub fn all_pairs(&self) -> Vec<(u32, u32)> {
+        (0..self.rows())
+            .flat_map(|row| self.of_row(row).iter().map(move |(column, _)| (row as u32, *column)))
+            .collect()
+    }
+
+    /// Columns that some row has, in order: ids of values that are missing or rare are none.
+    pub fn columns_with_pairs(&self) -> Vec<u32> {
+        let mut columns: Vec<u32> = self.entries.iter().map(|(column, _)| *column).collect();
+        columns.sort_unstable();
+        columns.dedup();
+        columns
+    }
+
+    /// The matrix times a dense one of `width` columns.
+    pub fn times(&self, dense: &[f32], width: usize) -> Vec<f32> {
+        let mut out = vec![0.0; self.rows() * width];
+        out.par_chunks_mut(width.max(1)).enumerate().for_each(|(row, out)| {
+            for (column, value) in self.of_row(row) {
+                let from = &dense[*column as usize * width..][..width];
+                out.iter_mut().zip(from).for_each(|(out, x)| *out += value * x);
+            }
+        });
+        out
+    }
+
     /// The same pairs with values of row, column and value.
     #[must_use]
     pub fn valued(&self, value: impl Fn(usize, usize, f32) -> f32) -> Self {
