@@ -43,7 +43,7 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
     let log = args.source.open(&context)?;
     let columns = BidColumns { bid: args.bid.clone(), paid: args.paid.clone(), won: args.won.clone() };
     let bids = landscape::bids_of_log(&log, &columns)?;
-    let found = landscape::survey(args.source.name(), &bids, &args.factors, args.budget)?;
+    let found = landscape::survey((args.source.name(), 1.0), &bids, &args.factors, args.budget)?;
     let mut json = serde_json::to_value(&found).explain("cannot write the answer")?;
     let best = args.worth.map(|worth| (worth, found.best_first_price_bid(worth)));
     if let (Some(json), Some((worth, best))) = (json.as_object_mut(), best) {

@@ -3,7 +3,8 @@
 use super::simulate::{inputs, read_spec};
 use super::{Answer, Terminal};
 use crate::base::{Result, failure::Explain};
-use crate::market::planner::{Curve, Lever, Planner, Point, Split};
+use crate::market::planner::{Curve, Effect, Lever, Planner, Point, Sensitivity, Split};
+use crate::metrics::Estimate;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
@@ -27,6 +28,12 @@ pub struct Args {
     /// Splits all budgets together so that the next unit brings as many clicks wherever it goes.
     #[arg(long, conflicts_with_all = ["lever", "at", "points"])]
     split: bool,
+    /// Takes the spec's what-if apart: who comes, what they are like, how slots are sold.
+    #[arg(long, conflicts_with_all = ["lever", "at", "points", "split"])]
+    parts: bool,
+    /// Tries a fifth less and a fifth more of bids, budgets, reserve and looks.
+    #[arg(long, conflicts_with_all = ["lever", "at", "points", "split", "parts"])]
+    sensitivity: bool,
     /// Pages of each run instead of the spec's number.
     #[arg(long)]
     requests: Option<u64>,
@@ -55,6 +62,17 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
         let split = planner.split()?;
         let json = serde_json::to_value(&split).explain("cannot write the answer")?;
         return Ok(Answer { text: split_text(&split), json });
+    }
+    if args.parts {
+        let parts = planner.parts()?;
+        let json =
+            serde_json::json!({ "parts": serde_json::to_value(&parts).explain("cannot write the answer")? });
+        return Ok(Answer { text: parts_text(&parts), json });
+    }
+    if args.sensitivity {
+        let found = planner.sensitivity()?;
+        let json = serde_json::to_value(&found).explain("cannot write the answer")?;
+        return Ok(Answer { text: sensitivity_text(&found), json });
     }
     let places = match args.at.as_slice() {
         [] => planner.places(args.lever, args.points)?,
@@ -92,6 +110,49 @@ fn line(name: &str, point: &Point) -> String {
         point.reach,
         point.frequency
     )
+}
+
+fn parts_text(parts: &[Effect]) -> String {
+    let told = |estimate: &Estimate, scale: f64| {
+        format!(
+            "{:+.3} ({:+.3} to {:+.3})",
+            scale * estimate.value,
+            scale * estimate.low,
+            scale * estimate.high
+        )
+    };
+    let mut text = format!(
+        "  {:<40} {:>32} {:>32} {:>32}\n",
+        "part of the what-if, 95 %",
+        "revenue per 1000 requests",
+        "clicks per 1000 requests",
+        "CTR, percentage points"
+    );
+    for part in parts {
+        let ctr = part.ctr.map_or_else(|| "n/a".to_owned(), |ctr| told(&ctr, 100.0));
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            text,
+            "  {:<40} {:>32} {:>32} {ctr:>32}",
+            part.part,
+            told(&part.revenue_per_mille, 1.0),
+            told(&part.clicks_per_mille, 1.0)
+        );
+    }
+    text
+}
+
+fn sensitivity_text(found: &Sensitivity) -> String {
+    let mut text = format!(
+        "  {:<24} {:>14} {:>14}  revenue, as it is {:.2}\n",
+        "", "a fifth less", "a fifth more", found.now.spend
+    );
+    for (name, less, more) in &found.things {
+        let _ = writeln!(text, "  {name:<24} {:>14.2} {:>14.2}", less.spend, more.spend);
+    }
+    let luck: Vec<String> = found.luck.iter().map(|point| format!("{:.2}", point.spend)).collect();
+    let _ = writeln!(text, "  with other seeds: {}", luck.join(", "));
+    text
 }
 
 fn split_text(split: &Split) -> String {

@@ -239,15 +239,23 @@ pub fn bids_of_recording(
     Ok(bids)
 }
 
-/// The win curve of some bids, and what other bids would have brought.
+/// The win curve of some bids, and what other bids would have brought. `source` says where they come from and for how many
+/// impressions an amount is meant: 1, or 1,000.
 ///
 /// # Errors
 /// Bids or prices that are no numbers, prices above the bids that won; no auctions.
-pub fn survey(source: String, bids: &[LoggedBid], factors: &[f64], budget: Option<f64>) -> Result<Landscape> {
+pub fn survey(
+    (source, unit): (String, f64),
+    bids: &[LoggedBid],
+    factors: &[f64],
+    budget: Option<f64>,
+) -> Result<Landscape> {
     if let Some(factor) = factors.iter().find(|factor| !factor.is_finite() || **factor < 0.0) {
         return Err(Failure::new("cannot replay the log", format!("{factor} is no factor of 0 or more")));
     }
-    let logged = replay(bids, None, |bid| bid.bid)?;
+    // Amounts for a thousand impressions are paid by the thousandth.
+    let paid = |replayed: Replayed| Replayed { spend: replayed.spend / unit, ..replayed };
+    let logged = paid(replay(bids, None, |bid| bid.bid)?);
     let auctions: Vec<(f64, Option<f64>)> = bids.iter().map(|bid| (bid.bid, bid.price)).collect();
     let curve = WinCurve::from_auctions(&auctions)?;
     let wins: Vec<(f64, Option<f64>)> =
@@ -255,7 +263,7 @@ pub fn survey(source: String, bids: &[LoggedBid], factors: &[f64], budget: Optio
     let naive = WinCurve::from_auctions(&wins).ok();
     let dearest = bids.iter().map(|bid| bid.bid).fold(0.0, f64::max);
     let points = (0..=CURVE_POINTS).map(|point| dearest * point as f64 / CURVE_POINTS as f64);
-    let replayed = |factor: &f64| Ok((*factor, replay(bids, budget, |bid| factor * bid.bid)?));
+    let replayed = |factor: &f64| Ok((*factor, paid(replay(bids, budget, |bid| factor * bid.bid)?)));
     let mut notes = Vec::new();
     if wins.len() == bids.len() {
         notes.push(

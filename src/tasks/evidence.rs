@@ -7,7 +7,7 @@ use crate::data::LogFrame;
 use crate::jobs::{Job, JobContext, Lane};
 use crate::market::counterfactual::{self, Answer, Predictor, Question};
 use crate::market::landscape::{self, BidColumns, FACTORS, Landscape};
-use crate::market::planner::{Curve, Lever, Planner, Split};
+use crate::market::planner::{Curve, Effect, Lever, Planner, Sensitivity, Split};
 use std::sync::Arc;
 
 /// A question.
@@ -23,6 +23,10 @@ pub enum EvidenceQuestion {
     Plan(Lever),
     /// How the last simulation's budgets are best split.
     Split,
+    /// What each part of the last simulation's what-if brings.
+    Parts,
+    /// What a fifth more or less of each thing brings.
+    Sensitivity,
 }
 
 /// Weighs the evidence.
@@ -48,6 +52,10 @@ pub enum Evidence {
     Plan(Result<Curve>),
     /// A split.
     Split(Result<Split>),
+    /// A what-if in parts.
+    Parts(Result<Vec<Effect>>),
+    /// What matters.
+    Sensitivity(Result<Sensitivity>),
 }
 
 /// Points of a lever's curve.
@@ -62,6 +70,8 @@ impl Job for Weigh {
             EvidenceQuestion::LoggedBids(_) | EvidenceQuestion::SimulatedBids(_) => "Replay bids".to_owned(),
             EvidenceQuestion::Plan(lever) => format!("Turn the {}", lever.label()),
             EvidenceQuestion::Split => "Split the budget".to_owned(),
+            EvidenceQuestion::Parts => "Take the what-if apart".to_owned(),
+            EvidenceQuestion::Sensitivity => "Try what matters".to_owned(),
         }
     }
 
@@ -81,7 +91,7 @@ impl Job for Weigh {
             }
             EvidenceQuestion::LoggedBids(columns) => {
                 let bids = landscape::bids_of_log(&self.log, columns);
-                let source = "the log's auctions".to_owned();
+                let source = ("the log's auctions".to_owned(), 1.0);
                 Evidence::Bids(bids.and_then(|bids| landscape::survey(source, &bids, &FACTORS, None)))
             }
             EvidenceQuestion::SimulatedBids(campaign) => Evidence::Bids(self.simulated_bids(*campaign)),
@@ -89,6 +99,14 @@ impl Job for Weigh {
                 let curve =
                     self.planned(context, |planner| planner.curve(*lever, &planner.places(*lever, POINTS)?));
                 Evidence::Plan(unless_stopped(curve)?)
+            }
+            EvidenceQuestion::Parts => {
+                let parts = self.planned(context, |planner| planner.parts());
+                Evidence::Parts(unless_stopped(parts)?)
+            }
+            EvidenceQuestion::Sensitivity => {
+                let matters = self.planned(context, |planner| planner.sensitivity());
+                Evidence::Sensitivity(unless_stopped(matters)?)
             }
             EvidenceQuestion::Split => {
                 Evidence::Split(unless_stopped(self.planned(context, |planner| planner.split()))?)
@@ -114,7 +132,8 @@ impl Weigh {
         let slots = simulated.spec.slots.len();
         let bids = landscape::bids_of_recording(recording, campaigns.len(), campaign, slots)?;
         let name = campaigns.get(campaign).map_or("", |campaign| campaign.name.as_str());
-        landscape::survey(format!("simulated auctions of '{name}'"), &bids, &FACTORS, None)
+        let source = (format!("simulated auctions of '{name}'"), 1_000.0);
+        landscape::survey(source, &bids, &FACTORS, None)
     }
 
     fn planned<A>(&self, context: &JobContext, ask: impl FnOnce(&Planner<'_>) -> Result<A>) -> Result<A> {

@@ -49,6 +49,8 @@ impl<'a> Frame<'a> {
             .height(self.height)
             .x_axis_label(self.x)
             .y_axis_label(self.y)
+            // Room for numbers of four digits: without it a narrow chart drops them.
+            .y_axis_min_width(36.0)
             .allow_scroll(false)
             .allow_boxed_zoom(false)
             .show_background(false)

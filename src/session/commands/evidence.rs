@@ -3,7 +3,7 @@
 use crate::base::Result;
 use crate::market::counterfactual::{Answer, Question};
 use crate::market::landscape::Landscape;
-use crate::market::planner::{Curve, Split};
+use crate::market::planner::{Curve, Effect, Sensitivity, Split};
 use crate::session::commands::data::open_log;
 use crate::session::{Purpose, Session};
 use crate::tasks::evidence::{Evidence, EvidenceQuestion, Weigh};
@@ -20,6 +20,10 @@ pub struct EvidenceState {
     pub plan: Option<Result<Curve>>,
     /// A split of the budgets.
     pub split: Option<Result<Split>>,
+    /// The last what-if in parts.
+    pub parts: Option<Result<Vec<Effect>>>,
+    /// What matters.
+    pub sensitivity: Option<Result<Sensitivity>>,
 }
 
 pub(super) fn apply(session: &mut Session, question: EvidenceQuestion) -> Result<()> {
@@ -50,6 +54,8 @@ pub(super) fn weighed(session: &mut Session, (revision, evidence): (u64, Evidenc
         Evidence::Bids(bids) => state.bids = Some(bids),
         Evidence::Plan(plan) => state.plan = Some(plan),
         Evidence::Split(split) => state.split = Some(split),
+        Evidence::Parts(parts) => state.parts = Some(parts),
+        Evidence::Sensitivity(matters) => state.sensitivity = Some(matters),
     }
 }
 

@@ -13,7 +13,7 @@ use egui::{DragValue, Grid, Ui};
 #[derive(Default)]
 pub struct BidsView {
     /// What an impression is worth to who bids at first price.
-    worth: f64,
+    worth: Option<f64>,
 }
 
 impl BidsView {
@@ -72,8 +72,10 @@ impl BidsView {
         ui.horizontal(|ui| {
             let label = ui.label("If an impression is worth");
             let speed = found.curve.last().map_or(0.1, |last| last[0] / 200.0);
-            ui.add(DragValue::new(&mut self.worth).range(0.0..=1e9).speed(speed)).labelled_by(label.id);
-            match found.best_first_price_bid(self.worth) {
+            // The dearest bid to begin with.
+            let worth = self.worth.get_or_insert(found.curve.last().map_or(0.0, |last| last[0]));
+            ui.add(DragValue::new(worth).range(0.0..=1e9).speed(speed)).labelled_by(label.id);
+            match found.best_first_price_bid(*worth) {
                 Some((bid, gain)) => ui.label(format!(
                     "the best bid at first price is {bid:.2}: it gains {gain:.3} an auction on average"
                 )),

@@ -1,14 +1,15 @@
 //! A plan: curves over a lever of the last simulated market, and the split of its budgets.
 
 use super::ask;
-use crate::market::planner::{Curve, Lever, Point, Split};
+use crate::market::planner::{Curve, Effect, Lever, Point, Sensitivity, Split};
+use crate::metrics::Estimate;
 use crate::session::commands::ViewCommand;
 use crate::session::{Command, Purpose};
 use crate::tasks::evidence::EvidenceQuestion;
 use crate::ui::charts::{self, curve};
 use crate::ui::panels::segments::complain;
 use crate::ui::{PanelContext, Theme, widgets};
-use egui::{Grid, Ui};
+use egui::{Grid, RichText, Ui};
 
 /// The question on the screen.
 #[derive(Default)]
@@ -38,6 +39,21 @@ impl PlanView {
                 ask(cx, EvidenceQuestion::Split);
             }
         });
+        ui.horizontal(|ui| {
+            let hint =
+                "Who comes, what they are like, how slots are sold: what each brings after the ones before";
+            if ui
+                .add_enabled(!busy, egui::Button::new("Take the what-if apart"))
+                .on_hover_text(hint)
+                .clicked()
+            {
+                ask(cx, EvidenceQuestion::Parts);
+            }
+            let hint = "A fifth less and a fifth more of bids, budgets, reserve and looks";
+            if ui.add_enabled(!busy, egui::Button::new("Try what matters")).on_hover_text(hint).clicked() {
+                ask(cx, EvidenceQuestion::Sensitivity);
+            }
+        });
         ui.weak("Every point is a run of the last simulation's baseline on the same seed.");
         let evidence = &cx.session.store.evidence;
         match &evidence.plan {
@@ -49,6 +65,16 @@ impl PlanView {
             None => {}
             Some(Err(failure)) => complain(ui, cx.theme, failure),
             Some(Ok(split)) => show_split(ui, split),
+        }
+        match &evidence.parts {
+            None => {}
+            Some(Err(failure)) => complain(ui, cx.theme, failure),
+            Some(Ok(parts)) => show_parts(ui, cx.theme, parts),
+        }
+        match &evidence.sensitivity {
+            None => {}
+            Some(Err(failure)) => complain(ui, cx.theme, failure),
+            Some(Ok(found)) => show_sensitivity(ui, found),
         }
     }
 }
@@ -66,7 +92,7 @@ fn show_curve(ui: &mut Ui, theme: &Theme, found: &Curve) {
                 dashed: *dashed,
             })
             .collect();
-        let frame = charts::Frame { name, x: found.lever.unit(), y, height: 210.0 };
+        let frame = charts::Frame { name, x: found.lever.unit(), y, height: 240.0 };
         curve::show(ui, theme, frame, curve::LegendCorner::RightBottom, &series);
     };
     ui.columns(2, |columns| {
@@ -75,12 +101,7 @@ fn show_curve(ui: &mut Ui, theme: &Theme, found: &Curve) {
             ("95 %, from", line(&|p| p.revenue_per_mille.low), true),
             ("95 %, to", line(&|p| p.revenue_per_mille.high), true),
         ];
-        chart(
-            &mut columns[0],
-            "Revenue over the lever",
-            "revenue per 1000 requests (currency units)",
-            &revenue,
-        );
+        chart(&mut columns[0], "Revenue over the lever", "revenue per 1000 requests", &revenue);
         match found.lever {
             Lever::Cap => {
                 let reach = [("users reached", line(&|p| p.reach as f64), false)];
@@ -118,6 +139,47 @@ fn points(ui: &mut Ui, found: &Curve) {
         }
     });
     ui.weak(format!("{} requests a point.", widgets::grouped(found.requests as f64)));
+}
+
+fn show_parts(ui: &mut Ui, theme: &Theme, parts: &[Effect]) {
+    ui.add_space(8.0);
+    ui.strong("The what-if in parts (95 %)");
+    Grid::new("parts").num_columns(4).striped(true).spacing([18.0, 3.0]).show(ui, |ui| {
+        ["part", "revenue per 1000 requests", "clicks per 1000 requests", "CTR, percentage points"]
+            .iter()
+            .for_each(|head| drop(ui.weak(*head)));
+        ui.end_row();
+        for part in parts {
+            ui.label(part.part);
+            let mut told = |estimate: Option<Estimate>, scale: f64| {
+                let Some(estimate) = estimate else { return drop(ui.weak("n/a")) };
+                let colour = if estimate.excludes(0.0) { theme.accent } else { theme.weak_text };
+                let [value, low, high] =
+                    [estimate.value, estimate.low, estimate.high].map(|number| scale * number);
+                ui.label(RichText::new(format!("{value:+.2} ({low:+.2} to {high:+.2})")).color(colour));
+            };
+            told(Some(part.revenue_per_mille), 1.0);
+            told(Some(part.clicks_per_mille), 1.0);
+            told(part.ctr, 100.0);
+            ui.end_row();
+        }
+    });
+}
+
+fn show_sensitivity(ui: &mut Ui, found: &Sensitivity) {
+    ui.add_space(8.0);
+    ui.strong("What matters: revenue (currency units) with a fifth less and a fifth more");
+    Grid::new("sensitivity").num_columns(4).striped(true).spacing([18.0, 3.0]).show(ui, |ui| {
+        ["", "a fifth less", "as it is", "a fifth more"].iter().for_each(|head| drop(ui.weak(*head)));
+        ui.end_row();
+        for (name, less, more) in &found.things {
+            ui.label(*name);
+            [less, &found.now, more].iter().for_each(|point| drop(ui.label(format!("{:.2}", point.spend))));
+            ui.end_row();
+        }
+    });
+    let luck: Vec<String> = found.luck.iter().map(|point| format!("{:.2}", point.spend)).collect();
+    ui.weak(format!("With other seeds: {}. What moves less than these is luck.", luck.join(", ")));
 }
 
 fn show_split(ui: &mut Ui, split: &Split) {
