@@ -28,6 +28,7 @@ pub mod on_vectors;
 pub mod outline;
 pub mod rates;
 pub mod recurrent;
+pub mod sas_rec;
 pub mod two_tower;
 pub mod user_cf;
 pub mod wide_deep;
@@ -72,6 +73,7 @@ pub const MODELS: &[&dyn ModelKind] = &[
     &recurrent::ReadsInOrder(Cell::Gru),
     &din::Din,
     &bst::Bst,
+    &sas_rec::SasRec,
     &esmm::Esmm,
     &mmoe::Mmoe,
 ];

@@ -210,6 +210,18 @@ impl FieldRows {
         Lookup { table: self.table, reads, shape: vec![sequence.lengths.len(), positions] }
     }
 
+    /// The positions of a sequence with the newest event first, padding left zero: `[rows, positions, width]`.
+    pub fn newest_first(&self, sequence: &SequenceBatch, target: usize) -> Lookup {
+        let positions = longest(sequence);
+        let mut reads: Vec<Read> = each_event(sequence)
+            .map(|(row, position, id, length)| {
+                self.read(target, id, row * positions + length as usize - 1 - position, 1.0)
+            })
+            .collect();
+        reads.sort_unstable_by_key(|read| read.slot);
+        Lookup { table: self.table, reads, shape: vec![sequence.lengths.len(), positions] }
+    }
+
     /// The mean over a sequence, zero where it is empty: `[rows, width]`.
     pub fn mean(&self, sequence: &SequenceBatch, target: usize) -> Lookup {
         let reads = each_event(sequence)

@@ -19,6 +19,7 @@ pub struct SelfAttention {
     /// Width of a head.
     width: usize,
     scale: f32,
+    looks_back: bool,
 }
 
 impl SelfAttention {
@@ -35,7 +36,14 @@ impl SelfAttention {
     ) -> Result<Self> {
         let scale = if scaled { 1.0 / (width as f32).sqrt() } else { 1.0 };
         let projection = builder.linear(name, inputs, 3 * heads * width)?;
-        Ok(Self { projection, heads, width, scale })
+        Ok(Self { projection, heads, width, scale, looks_back: false })
+    }
+
+    /// The same where each member asks itself and those behind it only, which came before it where the newest stands
+    /// first.
+    #[must_use]
+    pub fn looking_back(self) -> Self {
+        Self { looks_back: true, ..self }
     }
 
     /// `[rows, members, inputs]` -> `[rows, members, heads width]`, and the weights that member 0 gives, the mean over
@@ -54,8 +62,9 @@ impl SelfAttention {
         let packed = packed.reshape((rows, members, 3 * self.heads * self.width))?;
         let weights = if with_weights { Some(self.first_weights(&packed, lengths)?) } else { None };
         let out = if x.device().is_cpu() {
-            let Self { heads, width, scale, .. } = *self;
-            packed.contiguous()?.apply_op1(Fused { heads, width, scale, lengths: lengths.to_vec() })?
+            let Self { heads, width, scale, looks_back, .. } = *self;
+            let fused = Fused { heads, width, scale, looks_back, lengths: lengths.to_vec() };
+            packed.contiguous()?.apply_op1(fused)?
         } else {
             self.plain(&packed, lengths)?
         };
@@ -74,7 +83,7 @@ impl SelfAttention {
     fn first_weights(&self, packed: &Tensor, lengths: &[u32]) -> Computed<Tensor> {
         let question = self.part(packed, 0)?.narrow(2, 0, 1)?;
         let scores = (question.matmul(&self.part(packed, 1)?.t()?)? * f64::from(self.scale))?;
-        let mask = mask(lengths, &scores)?.narrow(2, 0, 1)?.contiguous()?;
+        let mask = self.mask(lengths, &scores)?.narrow(2, 0, 1)?.contiguous()?;
         masked_softmax(&scores, &mask)?.mean(1)?.squeeze(1)
     }
 
@@ -83,24 +92,25 @@ impl SelfAttention {
         let (rows, members, _) = packed.dims3()?;
         let (question, key) = (self.part(packed, 0)?, self.part(packed, 1)?);
         let scores = (question.matmul(&key.t()?)? * f64::from(self.scale))?;
-        let weights = masked_softmax(&scores, &mask(lengths, &scores)?)?;
+        let weights = masked_softmax(&scores, &self.mask(lengths, &scores)?)?;
         let out = weights.matmul(&self.part(packed, 2)?)?;
         out.transpose(1, 2)?.reshape((rows, members, self.heads * self.width))
     }
-}
 
-/// 1 where both members are real, 0 elsewhere, shaped like `scores` `[rows, heads, questions, members]` with all
-/// members as questions.
-fn mask(lengths: &[u32], scores: &Tensor) -> Computed<Tensor> {
-    let (rows, heads, _, members) = scores.dims4()?;
-    let mut mask = vec![0.0_f32; rows * members * members];
-    for (row, &length) in lengths.iter().enumerate() {
-        for question in 0..length as usize {
-            mask[(row * members + question) * members..][..length as usize].fill(1.0);
+    /// 1 where both members are real and the one may ask the other, 0 elsewhere, shaped like `scores` `[rows, heads,
+    /// questions, members]` with all members as questions.
+    fn mask(&self, lengths: &[u32], scores: &Tensor) -> Computed<Tensor> {
+        let (rows, heads, _, members) = scores.dims4()?;
+        let mut mask = vec![0.0_f32; rows * members * members];
+        for (row, &length) in lengths.iter().enumerate() {
+            for question in 0..length as usize {
+                let from = if self.looks_back { question } else { 0 };
+                mask[(row * members + question) * members..][from..length as usize].fill(1.0);
+            }
         }
+        let mask = Tensor::from_vec(mask, (rows, 1, members, members), scores.device())?;
+        mask.broadcast_as((rows, heads, members, members))?.contiguous()
     }
-    let mask = Tensor::from_vec(mask, (rows, 1, members, members), scores.device())?;
-    mask.broadcast_as((rows, heads, members, members))?.contiguous()
 }
 
 #[cfg(test)]
@@ -157,12 +167,15 @@ mod tests {
 
     #[test]
     fn fused_equals_plain_forward_and_backward() {
-        for (members, heads, width) in [(4, 1, 2), (8, 2, 8), (11, 3, 5)] {
-            let attention = attention(4, heads, width);
+        for ((members, heads, width), looks_back) in
+            [((4, 1, 2), false), ((8, 2, 8), true), ((11, 3, 5), false), ((11, 3, 5), true)]
+        {
+            let attention = SelfAttention { looks_back, ..attention(4, heads, width) };
             let packed = Var::from_tensor(&normals(&[70, members, 3 * heads * width], 1)).unwrap();
             let lengths: Vec<u32> = (0..70).map(|row| row * 5 % (members as u32 + 1)).collect();
             let SelfAttention { scale, .. } = attention;
-            let fused = packed.apply_op1(Fused { heads, width, scale, lengths: lengths.clone() }).unwrap();
+            let fused = Fused { heads, width, scale, looks_back, lengths: lengths.clone() };
+            let fused = packed.apply_op1(fused).unwrap();
             let plain = attention.plain(&packed, &lengths).unwrap();
             let answer = |out: &Tensor| {
                 let store = (out * normals(out.dims(), 5)).unwrap().sum_all().unwrap().backward().unwrap();
@@ -182,8 +195,24 @@ mod tests {
         let Linear { weight, bias } = attention.projection;
         agrees_with_differences(&[normals(&[3, 3, 3], 1), weight, bias], |t| {
             let projection = Linear { weight: t[1].clone(), bias: t[2].clone() };
-            let attention = SelfAttention { projection, heads: 2, width: 2, scale: 0.7 };
+            let attention = SelfAttention { projection, heads: 2, width: 2, scale: 0.7, looks_back: true };
             Ok(attention.forward(&t[0], &[3, 2, 0], false)?.0)
         });
+    }
+
+    #[test]
+    fn who_looks_back_does_not_see_what_came_later() {
+        let attention = attention(4, 2, 3).looking_back();
+        let x = normals(&[1, 5, 4], 1);
+        let mut other = x.to_vec3::<f32>().unwrap();
+        other[0][1] = vec![9.0, -9.0, 5.0, 1.0];
+        let other = Tensor::new(other, &Device::Cpu).unwrap();
+        let answers = |x: &Tensor| {
+            attention.forward(x, &[5], false).unwrap().0.squeeze(0).unwrap().to_vec2::<f32>().unwrap()
+        };
+        let (before, after) = (answers(&x), answers(&other));
+        // Members behind the changed one came before it.
+        assert_eq!(before[2..], after[2..]);
+        assert!(before[0] != after[0] && before[1] != after[1]);
     }
 }

@@ -48,6 +48,12 @@ impl TransformerLayer {
         })
     }
 
+    /// The same with [attention that looks back](SelfAttention::looking_back).
+    #[must_use]
+    pub fn looking_back(self) -> Self {
+        Self { heads: self.heads.looking_back(), ..self }
+    }
+
     /// `[rows, members, width]` -> the same shape, and what member 0 looked at, as in [`SelfAttention::forward`].
     ///
     /// # Errors

@@ -16,6 +16,8 @@ pub(super) struct Fused {
     pub(super) heads: usize,
     pub(super) width: usize,
     pub(super) scale: f32,
+    /// True where a member asks itself and those behind it only.
+    pub(super) looks_back: bool,
     pub(super) lengths: Vec<u32>,
 }
 
@@ -28,6 +30,7 @@ struct Sizes {
     wide: usize,
     many: usize,
     scale: f32,
+    looks_back: bool,
 }
 
 /// One thread's work space for one head of one row. Members beyond the real ones are zeros.
@@ -73,7 +76,7 @@ impl Space {
     /// Unpacks one head of one row and fills its weights.
     #[inline(always)]
     fn weigh<S: Simd>(&mut self, simd: S, sizes: Sizes, packed: &[f32], head: usize, length: usize) {
-        let Sizes { width, wide, many, scale, .. } = sizes;
+        let Sizes { width, wide, many, scale, looks_back, .. } = sizes;
         for (part, to) in self.parts.iter_mut().enumerate() {
             to.fill(0.0);
             for (member, to) in to.chunks_exact_mut(wide).take(length).enumerate() {
@@ -85,8 +88,10 @@ impl Space {
         self.weights.fill(0.0);
         let weights = &mut self.weights[..length * many];
         add_product(simd, weights, &questions[..length * wide], &self.key_columns, (wide, many));
-        for weights in weights.chunks_exact_mut(many) {
+        for (asks, weights) in weights.chunks_exact_mut(many).enumerate() {
             let (real, others) = weights.split_at_mut(length);
+            let (before, real) = real.split_at_mut(if looks_back { asks } else { 0 });
+            before.fill(0.0);
             let top = real.iter().copied().fold(f32::NEG_INFINITY, f32::max);
             real.iter_mut().for_each(|score| *score = exp((*score - top) * scale));
             let sum: f32 = real.iter().sum();
@@ -209,11 +214,12 @@ impl WithSimd for Backward<'_> {
 impl Fused {
     fn sizes(&self, packed: &Shape) -> Computed<Sizes> {
         let (_, members, all) = packed.dims3()?;
-        let Self { heads, width, scale, .. } = *self;
+        let Self { heads, width, scale, looks_back, .. } = *self;
         if all != 3 * heads * width {
             bail!("{heads} heads of {width} numbers do not fit {all}");
         }
-        Ok(Sizes { members, heads, width, wide: padded(width), many: padded(members), scale })
+        let (wide, many) = (padded(width), padded(members));
+        Ok(Sizes { members, heads, width, wide, many, scale, looks_back })
     }
 }
 
