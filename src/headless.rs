@@ -32,6 +32,7 @@ pub mod simulate;
 pub mod source;
 pub mod tour;
 pub mod train;
+pub mod why;
 
 use crate::base::{Failure, Result, failure::Explain};
 use crate::jobs::JobContext;
@@ -121,6 +122,7 @@ enum Subcommands {
     Simulate(simulate::Args),
     Tour(tour::Args),
     Train(train::Args),
+    Why(why::Args),
 }
 
 impl Invocation {
@@ -188,6 +190,7 @@ fn run(command: &Subcommands, terminal: &Terminal) -> Result<Answer> {
         Subcommands::Simulate(args) => simulate::run(args, terminal),
         Subcommands::Tour(args) => tour::run(args, terminal),
         Subcommands::Train(args) => train::run(args, terminal),
+        Subcommands::Why(args) => why::run(args, terminal),
     }
 }
 

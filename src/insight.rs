@@ -8,6 +8,7 @@ pub mod comparison;
 pub mod evaluation;
 pub mod leaderboard;
 pub mod pca;
+pub mod prediction;
 pub mod projection;
 pub mod retrieval;
 pub mod subject;

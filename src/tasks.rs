@@ -12,6 +12,7 @@ pub mod find;
 pub mod follow;
 pub mod import;
 pub mod outline;
+pub mod prediction;
 pub mod privacy;
 pub mod project;
 pub mod rows;
@@ -37,6 +38,10 @@ pub enum Output {
     Ranked(Arc<crate::insight::Leaderboard>),
     /// What models would show a user.
     Retrieved(Arc<compare::Retrieved>),
+    /// A scored row.
+    Predicted(Arc<prediction::Predicted>),
+    /// The reasons of a row.
+    Reasons(Arc<prediction::Reasons>),
     /// What a model would be made of.
     Drawn(Arc<outline::Drawn>),
     /// The arrays of a log.

@@ -57,7 +57,14 @@ impl NumericField {
         cells.iter().map(|&cell| self.scale(cell))
     }
 
-    fn scale(&self, cell: f64) -> f32 {
+    /// The cell behind a scaled number; the mean for 0, which a missing cell has as well.
+    pub fn unscaled(&self, scaled: f32) -> f64 {
+        let x = f64::from(scaled) * self.deviation + self.mean;
+        if self.log { x.signum() * x.abs().exp_m1() } else { x }
+    }
+
+    /// A cell as a model reads it.
+    pub fn scale(&self, cell: f64) -> f32 {
         if cell.is_nan() {
             return 0.0;
         }
@@ -113,6 +120,17 @@ mod tests {
         ];
         for (scaled, wanted) in field.encode(&cells).zip(expected) {
             assert!((scaled - wanted).abs() < 1e-6, "{scaled} {wanted}");
+        }
+    }
+
+    #[test]
+    fn a_scaled_number_leads_back_to_its_cell() {
+        let cells = [-30.0, 0.5, 1.0, 2.0, 40.0];
+        for log in [false, true] {
+            let field = NumericField { name: "x".into(), side: Side::User, log, mean: 0.7, deviation: 9.0 };
+            for cell in cells {
+                assert!((field.unscaled(field.scale(cell)) - cell).abs() < 1e-3, "{cell}");
+            }
         }
     }
 

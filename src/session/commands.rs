@@ -70,6 +70,8 @@ pub(super) fn absorb(session: &mut Session, output: Output) -> Result<()> {
         Output::Compared(compared) => inspect::compared(session, compared),
         Output::Ranked(ranked) => session.store.inspect.ranked = Some(ranked),
         Output::Retrieved(retrieved) => session.store.inspect.retrieved = Some(retrieved),
+        Output::Predicted(predicted) => session.store.inspect.predicted = Some(predicted),
+        Output::Reasons(reasons) => session.store.inspect.reasons = Some(reasons),
         Output::Drawn(drawn) => session.store.inspect.drawn = Some(drawn),
         Output::Encoded(encoded) => data::encoded(session, *encoded)?,
         Output::Erased(gone) => privacy::erased(session, gone)?,

@@ -56,6 +56,10 @@ pub enum Purpose {
     Retrieve,
     /// What a model would be made of.
     Draw,
+    /// The score of one row.
+    Predict,
+    /// The reasons of one row.
+    Why,
     /// Points of an embedding table.
     Project,
     /// Attention behind one prediction.

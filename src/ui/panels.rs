@@ -11,6 +11,7 @@ pub mod embeddings;
 pub mod evidence;
 pub mod experiment;
 pub mod gallery;
+pub mod prediction;
 pub mod privacy;
 pub mod rows;
 pub mod segments;
@@ -51,6 +52,7 @@ pub fn all() -> Vec<Box<dyn Panel>> {
         Box::new(training::TrainingPanel::default()),
         Box::new(curves::CurvesPanel),
         Box::new(embeddings::EmbeddingsPanel::default()),
+        Box::<prediction::PredictionPanel>::default(),
         Box::new(attention::AttentionPanel::default()),
         Box::new(slots::SlotsPanel::default()),
         Box::<evidence::EvidencePanel>::default(),

@@ -196,6 +196,32 @@ fn coarser_values_are_shared_by_more_rows_and_what_does_not_fit_is_refused() {
 }
 
 #[test]
+fn a_prediction_is_taken_apart_and_edited() {
+    let folder = folder_with_log();
+    let at = folder.path();
+    answer(at, "train log.csv --model logistic --set epochs=1 --out model");
+    let why = answer(at, "why model log.csv --row 2900");
+    let shares: f64 =
+        why["inputs"].as_array().unwrap().iter().map(|input| input["log_odds"].as_f64().unwrap()).sum();
+    let whole = why["log_odds"].as_f64().unwrap() - why["base"].as_f64().unwrap();
+    assert!((shares - whole).abs() < 1e-3, "{why}");
+    let way = first(&why, "changes");
+    let line = format!(
+        "why model log.csv --row 2900 --set {}={}",
+        way["name"].as_str().unwrap(),
+        way["highest"]["value"].as_str().unwrap()
+    );
+    let moved = answer(at, &line);
+    let promised = way["highest"]["p_click"].as_f64().unwrap();
+    assert!((moved["p_click"].as_f64().unwrap() - promised).abs() < 1e-6, "{moved}");
+    let percent = 50.0 * (promised + why["p_click"].as_f64().unwrap());
+    let reached = answer(at, &format!("why model log.csv --row 2900 --reach {percent}"));
+    assert_eq!(reached["counterfactual"]["crossed"], true, "{reached}");
+    failure(adloupe(at, "why model log.csv --row 9000"), &["3000 rows"]);
+    failure(adloupe(at, "why model log.csv --row 1 --set town=x"), &["town"]);
+}
+
+#[test]
 fn models_are_ranked_and_asked_what_they_would_show() {
     let folder = folder_with_log();
     let at = folder.path();

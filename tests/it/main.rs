@@ -29,6 +29,7 @@ mod market_models;
 mod market_support;
 mod meaning;
 mod models;
+mod prediction;
 mod replay;
 mod rows_panel;
 mod segments_panel;

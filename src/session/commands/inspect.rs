@@ -11,12 +11,13 @@ use crate::tasks::compare::{Compare, Rank, Retrieve, Retrieved};
 use crate::tasks::evaluate::{Evaluate, Evaluated};
 use crate::tasks::explain::{Average, Averaged, Explain, Explained};
 use crate::tasks::outline::Drawn;
+use crate::tasks::prediction::{EditedQuestion, Predict, Predicted, Reasons, Why};
 use crate::tasks::project::{Project, Projected};
 use crate::train::TrainedModel;
 use std::sync::Arc;
 
 /// Looking into the model in view.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum InspectCommand {
     /// Numbers and curves on one part of the log, or on those of its rows that a group (its text form) holds.
     Evaluate(Split, String),
@@ -26,6 +27,10 @@ pub enum InspectCommand {
     Rank,
     /// What models of the list, by place, would show a user: so many ads each.
     Retrieve(Vec<usize>, String, usize),
+    /// The score of a row, edited or not.
+    Predict(EditedQuestion),
+    /// The reasons of a row, and the changes that lead across a probability without touching some fields.
+    Why(EditedQuestion, Option<(f64, Vec<String>)>),
     /// Points of the embeddings of a field.
     Project(String),
     /// Attention for one row, with its own ad or another one by name.
@@ -45,6 +50,10 @@ pub struct InspectState {
     pub ranked: Option<Arc<Leaderboard>>,
     /// What models would show the user that was asked about last.
     pub retrieved: Option<Arc<Retrieved>>,
+    /// The row that was scored last.
+    pub predicted: Option<Arc<Predicted>>,
+    /// The reasons that were asked for last.
+    pub reasons: Option<Arc<Reasons>>,
     /// The kind of model that was drawn last.
     pub drawn: Option<Arc<Drawn>>,
     /// The last projection.
@@ -74,6 +83,14 @@ pub(super) fn apply(session: &mut Session, command: InspectCommand) -> Result<()
         InspectCommand::Evaluate(split, text) => {
             let segment = Segment::parse(&text)?;
             session.jobs.start(Purpose::Evaluate, Evaluate { subject, split, segment })
+        }
+        InspectCommand::Predict(question) => {
+            let others = session.store.training.models.iter().map(|run| Arc::clone(&run.model));
+            let others = others.filter(|model| !Arc::ptr_eq(model, &subject.model)).collect();
+            session.jobs.start(Purpose::Predict, Predict { subject, others, question })
+        }
+        InspectCommand::Why(question, target) => {
+            session.jobs.start(Purpose::Why, Why { subject, question, target })
         }
         InspectCommand::Project(field) => session.jobs.start(Purpose::Project, Project { subject, field }),
         InspectCommand::Explain(row, ad) => {
