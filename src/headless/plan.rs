@@ -3,7 +3,11 @@
 use super::simulate::{inputs, read_spec};
 use super::{Answer, Terminal};
 use crate::base::{Result, failure::Explain};
+use crate::jobs::{JobContext, Latest};
+use crate::market::outcome::WorldOutcome;
 use crate::market::planner::{Curve, Effect, Lever, Planner, Point, Sensitivity, Split};
+use crate::market::scoring;
+use crate::market::simulation::{RunOptions, simulate};
 use crate::metrics::Estimate;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -34,6 +38,9 @@ pub struct Args {
     /// Tries a fifth less and a fifth more of bids, budgets, reserve and looks.
     #[arg(long, conflicts_with_all = ["lever", "at", "points", "split", "parts"])]
     sensitivity: bool,
+    /// Other specs, run and told beside this one; may be given again.
+    #[arg(long = "beside", value_name = "SPEC", conflicts_with_all = ["lever", "at", "points", "split", "parts", "sensitivity"])]
+    beside: Vec<PathBuf>,
     /// Pages of each run instead of the spec's number.
     #[arg(long)]
     requests: Option<u64>,
@@ -54,6 +61,9 @@ fn lever(text: &str) -> std::result::Result<Lever, String> {
 /// A spec, log or model that cannot be read or does not fit; Ctrl-C.
 pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
     let context = terminal.context();
+    if !args.beside.is_empty() {
+        return beside(args, &context);
+    }
     let mut spec = read_spec(&args.spec)?;
     spec.requests = args.requests.unwrap_or(spec.requests);
     let inputs = inputs(&spec, args.spec.parent().unwrap_or(Path::new("")), &context)?;
@@ -95,6 +105,14 @@ fn curve_text(curve: &Curve) -> String {
         text.push_str(&line(&format!("{:.2}", point.at), point));
     }
     text.push_str(&line("as it is", &curve.now));
+    if let Some(check) = &curve.check {
+        let _ = writeln!(
+            text,
+            "  check: of the log's last rows, unseen in training, the model forecasts {:.3} % clicks; {} came",
+            100.0 * check.forecast,
+            check.actual.estimate().in_percent()
+        );
+    }
     text
 }
 
@@ -110,6 +128,41 @@ fn line(name: &str, point: &Point) -> String {
         point.reach,
         point.frequency
     )
+}
+
+/// Several specs, each run as it stands, in one table.
+fn beside(args: &Args, context: &JobContext) -> Result<Answer> {
+    let mut text = format!(
+        "  {:<28} {:<9} {:>11} {:>8} {:>26} {:>30}\n",
+        "spec", "world", "impressions", "clicks", "CTR % (95 %)", "revenue per 1000 (95 %)"
+    );
+    let mut told = Vec::new();
+    for path in std::iter::once(&args.spec).chain(&args.beside) {
+        let mut spec = read_spec(path)?;
+        spec.requests = args.requests.unwrap_or(spec.requests);
+        let inputs = inputs(&spec, path.parent().unwrap_or(Path::new("")), context)?;
+        let prepared = scoring::prepare(&spec, &inputs, None, context)?;
+        let options = RunOptions { requests: prepared.requests, record: 0 };
+        let outcome = simulate(&prepared.market, options, &Latest::default(), context)?.outcome;
+        let name = path.file_stem().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+        for (world, of) in [("baseline", Some(&outcome.baseline)), ("what-if", outcome.what_if.as_ref())] {
+            let Some(WorldOutcome { totals, .. }) = of else { continue };
+            let (ctr, revenue) = (totals.ctr.estimate(), totals.revenue_per_mille);
+            let ctr = format!("{:.3} ({:.3} to {:.3})", 100.0 * ctr.value, 100.0 * ctr.low, 100.0 * ctr.high);
+            let revenue = format!("{:.2} ({:.2} to {:.2})", revenue.value, revenue.low, revenue.high);
+            // Writing to a String cannot fail.
+            let _ = writeln!(
+                text,
+                "  {name:<28} {world:<9} {:>11} {:>8} {ctr:>26} {revenue:>30}",
+                totals.impressions, totals.clicks
+            );
+        }
+        told.push(serde_json::json!({
+            "spec": path, "seed": spec.seed, "clicks_from": prepared.clicks_from,
+            "outcome": serde_json::to_value(&*outcome).explain("cannot write the answer")?,
+        }));
+    }
+    Ok(Answer { text, json: serde_json::json!({ "scenarios": told }) })
 }
 
 fn parts_text(parts: &[Effect]) -> String {

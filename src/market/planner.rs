@@ -86,6 +86,17 @@ pub struct Curve {
     pub points: Vec<Point>,
     /// The point as the spec has it.
     pub now: Point,
+    /// What the model behind it forecast for rows that it was not trained on; absent where there are none.
+    pub check: Option<Check>,
+}
+
+/// A forecast against what came of it: clicks on the log's last rows, which the model has not seen.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Check {
+    /// Clicks per impression that the model forecast.
+    pub forecast: f64,
+    /// Clicks per impression that came.
+    pub actual: Rate,
 }
 
 /// A split of all budgets together.
@@ -171,7 +182,27 @@ impl<'a> Planner<'a> {
             let turned = self.turned(lever, *place)?;
             Ok(point(*place, &self.run(&turned)?))
         })?;
-        Ok(Curve { lever, requests: self.spec.requests, points, now })
+        Ok(Curve { lever, requests: self.spec.requests, points, now, check: self.check()? })
+    }
+
+    /// The model's forecast for the test part of the log against its clicks.
+    fn check(&self) -> Result<Option<Check>> {
+        let dataset = &self.inputs.dataset;
+        let known: Vec<u32> = (dataset.test.iter().copied())
+            .filter(|row| dataset.label.get(*row as usize).is_some_and(|label| label.is_finite()))
+            .collect();
+        if known.is_empty() {
+            return Ok(None);
+        }
+        let predicted = self.inputs.model.predict(dataset, &known, self.context)?;
+        let (mut clicks, mut shown, mut forecast) = (0.0, 0.0, 0.0);
+        for (row, p) in known.iter().zip(&predicted) {
+            let weight = f64::from(dataset.weight.get(*row as usize).copied().unwrap_or(1.0));
+            shown += weight;
+            clicks += weight * f64::from(dataset.label[*row as usize]);
+            forecast += weight * f64::from(*p);
+        }
+        Ok(Some(Check { forecast: forecast / shown, actual: Rate::wilson(clicks, shown) }))
     }
 
     /// Places of a lever that show its curve: up to where it makes no difference any more, or nearly so.

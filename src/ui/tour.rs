@@ -148,8 +148,14 @@ fn dismiss_notices(harness: &mut Harness<'_, AdloupeApp>) {
 
 /// Presses the one button that fills a panel with nothing to show, as a newcomer would.
 fn press_what_fills_it(harness: &mut Harness<'_, AdloupeApp>) -> Result<()> {
-    for label in ["Show the embeddings", "Explain this impression", "Average the attention", "Run the market"]
-    {
+    for label in [
+        "Show the embeddings",
+        "Explain this impression",
+        "Average the attention",
+        "Run the market",
+        "Ask about the usual policies",
+        "Take each ad's share for it",
+    ] {
         if let Some(button) = harness.query_by_label(label) {
             button.click();
             harness.run_steps(2);

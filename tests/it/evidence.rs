@@ -210,6 +210,15 @@ fn the_command_lines_answer_and_refuse() {
     std::fs::write(&path, serde_json::to_string(&spec).unwrap()).unwrap();
     let told = run(&["plan", path.to_str().unwrap(), "--lever", "budget", "--at", "0.5,1"]).unwrap();
     assert_eq!(told["points"][1]["clicks"], told["now"]["clicks"]);
+    let forecast = told["check"]["forecast"].as_f64().unwrap();
+    assert!(
+        forecast > 0.005 && forecast < 0.5 && told["check"]["actual"]["trials"].as_f64().unwrap() > 100.0
+    );
+    let other = folder.path().join("other.json");
+    std::fs::write(&other, serde_json::to_string(&MarketSpec { seed: 9, ..spec }).unwrap()).unwrap();
+    let told = run(&["plan", path.to_str().unwrap(), "--beside", other.to_str().unwrap()]).unwrap();
+    let scenarios = told["scenarios"].as_array().unwrap();
+    assert_eq!((scenarios.len(), &scenarios[1]["seed"]), (2, &serde_json::json!(9)));
     assert!(policy::parse_policy("sometimes").is_err() && policy::parse_policy("best:x").is_err());
     assert_eq!(policy::parse_policy("power:2"), Ok(Policy::Power(2.0)));
     assert!(Invocation::try_parse_from(["adloupe", "policy"]).is_err());
@@ -252,9 +261,13 @@ fn the_panel_fills_each_of_its_views_with_one_button() {
     (spec.pool_rows, spec.requests, spec.seed) = (200, 2_000, 3);
     window.state_mut().0.apply(Command::Market(MarketCommand::Simulate(Box::new(spec))));
     settle(&mut window);
+    window.get_by_label("Keep the last simulation").click();
+    settle(&mut window);
+    window.get_by_label("scenario 1");
     window.get_by_label("Draw the curve").click();
     settle(&mut window);
     window.get_by_label_contains("Revenue over the lever");
+    window.get_by_label_contains("Forecast against actual");
     window.get_by_label("Split the budgets").click();
     settle(&mut window);
     window.get_by_label_contains("The split:");
