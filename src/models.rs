@@ -213,6 +213,11 @@ pub fn kind(id: &str) -> Result<&'static dyn ModelKind> {
     })
 }
 
+/// Place in [`MODELS`] of the strong first choice, which menus show first.
+pub fn first_choice() -> usize {
+    MODELS.iter().position(|kind| kind.id() == "deep_fm").unwrap_or_default()
+}
+
 /// The kinds that are worth a first try on data of this encoding, best known first: from the simplest to those that use
 /// what only some data has.
 pub fn recommended(encoder: &Encoder) -> Vec<&'static dyn ModelKind> {

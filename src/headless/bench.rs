@@ -7,6 +7,7 @@ pub mod arenas;
 pub mod din;
 pub mod explore;
 pub mod import;
+pub mod kinds;
 pub mod market;
 pub mod planner;
 pub mod tokenise;
@@ -39,7 +40,7 @@ pub(super) const WINDOW: &str = "window";
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The group: spine, explore (questions about groups of rows), import (logs against polars and pandas),
-    /// market (auctions a second), planner (off-policy estimates, raking, a budget curve), train (steps against PyTorch's), din (of
+    /// kinds (the AUC of every kind of model over five seeds, beside the truth's), market (auctions a second), planner (off-policy estimates, raking, a budget curve), train (steps against PyTorch's), din (of
     /// those only the deep interest network's), tokenise (a log into ids against FuxiCTR's way), or window (what a frame costs at rest and while a model trains).
     pub name: String,
     /// Rows of the log that is measured on [default: 20,000 for the spine, 1,000,000 for import, 4,000,000 for
@@ -82,6 +83,7 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
         "spine" => spine(args.rows.unwrap_or(20_000), &terminal.context())?,
         "explore" => explore::explore(args.rows.unwrap_or(1_000_000), &terminal.context())?,
         "import" => import::import(args.rows.unwrap_or(1_000_000), &terminal.context())?,
+        "kinds" => kinds::kinds(args.rows.unwrap_or(100_000), &terminal.context())?,
         "market" => market::market(&terminal.context())?,
         "planner" => planner::planner(&terminal.context())?,
         "train" => {
@@ -95,7 +97,8 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
         "tokenise" => tokenise::tokenise(args.rows.unwrap_or(tokenise::ROWS), &terminal.context())?,
         WINDOW => window(&terminal.context())?,
         other => {
-            let known = format!("spine, explore, import, market, planner, train, din, tokenise, {WINDOW}");
+            let known =
+                format!("spine, explore, import, kinds, market, planner, train, din, tokenise, {WINDOW}");
             return Err(Failure::new("cannot measure", format!("there is no group '{other}'")).hint(known));
         }
     };
@@ -107,7 +110,11 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
 /// One figure as a line of text.
 pub fn line(row: &BenchRow) -> String {
     // Seconds and gigabytes are small numbers, rows per second large ones.
-    let digits = if row.ours < 100.0 { 2 } else { 0 };
+    let digits = match row.ours {
+        share if row.unit == "AUC" && share <= 1.0 => 4,
+        small if small < 100.0 => 2,
+        _ => 0,
+    };
     let rival = match (&row.rival, row.rival_value) {
         (Some(rival), Some(value)) => {
             let ratio = row.ratio.unwrap_or(f64::NAN);

@@ -14,7 +14,7 @@ const BLOCK: usize = 256;
 
 const WHAT: &str = "cannot invert the matrix";
 
-/// The lower half of a symmetric matrix, in strips of [`BLOCK`] rows: strip `s` holds columns up to its own last one.
+/// The lower half of a symmetric matrix, in strips of `BLOCK` rows: strip `s` holds columns up to its own last one.
 #[derive(Debug)]
 pub struct Symmetric {
     n: usize,

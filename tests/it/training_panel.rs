@@ -31,12 +31,12 @@ fn a_click_trains_and_the_model_with_its_curves_appears() {
     let folder = tempfile::tempdir().unwrap();
     for dark in [true, false] {
         let mut harness = harness(opened(&folder, 3000), dark);
-        harness.get_by_label("Train Logistic regression").click();
+        harness.get_by_label("Train DeepFM").click();
         harness.run();
         assert!(harness.state_mut().0.settle(LIMIT));
         harness.run();
         assert_eq!(harness.state().0.store.training.models.len(), 1);
-        harness.get_by_label("1 logistic");
+        harness.get_by_label("1 deep_fm");
         harness.get_by_label_contains("Loss (log loss (nats) against epochs): training");
         harness.get_by_label_contains("AUC (AUC (validation) against epochs): validation");
     }

@@ -3,7 +3,7 @@
 
 use super::svg::{self, Page};
 use crate::ui::Theme;
-use egui::{ColorImage, Id, Rect, Response, TextureHandle, Ui};
+use egui::{ColorImage, Id, Popup, PopupCloseBehavior, Rect, Response, TextureHandle, Ui};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -57,7 +57,10 @@ pub fn keepable(ui: &mut Ui, theme: &Theme, name: &str, draw: impl FnOnce(&mut U
     let drawn = ui.scope(draw);
     let (response, frame) = (drawn.inner, drawn.response.rect);
     let chart = Chart { name, frame, panel: ui.clip_rect(), theme, ui: &*ui };
-    response.context_menu(|menu| chart.menu(menu));
+    // A click into the field for the path must not close it.
+    Popup::context_menu(&response)
+        .close_behavior(PopupCloseBehavior::CloseOnClickOutside)
+        .show(|menu| chart.menu(menu));
     response
 }
 

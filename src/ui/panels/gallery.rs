@@ -6,7 +6,7 @@ mod drawing;
 use super::Panel;
 use crate::base::params::Params;
 use crate::data::Dataset;
-use crate::models::{MODELS, ModelKind, recommended};
+use crate::models::{MODELS, ModelKind, first_choice, recommended};
 use crate::session::commands::{DataCommand, TrainCommand, ViewCommand};
 use crate::session::{Command, Purpose};
 use crate::train::{TrainSpec, specs_of};
@@ -30,8 +30,7 @@ pub struct GalleryPanel {
 impl Default for GalleryPanel {
     /// Shows the strong first choice first.
     fn default() -> Self {
-        let shown = MODELS.iter().position(|kind| kind.id() == "deep_fm").unwrap_or_default();
-        Self { shown, params: BTreeMap::new(), asked: None }
+        Self { shown: first_choice(), params: BTreeMap::new(), asked: None }
     }
 }
 

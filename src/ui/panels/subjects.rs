@@ -138,6 +138,9 @@ impl SubjectsPanel {
         let shown: Vec<usize> = (0..list.listed.len())
             .filter(|place| wanted.is_empty() || list.listed[*place].name.to_lowercase().contains(&wanted))
             .collect();
+        if marked.is_some() {
+            ui.colored_label(theme.accent, "In this colour: rows in the chosen group");
+        }
         ui.push_id("subjects", |ui| {
             let table = TableBuilder::new(ui)
                 .striped(true)

@@ -8,7 +8,7 @@ mod runs;
 pub(super) mod unfinished;
 
 use crate::base::params::Params;
-use crate::models::{MODELS, ModelKind};
+use crate::models::{MODELS, ModelKind, first_choice};
 use crate::nn::device;
 use crate::session::commands::{DataCommand, TrainCommand};
 use crate::session::store::Store;
@@ -20,7 +20,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 /// Model chooser, form, live curves, list of models.
-#[derive(Default)]
 pub struct TrainingPanel {
     kind: usize,
     /// Knobs by kind, kept while another kind is looked at.
@@ -31,6 +30,20 @@ pub struct TrainingPanel {
     chosen: BTreeSet<usize>,
     sort_by: leaderboard::SortBy,
     asking: retrieval::Asking,
+}
+
+impl Default for TrainingPanel {
+    fn default() -> Self {
+        Self {
+            kind: first_choice(),
+            params: BTreeMap::new(),
+            folder: String::new(),
+            view: View::default(),
+            chosen: BTreeSet::new(),
+            sort_by: leaderboard::SortBy::default(),
+            asking: retrieval::Asking::default(),
+        }
+    }
 }
 
 /// What is looked at above the list of runs.

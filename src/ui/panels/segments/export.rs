@@ -6,22 +6,27 @@ use crate::session::Command;
 use crate::session::commands::SegmentCommand;
 use crate::ui::DialogRequest;
 use crate::ui::{PanelContext, widgets};
-use egui::Ui;
+use egui::containers::menu::{MenuButton, MenuConfig};
+use egui::{PopupCloseBehavior, Ui};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 /// A button with the ways out; `out` is the path that is written by hand.
 pub(super) fn menu(ui: &mut Ui, cx: &mut PanelContext<'_>, out: &mut String, measure: Measure) {
-    ui.menu_button("Export", |ui| {
+    // A click into the field for the path must not close it.
+    let stays = MenuConfig::new().close_behavior(PopupCloseBehavior::CloseOnClickOutside);
+    MenuButton::new("Export").config(stays).ui(ui, |ui| {
         ui.set_min_width(320.0);
         let k = widgets::grouped(cx.session.workspace.privacy.k as f64);
         ui.weak(format!("Groups of fewer than {k} people are held back (Privacy)."));
         if ui.button("CSV, Parquet or JSON lines…").clicked() {
             cx.ask(DialogRequest::save("Export the groups", "groups.csv", |path| write(path, false)));
+            ui.close();
         }
         if ui.button("CSV for spreadsheets…").on_hover_text("With a byte order mark, for Chinese").clicked()
         {
             cx.ask(DialogRequest::save("Export the groups", "groups.csv", |path| write(path, true)));
+            ui.close();
         }
         ui.horizontal(|ui| {
             let label = ui.label("or to").id;
@@ -29,6 +34,7 @@ pub(super) fn menu(ui: &mut Ui, cx: &mut PanelContext<'_>, out: &mut String, mea
                 .labelled_by(label);
             if ui.add_enabled(!out.trim().is_empty(), egui::Button::new("Write")).clicked() {
                 cx.send(write(PathBuf::from(out.trim()), false));
+                ui.close();
             }
         });
         ui.weak("The chart as SVG or PNG: right-click it.");
@@ -37,6 +43,7 @@ pub(super) fn menu(ui: &mut Ui, cx: &mut PanelContext<'_>, out: &mut String, mea
             Ok(text) => {
                 if ui.button("Copy as a command").on_hover_text(&text).clicked() {
                     ui.ctx().copy_text(text);
+                    ui.close();
                 }
             }
             Err(failure) => {
