@@ -5,6 +5,11 @@
 //! the page until a click, and an ad whose budget could not pay another click is out. Ranking needs no memory and
 //! runs on vectors and threads; settling is in the order of the requests. Where a budget runs out, the
 //! requests after it are ranked anew, so the answer is that of serving one request after the other.
+//!
+//! It stays on the processor. A page's click rates are dot products and exponentials in floating point, which a graphics
+//! driver may round and fuse its own way: ads that are nearly equal would be ranked otherwise there, and the promise that
+//! both give the same winners would only hold for whole numbers. And pages are settled one after the other, as a budget
+//! that runs out takes its ads out of the next page: of a batch only the ranking could be handed over.
 
 use super::lanes::{self, Key};
 use crate::base::rng::keyed_uniform;
