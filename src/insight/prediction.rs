@@ -135,7 +135,8 @@ impl EditedRow {
 pub fn edited(dataset: &Dataset, row: u32, edits: &[Edit]) -> Result<EditedRow> {
     let what = "cannot look at the prediction";
     if row as usize >= dataset.rows {
-        return Err(Failure::new(what, format!("the log has {} rows and no row {row}", dataset.rows)));
+        let why = format!("the log has {} rows and no row {}", dataset.rows, u64::from(row) + 1);
+        return Err(Failure::new(what, why).hint(format!("a row from 1 to {}", dataset.rows)));
     }
     let encoder = &dataset.encoder;
     let mut batch = dataset.batch(&[row]);
