@@ -9,6 +9,7 @@
 pub mod card;
 pub mod checkpoint;
 pub mod conversions;
+mod counting;
 pub mod gradient;
 pub mod guard;
 pub mod history;

@@ -1,9 +1,11 @@
 //! What do kinds share whose scores are counted or solved for, and not stepped to?
 //!
 //! Such a kind fills a table once, on the training rows ([`ModelKind::count`](super::ModelKind::count)). What it makes of a
-//! row is one number, and the log odds are the linear part plus that number times a scale: linear part and scale are
-//! learnt by the one loop, so the kind predicts a probability like any other, is stopped, saved and judged like any other,
-//! and a row with nothing to count falls back on the linear part.
+//! row is one number, and the log odds are the linear part plus that number times a scale. The scale is fitted on the
+//! validation rows, which were not counted: what was counted on a row looks better on that row than on any other, and steps
+//! on the training rows would trust it too much. The linear part is learnt by the one loop, so the kind predicts a
+//! probability like any other, is stopped, saved and judged like any other, and a row with nothing to count falls back on
+//! the linear part.
 
 use super::features::LinearPart;
 use super::{Inputs, Output};
@@ -89,26 +91,71 @@ pub fn check_cells(kind: &str, (one, ones): (usize, &str), (other, others): (usi
     Err(Failure::new(format!("cannot train {kind}"), why).hint("train als, bpr_mf or two_tower"))
 }
 
-/// The ad's field, and the sequence of past ads that shares its vocabulary.
+/// Beside which ads one is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Beside {
+    /// Those of the sequence of past ads in the row.
+    Past(usize),
+    /// Those that the row's user clicked in the training rows.
+    Clicked(usize),
+}
+
+/// The ad's field, and beside which ads it is looked at: those that the log says were before, else those that the user
+/// clicked.
 ///
 /// # Errors
-/// The log has none, which `kind` needs.
-pub fn need_past_ads(encoder: &Encoder, kind: &str) -> Result<(usize, usize)> {
+/// The log has neither, which `kind` needs.
+pub fn need_other_ads(encoder: &Encoder, kind: &str) -> Result<(usize, Beside)> {
     let what = format!("cannot train {kind}");
     let ad = encoder.ad_field().ok_or_else(|| {
         Failure::new(&what, "the log has no ad column")
             .hint("give the column that names the ad the role ad, or train logistic")
     })?;
-    let past = encoder.sequences.iter().position(|sequence| sequence.target == ad).ok_or_else(|| {
-        let why = "it compares an ad with those that a person had before, and this log has neither a list of them nor a \
-                   user and a time from which one could be made";
-        Failure::new(&what, why).hint("give a column the role sequence, or mark the user and time columns")
-    })?;
-    if encoder.user_field().is_none() && encoder.keys.user.is_none() {
-        let why = "it counts which ads the same person clicked, and the log has no user column";
-        return Err(Failure::new(&what, why).hint("give the column that names the user the role user"));
+    let past = encoder.sequences.iter().position(|sequence| sequence.target == ad);
+    match (past, encoder.user_field()) {
+        (Some(past), _) if encoder.keys.user.is_some() => Ok((ad, Beside::Past(past))),
+        (_, Some(user)) => Ok((ad, Beside::Clicked(user))),
+        _ => {
+            let why = "it counts which ads the same person clicked, and the log has no user column";
+            Err(Failure::new(&what, why).hint("give the column that names the user the role user"))
+        }
     }
-    Ok((ad, past))
+}
+
+/// The name of the scale among the parameters.
+pub const SCALE: &str = "scale";
+
+/// The scale that makes most of what was counted, by logistic regression of the outcomes on `counted` and a constant
+/// (Newton's method); never below 0. `None` where the rows cannot tell.
+pub fn fitted_scale(counted: &[f32], labels: &[f32], weights: &[f32]) -> Option<f32> {
+    let (mut bias, mut scale) = (0.0f64, 0.0f64);
+    for _ in 0..50 {
+        let (mut slope, mut curve) = ([0.0f64; 2], [1e-9f64, 0.0, 1e-9]);
+        for (row, (x, y)) in counted.iter().zip(labels).enumerate() {
+            let (x, w) = (f64::from(*x), weights.get(row).map_or(1.0, |weight| f64::from(*weight)));
+            let p = 1.0 / (1.0 + (-(bias + scale * x)).exp());
+            let (off, bend) = (w * (f64::from(*y) - p), w * p * (1.0 - p));
+            slope[0] += off;
+            slope[1] += off * x;
+            curve[0] += bend;
+            curve[1] += bend * x;
+            curve[2] += bend * x * x;
+        }
+        let determinant = curve[0] * curve[2] - curve[1] * curve[1];
+        let step = [
+            (curve[2] * slope[0] - curve[1] * slope[1]) / determinant,
+            (curve[0] * slope[1] - curve[1] * slope[0]) / determinant,
+        ];
+        if !step.iter().all(|step| step.is_finite()) {
+            return None;
+        }
+        bias += step[0].clamp(-5.0, 5.0);
+        scale += step[1].clamp(-1e3, 1e3);
+        if step.iter().all(|step| step.abs() < 1e-9) {
+            break;
+        }
+    }
+    Some(scale.clamp(0.0, 1e6) as f32)
 }
 
 /// Linear part, and a scale for what was counted.
@@ -124,10 +171,14 @@ impl ScaledSum {
     /// # Errors
     /// The device is out of memory.
     pub fn new(encoder: &Encoder, builder: &mut Builder, scale: f32) -> Result<Self> {
-        Ok(Self {
-            linear: LinearPart::new(encoder, builder)?,
-            scale: builder.parameter("scale", &[1], Init::Constant(scale))?,
-        })
+        let linear = LinearPart::new(encoder, builder)?;
+        let scale = builder.parameter(SCALE, &[1], Init::Constant(scale))?;
+        builder
+            .parameters
+            .iter_mut()
+            .filter(|known| known.name == SCALE)
+            .for_each(|known| known.is_fixed = true);
+        Ok(Self { linear, scale })
     }
 
     /// The lookup of the linear part, the first one.
@@ -174,5 +225,25 @@ impl PairTable {
             weight: 1.0,
         };
         Lookup { table: self.table, reads: pairs.filter(known).map(read).collect(), shape: vec![rows] }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::rng::Rng;
+
+    #[test]
+    fn the_scale_of_a_simulator_is_found_again_and_noise_counts_nothing() {
+        let mut rng = Rng::named(8, "scale");
+        let counted: Vec<f32> = (0..40_000).map(|_| rng.normal() as f32).collect();
+        let chance = |x: f32, scale: f64| 1.0 / (1.0 + (2.0 - scale * f64::from(x)).exp());
+        for scale in [0.0, 0.7, 2.0] {
+            let labels: Vec<f32> = counted.iter().map(|x| f32::from(rng.chance(chance(*x, scale)))).collect();
+            let found = fitted_scale(&counted, &labels, &[]).unwrap();
+            assert!((f64::from(found) - scale).abs() < 0.06, "{found} for {scale}");
+        }
+        let against: Vec<f32> = counted.iter().map(|x| f32::from(*x < 0.0)).collect();
+        assert_eq!(fitted_scale(&counted, &against, &[]), Some(0.0), "what speaks against counts nothing");
     }
 }

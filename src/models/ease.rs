@@ -4,9 +4,9 @@
 //! `B_ij = -P_ij / P_jj` for `P = (X^T X + l)^-1` (equation 8), where `X` says who clicked on which ad. Unlike likeness of
 //! pairs it takes off what other past ads explain already. One matrix of ads times ads is inverted, in memory.
 
-use super::counted::{Counting, need_past_ads};
+use super::counted::{Counting, need_other_ads};
 use super::features::LINEAR_FLOW;
-use super::item_cf::{LIKE, PastAds};
+use super::item_cf::{OtherAds, check_pairs, fill};
 use super::{Flow, Model, ModelKind, Network};
 use crate::base::params::{ParamSpec, Params};
 use crate::base::{Failure, Result};
@@ -66,7 +66,7 @@ impl ModelKind for Ease {
     }
 
     fn needs(&self) -> &'static str {
-        "an outcome, a column of users, one of ads, and past ads (a list, or users with times)"
+        "an outcome, a column of users and one of ads; a list of past ads helps"
     }
 
     fn flow(&self) -> &'static [Flow] {
@@ -74,14 +74,15 @@ impl ModelKind for Ease {
             &[
                 LINEAR_FLOW,
                 Flow::of("likeness", &["fields", "histories"], "weight of each past ad, solved for"),
-                Flow::of("scale", &["likeness"], "what it counts, learnt"),
+                Flow::of("scale", &["likeness"], "what it counts, fitted apart"),
                 Flow::of("click", &["linear", "scale"], "log odds of a click"),
             ]
         }
     }
 
     fn check(&self, encoder: &Encoder) -> Result<()> {
-        let (ad, _) = need_past_ads(encoder, self.id())?;
+        check_pairs(encoder, self.id())?;
+        let (ad, _) = need_other_ads(encoder, self.id())?;
         let ads = encoder.categorical[ad].cardinality();
         if ads > MOST_ADS {
             let why = format!("it inverts a matrix of all ads, and {ads} are more than {MOST_ADS}");
@@ -91,22 +92,19 @@ impl ModelKind for Ease {
     }
 
     fn count(&self, rows: &Counting<'_>, network: &mut Network) -> Result<()> {
-        let (ad, _) = need_past_ads(&rows.dataset.encoder, self.id())?;
+        let (ad, beside) = need_other_ads(&rows.dataset.encoder, self.id())?;
         let penalty = rows.params.real("penalty")? as f32;
         let inverse = inverse_gram(&rows.by_person(ad, false), penalty, rows.context)?;
-        let ads = inverse.size();
-        let table = network.table_mut(LIKE)?;
-        for shown in 0..ads {
+        fill(rows, network, (ad, beside), |shown, add| {
             let own = inverse.get(shown, shown);
-            for past in (0..ads).filter(|past| *past != shown) {
-                table.row_mut((shown * ads + past) as u32)[0] = -inverse.get(past, shown) / own;
+            for other in (0..inverse.size()).filter(|other| *other != shown) {
+                add(other as u32, -inverse.get(other, shown) / own);
             }
-        }
-        Ok(())
+        })
     }
 
     fn build(&self, encoder: &Encoder, _params: &Params, builder: &mut Builder) -> Result<Box<dyn Model>> {
-        Ok(Box::new(PastAds::new(encoder, builder, self.id())?))
+        Ok(Box::new(OtherAds::new(encoder, builder, self.id())?))
     }
 }
 

@@ -2,8 +2,7 @@
 //!
 //! [`Als`] solves for the vectors by least squares in turns (Hu, Koren & Volinsky 2008), [`Bpr`] by ranking what was clicked
 //! above what was not (Rendle et al. 2009), [`LightGcn`] by ranking vectors that are smoothed over the graph of clicks (He et
-//! al. 2020): all before the first step of training, which learns how much the product
-//! counts beside the linear part. Whoever was not in the training rows has a vector of zeros.
+//! al. 2020): all before the first step of training. Whoever was not in the training rows has a vector of zeros.
 
 use super::counted::{Counting, ScaledSum};
 use super::features::{EMBEDDING_WIDTH, FieldRows, LINEAR_FLOW, need_user_and_ad};
@@ -32,7 +31,7 @@ const fn product_flow(does: &'static str) -> [Flow; 4] {
     [
         LINEAR_FLOW,
         Flow::of(FACTORS, &["fields"], does),
-        Flow::of("scale", &[FACTORS], "user times ad, and what it counts, learnt"),
+        Flow::of("scale", &[FACTORS], "user times ad, and what it counts"),
         Flow::of("click", &["linear", "scale"], "log odds of a click"),
     ]
 }

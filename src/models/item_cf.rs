@@ -1,10 +1,10 @@
 //! Does a person click on what goes with what they had before? Neighbours among ads.
 //!
 //! Sarwar et al., WWW 2001; Deshpande & Karypis, TOIS 2004: ads are alike that the same people clicked in the training
-//! rows, and an ad's score is the sum of its likeness to the person's past ads. What a row's past is the log says, so
-//! somebody new is served as soon as they have one.
+//! rows, and an ad's score is the sum of its likeness to the person's past ads. Where the log says what a row's past is,
+//! somebody new is served as soon as they have one; else it is what the person clicked in the training rows.
 
-use super::counted::{Counting, PairTable, ScaledSum, check_cells, need_past_ads};
+use super::counted::{Beside, Counting, PairTable, ScaledSum, check_cells, need_other_ads};
 use super::features::LINEAR_FLOW;
 use super::{Flow, Inputs, Model, ModelKind, Network, Output};
 use crate::base::Result;
@@ -76,7 +76,7 @@ impl ModelKind for ItemCf {
     }
 
     fn needs(&self) -> &'static str {
-        "an outcome, a column of users, one of ads, and past ads (a list, or users with times)"
+        "an outcome, a column of users and one of ads; a list of past ads helps"
     }
 
     fn flow(&self) -> &'static [Flow] {
@@ -84,68 +84,124 @@ impl ModelKind for ItemCf {
             &[
                 LINEAR_FLOW,
                 Flow::of("likeness", &["fields", "histories"], "likeness to each past ad, counted"),
-                Flow::of("scale", &["likeness"], "what it counts, learnt"),
+                Flow::of("scale", &["likeness"], "what it counts, fitted apart"),
                 Flow::of("click", &["linear", "scale"], "log odds of a click"),
             ]
         }
     }
 
     fn check(&self, encoder: &Encoder) -> Result<()> {
-        let (ad, _) = need_past_ads(encoder, self.id())?;
-        let ads = encoder.categorical[ad].cardinality();
-        check_cells(self.id(), (ads, "ads"), (ads, "ads"))
+        check_pairs(encoder, self.id())
     }
 
     fn count(&self, rows: &Counting<'_>, network: &mut Network) -> Result<()> {
-        let (ad, _) = need_past_ads(&rows.dataset.encoder, self.id())?;
+        let (ad, beside) = need_other_ads(&rows.dataset.encoder, self.id())?;
         let neighbours = neighbours(rows.params)?;
         let clicks = rows.by_person(ad, neighbours.likeness == Likeness::AdjustedCosine);
         let near = neighbours.of_columns(&clicks, rows.context)?;
-        let table = network.table_mut(LIKE)?;
-        let ads = near.len();
-        for (shown, near) in near.into_iter().enumerate() {
-            for (past, alike) in near {
-                table.row_mut((shown * ads) as u32 + past)[0] = alike;
-            }
-        }
-        Ok(())
+        fill(rows, network, (ad, beside), |shown, add| {
+            near[shown].iter().for_each(|(other, alike)| add(*other, *alike));
+        })
     }
 
     fn build(&self, encoder: &Encoder, _params: &Params, builder: &mut Builder) -> Result<Box<dyn Model>> {
-        Ok(Box::new(PastAds::new(encoder, builder, self.id())?))
+        Ok(Box::new(OtherAds::new(encoder, builder, self.id())?))
     }
 }
 
-/// The sum of what is counted for the ad shown beside each past one.
+/// Refuses a log without other ads, and one with more pairs than a table may have.
+///
+/// # Errors
+/// As the title says.
+pub fn check_pairs(encoder: &Encoder, kind: &str) -> Result<()> {
+    let (ad, beside) = need_other_ads(encoder, kind)?;
+    let ads = encoder.categorical[ad].cardinality();
+    match beside {
+        Beside::Past(_) => check_cells(kind, (ads, "ads"), (ads, "ads")),
+        Beside::Clicked(user) => {
+            check_cells(kind, (encoder.categorical[user].cardinality(), "users"), (ads, "ads"))
+        }
+    }
+}
+
+/// Fills the table with what `each` says an ad gets from each other one: for pairs of ads where the past is in the rows,
+/// else added up over what each user clicked.
+///
+/// # Errors
+/// A cancel.
+pub fn fill(
+    rows: &Counting<'_>,
+    network: &mut Network,
+    (ad, beside): (usize, Beside),
+    each: impl Fn(usize, &mut dyn FnMut(u32, f32)),
+) -> Result<()> {
+    let table = network.table_mut(LIKE)?;
+    let ads = rows.dataset.encoder.categorical[ad].cardinality();
+    match beside {
+        Beside::Past(_) => {
+            for shown in 0..ads {
+                each(shown, &mut |other, weight| table.row_mut((shown * ads) as u32 + other)[0] = weight);
+            }
+        }
+        Beside::Clicked(user) => {
+            let by_ad = rows.by_user(user, ad, false).transposed();
+            for shown in 0..ads {
+                rows.context.check()?;
+                each(shown, &mut |other, weight| {
+                    for (person, _) in by_ad.of_row(other as usize) {
+                        table.row_mut(person * ads as u32 + shown as u32)[0] += weight;
+                    }
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The sum of what is counted for the ad shown beside each other one.
 #[derive(Debug)]
-pub struct PastAds {
+pub struct OtherAds {
     sum: ScaledSum,
     pairs: PairTable,
     ad: usize,
-    past: usize,
+    beside: Beside,
 }
 
-impl PastAds {
+impl OtherAds {
     /// With a table of zeros.
     ///
     /// # Errors
     /// The log lacks what is needed, or there is no room.
     pub fn new(encoder: &Encoder, builder: &mut Builder, kind: &str) -> Result<Self> {
-        let (ad, past) = need_past_ads(encoder, kind)?;
+        let (ad, beside) = need_other_ads(encoder, kind)?;
         let ads = encoder.categorical[ad].cardinality();
+        let first = match beside {
+            Beside::Past(_) => ads,
+            Beside::Clicked(user) => encoder.categorical[user].cardinality(),
+        };
         let sum = ScaledSum::new(encoder, builder, 1.0)?;
-        Ok(Self { sum, pairs: PairTable::new(builder, LIKE, ads, ads)?, ad, past })
+        Ok(Self { sum, pairs: PairTable::new(builder, LIKE, first, ads)?, ad, beside })
     }
 }
 
-impl Model for PastAds {
+impl Model for OtherAds {
     fn lookups(&self, batch: &Batch) -> Vec<Lookup> {
-        let (shown, past) = (&batch.categorical[self.ad], &batch.sequences[self.past]);
-        let events = past.lengths.iter().enumerate().flat_map(|(row, length)| {
-            let ids = &past.ids[row * past.max_len..][..*length as usize];
-            ids.iter().map(move |id| (row, shown[row], *id))
-        });
-        vec![self.sum.lookup(batch), self.pairs.lookup(batch.rows, events)]
+        let shown = &batch.categorical[self.ad];
+        let counted = match self.beside {
+            Beside::Past(past) => {
+                let past = &batch.sequences[past];
+                let events = past.lengths.iter().enumerate().flat_map(|(row, length)| {
+                    let ids = &past.ids[row * past.max_len..][..*length as usize];
+                    ids.iter().map(move |id| (row, shown[row], *id))
+                });
+                self.pairs.lookup(batch.rows, events)
+            }
+            Beside::Clicked(user) => {
+                let users = batch.categorical[user].iter().zip(shown).enumerate();
+                self.pairs.lookup(batch.rows, users.map(|(row, (user, ad))| (row, *user, *ad)))
+            }
+        };
+        vec![self.sum.lookup(batch), counted]
     }
 
     fn forward(&self, inputs: &Inputs<'_>, _pass: &mut Pass<'_>) -> Computed<Output> {
@@ -175,7 +231,9 @@ mod tests {
         encoder.categorical[1].values = (0..17_000).map(|ad| ad.to_string()).collect();
         assert!(ItemCf.check(&encoder).unwrap_err().why.contains("17002 ads"));
         encoder.sequences.clear();
-        assert!(ItemCf.check(&encoder).unwrap_err().hint.contains("role sequence"));
+        assert!(ItemCf.check(&encoder).is_ok(), "5 users beside 17,002 ads");
+        encoder.keys.user = None;
+        assert!(ItemCf.check(&encoder).unwrap_err().hint.contains("role user"));
         encoder.keys.ad = None;
         assert!(ItemCf.check(&encoder).unwrap_err().hint.contains("role ad"));
     }

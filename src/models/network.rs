@@ -319,6 +319,9 @@ impl Network {
             return Err(Failure::new("cannot take a step", why));
         }
         for (parameter, gradient) in self.parameters.iter_mut().zip(&gradients.dense) {
+            if parameter.is_fixed {
+                continue;
+            }
             // A penalty on biases would pull the average prediction away from the click rate.
             let is_bias = parameter.name.ends_with("bias");
             let step = if is_bias { Step { l2: 0.0, l1: 0.0, decay: 0.0, ..step } } else { step };
@@ -347,6 +350,14 @@ impl Network {
             }
         }
         Ok(())
+    }
+
+    /// Sets how much counts what was counted, of kinds that have such a [scale](super::counted::SCALE).
+    ///
+    /// # Errors
+    /// The device does not answer.
+    pub fn set_scale(&mut self, scale: f32) -> Result<()> {
+        self.each_bias(super::counted::SCALE, |_| scale)
     }
 
     /// Adds a number to the log odds of every score.

@@ -49,7 +49,7 @@ impl ModelKind for UserCf {
             &[
                 LINEAR_FLOW,
                 Flow::of("neighbours", &["fields"], "clicks of people alike, counted"),
-                Flow::of("scale", &["neighbours"], "what it counts, learnt"),
+                Flow::of("scale", &["neighbours"], "what it counts, fitted apart"),
                 Flow::of("click", &["linear", "scale"], "log odds of a click"),
             ]
         }

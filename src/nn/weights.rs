@@ -37,6 +37,8 @@ pub struct Parameter {
     pub memory: Vec<f32>,
     /// What the graph reads.
     pub var: Var,
+    /// True when it is fitted apart: no step moves it.
+    pub is_fixed: bool,
 }
 
 impl Parameter {
@@ -109,7 +111,14 @@ impl Builder {
         let tensor = var.as_tensor().clone();
         let remembered = self.rule.map_or_else(Vec::new, |rule| rule.remembers_dense(n));
         let memory = vec![0.0; remembered.iter().map(|(_, count)| count).sum()];
-        self.parameters.push(Parameter { name: name.to_owned(), shape: shape.to_vec(), values, memory, var });
+        self.parameters.push(Parameter {
+            name: name.to_owned(),
+            shape: shape.to_vec(),
+            values,
+            memory,
+            var,
+            is_fixed: false,
+        });
         Ok(tensor)
     }
 

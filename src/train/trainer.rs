@@ -19,7 +19,6 @@ use crate::data::{Batch, Dataset, Split, importers};
 use crate::jobs::{JobContext, Latest};
 use crate::metrics::grouped::GroupedAuc;
 use crate::metrics::{Measures, Outcomes, calibration};
-use crate::models::Counting;
 use crate::models::{self, Gradients, Network};
 use crate::nn::Pass;
 use crate::nn::device;
@@ -169,19 +168,6 @@ impl Trainer {
             Err(_) => {}
         }
         ended
-    }
-
-    /// Fills what the kind counts or solves for, before the first step.
-    fn count(&mut self, context: &JobContext) -> Result<()> {
-        if self.position.step > 0 {
-            return Ok(());
-        }
-        let begun = Instant::now();
-        let rows =
-            Counting { dataset: &self.dataset, params: &self.spec.params, seed: self.spec.seed()?, context };
-        models::kind(&self.spec.kind)?.count(&rows, &mut self.network)?;
-        self.position.total_secs += begun.elapsed().as_secs_f64();
-        Ok(())
     }
 
     fn epochs_to_the_end(&mut self, live: &Latest<TrainSnapshot>, context: &JobContext) -> Result<()> {
