@@ -360,7 +360,7 @@ mod tests {
         let args = Args { name: "speed".into(), rows: Some(100), ids: None };
         assert_eq!(
             run(&args, &Terminal::default()).unwrap_err().hint,
-            "spine, explore, import, market, planner, train, din, tokenise, window"
+            "spine, explore, import, kinds, market, planner, train, din, tokenise, window"
         );
     }
 }
