@@ -46,6 +46,7 @@ use crate::nn::tables::Lookup;
 use crate::nn::weights::Builder;
 use crate::nn::{Computed, Pass};
 use candle_core::Tensor;
+use factors::Way;
 use features::need_features;
 
 /// Every kind, in the order in which menus list them.
@@ -56,9 +57,9 @@ pub const MODELS: &[&dyn ModelKind] = &[
     &item_cf::ItemCf,
     &user_cf::UserCf,
     &ease::Ease,
-    &factors::Als,
-    &factors::Bpr,
-    &factors::LightGcn,
+    &factors::Factorised(Way::Als),
+    &factors::Factorised(Way::Bpr),
+    &factors::Factorised(Way::LightGcn),
     &fm::Fm,
     &ffm::Ffm,
     &wide_deep::WideDeep,

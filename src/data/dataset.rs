@@ -268,8 +268,8 @@ fn refuse_one_class(log: &dyn Columns, outcome: &Outcome, rows: &[u32]) -> Resul
     .hint("a log needs both impressions that were clicked and impressions that were not; check the label column"))
 }
 
-/// The same for a column that is empty where nothing is known.
-fn take_known(cells: &[f32], rows: &[u32]) -> Vec<f32> {
+/// Some rows of a column, which is empty where nothing is known.
+pub fn take_known<T: Copy>(cells: &[T], rows: &[u32]) -> Vec<T> {
     if cells.is_empty() { Vec::new() } else { take(cells, rows) }
 }
 

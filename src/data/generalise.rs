@@ -170,8 +170,7 @@ fn start(at: i64, coarser: Coarser) -> i64 {
     let day = at.div_euclid(DAY_MILLIS);
     match coarser {
         Coarser::Hour => at.div_euclid(HOUR_MILLIS) * HOUR_MILLIS,
-        // The first of January 1970 was a Thursday.
-        Coarser::Week => (day - (day + 3).rem_euclid(7)) * DAY_MILLIS,
+        Coarser::Week => (day - i64::from(cells::weekday_of(at))) * DAY_MILLIS,
         Coarser::Month => (day - date_of(day).2 + 1) * DAY_MILLIS,
         _ => day * DAY_MILLIS,
     }

@@ -1,11 +1,14 @@
 //! Is one model better than another, or only luckier? All on the same rows, differences paired.
 
 use crate::base::{Failure, Result};
+use crate::data::dataset::take_known;
 use crate::data::{Dataset, Split};
 use crate::jobs::JobContext;
 use crate::metrics::{Differences, Measures, Outcomes};
 use crate::train::TrainedModel;
 use std::sync::Arc;
+
+const WHAT: &str = "cannot compare the models";
 
 /// Models side by side on one part of a log.
 #[derive(Debug, Clone)]
@@ -39,42 +42,58 @@ pub fn compare(
     split: Split,
     context: &JobContext,
 ) -> Result<Comparison> {
-    let what = "cannot compare the models";
-    let (Some(dataset), true) = (datasets.first(), models.len() > 1) else {
-        return Err(Failure::new(what, "a comparison takes two models or more").hint("choose more runs"));
-    };
-    let rows = dataset.rows_of(split);
-    if rows.is_empty() || dataset.label.is_empty() {
-        return Err(Failure::new(what, "the open log has no rows with outcomes in this part"));
+    if models.len() < 2 {
+        return Err(Failure::new(WHAT, "a comparison takes two models or more").hint("choose more runs"));
     }
-    if datasets.iter().any(|other| other.rows_of(split) != rows || other.label != dataset.label) {
-        let why = "they would be measured on different rows of the log";
-        return Err(Failure::new(what, why).hint("compare models that were trained on the open log"));
-    }
-    let pick = |column: &[f32]| -> Vec<f32> {
-        if column.is_empty() { Vec::new() } else { rows.iter().map(|row| column[*row as usize]).collect() }
-    };
-    let (labels, weights) = (pick(&dataset.label), pick(&dataset.weight));
-    let users: Vec<u32> = match dataset.users.is_empty() {
-        true => Vec::new(),
-        false => rows.iter().map(|row| dataset.users[*row as usize]).collect(),
-    };
-    let mut compared: Vec<Compared> = Vec::with_capacity(models.len());
-    let mut first: Vec<f32> = Vec::new();
+    let (dataset, rows) = judged_rows(datasets, split)?;
+    let mut predicted = Vec::with_capacity(models.len());
     for (place, (model, dataset)) in models.iter().zip(datasets).enumerate() {
         context.stage(&format!("Comparing {} of {}", place + 1, models.len()));
-        let predicted = model.predict(dataset, rows, context)?;
-        if place == 0 {
-            first.clone_from(&predicted);
-        }
-        let outcomes = |predicted| Outcomes { predicted, labels: &labels, weights: &weights, users: &users };
-        compared.push(Compared {
-            model: Arc::clone(model),
-            measures: Measures::of(outcomes(&predicted)),
-            differences: Differences::of(outcomes(&first), &predicted),
-        });
+        predicted.push(model.predict(dataset, rows, context)?);
     }
-    Ok(Comparison { models: compared, knobs: differing_knobs(models) })
+    let models = models.iter().cloned().zip(predicted).collect();
+    Ok(compare_scored(models, dataset, rows))
+}
+
+/// The rows that all models are measured on, with the first one's reading of the log.
+///
+/// # Errors
+/// No such rows, no outcomes, or rows or outcomes that are not the same for all.
+pub(super) fn judged_rows<'a>(datasets: &[&'a Dataset], split: Split) -> Result<(&'a Dataset, &'a [u32])> {
+    let known = datasets.first().map(|first| (*first, first.rows_of(split)));
+    let Some((first, rows)) = known.filter(|(first, rows)| !rows.is_empty() && !first.label.is_empty())
+    else {
+        return Err(Failure::new(WHAT, "the open log has no rows with outcomes in this part"));
+    };
+    if datasets.iter().any(|other| !has_same_rows(first, other, split)) {
+        let why = "they would be measured on different rows of the log";
+        return Err(Failure::new(WHAT, why).hint("compare models that were trained on the open log"));
+    }
+    Ok((first, rows))
+}
+
+/// True where both are measured on the same rows with the same outcomes.
+pub(super) fn has_same_rows(one: &Dataset, other: &Dataset, split: Split) -> bool {
+    one.rows_of(split) == other.rows_of(split) && one.label == other.label
+}
+
+/// Compares the first model's scores of some rows with those of each.
+pub(super) fn compare_scored(
+    scored: Vec<(Arc<TrainedModel>, Vec<f32>)>,
+    dataset: &Dataset,
+    rows: &[u32],
+) -> Comparison {
+    let (labels, weights) = (take_known(&dataset.label, rows), take_known(&dataset.weight, rows));
+    let users = take_known(&dataset.users, rows);
+    let outcomes = |predicted| Outcomes { predicted, labels: &labels, weights: &weights, users: &users };
+    let first = scored.first().map_or(&[] as &[f32], |(_, predicted)| predicted);
+    let compared = scored.iter().map(|(model, predicted)| Compared {
+        model: Arc::clone(model),
+        measures: Measures::of(outcomes(predicted)),
+        differences: Differences::of(outcomes(first), predicted),
+    });
+    let models: Vec<Arc<TrainedModel>> = scored.iter().map(|(model, _)| Arc::clone(model)).collect();
+    Comparison { models: compared.collect(), knobs: differing_knobs(&models) }
 }
 
 /// The knobs whose values are not the same for all models.

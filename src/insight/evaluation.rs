@@ -2,6 +2,7 @@
 
 use crate::base::{Failure, Result};
 use crate::data::Dataset;
+use crate::data::dataset::take_known;
 use crate::jobs::JobContext;
 use crate::metrics::calibration::{self, ScoreBin};
 use crate::metrics::ranking::{self, Cut};
@@ -116,19 +117,11 @@ pub fn evaluate(
     context.stage("judging");
     judge(Scored {
         predicted: &predicted,
-        labels: &of_rows(&dataset.label, rows),
-        weights: &of_rows(&dataset.weight, rows),
-        truth: &of_rows(&dataset.truth, rows),
-        users: &of_rows(&dataset.users, rows),
+        labels: &take_known(&dataset.label, rows),
+        weights: &take_known(&dataset.weight, rows),
+        truth: &take_known(&dataset.truth, rows),
+        users: &take_known(&dataset.users, rows),
     })
-}
-
-/// The cells of some rows; none where the log lacks the column.
-fn of_rows<T: Copy>(column: &[T], rows: &[u32]) -> Vec<T> {
-    if column.is_empty() {
-        return Vec::new();
-    }
-    rows.iter().map(|&row| column[row as usize]).collect()
 }
 
 /// Judges predictions against outcomes.

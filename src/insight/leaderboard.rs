@@ -1,12 +1,12 @@
 //! Which of all models is the best, surely, and at what cost? All on the same rows; every difference is to the leader.
 
-use super::comparison::{Comparison, compare};
+use super::comparison::{Comparison, compare_scored, has_same_rows, judged_rows};
 use crate::base::{Failure, Result};
+use crate::data::dataset::take_known;
 use crate::data::{Dataset, Split};
 use crate::jobs::JobContext;
 use crate::metrics::ab_test::holm;
 use crate::metrics::ranking::auc;
-use crate::metrics::rates::Z_95;
 use crate::metrics::significance::p_of_z;
 use crate::metrics::{Differences, Estimate, Measures};
 use crate::train::TrainedModel;
@@ -74,7 +74,7 @@ pub fn leaderboard(
         let first = able.first().map(|(_, dataset)| *dataset);
         match dataset {
             Err(failure) => left_out.push((place, failure.to_string())),
-            Ok(dataset) if first.is_some_and(|first| first.rows_of(split) != dataset.rows_of(split)) => {
+            Ok(dataset) if first.is_some_and(|first| !has_same_rows(first, dataset, split)) => {
                 left_out.push((place, "it would be measured on other rows of the log".to_owned()));
             }
             Ok(dataset) => able.push((place, dataset)),
@@ -87,31 +87,24 @@ pub fn leaderboard(
         )
         .hint("train two models or more on the open log"));
     }
-    let mut speeds = Vec::with_capacity(able.len());
-    let mut scores = Vec::with_capacity(able.len());
-    for (place, dataset) in &able {
-        let rows = dataset.rows_of(split);
+    let read: Vec<&Dataset> = able.iter().map(|(_, dataset)| *dataset).collect();
+    let (first, rows) = judged_rows(&read, split)?;
+    let (labels, weights) = (take_known(&first.label, rows), take_known(&first.weight, rows));
+    let mut scored = Vec::with_capacity(able.len());
+    for (rank, (place, dataset)) in able.iter().enumerate() {
+        context.stage(&format!("Scoring {} of {}", rank + 1, able.len()));
         let begun = Instant::now();
         let predicted = models[*place].predict(dataset, rows, context)?;
-        speeds.push(rows.len() as f64 / begun.elapsed().as_secs_f64().max(1e-9));
-        let of = |column: &[f32]| -> Vec<f32> {
-            if column.is_empty() {
-                Vec::new()
-            } else {
-                rows.iter().map(|row| column[*row as usize]).collect()
-            }
-        };
-        scores.push(auc(&predicted, &of(&dataset.label), &of(&dataset.weight)).unwrap_or(0.0));
+        let per_s = rows.len() as f64 / begun.elapsed().as_secs_f64().max(1e-9);
+        scored.push((auc(&predicted, &labels, &weights).unwrap_or(0.0), (*place, per_s), predicted));
     }
-    // The leader first: all differences are to it.
-    let mut order: Vec<usize> = (0..able.len()).collect();
-    order.sort_by(|a, b| scores[*b].total_cmp(&scores[*a]).then(a.cmp(b)));
-    let ranked: Vec<Arc<TrainedModel>> = order.iter().map(|at| Arc::clone(&models[able[*at].0])).collect();
-    let read: Vec<&Dataset> = order.iter().map(|at| able[*at].1).collect();
-    let compared = compare(&ranked, &read, split, context)?;
-    let places: Vec<(usize, f64)> = order.iter().map(|at| (able[*at].0, speeds[*at])).collect();
-    let rows = read.first().map_or(0, |dataset| dataset.rows_of(split).len());
-    Ok(Leaderboard { entries: entries(&compared, &places), left_out, rows })
+    // The leader first: all differences are to it. Equal ones stay in their order.
+    scored.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let places: Vec<(usize, f64)> = scored.iter().map(|(_, place, _)| *place).collect();
+    let ranked = scored.into_iter().map(|(_, (place, _), predicted)| (Arc::clone(&models[place]), predicted));
+    context.stage("judging");
+    let compared = compare_scored(ranked.collect(), first, rows);
+    Ok(Leaderboard { entries: entries(&compared, &places), left_out, rows: rows.len() })
 }
 
 fn entries(compared: &Comparison, places: &[(usize, f64)]) -> Vec<Entry> {
@@ -155,7 +148,7 @@ fn entries(compared: &Comparison, places: &[(usize, f64)]) -> Vec<Entry> {
 
 /// Two-sided chance of a difference whose interval is normal.
 fn p_of_difference(difference: Estimate) -> f64 {
-    let error = (difference.high - difference.low) / (2.0 * Z_95);
+    let error = difference.standard_error();
     if error > 0.0 { p_of_z(difference.value / error) } else { 1.0 }
 }
 

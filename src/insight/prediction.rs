@@ -6,6 +6,7 @@
 //! changed. The steps of one order add up exactly to the difference of both rows, so the shares do too; each order is also
 //! gone backwards (antithetic), and the standard error of every share is told.
 
+use crate::base::numbers::short;
 use crate::base::rng::Rng;
 use crate::base::{Failure, Result};
 use crate::data::batch::{FIRST_VALUE_ID, MISSING_ID, RARE_ID, SequenceBatch};
@@ -168,12 +169,6 @@ pub fn edited(dataset: &Dataset, row: u32, edits: &[Edit]) -> Result<EditedRow> 
         }
     }
     Ok(EditedRow { row, inputs: inputs(encoder, &batch, edits), notes, batch })
-}
-
-/// Four significant digits.
-fn short(value: f64) -> String {
-    let rounded: f64 = format!("{value:.3e}").parse().unwrap_or(value);
-    rounded.to_string()
 }
 
 fn id_of(encoder: &Encoder, field: usize, value: &str) -> u32 {

@@ -161,7 +161,7 @@ impl Checks {
 
     /// Why the log cannot tell, if it cannot.
     pub fn problem(&self) -> Option<String> {
-        let error = (self.mean_weight.high - self.mean_weight.low) / (2.0 * 1.959_963_985);
+        let error = self.mean_weight.standard_error();
         if self.matched == 0 {
             Some("the log never did what the policy would do".to_owned())
         } else if self.effective < FEWEST_EFFECTIVE {

@@ -23,6 +23,11 @@ impl Estimate {
         Self { value, low: value - half, high: value + half }
     }
 
+    /// The standard error of an estimate whose interval is [normal](Self::normal).
+    pub fn standard_error(&self) -> f64 {
+        (self.high - self.low) / (2.0 * Z_95)
+    }
+
     /// A share with its interval, to a thousandth of a percent: `2.000 % (1.742 to 2.295)`.
     pub fn in_percent(&self) -> String {
         format!("{:.3} % ({:.3} to {:.3})", 100.0 * self.value, 100.0 * self.low, 100.0 * self.high)

@@ -64,7 +64,7 @@ impl ModelKind for AutoInt {
                 EMBEDDING_FLOW,
                 Flow::of("attention", &["embedding", "numbers"], "every field attends to all others"),
                 Flow::of("out", &["attention"], "weighs what was attended"),
-                Flow::of("click", &["linear", "out"], "log odds of a click"),
+                Flow::click(&["linear", "out"]),
             ]
         }
     }

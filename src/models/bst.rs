@@ -7,12 +7,12 @@
 
 use super::features::{
     DROPOUT, EMBEDDING_FLOW, EMBEDDING_START, EMBEDDING_WIDTH, FieldRows, GENTLE_STEPS, HIDDEN_LAYERS,
-    HIDDEN_UNITS, LINEAR_FLOW, LinearPart, NORMALISE, TAPER, deep_shape, need_features, need_sequence,
-    side_by_side,
+    HIDDEN_UNITS, LINEAR_FLOW, LinearPart, NEEDS_SEQUENCE, NORMALISE, TAPER, deep_shape, need_even_heads,
+    need_features, need_sequence, side_by_side,
 };
 use super::{Flow, Inputs, Model, ModelKind, Output};
+use crate::base::Result;
 use crate::base::params::{ParamSpec, Params};
-use crate::base::{Failure, Result};
 use crate::data::batch::SequenceBatch;
 use crate::data::{Batch, Encoder};
 use crate::nn::mlp::Mlp;
@@ -61,7 +61,7 @@ impl ModelKind for Bst {
     }
 
     fn needs(&self) -> &'static str {
-        "an outcome, and the user's past behaviour: a column of lists, or users with points in time"
+        NEEDS_SEQUENCE
     }
 
     fn flow(&self) -> &'static [Flow] {
@@ -71,7 +71,7 @@ impl ModelKind for Bst {
                 EMBEDDING_FLOW,
                 Flow::of("past", &["embedding"], "past behaviour and ad attend to each other"),
                 Flow::of("deep", &["embedding", "past", "numbers"], "hidden layers"),
-                Flow::of("click", &["linear", "deep"], "log odds of a click"),
+                Flow::click(&["linear", "deep"]),
             ]
         }
     }
@@ -96,13 +96,7 @@ impl ModelKind for Bst {
     fn build(&self, encoder: &Encoder, params: &Params, builder: &mut Builder) -> Result<Box<dyn Model>> {
         let width = params.count("embedding_width")?;
         let heads = params.count("attention_heads")?;
-        if width % heads != 0 {
-            return Err(Failure::new(
-                "cannot train bst",
-                format!("an embedding width of {width} cannot be shared by {heads} heads"),
-            )
-            .hint("an embedding_width that attention_heads divides"));
-        }
+        need_even_heads(self.id(), width, heads)?;
         let linear = LinearPart::new(encoder, builder)?;
         let init = Init::Normal(EMBEDDING_START);
         let rows = FieldRows::new(encoder, builder, "embedding", width, init)?;

@@ -72,7 +72,7 @@ impl ModelKind for DcnV2 {
                 EMBEDDING_FLOW,
                 Flow::of("cross", &["embedding", "numbers"], "products with the input, layer by layer"),
                 Flow::of("deep", &["embedding", "numbers"], "hidden layers"),
-                Flow::of("click", &["linear", "cross", "deep"], "log odds of a click"),
+                Flow::click(&["linear", "cross", "deep"]),
             ]
         }
     }

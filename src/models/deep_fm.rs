@@ -44,7 +44,7 @@ impl ModelKind for DeepFm {
                 EMBEDDING_FLOW,
                 Flow::of("pairs", &["embedding"], "dot products of all pairs"),
                 Flow::of("deep", &["embedding", "numbers"], "hidden layers"),
-                Flow::of("click", &["linear", "pairs", "deep"], "log odds of a click"),
+                Flow::click(&["linear", "pairs", "deep"]),
             ]
         }
     }

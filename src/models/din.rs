@@ -6,8 +6,8 @@
 use super::direct::{DirectModel, Weights};
 use super::features::{
     DROPOUT, EMBEDDING_FLOW, EMBEDDING_START, EMBEDDING_WIDTH, FieldRows, GENTLE_PENALTY, HIDDEN_LAYERS,
-    HIDDEN_UNITS, LINEAR_FLOW, LinearPart, NORMALISE, TAPER, deep_shape, need_features, need_sequence,
-    side_by_side,
+    HIDDEN_UNITS, LINEAR_FLOW, LinearPart, NEEDS_SEQUENCE, NORMALISE, TAPER, deep_shape, need_features,
+    need_sequence, side_by_side,
 };
 use super::on_vectors::OnVectors;
 use super::{Flow, Gradients, Inputs, Model, ModelKind, Output};
@@ -62,7 +62,7 @@ impl ModelKind for Din {
     }
 
     fn needs(&self) -> &'static str {
-        "an outcome, and the user's past behaviour: a column of lists, or users with points in time"
+        NEEDS_SEQUENCE
     }
 
     fn flow(&self) -> &'static [Flow] {
@@ -72,7 +72,7 @@ impl ModelKind for Din {
                 EMBEDDING_FLOW,
                 Flow::of("attention", &["embedding"], "weighs past behaviour by the ad"),
                 Flow::of("deep", &["embedding", "attention", "numbers"], "hidden layers"),
-                Flow::of("click", &["linear", "deep"], "log odds of a click"),
+                Flow::click(&["linear", "deep"]),
             ]
         }
     }

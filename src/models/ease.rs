@@ -75,7 +75,7 @@ impl ModelKind for Ease {
                 LINEAR_FLOW,
                 Flow::of("likeness", &["fields", "histories"], "weight of each past ad, solved for"),
                 Flow::of("scale", &["likeness"], "what it counts, fitted apart"),
-                Flow::of("click", &["linear", "scale"], "log odds of a click"),
+                Flow::click(&["linear", "scale"]),
             ]
         }
     }

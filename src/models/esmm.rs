@@ -8,7 +8,8 @@
 
 use super::features::{
     CONVERSION_WEIGHT, DROPOUT, EMBEDDING_FLOW, EMBEDDING_WIDTH, GENTLE_PENALTY, HIDDEN_LAYERS, HIDDEN_UNITS,
-    LINEAR_FLOW, LinearAndVectors, NORMALISE, TAPER, deep_shape, need_conversions, need_features,
+    LINEAR_FLOW, LinearAndVectors, NEEDS_CONVERSIONS, NORMALISE, TAPER, deep_shape, need_conversions,
+    need_features,
 };
 use super::{Conversions, Flow, Inputs, Model, ModelKind, Output};
 use crate::base::Result;
@@ -40,7 +41,7 @@ impl ModelKind for Esmm {
     }
 
     fn needs(&self) -> &'static str {
-        "an outcome, a column to learn from, and a column that says which clicks converted"
+        NEEDS_CONVERSIONS
     }
 
     fn flow(&self) -> &'static [Flow] {

@@ -1,11 +1,11 @@
 //! Does a person's vector point where the ad's does? Factors of who clicked on what, solved for or ranked.
 //!
-//! [`Als`] solves for the vectors by least squares in turns (Hu, Koren & Volinsky 2008), [`Bpr`] by ranking what was clicked
-//! above what was not (Rendle et al. 2009), [`LightGcn`] by ranking vectors that are smoothed over the graph of clicks (He et
-//! al. 2020): all before the first step of training. Whoever was not in the training rows has a vector of zeros.
+//! [`Als`](Way::Als) solves for the vectors by least squares in turns (Hu, Koren & Volinsky 2008), [`Bpr`](Way::Bpr) by
+//! ranking what was clicked above what was not (Rendle et al. 2009), [`LightGcn`](Way::LightGcn) by ranking vectors that are
+//! smoothed over the graph of clicks (He et al. 2020): all before the first step of training. Whoever was not in the training rows has a vector of zeros.
 
 use super::counted::{Counting, ScaledSum};
-use super::features::{EMBEDDING_WIDTH, FieldRows, LINEAR_FLOW, need_user_and_ad};
+use super::features::{EMBEDDING_WIDTH, FieldRows, LINEAR_FLOW, NEEDS_USER_AND_AD, need_user_and_ad};
 use super::{Flow, Inputs, Model, ModelKind, Network, Output};
 use crate::base::Result;
 use crate::base::params::{ParamSpec, Params};
@@ -27,59 +27,131 @@ const PASSES: ParamSpec = ParamSpec::integer(
     "Passes over all clicks that the vectors are found in, before training.",
 );
 
+/// Vectors of users and ads, found in this way.
+#[derive(Debug)]
+pub struct Factorised(pub Way);
+
+/// How the vectors are found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// Implicit alternating least squares.
+    Als,
+    /// Bayesian personalised ranking.
+    Bpr,
+    /// Graph convolution without weights.
+    LightGcn,
+}
+
+const ALS_KNOBS: &[ParamSpec] = &[
+    EMBEDDING_WIDTH,
+    PASSES,
+    ParamSpec::log_real(
+        "penalty",
+        "Penalty",
+        (1e-3, 10.0, 1e4),
+        "On the squares of the vectors. Turn up when clicks are few.",
+    ),
+    ParamSpec::log_real(
+        "click_weight",
+        "Weight of a click",
+        (0.1, 20.0, 1000.0),
+        "What a click counts above a pair without one (alpha).",
+    ),
+];
+
+const BPR_KNOBS: &[ParamSpec] = &[
+    EMBEDDING_WIDTH,
+    PASSES,
+    ParamSpec::log_real(
+        "penalty",
+        "Penalty",
+        (1e-6, 0.01, 1.0),
+        "On the squares of the vectors, in each step.",
+    ),
+    ParamSpec::log_real("ranking_rate", "Rate of ranking", (1e-4, 0.05, 1.0), "Length of a ranking step."),
+];
+
+const LIGHT_GCN_KNOBS: &[ParamSpec] = &[
+    EMBEDDING_WIDTH,
+    ParamSpec::integer(
+        "graph_layers",
+        "Graph layers",
+        (0, 3, 6),
+        "How many steps along clicks a vector hears from. Without any it is plain matrix factorisation.",
+    ),
+    PASSES,
+    ParamSpec::log_real(
+        "penalty",
+        "Penalty",
+        (1e-6, 1e-4, 1.0),
+        "On the squares of the vectors before they are smoothed.",
+    ),
+    ParamSpec::log_real(
+        "ranking_rate",
+        "Rate of ranking",
+        (1e-4, 0.01, 1.0),
+        "Length of a ranking step (Adam).",
+    ),
+];
+
 const fn product_flow(does: &'static str) -> [Flow; 4] {
     [
         LINEAR_FLOW,
         Flow::of(FACTORS, &["fields"], does),
         Flow::of("scale", &[FACTORS], "user times ad, and what it counts"),
-        Flow::of("click", &["linear", "scale"], "log odds of a click"),
+        Flow::click(&["linear", "scale"]),
     ]
 }
 
-/// Implicit alternating least squares.
-#[derive(Debug)]
-pub struct Als;
-
-impl ModelKind for Als {
+impl ModelKind for Factorised {
     fn id(&self) -> &'static str {
-        "als"
+        match self.0 {
+            Way::Als => "als",
+            Way::Bpr => "bpr_mf",
+            Way::LightGcn => "light_gcn",
+        }
     }
 
     fn label(&self) -> &'static str {
-        "Implicit ALS"
+        match self.0 {
+            Way::Als => "Implicit ALS",
+            Way::Bpr => "BPR factors",
+            Way::LightGcn => "LightGCN",
+        }
     }
 
     fn summary(&self) -> &'static str {
-        "Vectors of people and ads from who clicked on what, solved for exactly in turns. Fast on many clicks."
+        match self.0 {
+            Way::Als => {
+                "Vectors of people and ads from who clicked on what, solved for exactly in turns. Fast on many clicks."
+            }
+            Way::Bpr => "Vectors of people and ads that put what a person clicked above what they did not.",
+            Way::LightGcn => {
+                "Vectors smoothed over the graph of who clicked on what: says something of people with one click."
+            }
+        }
     }
 
     fn params(&self) -> &'static [ParamSpec] {
-        const {
-            &[
-                EMBEDDING_WIDTH,
-                PASSES,
-                ParamSpec::log_real(
-                    "penalty",
-                    "Penalty",
-                    (1e-3, 10.0, 1e4),
-                    "On the squares of the vectors. Turn up when clicks are few.",
-                ),
-                ParamSpec::log_real(
-                    "click_weight",
-                    "Weight of a click",
-                    (0.1, 20.0, 1000.0),
-                    "What a click counts above a pair without one (alpha).",
-                ),
-            ]
+        match self.0 {
+            Way::Als => ALS_KNOBS,
+            Way::Bpr => BPR_KNOBS,
+            Way::LightGcn => LIGHT_GCN_KNOBS,
         }
     }
 
     fn needs(&self) -> &'static str {
-        "an outcome, a column of users and one of ads"
+        NEEDS_USER_AND_AD
     }
 
     fn flow(&self) -> &'static [Flow] {
-        const { &product_flow("vectors of users and ads, solved for") }
+        match self.0 {
+            Way::Als => const { &product_flow("vectors of users and ads, solved for") },
+            Way::Bpr => const { &product_flow("vectors of users and ads, ranked") },
+            Way::LightGcn => {
+                const { &product_flow("vectors of users and ads, smoothed over the graph of clicks") }
+            }
+        }
     }
 
     fn check(&self, encoder: &Encoder) -> Result<()> {
@@ -87,142 +159,14 @@ impl ModelKind for Als {
     }
 
     fn count(&self, rows: &Counting<'_>, network: &mut Network) -> Result<()> {
-        let alpha = rows.params.real("click_weight")?;
-        let penalty = rows.params.real("penalty")?;
-        fill(rows, network, self.id(), penalty, |clicks, search| {
-            factors::als(clicks, search, alpha, rows.context)
-        })
-    }
-
-    fn build(&self, encoder: &Encoder, params: &Params, builder: &mut Builder) -> Result<Box<dyn Model>> {
-        Ok(Box::new(Product::new(encoder, params, builder, self.id())?))
-    }
-}
-
-/// Bayesian personalised ranking.
-#[derive(Debug)]
-pub struct Bpr;
-
-impl ModelKind for Bpr {
-    fn id(&self) -> &'static str {
-        "bpr_mf"
-    }
-
-    fn label(&self) -> &'static str {
-        "BPR factors"
-    }
-
-    fn summary(&self) -> &'static str {
-        "Vectors of people and ads that put what a person clicked above what they did not."
-    }
-
-    fn params(&self) -> &'static [ParamSpec] {
-        const {
-            &[
-                EMBEDDING_WIDTH,
-                PASSES,
-                ParamSpec::log_real(
-                    "penalty",
-                    "Penalty",
-                    (1e-6, 0.01, 1.0),
-                    "On the squares of the vectors, in each step.",
-                ),
-                ParamSpec::log_real(
-                    "ranking_rate",
-                    "Rate of ranking",
-                    (1e-4, 0.05, 1.0),
-                    "Length of a ranking step.",
-                ),
-            ]
-        }
-    }
-
-    fn needs(&self) -> &'static str {
-        "an outcome, a column of users and one of ads"
-    }
-
-    fn flow(&self) -> &'static [Flow] {
-        const { &product_flow("vectors of users and ads, ranked") }
-    }
-
-    fn check(&self, encoder: &Encoder) -> Result<()> {
-        need_user_and_ad(encoder, self.id()).map(|_| ())
-    }
-
-    fn count(&self, rows: &Counting<'_>, network: &mut Network) -> Result<()> {
-        let rate = rows.params.real("ranking_rate")?;
-        let penalty = rows.params.real("penalty")?;
-        fill(rows, network, self.id(), penalty, |clicks, search| {
-            factors::bpr(clicks, search, rate, rows.context)
-        })
-    }
-
-    fn build(&self, encoder: &Encoder, params: &Params, builder: &mut Builder) -> Result<Box<dyn Model>> {
-        Ok(Box::new(Product::new(encoder, params, builder, self.id())?))
-    }
-}
-
-/// Graph convolution without weights.
-#[derive(Debug)]
-pub struct LightGcn;
-
-impl ModelKind for LightGcn {
-    fn id(&self) -> &'static str {
-        "light_gcn"
-    }
-
-    fn label(&self) -> &'static str {
-        "LightGCN"
-    }
-
-    fn summary(&self) -> &'static str {
-        "Vectors smoothed over the graph of who clicked on what: says something of people with one click."
-    }
-
-    fn params(&self) -> &'static [ParamSpec] {
-        const {
-            &[
-                EMBEDDING_WIDTH,
-                ParamSpec::integer(
-                    "graph_layers",
-                    "Graph layers",
-                    (0, 3, 6),
-                    "How many steps along clicks a vector hears from. Without any it is plain matrix factorisation.",
-                ),
-                PASSES,
-                ParamSpec::log_real(
-                    "penalty",
-                    "Penalty",
-                    (1e-6, 1e-4, 1.0),
-                    "On the squares of the vectors before they are smoothed.",
-                ),
-                ParamSpec::log_real(
-                    "ranking_rate",
-                    "Rate of ranking",
-                    (1e-4, 0.01, 1.0),
-                    "Length of a ranking step (Adam).",
-                ),
-            ]
-        }
-    }
-
-    fn needs(&self) -> &'static str {
-        "an outcome, a column of users and one of ads"
-    }
-
-    fn flow(&self) -> &'static [Flow] {
-        const { &product_flow("vectors of users and ads, smoothed over the graph of clicks") }
-    }
-
-    fn check(&self, encoder: &Encoder) -> Result<()> {
-        need_user_and_ad(encoder, self.id()).map(|_| ())
-    }
-
-    fn count(&self, rows: &Counting<'_>, network: &mut Network) -> Result<()> {
-        let (layers, rate) = (rows.params.count("graph_layers")?, rows.params.real("ranking_rate")?);
-        let penalty = rows.params.real("penalty")?;
-        fill(rows, network, self.id(), penalty, |clicks, search| {
-            light_gcn(clicks, search, (layers, rate), rows.context)
+        let params = rows.params;
+        fill(rows, network, self.id(), |clicks, search| match self.0 {
+            Way::Als => factors::als(clicks, search, params.real("click_weight")?, rows.context),
+            Way::Bpr => factors::bpr(clicks, search, params.real("ranking_rate")?, rows.context),
+            Way::LightGcn => {
+                let how = (params.count("graph_layers")?, params.real("ranking_rate")?);
+                light_gcn(clicks, search, how, rows.context)
+            }
         })
     }
 
@@ -236,13 +180,13 @@ fn fill(
     rows: &Counting<'_>,
     network: &mut Network,
     kind: &str,
-    penalty: f64,
     find: impl Fn(&Interactions, Search) -> Result<Factors>,
 ) -> Result<()> {
     let [user, ad] = need_user_and_ad(&rows.dataset.encoder, kind)?;
     let clicks = rows.by_user(user, ad, false);
     let width = rows.params.count("embedding_width")?;
-    let search = Search { width, passes: rows.params.count("passes")?, penalty, seed: rows.seed };
+    let (passes, penalty) = (rows.params.count("passes")?, rows.params.real("penalty")?);
+    let search = Search { width, passes, penalty, seed: rows.seed };
     let found = find(&clicks, search)?;
     let table = network.table_mut(FACTORS)?;
     for (field, vectors) in [(user, &found.people), (ad, &found.items)] {

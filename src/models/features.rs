@@ -113,6 +113,9 @@ fn fields_of(encoder: &Encoder) -> Vec<(String, usize)> {
     encoder.categorical.iter().map(|field| (field.name.clone(), field.cardinality())).collect()
 }
 
+/// What [`need_user_and_ad`] asks for, in words.
+pub const NEEDS_USER_AND_AD: &str = "an outcome, a column of users and one of ads";
+
 /// The fields of user and ad.
 ///
 /// # Errors
@@ -463,6 +466,23 @@ pub fn need_features(encoder: &Encoder) -> Result<()> {
     Ok(())
 }
 
+/// Refuses an embedding width that the attention heads of `kind` cannot share.
+///
+/// # Errors
+/// They cannot.
+pub fn need_even_heads(kind: &str, width: usize, heads: usize) -> Result<()> {
+    if !width.is_multiple_of(heads) {
+        let why = format!("an embedding width of {width} cannot be shared by {heads} heads");
+        return Err(Failure::new(format!("cannot train {kind}"), why)
+            .hint("an embedding_width that attention_heads divides"));
+    }
+    Ok(())
+}
+
+/// What [`need_sequence`] asks for, in words.
+pub const NEEDS_SEQUENCE: &str =
+    "an outcome, and the user's past behaviour: a column of lists, or users with points in time";
+
 /// Refuses an encoding without a behaviour sequence, which `kind` needs since `reason`.
 ///
 /// # Errors
@@ -479,6 +499,10 @@ pub fn need_sequence(encoder: &Encoder, kind: &str, reason: &str) -> Result<()> 
     }
     Ok(())
 }
+
+/// What [`need_conversions`] asks for, in words.
+pub const NEEDS_CONVERSIONS: &str =
+    "an outcome, a column to learn from, and a column that says which clicks converted";
 
 /// Refuses an encoding that does not say which clicks converted, for `kind`.
 ///

@@ -48,7 +48,7 @@ impl ModelKind for Ffm {
                     "a vector for every value, for each field that it meets",
                 ),
                 Flow::of("pairs", &["embedding", "numbers"], "dot products of all pairs"),
-                Flow::of("click", &["linear", "pairs"], "log odds of a click"),
+                Flow::click(&["linear", "pairs"]),
             ]
         }
     }

@@ -57,7 +57,7 @@ impl ModelKind for FinalMlp {
                 Flow::of("second", &["embedding", "numbers"], "a network behind a gate of the ad"),
                 Flow::of("fusion", &["first", "second"], "products of both, in heads"),
                 Flow::of("sum", &["first", "second"], "weighs both"),
-                Flow::of("click", &["linear", "fusion", "sum"], "log odds of a click"),
+                Flow::click(&["linear", "fusion", "sum"]),
             ]
         }
     }

@@ -37,7 +37,7 @@ impl ModelKind for Fm {
                 LINEAR_FLOW,
                 EMBEDDING_FLOW,
                 Flow::of("pairs", &["embedding", "numbers"], "dot products of all pairs"),
-                Flow::of("click", &["linear", "pairs"], "log odds of a click"),
+                Flow::click(&["linear", "pairs"]),
             ]
         }
     }

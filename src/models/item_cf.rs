@@ -85,7 +85,7 @@ impl ModelKind for ItemCf {
                 LINEAR_FLOW,
                 Flow::of("likeness", &["fields", "histories"], "likeness to each past ad, counted"),
                 Flow::of("scale", &["likeness"], "what it counts, fitted apart"),
-                Flow::of("click", &["linear", "scale"], "log odds of a click"),
+                Flow::click(&["linear", "scale"]),
             ]
         }
     }

@@ -29,7 +29,7 @@ impl ModelKind for Logistic {
     }
 
     fn flow(&self) -> &'static [Flow] {
-        const { &[LINEAR_FLOW, Flow::of("click", &["linear"], "log odds of a click")] }
+        const { &[LINEAR_FLOW, Flow::click(&["linear"])] }
     }
 
     fn params(&self) -> &'static [ParamSpec] {

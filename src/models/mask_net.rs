@@ -55,7 +55,7 @@ impl ModelKind for MaskNet {
                 Flow::of("norm", &["embedding", "numbers"], "puts all on one scale"),
                 Flow::of("block", &["norm", "embedding"], "masks that the input draws over itself"),
                 Flow::of("deep", &["block"], "hidden layers"),
-                Flow::of("click", &["linear", "deep"], "log odds of a click"),
+                Flow::click(&["linear", "deep"]),
             ]
         }
     }

@@ -6,7 +6,7 @@
 
 use super::features::{
     CONVERSION_WEIGHT, DROPOUT, EMBEDDING_FLOW, EMBEDDING_WIDTH, GENTLE_PENALTY, HIDDEN_UNITS, LINEAR_FLOW,
-    LinearAndVectors, need_conversions, need_features,
+    LinearAndVectors, NEEDS_CONVERSIONS, need_conversions, need_features,
 };
 use super::{Conversions, Flow, Inputs, Model, ModelKind, Output};
 use crate::base::Result;
@@ -47,7 +47,7 @@ impl ModelKind for Mmoe {
     }
 
     fn needs(&self) -> &'static str {
-        "an outcome, a column to learn from, and a column that says which clicks converted"
+        NEEDS_CONVERSIONS
     }
 
     fn flow(&self) -> &'static [Flow] {

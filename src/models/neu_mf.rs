@@ -4,8 +4,8 @@
 //! each part. It looks at nothing but who and what; the linear part, as in all kinds here, looks at every field.
 
 use super::features::{
-    DEEP_KNOBS, EMBEDDING_START, FieldRows, GENTLE_PENALTY, LINEAR_FLOW, LinearPart, deep_shape,
-    need_user_and_ad,
+    DEEP_KNOBS, EMBEDDING_START, FieldRows, GENTLE_PENALTY, LINEAR_FLOW, LinearPart, NEEDS_USER_AND_AD,
+    deep_shape, need_user_and_ad,
 };
 use super::{Flow, Inputs, Model, ModelKind, Output};
 use crate::base::Result;
@@ -35,7 +35,7 @@ impl ModelKind for NeuMf {
     }
 
     fn needs(&self) -> &'static str {
-        "an outcome, a column of users and one of ads"
+        NEEDS_USER_AND_AD
     }
 
     fn flow(&self) -> &'static [Flow] {
@@ -46,7 +46,7 @@ impl ModelKind for NeuMf {
                 Flow::of("embedding", &["fields"], "a vector for every value, for the network"),
                 Flow::of("product", &["factors"], "user times ad, number by number"),
                 Flow::of("deep", &["embedding"], "hidden layers"),
-                Flow::of("click", &["linear", "product", "deep"], "log odds of a click"),
+                Flow::click(&["linear", "product", "deep"]),
             ]
         }
     }

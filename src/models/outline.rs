@@ -25,6 +25,11 @@ impl Flow {
     pub const fn of(part: &'static str, reads: &'static [&'static str], does: &'static str) -> Self {
         Self { part, reads, does }
     }
+
+    /// The last step of a kind that predicts clicks alone.
+    pub const fn click(reads: &'static [&'static str]) -> Self {
+        Self::of(CLICK, reads, "log odds of a click")
+    }
 }
 
 /// Weights that go by another name than the part that they belong to.
@@ -79,7 +84,7 @@ pub fn outline(kind: &dyn ModelKind, encoder: &Encoder, params: &Params) -> Resu
     }
     if kind.flow().is_empty() {
         let reads = (0..parts.len()).collect();
-        parts.push(Part::new(CLICK, "log odds of a click", reads));
+        parts.push(Part::new(CLICK, Flow::click(&[]).does, reads));
     }
     let tables = network.tables.iter().map(|table| (table.name.clone(), vec![table.rows(), table.width]));
     let dense = network.parameters.iter().map(|known| (known.name.clone(), known.shape.clone()));

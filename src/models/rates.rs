@@ -44,7 +44,7 @@ impl ModelKind for GlobalRate {
     }
 
     fn flow(&self) -> &'static [Flow] {
-        const { &[Flow::of("bias", &[], "the rate of all"), Flow::of("click", &["bias"], "log odds of a click")] }
+        const { &[Flow::of("bias", &[], "the rate of all"), Flow::click(&["bias"])] }
     }
 
     fn check(&self, _encoder: &Encoder) -> Result<()> {
@@ -115,7 +115,7 @@ impl ModelKind for SegmentRate {
             &[
                 Flow::of("bias", &[], "the rate of all"),
                 Flow::of(ABOVE, &["fields"], "what each is above it, counted"),
-                Flow::of("click", &["bias", ABOVE], "log odds of a click"),
+                Flow::click(&["bias", ABOVE]),
             ]
         }
     }

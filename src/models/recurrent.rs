@@ -5,7 +5,7 @@
 
 use super::features::{
     DEEP_KNOBS, EMBEDDING_FLOW, EMBEDDING_START, FieldRows, GENTLE_PENALTY, LINEAR_FLOW, LinearPart,
-    deep_shape, need_features, need_sequence, side_by_side,
+    NEEDS_SEQUENCE, deep_shape, need_features, need_sequence, side_by_side,
 };
 use super::{Flow, Inputs, Model, ModelKind, Output};
 use crate::base::Result;
@@ -45,7 +45,7 @@ impl ModelKind for ReadsInOrder {
     }
 
     fn needs(&self) -> &'static str {
-        "an outcome, and the user's past behaviour: a column of lists, or users with points in time"
+        NEEDS_SEQUENCE
     }
 
     fn flow(&self) -> &'static [Flow] {
@@ -55,7 +55,7 @@ impl ModelKind for ReadsInOrder {
                 EMBEDDING_FLOW,
                 Flow::of("reader", &["embedding"], "reads past behaviour in its order"),
                 Flow::of("deep", &["embedding", "reader", "numbers"], "hidden layers"),
-                Flow::of("click", &["linear", "deep"], "log odds of a click"),
+                Flow::click(&["linear", "deep"]),
             ]
         }
     }

@@ -7,11 +7,11 @@
 
 use super::features::{
     EMBEDDING_FLOW, EMBEDDING_START, EMBEDDING_WIDTH, FieldRows, GENTLE_STEPS, LINEAR_FLOW, LinearPart,
-    longest, need_features, need_sequence,
+    NEEDS_SEQUENCE, longest, need_even_heads, need_features, need_sequence,
 };
 use super::{Flow, Inputs, Model, ModelKind, Output};
+use crate::base::Result;
 use crate::base::params::{ParamSpec, Params};
-use crate::base::{Failure, Result};
 use crate::data::batch::SequenceBatch;
 use crate::data::{Batch, Encoder};
 use crate::nn::tables::Lookup;
@@ -62,7 +62,7 @@ impl ModelKind for SasRec {
     }
 
     fn needs(&self) -> &'static str {
-        "an outcome, and the user's past behaviour: a column of lists, or users with points in time"
+        NEEDS_SEQUENCE
     }
 
     fn flow(&self) -> &'static [Flow] {
@@ -71,7 +71,7 @@ impl ModelKind for SasRec {
                 LINEAR_FLOW,
                 EMBEDDING_FLOW,
                 Flow::of("past", &["embedding"], "each event looks back; the last one's state, times the ad"),
-                Flow::of("click", &["linear", "past"], "log odds of a click"),
+                Flow::click(&["linear", "past"]),
             ]
         }
     }
@@ -87,11 +87,7 @@ impl ModelKind for SasRec {
 
     fn build(&self, encoder: &Encoder, params: &Params, builder: &mut Builder) -> Result<Box<dyn Model>> {
         let (width, heads) = (params.count("embedding_width")?, params.count("attention_heads")?);
-        if width % heads != 0 {
-            let why = format!("an embedding width of {width} cannot be shared by {heads} heads");
-            return Err(Failure::new("cannot train sas_rec", why)
-                .hint("an embedding_width that attention_heads divides"));
-        }
+        need_even_heads(self.id(), width, heads)?;
         let linear = LinearPart::new(encoder, builder)?;
         let init = Init::Normal(EMBEDDING_START);
         let rows = FieldRows::new(encoder, builder, "embedding", width, init)?;

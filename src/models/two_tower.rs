@@ -74,7 +74,7 @@ impl ModelKind for TwoTower {
                 Flow::of("user", &["embedding", "numbers"], "hidden layers of the user"),
                 Flow::of("ad", &["embedding", "numbers"], "hidden layers of the ad"),
                 Flow::of("match", &["user", "ad"], "inner product of both"),
-                Flow::of("click", &["linear", "match"], "log odds of a click"),
+                Flow::click(&["linear", "match"]),
             ]
         }
     }

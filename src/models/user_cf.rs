@@ -5,7 +5,7 @@
 //! who was not in those rows has no neighbours and falls back on the linear part.
 
 use super::counted::{Counting, PairTable, ScaledSum, check_cells};
-use super::features::{LINEAR_FLOW, need_user_and_ad};
+use super::features::{LINEAR_FLOW, NEEDS_USER_AND_AD, need_user_and_ad};
 use super::item_cf::{LIKENESS, NEIGHBOURS, SHRINKAGE, neighbours};
 use super::{Flow, Inputs, Model, ModelKind, Network, Output};
 use crate::base::Result;
@@ -41,7 +41,7 @@ impl ModelKind for UserCf {
     }
 
     fn needs(&self) -> &'static str {
-        "an outcome, a column of users and one of ads"
+        NEEDS_USER_AND_AD
     }
 
     fn flow(&self) -> &'static [Flow] {
@@ -50,7 +50,7 @@ impl ModelKind for UserCf {
                 LINEAR_FLOW,
                 Flow::of("neighbours", &["fields"], "clicks of people alike, counted"),
                 Flow::of("scale", &["neighbours"], "what it counts, fitted apart"),
-                Flow::of("click", &["linear", "scale"], "log odds of a click"),
+                Flow::click(&["linear", "scale"]),
             ]
         }
     }

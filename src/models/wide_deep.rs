@@ -41,7 +41,7 @@ impl ModelKind for WideDeep {
                 LINEAR_FLOW,
                 EMBEDDING_FLOW,
                 Flow::of("deep", &["embedding", "numbers"], "hidden layers"),
-                Flow::of("click", &["linear", "deep"], "log odds of a click"),
+                Flow::click(&["linear", "deep"]),
             ]
         }
     }

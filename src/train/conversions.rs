@@ -2,9 +2,10 @@
 
 use super::objective::Objective;
 use super::trained::SCORE_ROWS;
-use super::trainer::{Happened, pick};
+use super::trainer::Happened;
 use crate::base::{Failure, Result};
 use crate::data::Dataset;
+use crate::data::dataset::take_known;
 use crate::jobs::JobContext;
 use crate::metrics::{Measures, calibration};
 use crate::models::{ModelKind, Network};
@@ -84,7 +85,8 @@ pub fn calibrate(
     let clicked: Vec<u32> = rows.iter().copied().filter(|row| dataset.label[*row as usize] > 0.0).collect();
     let Some(predicted) = predict(network, dataset, &clicked, context)? else { return Ok(None) };
     let log_odds: Vec<f32> = predicted.iter().map(|p| (p / (1.0 - p)).ln()).collect();
-    let (converted, weights) = (pick(&dataset.conversion, &clicked), pick(&dataset.weight, &clicked));
+    let (converted, weights) =
+        (take_known(&dataset.conversion, &clicked), take_known(&dataset.weight, &clicked));
     let shift = calibration::intercept_shift(&log_odds, &converted, &weights, prior_deviation);
     if let Some(shift) = shift {
         network.shift_conversions(shift)?;
@@ -109,6 +111,6 @@ pub fn measured(
     let Some(mut predicted) = predict(network, dataset, rows, context)? else { return Ok(None) };
     predicted.iter_mut().zip(clicks).for_each(|(conversion, click)| *conversion *= click);
     let mut happened = Happened::of(dataset, rows);
-    happened.labels = pick(&dataset.conversion, rows);
+    happened.labels = take_known(&dataset.conversion, rows);
     Ok(Some(Measures::of(happened.beside(&predicted))))
 }

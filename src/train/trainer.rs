@@ -15,6 +15,7 @@ use super::trained::{TrainedModel, predict_rows};
 use crate::base::resources;
 use crate::base::rng::Rng;
 use crate::base::{Failure, Result};
+use crate::data::dataset::take_known;
 use crate::data::{Batch, Dataset, Split, importers};
 use crate::jobs::{JobContext, Latest};
 use crate::metrics::grouped::GroupedAuc;
@@ -489,14 +490,6 @@ fn draw_network(dataset: &Dataset, spec: &TrainSpec, seed: u64) -> Result<Networ
     }
 }
 
-/// Some rows of a column, which is empty where nothing is known.
-pub(super) fn pick<T: Copy>(column: &[T], rows: &[u32]) -> Vec<T> {
-    if column.is_empty() {
-        return Vec::new();
-    }
-    rows.iter().map(|row| column[*row as usize]).collect()
-}
-
 /// What happened on some rows of a dataset. Columns stay empty that the log does not have.
 #[derive(Debug)]
 pub(super) struct Happened {
@@ -508,9 +501,9 @@ pub(super) struct Happened {
 impl Happened {
     pub(super) fn of(dataset: &Dataset, rows: &[u32]) -> Self {
         Self {
-            labels: pick(&dataset.label, rows),
-            weights: pick(&dataset.weight, rows),
-            users: pick(&dataset.users, rows),
+            labels: take_known(&dataset.label, rows),
+            weights: take_known(&dataset.weight, rows),
+            users: take_known(&dataset.users, rows),
         }
     }
 

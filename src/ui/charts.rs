@@ -13,6 +13,7 @@ pub mod reliability;
 mod svg;
 
 use super::Theme;
+pub use crate::base::numbers::short;
 use egui::{Color32, Response, Role, WidgetInfo};
 use egui_plot::{Corner, HoverPosition, Legend, Plot};
 
@@ -72,28 +73,4 @@ fn legend(corner: Corner) -> Legend {
 /// Names the canvas, so that a screen reader and a test can read what is drawn.
 fn name_canvas(response: &Response, summary: &str) {
     response.widget_info(|| WidgetInfo::labeled(Role::Figure, true, summary));
-}
-
-/// Four significant digits, no trailing zeros.
-pub fn short(value: f64) -> String {
-    if value == 0.0 || !value.is_finite() {
-        return format!("{value}");
-    }
-    let before = value.abs().log10().floor() as i32 + 1;
-    let digits = usize::try_from(4 - before).unwrap_or(0).min(8);
-    let text = format!("{value:.digits$}");
-    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::short;
-
-    #[test]
-    fn numbers_are_short_and_right() {
-        assert_eq!(short(0.012_345_6), "0.01235");
-        assert_eq!(short(1.5), "1.5");
-        assert_eq!(short(123_456.7), "123457");
-        assert_eq!((short(0.0), short(-0.25)), ("0".into(), "-0.25".into()));
-    }
 }

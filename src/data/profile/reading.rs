@@ -1,8 +1,8 @@
 //! What is this log, in the one sentence that a person wants first?
 
 use super::{ColumnProfile, LabelProfile, TestSeries, Total};
-use crate::base::calendar;
 use crate::base::numbers::{grouped, grouped_sum};
+use crate::data::calendar::date_of;
 use crate::data::frame::LogFrame;
 use crate::data::schema::Role;
 use crate::data::shape::{Detected, Shape};
@@ -208,7 +208,7 @@ impl Facts<'_> {
 
     fn span(&self) -> Option<String> {
         let (first, last) = self.time_range?;
-        Some(format!("{} to {}", day(first), day(last)))
+        Some(format!("{} to {}", date_of(first), date_of(last)))
     }
 
     fn total(&self, quantity: &str) -> Option<&Total> {
@@ -239,9 +239,4 @@ fn percent(label: &LabelProfile) -> String {
 
 fn named(names: &[String]) -> String {
     names.iter().map(|name| format!("'{name}'")).collect::<Vec<_>>().join(" and ")
-}
-
-fn day(millis: i64) -> String {
-    let (year, month, day) = calendar::date_of(millis.div_euclid(86_400_000));
-    format!("{year:04}-{month:02}-{day:02}")
 }

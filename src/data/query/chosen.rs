@@ -45,12 +45,6 @@ pub fn chosen(log: &LogFrame, segment: &Segment, context: &JobContext) -> Result
     let inside = filter::mask(log, segment)?;
     let rows = inside.iter().filter(|inside| **inside).count();
     let measures = Measures::of(log)?;
-    let (mut clicks, mut shown) = (0.0, 0.0);
-    for row in (0..log.rows()).filter(|row| inside[*row]) {
-        let counted = measures.of_row(row);
-        clicks += counted.clicks;
-        shown += counted.impressions;
-    }
     let is_told =
         |role| matches!(role, Role::User | Role::Ad | Role::Campaign | Role::Categorical | Role::Slot);
     let columns = log.schema.columns.iter();
@@ -60,7 +54,7 @@ pub fn chosen(log: &LogFrame, segment: &Segment, context: &JobContext) -> Result
         context.check()?;
         shares.insert(column.name.clone(), share_by_value(log, &column.name, &inside)?);
     }
-    let rate = Rate::wilson(clicks, shown);
+    let rate = measures.rate_of((0..log.rows()).filter(|row| inside[*row]));
     Ok(Chosen { inside, rows, rate, has_outcome: measures.outcome.is_some(), shares })
 }
 

@@ -296,6 +296,15 @@ impl Measures {
         }
     }
 
+    /// Clicks, impressions and click rate of some rows.
+    pub fn rate_of(&self, rows: impl Iterator<Item = usize>) -> Rate {
+        let (clicks, shown) = rows.fold((0.0, 0.0), |(clicks, shown), row| {
+            let counted = self.of_row(row);
+            (clicks + counted.clicks, shown + counted.impressions)
+        });
+        Rate::wilson(clicks, shown)
+    }
+
     /// What some column of the log makes of a measure: "sum of Amount spent".
     pub fn source(&self, measure: Measure) -> Option<&str> {
         self.sources.iter().find(|(known, _)| *known == measure).map(|(_, words)| words.as_str())

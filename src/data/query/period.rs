@@ -1,8 +1,7 @@
 //! What changed lately? The last days of a log, held against as many days before them.
 
-use crate::base::calendar::date_of;
 use crate::base::{Failure, Result};
-use crate::data::cells;
+use crate::data::cells::{self, date_of};
 use crate::data::frame::LogFrame;
 use crate::data::schema::Role;
 use crate::domain::Segment;
@@ -47,8 +46,11 @@ impl Period {
         let begins = first.div_euclid(DAY_MILLIS) * DAY_MILLIS;
         if period.start_ms(2) < begins {
             let whole = (end_ms - begins) / DAY_MILLIS / 2;
-            let why =
-                format!("the log begins on {} and that takes {}", date(first), date(period.start_ms(2)));
+            let why = format!(
+                "the log begins on {} and that takes {}",
+                date_of(first),
+                date_of(period.start_ms(2))
+            );
             return Err(Failure::new(what(), why).hint(match whole {
                 0 => "a log of more than one day".to_owned(),
                 days => format!("at most {days} days"),
@@ -69,9 +71,9 @@ impl Period {
 
     /// `2026-09-08 to 2026-09-14, against 2026-09-01 to 2026-09-07`, UTC.
     pub fn words(&self) -> String {
-        let last = |end_ms: i64| date(end_ms - DAY_MILLIS);
+        let last = |end_ms: i64| date_of(end_ms - DAY_MILLIS);
         let (now, before) = (self.start_ms(1), self.start_ms(2));
-        format!("{} to {}, against {} to {}", date(now), last(self.end_ms), date(before), last(now))
+        format!("{} to {}, against {} to {}", date_of(now), last(self.end_ms), date_of(before), last(now))
     }
 
     fn start_ms(&self, stretches: i64) -> i64 {
@@ -81,16 +83,10 @@ impl Period {
     fn between(&self, from_ms: i64, until_ms: i64) -> Segment {
         let side = |comparison, ms: i64| Segment::Where {
             column: self.column.clone(),
-            test: Test::Compare(comparison, Literal::Text(date(ms))),
+            test: Test::Compare(comparison, Literal::Text(date_of(ms))),
         };
         side(Comparison::AtLeast, from_ms).and(side(Comparison::Less, until_ms))
     }
-}
-
-/// The UTC day as `2026-09-14`.
-fn date(ms: i64) -> String {
-    let (year, month, day) = date_of(ms.div_euclid(DAY_MILLIS));
-    format!("{year:04}-{month:02}-{day:02}")
 }
 
 #[cfg(test)]

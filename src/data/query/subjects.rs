@@ -224,15 +224,11 @@ pub fn profile(
         .get(code as usize)
         .cloned()
         .ok_or_else(|| Failure::new("cannot tell of it", "it was not counted"))?;
-    let everybody = (0..log.rows()).fold((0.0, 0.0), |(clicks, shown), row| {
-        let counted = measures.of_row(row);
-        (clicks + counted.clicks, shown + counted.impressions)
-    });
     Ok(SubjectProfile {
         kind,
         listed,
         has_outcome: measures.outcome.is_some(),
-        everybody: Rate::wilson(everybody.0, everybody.1),
+        everybody: measures.rate_of(0..log.rows()),
         words: words(log, &rows, &measures)?,
         history: history(log, &rows, &names, &measures, predicted)?,
         by,

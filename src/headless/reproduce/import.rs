@@ -5,7 +5,8 @@
 
 use super::{Comparison, Row, Unanswered};
 use crate::base::failure::Explain;
-use crate::base::{Failure, Result, calendar};
+use crate::base::{Failure, Result};
+use crate::data::calendar::date_of;
 use crate::data::importers::{self, ImportOptions, Input};
 use crate::data::profile::{self, ColumnProfile, IssueKind, Profile};
 use crate::data::schema::{ColumnType, Role};
@@ -175,8 +176,8 @@ fn answer(profile: &Profile, path: &Path, name: &str, published: &Value) -> Opti
         }
         "base_rate" => number(label.map_or_else(|| scoring_zeros(profile), |label| Some(label.rate))?),
         "ctr" | "ctr_where_both" => number(label?.rate),
-        "time_min" => Some(Ours::Words(day(profile.time_range?.0))),
-        "time_max" => Some(Ours::Words(day(profile.time_range?.1))),
+        "time_min" => Some(Ours::Words(date_of(profile.time_range?.0))),
+        "time_max" => Some(Ours::Words(date_of(profile.time_range?.1))),
         "currency" => profile.currency.clone().map(Ours::Words),
         "srm_z" => number(profile.experiment.as_ref()?.ratio_z?),
         "clicks_without_impressions" => number(total(profile, name).unwrap_or_default()),
@@ -375,11 +376,6 @@ fn like<'a>(profile: &'a Profile, name: &str) -> Option<&'a ColumnProfile> {
         (met, has_first, std::cmp::Reverse(own.len()))
     };
     profile.columns.iter().max_by_key(share).filter(|column| share(column).0 > 0)
-}
-
-fn day(millis: i64) -> String {
-    let (year, month, day) = calendar::date_of(millis.div_euclid(86_400_000));
-    format!("{year:04}-{month:02}-{day:02}")
 }
 
 #[cfg(test)]

@@ -74,7 +74,7 @@ pub(super) fn compare(folder: &Path, context: &JobContext) -> Result<Comparison>
     rows.push(near("random to Thompson: relative error of IPS", 0.084_019, error, 0.13, NOTEBOOK));
     let snips = value(&answer, Estimator::Snips)?;
     rows.push(near("random to Thompson: SNIPS", 0.004_776, snips.value, 0.01, LOGS));
-    let standard_error = (ips.high - ips.low) / (2.0 * crate::metrics::rates::Z_95);
+    let standard_error = ips.standard_error();
     rows.push(near("random to Thompson: standard error of IPS", 0.002_090, standard_error, 0.02, LOGS));
     rows.push(near("random to Thompson: effective decisions", 1_639.5, answer.checks.effective, 0.02, LOGS));
     if let Some([low, high]) = answer.value(Estimator::Ips).and_then(|value| value.bootstrap) {

@@ -38,7 +38,7 @@ pub(super) fn apply(session: &mut Session, question: EvidenceQuestion) -> Result
 
 /// Stores an answer, unless the log has changed since.
 pub(super) fn weighed(session: &mut Session, (revision, evidence): (u64, Evidence)) {
-    if session.store.log.as_ref().is_none_or(|open| open.frame.revision != revision) {
+    if !session.store.is_open(revision) {
         return;
     }
     let state = &mut session.store.evidence;

@@ -134,6 +134,8 @@ impl PredictionPanel {
     ) {
         self.score(ui, cx.theme, known, prediction);
         egui::ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
+            // The numbers at the right edge stand clear of the scroll bar.
+            ui.set_max_width(ui.available_width() - 12.0);
             ui.columns(2, |columns| {
                 self.inputs(&mut columns[0], cx.theme, &prediction.row.inputs, model);
                 let right = &mut columns[1];
