@@ -4,6 +4,7 @@ pub mod ab_test;
 pub mod beta_binomial;
 pub mod bootstrap;
 pub mod calibration;
+pub mod calibrator;
 pub mod drift;
 pub mod grouped;
 pub mod measures;

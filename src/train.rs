@@ -6,6 +6,7 @@
 //! program. What goes wrong is named by [`guard`]. The answer is a [`TrainedModel`],
 //! which scores, shows its tables and attention, and lives in a folder of `weights.safetensors` and `card.json`.
 
+pub mod calibrating;
 pub mod card;
 pub mod checkpoint;
 pub mod conversions;
@@ -21,6 +22,7 @@ pub mod spec;
 pub mod trained;
 pub mod trainer;
 
+pub use calibrating::Calibration;
 pub use card::{ModelCard, measure};
 pub use history::{History, TrainSnapshot};
 pub use spec::{TRAIN_PARAMS, TrainSpec, specs_of};

@@ -1,7 +1,7 @@
 //! `adloupe evaluate`: how good is a saved model on a log?
 
 use super::source::SourceArgs;
-use super::train::{extend, measures, of_conversions, table};
+use super::train::{before_calibration, extend, measures, of_conversions, table};
 use super::{Answer, Terminal};
 use crate::base::{Failure, Result};
 use crate::data::dataset::{EncodedLog, encode_all};
@@ -55,6 +55,11 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
     });
     extend(&mut json, measures(numbers));
     let mut text = table(numbers);
+    if model.is_calibrated() {
+        let before = measure(dataset, &rows, &model.predict_uncalibrated(dataset, &rows, &context)?);
+        extend(&mut json, json!({ "uncalibrated": measures(before) }));
+        text = format!("{text}\n{}", before_calibration(&before));
+    }
     if let Some(numbers) = model.measure_conversions(dataset, &rows, &predicted, &context)? {
         extend(&mut json, json!({ "conversions": measures(numbers) }));
         text = format!("{text}\n{}", of_conversions(numbers));

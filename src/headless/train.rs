@@ -196,7 +196,7 @@ fn with_last_good(failure: Failure, args: &Args) -> Failure {
 }
 
 fn answer(model: &TrainedModel, out: Option<&Path>) -> Answer {
-    let ModelCard { data, training, test, conversions, .. } = &model.card;
+    let ModelCard { data, training, calibration, test, uncalibrated, conversions, .. } = &model.card;
     let numbers = test.unwrap_or_default();
     let mut json = json!({
         "model": model.kind,
@@ -214,6 +214,9 @@ fn answer(model: &TrainedModel, out: Option<&Path>) -> Answer {
     extend(&mut json, measures(numbers));
     if let Some(numbers) = conversions {
         extend(&mut json, json!({ "conversions": measures(*numbers) }));
+    }
+    if let (Some(layer), Some(before)) = (calibration, uncalibrated) {
+        extend(&mut json, json!({ "calibration": layer.words(), "uncalibrated": measures(*before) }));
     }
     let rest = json!({
         "examples_per_second": training.examples_per_second,
@@ -233,11 +236,20 @@ fn answer(model: &TrainedModel, out: Option<&Path>) -> Answer {
         ),
         format!("rows: {} trained on, {} to stop by, {} measured on", data.train, data.validation, data.test),
         table(numbers),
+        uncalibrated.as_ref().map_or_else(String::new, before_calibration),
+        calibration.as_ref().map_or_else(String::new, |layer| format!("calibrated: {}", layer.words())),
         conversions.map_or_else(String::new, of_conversions),
         out.map_or_else(|| "not saved (no --out)".to_owned(), |out| format!("saved in {}", out.display())),
     ];
     let text = text.into_iter().filter(|line| !line.is_empty()).collect::<Vec<_>>();
     Answer { text: text.join("\n"), json }
+}
+
+/// What calibration is there to better, before it, as lines for people.
+pub(super) fn before_calibration(before: &Measures) -> String {
+    let wanted = ["log_loss", "ece", "predicted_over_actual"];
+    let lines = named(before).into_iter().filter(|(name, ..)| wanted.contains(name)).map(line);
+    format!("\nbefore calibration:\n{}", lines.collect::<Vec<_>>().join("\n"))
 }
 
 /// What is measured of the second task, as lines for people.
@@ -274,16 +286,7 @@ pub(super) fn measures(numbers: Measures) -> Value {
 
 /// The measures as lines for people.
 pub(super) fn table(numbers: Measures) -> String {
-    let mut lines: Vec<String> = named(&numbers)
-        .into_iter()
-        .map(|(_, words, estimate)| {
-            let text = estimate.map_or_else(
-                || "unknown: these rows cannot tell".to_owned(),
-                |e| format!("{:.5}  ({:.5} to {:.5})", e.value, e.low, e.high),
-            );
-            format!("{words:<20}{text}")
-        })
-        .collect();
+    let mut lines: Vec<String> = named(&numbers).into_iter().map(line).collect();
     lines.push(format!(
         "{:<20}{:.0} impressions, {:.0} clicks",
         "out of", numbers.impressions, numbers.clicks
@@ -296,6 +299,14 @@ pub(super) fn table(numbers: Measures) -> String {
         lines.push(format!("{:<20}within {:.1e} of the exact one", "AUC in bins", numbers.auc_error));
     }
     lines.join("\n")
+}
+
+fn line((_, words, estimate): (&str, &str, Option<Estimate>)) -> String {
+    let text = estimate.map_or_else(
+        || "unknown: these rows cannot tell".to_owned(),
+        |e| format!("{:.5}  ({:.5} to {:.5})", e.value, e.low, e.high),
+    );
+    format!("{words:<20}{text}")
 }
 
 /// Name in JSON, words, and number of every measure.

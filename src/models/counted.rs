@@ -14,6 +14,7 @@ use crate::base::{Failure, Result};
 use crate::data::batch::FIRST_VALUE_ID;
 use crate::data::{Batch, Dataset, Encoder};
 use crate::jobs::JobContext;
+use crate::metrics::calibrator::Platt;
 use crate::nn::Computed;
 use crate::nn::neighbours::Interactions;
 use crate::nn::tables::{Lookup, Read};
@@ -125,37 +126,10 @@ pub fn need_other_ads(encoder: &Encoder, kind: &str) -> Result<(usize, Beside)> 
 /// The name of the scale among the parameters.
 pub const SCALE: &str = "scale";
 
-/// The scale that makes most of what was counted, by logistic regression of the outcomes on `counted` and a constant
-/// (Newton's method); never below 0. `None` where the rows cannot tell.
+/// The scale that makes most of what was counted, by logistic regression of the outcomes on `counted` and a constant;
+/// never below 0. `None` where the rows cannot tell.
 pub fn fitted_scale(counted: &[f32], labels: &[f32], weights: &[f32]) -> Option<f32> {
-    let (mut bias, mut scale) = (0.0f64, 0.0f64);
-    for _ in 0..50 {
-        let (mut slope, mut curve) = ([0.0f64; 2], [1e-9f64, 0.0, 1e-9]);
-        for (row, (x, y)) in counted.iter().zip(labels).enumerate() {
-            let (x, w) = (f64::from(*x), weights.get(row).map_or(1.0, |weight| f64::from(*weight)));
-            let p = 1.0 / (1.0 + (-(bias + scale * x)).exp());
-            let (off, bend) = (w * (f64::from(*y) - p), w * p * (1.0 - p));
-            slope[0] += off;
-            slope[1] += off * x;
-            curve[0] += bend;
-            curve[1] += bend * x;
-            curve[2] += bend * x * x;
-        }
-        let determinant = curve[0] * curve[2] - curve[1] * curve[1];
-        let step = [
-            (curve[2] * slope[0] - curve[1] * slope[1]) / determinant,
-            (curve[0] * slope[1] - curve[1] * slope[0]) / determinant,
-        ];
-        if !step.iter().all(|step| step.is_finite()) {
-            return None;
-        }
-        bias += step[0].clamp(-5.0, 5.0);
-        scale += step[1].clamp(-1e3, 1e3);
-        if step.iter().all(|step| step.abs() < 1e-9) {
-            break;
-        }
-    }
-    Some(scale.clamp(0.0, 1e6) as f32)
+    Platt::fit(counted, labels, weights, false).map(|line| line.slope.clamp(0.0, 1e6) as f32)
 }
 
 /// Linear part, and a scale for what was counted.

@@ -1,5 +1,6 @@
 //! Where does a model come from, how good was it, and what is in its folder?
 
+use super::calibrating::Calibration;
 use super::history::History;
 use super::spec::specs_of;
 use super::trained::SCORE_ROWS;
@@ -36,8 +37,14 @@ pub struct ModelCard {
     pub data: DataCard,
     /// How the training went.
     pub training: TrainingCard,
+    /// What makes true probabilities of the network's scores, where it was fitted.
+    #[serde(default)]
+    pub calibration: Option<Calibration>,
     /// Numbers on the test rows; `None` when there were none.
     pub test: Option<Measures>,
+    /// The same before the calibration, where there is one.
+    #[serde(default)]
+    pub uncalibrated: Option<Measures>,
     /// The same for clicks with a conversion, of kinds that learn them; `clicks` counts those.
     #[serde(default)]
     pub conversions: Option<Measures>,

@@ -33,7 +33,7 @@ impl Trainer {
         }
         // Log odds are a constant and what was counted, as long as no step was taken.
         self.network.set_scale(1.0)?;
-        let predicted = predict_rows(&self.network, &self.dataset, &rows, context)?;
+        let predicted = predict_rows(&self.network, None, &self.dataset, &rows, context)?;
         let counted: Vec<f32> = predicted.iter().map(|p| (p / (1.0 - p)).ln().clamp(-30.0, 30.0)).collect();
         let happened = Happened::of(&self.dataset, &rows);
         let scale = fitted_scale(&counted, &happened.labels, &happened.weights);

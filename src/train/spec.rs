@@ -1,5 +1,6 @@
 //! What should be trained, and how?
 
+use super::calibrating::{Method, Whose};
 use super::objective::Objective;
 use super::schedule::{Monitor, Schedule};
 use crate::base::params::{ParamKind, ParamSpec, Params};
@@ -105,8 +106,16 @@ pub const TRAIN_PARAMS: &[ParamSpec] = &[
     ParamSpec::choice(
         "calibrate",
         "Calibrate",
-        &["intercept", "off"],
-        "Afterwards, moves the average prediction to the click rate of the validation rows, as far as their number allows.",
+        Method::WORDS,
+        "Afterwards, on the validation rows: intercept moves the average prediction to the click rate, platt bends scores that \
+         are too sure or too shy, isotonic takes any curve that never falls.",
+    ),
+    ParamSpec::choice(
+        "calibrate_each",
+        "Calibrate each",
+        Whose::WORDS,
+        "Also moves the average of each value of a column, as far as its rows allow. worst takes the column whose values \
+         are most off.",
     ),
     ParamSpec::integer(
         "seed",

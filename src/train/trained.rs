@@ -1,5 +1,6 @@
 //! What can be asked of a trained model? Scores, tables, attention; and it travels as a folder.
 
+use super::calibrating::{Calibration, log_odds};
 use super::card::ModelCard;
 use super::conversions;
 use crate::base::failure::Explain;
@@ -9,6 +10,7 @@ use crate::data::{Batch, Dataset, Encoder};
 use crate::jobs::JobContext;
 use crate::metrics::Measures;
 use crate::models::{self, Network};
+use crate::nn::losses::sigmoid;
 use crate::nn::{Pass, device};
 use std::path::Path;
 use std::sync::Arc;
@@ -81,7 +83,29 @@ impl TrainedModel {
     /// The dataset was encoded for another model, the job was cancelled, or the device fails.
     pub fn predict(&self, dataset: &Dataset, rows: &[u32], context: &JobContext) -> Result<Vec<f32>> {
         self.check_encoder(dataset)?;
-        predict_rows(&self.network, dataset, rows, context)
+        predict_rows(&self.network, self.card.calibration.as_ref(), dataset, rows, context)
+    }
+
+    /// The same before calibration: without its layer, and without the shift of the average.
+    ///
+    /// # Errors
+    /// As for [`predict`](Self::predict).
+    pub fn predict_uncalibrated(
+        &self,
+        dataset: &Dataset,
+        rows: &[u32],
+        context: &JobContext,
+    ) -> Result<Vec<f32>> {
+        self.check_encoder(dataset)?;
+        let mut predicted = predict_rows(&self.network, None, dataset, rows, context)?;
+        let shift = self.card.training.log_odds_shift.unwrap_or(0.0);
+        predicted.iter_mut().for_each(|p| *p = sigmoid(log_odds(f64::from(*p)) - shift) as f32);
+        Ok(predicted)
+    }
+
+    /// True when its scores were calibrated on validation rows.
+    pub fn is_calibrated(&self) -> bool {
+        self.card.calibration.is_some() || self.card.training.log_odds_shift.is_some()
     }
 
     /// Measures clicks with a conversion on some rows whose click probabilities are `clicks`; `None` when the kind does
@@ -136,7 +160,7 @@ impl TrainedModel {
     /// # Errors
     /// The device fails.
     pub fn predict_batch(&self, batch: &Batch) -> Result<Vec<f32>> {
-        self.network.predict(batch)
+        Ok(self.logits(batch)?.iter().map(|z| sigmoid(f64::from(*z)) as f32).collect())
     }
 
     /// Log odds of a batch, before the logistic function.
@@ -144,7 +168,11 @@ impl TrainedModel {
     /// # Errors
     /// The device fails.
     pub fn logits(&self, batch: &Batch) -> Result<Vec<f32>> {
-        self.network.logits(batch)
+        let mut log_odds = self.network.logits(batch)?;
+        if let Some(calibration) = &self.card.calibration {
+            calibration.apply(batch, &mut log_odds);
+        }
+        Ok(log_odds)
     }
 
     /// The embedding tables, widest part first: those of kinds without embeddings are the linear weights.
@@ -247,6 +275,7 @@ impl TrainedModel {
 /// Click probabilities of some rows, in batches.
 pub(super) fn predict_rows(
     network: &Network,
+    calibration: Option<&Calibration>,
     dataset: &Dataset,
     rows: &[u32],
     context: &JobContext,
@@ -254,7 +283,12 @@ pub(super) fn predict_rows(
     let mut predicted = Vec::with_capacity(rows.len());
     for rows in rows.chunks(SCORE_ROWS) {
         context.check()?;
-        predicted.extend(network.predict(&dataset.batch(rows))?);
+        let batch = dataset.batch(rows);
+        let mut log_odds = network.logits(&batch)?;
+        if let Some(calibration) = calibration {
+            calibration.apply(&batch, &mut log_odds);
+        }
+        predicted.extend(log_odds.iter().map(|z| sigmoid(f64::from(*z)) as f32));
     }
     Ok(predicted)
 }

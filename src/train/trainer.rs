@@ -1,5 +1,6 @@
 //! What does a training do, step by step, and what must it remember to go on after a stop?
 
+use super::calibrating::{self, Calibration};
 use super::card::{DataCard, ModelCard, TrainingCard, measure};
 use super::checkpoint::Keep;
 use super::conversions;
@@ -19,7 +20,7 @@ use crate::data::dataset::take_known;
 use crate::data::{Batch, Dataset, Split, importers};
 use crate::jobs::{JobContext, Latest};
 use crate::metrics::grouped::GroupedAuc;
-use crate::metrics::{Measures, Outcomes, calibration};
+use crate::metrics::{Measures, Outcomes};
 use crate::models::{self, Gradients, Network};
 use crate::nn::Pass;
 use crate::nn::device;
@@ -35,10 +36,6 @@ const SNAPSHOT_EVERY: Duration = Duration::from_millis(100);
 
 /// Steps after which the smoothed loss means something.
 const SETTLED: u64 = 20;
-
-/// Standard deviation of the log odds by which a fitted model's average is usually off: 0.1 is about 10 %. Few
-/// validation clicks thus move it little.
-const USUAL_SHIFT: f64 = 0.1;
 
 /// A training that can be run, stopped, saved, and run on.
 #[derive(Debug)]
@@ -119,6 +116,7 @@ impl Trainer {
         let seed = spec.seed()?;
         let (objective, monitor) = (spec.objective()?, spec.monitor()?);
         check_monitor(dataset, monitor)?;
+        calibrating::check(&spec.params, &dataset.encoder)?;
         conversions::check(models::kind(&spec.kind)?, dataset, &objective)?;
         let mut network = draw_network(dataset, &spec, seed)?;
         network.start_at_rates(objective.learnt_rate(rate), conversions::rate(dataset))?;
@@ -211,49 +209,40 @@ impl Trainer {
         if objective_shift != 0.0 {
             self.network.shift_log_odds(objective_shift)?;
         }
-        let log_odds_shift = self.calibrate(context)?;
+        let (log_odds_shift, calibration) = self.calibrate(context)?;
         context.stage("Measuring on the test rows");
-        let (test, conversions) = self.test(context)?;
+        let Tested { test, uncalibrated, conversions } = self.test(calibration.as_ref(), context)?;
         let card = ModelCard {
             kind: self.spec.kind.clone(),
             params: self.spec.params.clone(),
             data: DataCard::of(&self.dataset, &self.spec.source),
             training: TrainingCard { objective_shift, log_odds_shift, ..self.training_card()? },
+            calibration,
             test,
+            uncalibrated,
             conversions,
             ..ModelCard::default()
         };
         Ok(TrainedModel::new(card, Arc::clone(&self.dataset.encoder), self.network))
     }
 
-    /// What the test rows say of clicks, and of clicks with a conversion; `None` where there are none, or no such task.
-    fn test(&self, context: &JobContext) -> Result<(Option<Measures>, Option<Measures>)> {
+    /// What the test rows say; nothing where there are none.
+    fn test(&self, calibration: Option<&Calibration>, context: &JobContext) -> Result<Tested> {
         let rows = self.dataset.rows_of(Split::Test);
         if rows.is_empty() {
-            return Ok((None, None));
+            return Ok(Tested::default());
         }
-        let predicted = predict_rows(&self.network, &self.dataset, rows, context)?;
-        let conversions = conversions::measured(&self.network, &self.dataset, rows, &predicted, context)?;
-        Ok((Some(measure(&self.dataset, rows, &predicted)), conversions))
-    }
-
-    /// Moves the average prediction to what happened on the validation rows, which are nearer to the future than
-    /// the rows that the weights were fitted on. Returns what was added to the log odds.
-    fn calibrate(&mut self, context: &JobContext) -> Result<Option<f64>> {
-        let rows = self.dataset.rows_of(Split::Validation).clone();
-        if rows.is_empty() || self.spec.params.choice("calibrate")? == "off" {
-            return Ok(None);
-        }
-        context.stage("Calibrating on the validation rows");
-        let predicted = predict_rows(&self.network, &self.dataset, &rows, context)?;
-        let log_odds: Vec<f32> = predicted.iter().map(|p| (p / (1.0 - p)).ln()).collect();
-        let happened = Happened::of(&self.dataset, &rows);
-        let shift = calibration::intercept_shift(&log_odds, &happened.labels, &happened.weights, USUAL_SHIFT);
-        if let Some(shift) = shift {
-            self.network.shift_log_odds(shift)?;
-        }
-        conversions::calibrate(&mut self.network, &self.dataset, &rows, USUAL_SHIFT, context)?;
-        Ok(shift)
+        let before = predict_rows(&self.network, None, &self.dataset, rows, context)?;
+        let after = match calibration {
+            Some(_) => Some(predict_rows(&self.network, calibration, &self.dataset, rows, context)?),
+            None => None,
+        };
+        let predicted = after.as_ref().unwrap_or(&before);
+        Ok(Tested {
+            conversions: conversions::measured(&self.network, &self.dataset, rows, predicted, context)?,
+            test: Some(measure(&self.dataset, rows, predicted)),
+            uncalibrated: after.is_some().then(|| measure(&self.dataset, rows, &before)),
+        })
     }
 
     fn training_card(&self) -> Result<TrainingCard> {
@@ -396,7 +385,7 @@ impl Trainer {
         let validation = if rows.is_empty() {
             ValidationNumbers::default()
         } else {
-            let mut predicted = predict_rows(&self.network, &self.dataset, &rows, context)?;
+            let mut predicted = predict_rows(&self.network, None, &self.dataset, &rows, context)?;
             let objective = self.objective;
             predicted.iter_mut().for_each(|p| *p = objective.recalibrated(f64::from(*p)) as f32);
             ValidationNumbers::of(Happened::of(&self.dataset, &rows).beside(&predicted))
@@ -472,6 +461,17 @@ impl Trainer {
             busy_cores,
         })
     }
+}
+
+/// What the test rows say.
+#[derive(Debug, Default)]
+struct Tested {
+    /// Of clicks.
+    test: Option<Measures>,
+    /// The same before the calibration layer, where there is one.
+    uncalibrated: Option<Measures>,
+    /// Of clicks with a conversion, where that is a task.
+    conversions: Option<Measures>,
 }
 
 /// The network on the device that the spec names; `auto` takes a card where the model is large enough for one.

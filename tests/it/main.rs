@@ -41,5 +41,6 @@ mod subjects_panel;
 mod support;
 mod tidy;
 mod training_panel;
+mod ways;
 mod whole_window;
 mod window;

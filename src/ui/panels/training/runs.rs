@@ -61,6 +61,10 @@ pub(super) fn show(ui: &mut Ui, runs: &[ModelRun], selected: &mut usize, chosen:
             10 => widgets::grouped(card.training.examples_per_second),
             _ => card.data.source.rsplit(['/', '\\']).next().unwrap_or_default().to_owned(),
         };
-        ui.add(egui::Label::new(text).truncate());
+        let shown = ui.add(egui::Label::new(text).truncate());
+        if let (6, Some(layer)) = (column, &card.calibration) {
+            let before = number(card.uncalibrated.and_then(|before| before.predicted_over_actual));
+            shown.on_hover_text(format!("{before} before calibration: {}", layer.words()));
+        }
     });
 }

@@ -1,0 +1,83 @@
+//! Do the ways to learn hold what they promise, on whole trainings?
+
+use crate::models::clicks;
+use adloupe::base::rng::Rng;
+use adloupe::data::Dataset;
+use adloupe::data::dataset::take_known;
+use adloupe::jobs::{JobContext, Latest};
+use adloupe::metrics::calibration::{ece, predicted_over_actual};
+use adloupe::train::{self, TrainSpec, TrainedModel};
+
+fn spec(kind: &str, settings: &[(&str, &str)]) -> TrainSpec {
+    let mut spec = TrainSpec::new(kind).unwrap();
+    for (name, value) in [("device", "cpu"), ("epochs", "3")].iter().chain(settings) {
+        spec.set(name, value).unwrap();
+    }
+    spec
+}
+
+fn trained(dataset: &Dataset, kind: &str, settings: &[(&str, &str)]) -> TrainedModel {
+    train::fit(dataset, &spec(kind, settings), &Latest::default(), &JobContext::detached()).unwrap()
+}
+
+/// Clicks that only the user decides: three in ten of one half, one in ten of the other.
+fn rare(rows: usize) -> Dataset {
+    let mut rng = Rng::named(4, "users that differ");
+    let mut dataset = clicks(rows, 40, 4);
+    let of_user = |user: &u32| if user.is_multiple_of(2) { 0.3 } else { 0.1 };
+    dataset.label = dataset.categorical[0].iter().map(|user| f32::from(rng.chance(of_user(user)))).collect();
+    dataset
+}
+
+#[test]
+fn calibration_repairs_what_smoothed_labels_do_and_travels_with_the_model() {
+    let dataset = rare(20_000);
+    let labels = take_known(&dataset.label, &dataset.test);
+    let context = JobContext::detached();
+    let off = |predicted: &[f32]| ece(predicted, &labels, &[], 10).unwrap();
+    let wrong = trained(&dataset, "logistic", &[("label_smoothing", "0.5"), ("calibrate", "off")]);
+    let wrong = off(&wrong.predict(&dataset, &dataset.test, &context).unwrap());
+    for method in ["platt", "isotonic"] {
+        let model = trained(&dataset, "logistic", &[("label_smoothing", "0.5"), ("calibrate", method)]);
+        let predicted = model.predict(&dataset, &dataset.test, &context).unwrap();
+        assert!(off(&predicted) < 0.6 * wrong, "{method}: {} of {wrong}", off(&predicted));
+        let before = model.predict_uncalibrated(&dataset, &dataset.test, &context).unwrap();
+        assert!((off(&before) - wrong).abs() < 1e-6, "before the layer stands what was without it");
+        let (after, first) = (model.card.test.unwrap(), model.card.uncalibrated.unwrap());
+        assert!(after.log_loss.unwrap().value < first.log_loss.unwrap().value, "{method}");
+        let folder = tempfile::tempdir().unwrap();
+        model.save(folder.path()).unwrap();
+        let back = TrainedModel::load(folder.path()).unwrap();
+        assert_eq!(back.card.calibration, model.card.calibration);
+        let of_batch = back.predict_batch(&dataset.batch(&dataset.test[..50])).unwrap();
+        assert_eq!(of_batch, predicted[..50], "one batch is scored as all rows are");
+    }
+}
+
+#[test]
+fn calibration_per_segment_moves_the_column_that_is_off() {
+    let mut dataset = rare(20_000);
+    let mut rng = Rng::named(5, "nothing to learn");
+    let settings = [("epochs", "1"), ("learning_rate", "0.000001"), ("calibrate_each", "worst")];
+    let model = trained(&dataset, "logistic", &settings);
+    let each = model.card.calibration.as_ref().and_then(|layer| layer.each.as_ref()).unwrap();
+    assert_eq!(each.field, "user", "of which the untrained model knows nothing");
+    assert!(each.misfit.unwrap() > 3.0);
+    let context = JobContext::detached();
+    let user = |row: &u32| dataset.categorical[0][*row as usize];
+    let rows: Vec<u32> = dataset.test.iter().copied().filter(|row| user(row).is_multiple_of(2)).collect();
+    let labels = take_known(&dataset.label, &rows);
+    let ratio = |predicted: &[f32]| predicted_over_actual(predicted, &labels, &[]).unwrap().value;
+    let before = ratio(&model.predict_uncalibrated(&dataset, &rows, &context).unwrap());
+    let after = ratio(&model.predict(&dataset, &rows, &context).unwrap());
+    assert!((before - 0.66).abs() < 0.1 && after > before + 0.1 && after < 1.1, "{after} after {before}");
+    // Where nothing is off, no column is the worst.
+    dataset.label = (0..dataset.rows).map(|_| f32::from(rng.chance(0.2))).collect();
+    assert_eq!(trained(&dataset, "logistic", &settings).card.calibration, None);
+    let mut nameless = clicks(2_000, 40, 4);
+    let mut encoder = (*nameless.encoder).clone();
+    encoder.keys.ad = None;
+    nameless.encoder = encoder.into();
+    let failure = train::Trainer::new(&nameless, &spec("logistic", &[("calibrate_each", "ad")])).unwrap_err();
+    assert!(failure.hint.contains("role ad"), "{failure}");
+}
