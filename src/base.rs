@@ -1,6 +1,7 @@
 //! What may every layer use? Failures, parameters and seeded randomness; std and serde only.
 
 pub mod calendar;
+pub mod eigen;
 pub mod failure;
 pub mod files;
 pub mod numbers;

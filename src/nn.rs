@@ -11,7 +11,6 @@ pub mod cross;
 pub mod deep;
 pub mod device;
 pub mod dropout;
-pub mod eigen;
 pub mod factors;
 pub mod field_input;
 pub mod fields;

@@ -1,7 +1,7 @@
 //! Which few directions carry most of a table's variance? Principal components by Jacobi rotations.
 
+use crate::base::eigen::diagonalise;
 use crate::base::{Failure, Result};
-use crate::nn::eigen::diagonalise;
 
 /// Principal components of a table of points.
 #[derive(Debug, Clone, PartialEq, Default)]

@@ -5,9 +5,9 @@
 //! ideal one that lets low frequencies pass. The vectors are found by subspace iteration (Halko, Martinsson & Tropp 2011,
 //! algorithm 4.4).
 
-use super::eigen::diagonalise;
 use super::neighbours::Interactions;
 use super::product::{Finish, Pack, View, product};
+use crate::base::eigen::diagonalise;
 use crate::base::rng::Rng;
 use crate::base::{Failure, Result};
 use crate::jobs::JobContext;

@@ -4,9 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Modules by layer, lowest first. A module may use lower layers and itself, never a sibling or a higher one.
-const LAYERS: [&[&str]; 11] = [
+const LAYERS: [&[&str]; 12] = [
     &["base"],
     &["domain", "metrics", "jobs", "gpu"],
+    &["language"],
     &["data", "auctions"],
     &["nn"],
     &["models"],
@@ -21,9 +22,10 @@ const LAYERS: [&[&str]; 11] = [
 /// Where a foreign crate may be named: folders or files under src/.
 const HOMES: &[(&str, &[&str])] = &[
     ("polars", &["data"]),
-    ("candle_core", &["nn", "models", "train", "insight"]),
+    ("candle_core", &["nn", "models", "train", "insight", "language"]),
     ("candle_nn", &["nn", "models", "train", "insight"]),
-    ("safetensors", &["nn", "train"]),
+    ("safetensors", &["nn", "train", "language"]),
+    ("jieba_rs", &["language"]),
     ("egui", &["ui"]),
     ("eframe", &["ui"]),
     ("egui_plot", &["ui"]),
