@@ -8,6 +8,7 @@ pub mod ab;
 pub mod auctions;
 pub mod bench;
 pub mod bids;
+pub mod copy;
 pub mod drift;
 pub mod embed;
 pub mod encode;
@@ -99,6 +100,7 @@ enum Subcommands {
     Auctions(auctions::Args),
     Bench(bench::Args),
     Bids(bids::Args),
+    Copy(copy::Args),
     Drift(drift::Args),
     Embed(embed::Args),
     Encode(encode::Args),
@@ -167,6 +169,7 @@ fn run(command: &Subcommands, terminal: &Terminal) -> Result<Answer> {
         Subcommands::Auctions(args) => auctions::run(args, terminal),
         Subcommands::Bench(args) => bench::run(args, terminal),
         Subcommands::Bids(args) => bids::run(args, terminal),
+        Subcommands::Copy(args) => copy::run(args, terminal),
         Subcommands::Drift(args) => drift::run(args, terminal),
         Subcommands::Embed(args) => embed::run(args, terminal),
         Subcommands::Encode(args) => encode::run(args, terminal),

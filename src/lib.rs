@@ -7,7 +7,7 @@
 //!  9  ui                              egui, eframe, egui_plot, rfd live here and nowhere else
 //!  8  session                         state + commands; no egui, testable without a window
 //!  7  tasks                           one background operation per file: request -> output
-//!  6  insight   market                questions asked of data and models (market uses auctions)
+//!  6  insight   market      adcopy    questions asked of data and models (market uses auctions)
 //!  5  train                           the only place that updates weights
 //!  4  models                          architectures, one per file
 //!  3  nn                              candle pieces that candle-nn lacks
@@ -17,6 +17,7 @@
 //!  0  base                            failures, parameters, seeded randomness, files
 //! ```
 
+pub mod adcopy;
 pub mod auctions;
 pub mod base;
 pub mod data;

@@ -7,6 +7,7 @@
     reason = "helpers of tests fail by panicking"
 )]
 
+mod adcopy;
 mod checkpoints;
 mod data_panel;
 mod devices;

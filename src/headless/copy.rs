@@ -1,0 +1,74 @@
+//! `adloupe copy`: words for advertisements, held against what is true, reviewed by a person, kept with their history.
+
+pub mod check;
+
+use super::{Answer, Terminal};
+use crate::adcopy::{Originals, Rulebook};
+use crate::base::{Failure, Result};
+use clap::Subcommand;
+use std::path::Path;
+use std::sync::Arc;
+
+/// What to do with words.
+#[derive(Debug, clap::Args)]
+#[command(about = "Checks, drafts and reviews the words of advertisements")]
+pub struct Args {
+    #[command(subcommand)]
+    command: CopyCommands,
+}
+
+#[derive(Debug, Subcommand)]
+enum CopyCommands {
+    Check(check::Args),
+}
+
+/// Does it.
+///
+/// # Errors
+/// What the subcommand answers.
+pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
+    match &args.command {
+        CopyCommands::Check(args) => check::run(args, terminal),
+    }
+}
+
+/// The rules of a folder, or the program's own.
+fn rulebook(folder: Option<&Path>) -> Result<Arc<Rulebook>> {
+    folder.map_or_else(Rulebook::built_in, Rulebook::from_folder)
+}
+
+/// Texts of files, one a line, as known texts that nothing may be like.
+fn third_party(files: &[std::path::PathBuf]) -> Result<Vec<crate::adcopy::KnownText>> {
+    let mut known = Vec::new();
+    for file in files {
+        let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let source = |line: usize| format!("{name}, line {}", line + 1);
+        let lines = lines_of(file)?;
+        known.extend(
+            lines.into_iter().map(|(line, text)| crate::adcopy::KnownText { source: source(line), text }),
+        );
+    }
+    Ok(known)
+}
+
+/// The lines of a text file that hold something, with their places.
+fn lines_of(file: &Path) -> Result<Vec<(usize, String)>> {
+    let what = "cannot read the texts";
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| crate::base::files::disk_failure(what, file, &error))?;
+    let lines: Vec<(usize, String)> = text
+        .lines()
+        .enumerate()
+        .filter(|(_, line)| !line.trim().is_empty())
+        .map(|(place, line)| (place, line.to_owned()))
+        .collect();
+    if lines.is_empty() {
+        return Err(Failure::new(what, "the file holds no text").at(file.display()).hint("one text a line"));
+    }
+    Ok(lines)
+}
+
+/// Known texts with their index.
+fn originals(files: &[std::path::PathBuf]) -> Result<Arc<Originals>> {
+    Ok(Originals::new(third_party(files)?))
+}
