@@ -6,6 +6,7 @@
 
 pub mod encoder;
 pub mod grams;
+pub mod ridge;
 pub mod sparse;
 mod stored;
 pub mod vectors;

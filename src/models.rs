@@ -6,6 +6,7 @@
 
 pub mod auto_int;
 pub mod bst;
+pub mod content_cf;
 pub mod counted;
 pub mod dcn_v2;
 pub mod deep_fm;
@@ -18,6 +19,7 @@ pub mod features;
 pub mod ffm;
 pub mod final_mlp;
 pub mod fm;
+pub mod hybrid;
 pub mod item_cf;
 pub mod logistic;
 pub mod mask_net;
@@ -57,6 +59,8 @@ pub const MODELS: &[&dyn ModelKind] = &[
     &item_cf::ItemCf,
     &user_cf::UserCf,
     &ease::Ease,
+    &content_cf::ContentCf,
+    &hybrid::Hybrid,
     &factors::Factorised(Way::Als),
     &factors::Factorised(Way::Bpr),
     &factors::Factorised(Way::LightGcn),

@@ -5,11 +5,13 @@
 
 mod apply;
 mod fit;
+mod texts;
 
 pub use super::calendar::WEEKDAYS;
 use super::options::EncodeOptions;
 use super::schema::{Role, Schema};
 use serde::{Deserialize, Serialize};
+pub use texts::TextField;
 
 /// Name of the derived field that holds the hour of the day (UTC).
 pub const TIME_HOUR: &str = "time:hour";
@@ -43,6 +45,9 @@ pub struct Encoder {
     pub categorical: Vec<CategoricalField>,
     /// Numeric fields.
     pub numeric: Vec<NumericField>,
+    /// Text columns whose vectors stand among the numeric fields.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub texts: Vec<TextField>,
     /// Behaviour sequences.
     pub sequences: Vec<SequenceField>,
     /// The choices it was fitted with.

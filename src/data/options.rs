@@ -3,6 +3,9 @@
 use crate::base::{Failure, Result};
 use serde::{Deserialize, Serialize};
 
+/// More numbers a text than this are refused: every row holds them.
+const MOST_TEXT_NUMBERS: usize = 256;
+
 /// Choices for [`prepare`](super::dataset::prepare). What a file leaves out takes its default.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -18,6 +21,8 @@ pub struct EncodeOptions {
     pub train_share: f64,
     /// Share of rows in the validation part, between training and test.
     pub validation_share: f64,
+    /// Numbers that each text column is read as; 0 leaves texts to people.
+    pub text_vectors: usize,
     /// Columns that no model may read although their role would allow it.
     pub leave_out: Vec<String>,
 }
@@ -30,6 +35,7 @@ impl Default for EncodeOptions {
             max_sequence_len: 20,
             train_share: 0.70,
             validation_share: 0.15,
+            text_vectors: 0,
             leave_out: Vec::new(),
         }
     }
@@ -68,6 +74,10 @@ impl EncodeOptions {
                 "cannot encode the log",
                 "the limits on values and on sequence length must be at least 1",
             ));
+        }
+        if self.text_vectors > MOST_TEXT_NUMBERS {
+            let why = format!("{} numbers a text are more than {MOST_TEXT_NUMBERS}", self.text_vectors);
+            return Err(Failure::new("cannot encode the log", why).hint("16 suits most logs"));
         }
         Ok(())
     }

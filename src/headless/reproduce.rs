@@ -6,6 +6,7 @@
 mod gowalla;
 mod import;
 mod obd;
+mod upworthy;
 
 use super::{Answer, Terminal};
 use crate::base::{Failure, Result, failure::Explain};
@@ -17,7 +18,7 @@ use std::path::PathBuf;
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// What to reproduce: import (files and what is in them), gowalla (ranking all items), obd (off-policy estimates on the
-    /// Open Bandit logs).
+    /// Open Bandit logs), upworthy (which of two headlines is clicked more, by their texts).
     pub name: String,
     /// The folder with the published figures (expected.json for import) and the files they are about.
     #[arg(long, value_name = "DIR")]
@@ -70,9 +71,10 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
         "gowalla" => gowalla::compare(&args.data, &terminal.context())?,
         "import" => import::compare(&args.data, &terminal.context())?,
         "obd" => obd::compare(&args.data, &terminal.context())?,
+        "upworthy" => upworthy::compare(&args.data, &terminal.context())?,
         other => {
             let why = format!("nothing is known by the name '{other}'");
-            return Err(Failure::new("cannot reproduce", why).hint("one of: import, gowalla, obd"));
+            return Err(Failure::new("cannot reproduce", why).hint("one of: import, gowalla, obd, upworthy"));
         }
     };
     let json = serde_json::to_value(&comparison).explain("cannot write the comparison as JSON")?;

@@ -27,6 +27,10 @@ pub struct Args {
     /// A knob of the model or of training, name=value; may be given again.
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = name_value)]
     set: Vec<(String, String)>,
+    /// Also reads text columns: each becomes so many numbers (16 where none is said), made by an encoder that is fitted on
+    /// the training rows and kept with the model.
+    #[arg(long, value_name = "NUMBERS", num_args = 0..=1, default_missing_value = "16")]
+    text_vectors: Option<usize>,
     /// Passes over the training rows at most.
     #[arg(long)]
     epochs: Option<u32>,
@@ -66,7 +70,7 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
         check_writable("cannot save the checkpoint", folder)?;
     }
     let spec = if args.resume.is_none() { Some(spec(args)?) } else { None };
-    let dataset = open(&args.source, &context)?;
+    let dataset = open(args, &context)?;
     let mut trainer = match (&args.resume, &spec) {
         (Some(folder), _) => resumed(folder, args, &dataset, &context)?,
         (None, Some(spec)) => Trainer::within(args.source.options()?.memory(), &dataset, spec)?,
@@ -106,8 +110,17 @@ fn resumed(folder: &Path, args: &Args, dataset: &Dataset, context: &JobContext) 
     Ok(trainer)
 }
 
-fn open(source: &SourceArgs, context: &JobContext) -> Result<Dataset> {
-    open_prepared(&source.files, &source.options()?, &EncodeOptions::default(), context)
+fn open(args: &Args, context: &JobContext) -> Result<Dataset> {
+    let options =
+        EncodeOptions { text_vectors: args.text_vectors.unwrap_or_default(), ..EncodeOptions::default() };
+    options.check()?;
+    let dataset = open_prepared(&args.source.files, &args.source.options()?, &options, context)?;
+    if options.text_vectors > 0 && dataset.encoder.texts.is_empty() {
+        let why = "the log has no text column with two different texts in its training rows";
+        return Err(Failure::new("cannot read texts as vectors", why)
+            .hint("give the column of texts the role text: --role headline=text"));
+    }
+    Ok(dataset)
 }
 
 /// Reads `NAME=VALUE`.
@@ -380,7 +393,7 @@ mod tests {
         crate::data::sample::generate(3000, 3, &log, &JobContext::detached()).unwrap();
         let kept = folder.path().join("kept").display().to_string();
         let args = args(folder.path(), &["--checkpoint", &kept]);
-        let dataset = open(&args.source, &JobContext::detached()).unwrap();
+        let dataset = open(&args, &JobContext::detached()).unwrap();
         let mut trainer = Trainer::new(&dataset, &spec(&args).unwrap()).unwrap();
         trainer.keep_in(PathBuf::from(&kept), Duration::from_secs(60));
         let terminal = Terminal::default();

@@ -21,8 +21,6 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 
-/// Features that get a row of their own, by how many texts have them.
-const MOST_ROWS: usize = 1 << 16;
 /// Texts that the directions are fitted on at most, drawn at random from more.
 const MOST_TEXTS: usize = 50_000;
 /// From so many texts on, a feature needs two of them to count.
@@ -46,11 +44,20 @@ pub struct EncoderOptions {
     pub shares: [f32; 3],
     /// Start of every random draw.
     pub seed: u64,
+    /// Features that get a row of their own at most, the most frequent first.
+    pub features: usize,
 }
 
 impl Default for EncoderOptions {
     fn default() -> Self {
-        Self { meaning: 96, company: 32, spelling: 128, shares: [0.5, 0.15, 0.35], seed: 1 }
+        Self {
+            meaning: 96,
+            company: 32,
+            spelling: 128,
+            shares: [0.5, 0.15, 0.35],
+            seed: 1,
+            features: 1 << 16,
+        }
     }
 }
 
@@ -58,7 +65,14 @@ impl EncoderOptions {
     /// Few numbers, all of them fitted: the inputs of a ranker.
     pub fn for_rankers(width: usize, seed: u64) -> Self {
         let company = width / 4;
-        Self { meaning: width - company, company, spelling: 0, shares: [0.7, 0.3, 0.0], seed }
+        Self {
+            meaning: width - company,
+            company,
+            spelling: 0,
+            shares: [0.7, 0.3, 0.0],
+            seed,
+            ..Self::default()
+        }
     }
 
     /// Numbers of a vector.
@@ -188,7 +202,7 @@ impl Encoder {
         let mut known: Vec<(u32, u32)> =
             self.counts.with.iter().filter(|(_, texts)| **texts >= least).map(|(b, t)| (*t, *b)).collect();
         known.sort_unstable_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
-        known.truncate(MOST_ROWS);
+        known.truncate(self.options.features);
         self.rows = known.into_iter().zip(0..).map(|((_, bucket), row)| (bucket, row)).collect();
     }
 

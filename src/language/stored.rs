@@ -6,7 +6,7 @@ use crate::base::failure::Explain;
 use crate::base::files::{disk_failure, write_atomically};
 use crate::base::{Failure, Result};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::HashMap;
 use std::io::Write;
 use std::path::Path;
@@ -18,6 +18,25 @@ const ABOUT: &str = "adloupe_text_encoder";
 struct About {
     options: EncoderOptions,
     texts: u32,
+}
+
+/// Inside other JSON an encoder is its bytes in hexadecimal.
+impl Serialize for Encoder {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        let bytes = self.to_bytes().map_err(serde::ser::Error::custom)?;
+        serializer.serialize_str(&bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+    }
+}
+
+impl<'de> Deserialize<'de> for Encoder {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let digit = |byte: u8| char::from(byte).to_digit(16).map(|digit| digit as u8);
+        let bytes: Option<Vec<u8>> =
+            text.as_bytes().chunks(2).map(|two| Some(digit(two[0])? << 4 | digit(*two.get(1)?)?)).collect();
+        let bytes = bytes.ok_or_else(|| serde::de::Error::custom("a text encoder is hexadecimal digits"))?;
+        Self::from_bytes(&bytes).map_err(serde::de::Error::custom)
+    }
 }
 
 impl Encoder {
@@ -143,6 +162,9 @@ mod tests {
             let again = Encoder::load(&path).unwrap();
             assert_eq!(again, encoder);
             assert_eq!(again.encode(&texts), encoder.encode(&texts));
+            let json = serde_json::to_string(&encoder).unwrap();
+            assert_eq!(serde_json::from_str::<Encoder>(&json).unwrap(), encoder);
+            assert!(serde_json::from_str::<Encoder>("\"0g\"").is_err());
         }
         let nothing = Encoder::unfitted(EncoderOptions::default());
         assert_eq!(Encoder::from_bytes(&nothing.to_bytes().unwrap()).unwrap(), nothing);

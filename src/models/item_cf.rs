@@ -161,7 +161,7 @@ pub fn fill(
 /// The sum of what is counted for the ad shown beside each other one.
 #[derive(Debug)]
 pub struct OtherAds {
-    sum: ScaledSum,
+    pub(super) sum: ScaledSum,
     pairs: PairTable,
     ad: usize,
     beside: Beside,

@@ -23,6 +23,7 @@ mod gallery_panel;
 mod headless;
 mod ingest;
 mod inspect_panels;
+mod language;
 mod layouts;
 mod market;
 mod market_gpu;

@@ -58,7 +58,7 @@ pub fn clicks(rows: usize, users: u32, seed: u64) -> Dataset {
         categorical: vec![field("user", Side::User, users), field("ad", Side::Ad, ADS)],
         numeric: vec![NumericField {
             name: "number".into(),
-            side: Side::Context,
+            side: Side::Ad,
             log: false,
             mean: 0.0,
             deviation: 1.0,

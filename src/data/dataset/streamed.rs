@@ -88,7 +88,9 @@ pub(super) fn prepare_streamed(
     context: &JobContext,
 ) -> Result<Dataset> {
     let columns = log.schema.columns.iter();
-    let wanted = columns.filter_map(|column| Some((column.name.as_str(), Want::of(column.role)?))).collect();
+    let texts = options.text_vectors > 0;
+    let want = |role| if texts && role == Role::Text { Some(Want::Codes) } else { Want::of(role) };
+    let wanted = columns.filter_map(|column| Some((column.name.as_str(), want(column.role)?))).collect();
     let scratch = scratch_in(folder)?;
     let streamed = Streamed::read(log, (paths, import), wanted, scratch.path(), context)?;
     prepare_in(&streamed, options, room, context)
@@ -160,6 +162,7 @@ fn scratch_in(folder: &Path) -> Result<tempfile::TempDir> {
 fn wanted_by<'a>(encoder: &'a Encoder, log: &'a LogFrame) -> Vec<(&'a str, Want)> {
     let categorical = encoder.categorical.iter().map(|field| (field.name.as_str(), Want::Codes));
     let numeric = encoder.numeric.iter().map(|field| (field.name.as_str(), Want::Numbers));
+    let texts = encoder.texts.iter().map(|field| (field.name.as_str(), Want::Codes));
     let lists = encoder.sequences.iter().map(|field| (field.name.as_str(), Want::Lists));
     let users = encoder.keys.user.iter().map(|name| (name.as_str(), Want::Codes));
     let times = encoder.keys.time.iter().map(|name| (name.as_str(), Want::Times));
@@ -167,7 +170,7 @@ fn wanted_by<'a>(encoder: &'a Encoder, log: &'a LogFrame) -> Vec<(&'a str, Want)
         |role| matches!(role, Role::Label | Role::Conversion | Role::Weight | Role::Clicks | Role::Truth);
     let outcomes = log.schema.columns.iter().filter(|column| is_outcome(column.role));
     let outcomes = outcomes.filter_map(|column| Some((column.name.as_str(), Want::of(column.role)?)));
-    let all = categorical.chain(numeric).chain(lists).chain(users).chain(times).chain(outcomes);
+    let all = categorical.chain(numeric).chain(texts).chain(lists).chain(users).chain(times).chain(outcomes);
     let mut wanted: Vec<(&str, Want)> = Vec::new();
     for column in all.filter(|(name, _)| log.schema.column(name).is_ok()) {
         if !wanted.contains(&column) {

@@ -2,7 +2,7 @@
 
 use super::{
     CategoricalField, Encoder, KeyColumns, NumericField, SequenceField, Side, TIME_HOUR, TIME_WEEKDAY,
-    WEEKDAYS,
+    WEEKDAYS, texts,
 };
 use crate::base::{Failure, Result};
 use crate::data::cells;
@@ -81,6 +81,8 @@ enum Found {
     /// A field, and what a person should know of it.
     Categorical(CategoricalField, Option<String>),
     Numeric(NumericField),
+    /// A text column, to become vectors.
+    Text(Codes, Side),
     /// Nothing, and why.
     LeftOut(String),
 }
@@ -94,8 +96,9 @@ impl Fitting<'_> {
             .map(|column| column.name.clone())
             .unwrap_or_default();
         let columns = &log.schema().columns;
+        let mut texts = Vec::new();
         let found = side_by_side(columns.len(), context, |index| self.column(&columns[index]))?;
-        for found in found {
+        for (found, column) in found.into_iter().zip(columns) {
             match found {
                 Found::Nothing => {}
                 Found::Categorical(field, note) => {
@@ -103,8 +106,25 @@ impl Fitting<'_> {
                     self.notes.extend(note);
                 }
                 Found::Numeric(field) => self.encoder.numeric.push(field),
+                Found::Text(cells, side) => texts.push((column.name.as_str(), side, cells)),
                 Found::LeftOut(note) => self.notes.push(note),
             }
+        }
+        texts.into_iter().try_for_each(|(name, side, cells)| self.text(name, side, &cells, context))
+    }
+
+    fn text(&mut self, name: &str, side: Side, cells: &Codes, context: &JobContext) -> Result<()> {
+        let place = (self.encoder.numeric.len(), self.options.text_vectors);
+        match texts::fit((name, side), cells, self.train, place, context)? {
+            Some((field, numbers)) => {
+                let texts = field.encoder.texts();
+                self.notes.push(format!("'{name}' is read as {} numbers, fitted on {texts} texts", place.1));
+                self.encoder.texts.push(field);
+                self.encoder.numeric.extend(numbers);
+            }
+            None => self
+                .notes
+                .push(format!("'{name}' is left out: it holds fewer than two different texts in training")),
         }
         Ok(())
     }
@@ -118,6 +138,11 @@ impl Fitting<'_> {
                 self.categorical(column)
             }
             Role::Numeric => self.numeric(column),
+            Role::Text if self.options.text_vectors > 0 => {
+                let cells = self.log.coded(&column.name)?;
+                let side = self.side(&cells.codes, true);
+                Ok(Found::Text(cells, side))
+            }
             // Outcomes and money are measured, never read; sequences and time have their own steps.
             Role::Label
             | Role::Clicks

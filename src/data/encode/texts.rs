@@ -1,0 +1,114 @@
+//! How is a column of texts read by a model? As the vectors of an encoder that was fitted on its training rows.
+//!
+//! Each text column becomes a few numeric fields, `text:headline:0` and so on, scaled like any other number, so every kind
+//! of model takes them as it is. A text that no training row had has a vector too: what is new is not unknown.
+
+use super::{Encoder, NumericField, Side};
+use crate::base::Result;
+use crate::data::cells::NO_CODE;
+use crate::data::columns::{Codes, Columns};
+use crate::jobs::JobContext;
+use crate::language::{self, EncoderOptions, Vectors};
+use serde::{Deserialize, Serialize};
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Features of texts that are kept with a model at most: they go into its folder.
+const MOST_FEATURES: usize = 1 << 14;
+
+/// A text column and what reads it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TextField {
+    /// Column.
+    pub name: String,
+    /// Whose property it is.
+    pub side: Side,
+    /// Place in [`Encoder::numeric`] of its first number.
+    pub first: usize,
+    /// What makes the vectors.
+    pub encoder: Arc<language::Encoder>,
+}
+
+impl TextField {
+    /// Its numbers in [`Encoder::numeric`].
+    pub fn numbers(&self) -> Range<usize> {
+        self.first..self.first + self.encoder.width()
+    }
+}
+
+/// Fits the encoder of one column on the distinct texts of `train`. Answers it with the scales of its numbers; `None` where
+/// they hold fewer than two different texts.
+pub(super) fn fit(
+    column: (&str, Side),
+    cells: &Codes,
+    train: &[u32],
+    (first, width): (usize, usize),
+    context: &JobContext,
+) -> Result<Option<(TextField, Vec<NumericField>)>> {
+    let counts = cells.counts(train);
+    let met: Vec<&str> = (cells.values.iter().zip(&counts))
+        .filter(|(text, count)| **count > 0 && !text.trim().is_empty())
+        .map(|(text, _)| text.as_str())
+        .collect();
+    if met.len() < 2 {
+        return Ok(None);
+    }
+    let options = EncoderOptions { features: MOST_FEATURES, ..EncoderOptions::for_rankers(width, 1) };
+    let encoder = language::Encoder::fit(&met, options, context)?;
+    let vectors = encoder.encode(&texts(cells));
+    let total: f64 = counts.iter().map(|count| f64::from(*count)).sum();
+    let (name, side) = column;
+    let scales = (0..width).map(|at| {
+        let each = || vectors.values.chunks(width).map(|row| f64::from(row[at])).zip(&counts);
+        let mean = each().map(|(x, count)| x * f64::from(*count)).sum::<f64>() / total;
+        let spread = each().map(|(x, count)| (x - mean).powi(2) * f64::from(*count)).sum::<f64>() / total;
+        // A direction that these texts do not have stays 0.
+        let deviation = spread.sqrt().max(1e-6);
+        NumericField { name: format!("text:{name}:{at}"), side, log: false, mean, deviation }
+    });
+    let scales = scales.collect();
+    Ok(Some((TextField { name: name.to_owned(), side, first, encoder: Arc::new(encoder) }, scales)))
+}
+
+/// The texts behind the codes.
+fn texts(cells: &Codes) -> Vec<&str> {
+    cells.values.iter().map(String::as_str).collect()
+}
+
+/// A text column of a log as vectors: one per distinct text.
+pub(super) struct Read {
+    cells: Codes,
+    vectors: Vectors,
+}
+
+impl Read {
+    /// One number of each row's vector, unscaled; NaN where the text is missing.
+    pub(super) fn numbers(&self, at: usize) -> impl Iterator<Item = f64> {
+        self.cells.codes.iter().map(move |code| match *code {
+            NO_CODE => f64::NAN,
+            code => f64::from(self.vectors.row(code as usize)[at]),
+        })
+    }
+}
+
+impl Encoder {
+    /// The text columns of a log as vectors, where it has them.
+    pub(super) fn read_texts(&self, log: &dyn Columns, context: &JobContext) -> Result<Vec<Option<Read>>> {
+        let read = |field: &TextField| {
+            context.check()?;
+            if !log.has(&field.name) {
+                return Ok(None);
+            }
+            let cells = log.coded(&field.name)?;
+            let vectors = field.encoder.encode(&texts(&cells));
+            Ok(Some(Read { cells, vectors }))
+        };
+        self.texts.iter().map(read).collect()
+    }
+
+    /// The text column behind a numeric field, and which of its numbers it is.
+    pub fn text_of(&self, numeric: usize) -> Option<(&TextField, usize)> {
+        let field = self.texts.iter().find(|field| field.numbers().contains(&numeric))?;
+        Some((field, numeric - field.first))
+    }
+}
