@@ -20,6 +20,7 @@ pub mod segment;
 pub mod simulate;
 pub mod subjects;
 pub mod train;
+pub mod write_copy;
 
 use crate::base::Result;
 use crate::train::TrainedModel;
@@ -54,6 +55,8 @@ pub enum Output {
     Explained(Box<explain::Explained>),
     /// The arms of a test.
     Tested(Box<experiment::ExperimentAnswer>),
+    /// Candidates written from a brief, or why there are none.
+    Copy(Box<Result<write_copy::Round>>),
     /// Columns that changed.
     Drifted(Box<drift::DriftAnswer>),
     /// The values of a column.

@@ -1,6 +1,8 @@
 //! `adloupe copy`: words for advertisements, held against what is true, reviewed by a person, kept with their history.
 
 pub mod check;
+pub mod draft;
+pub mod library;
 
 use super::{Answer, Terminal};
 use crate::adcopy::{Originals, Rulebook};
@@ -19,7 +21,12 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum CopyCommands {
+    Audit(library::AuditArgs),
     Check(check::Args),
+    Draft(draft::Args),
+    Import(library::ImportArgs),
+    List(library::ListArgs),
+    Review(library::ReviewArgs),
 }
 
 /// Does it.
@@ -28,7 +35,12 @@ enum CopyCommands {
 /// What the subcommand answers.
 pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
     match &args.command {
+        CopyCommands::Audit(args) => library::audit(args, terminal),
         CopyCommands::Check(args) => check::run(args, terminal),
+        CopyCommands::Draft(args) => draft::run(args, terminal),
+        CopyCommands::Import(args) => library::import(args, terminal),
+        CopyCommands::List(args) => library::list(args, terminal),
+        CopyCommands::Review(args) => library::review(args, terminal),
     }
 }
 

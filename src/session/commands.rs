@@ -67,6 +67,7 @@ pub(super) fn absorb(session: &mut Session, output: Output) -> Result<()> {
     match output {
         Output::Admitted(admitted) => privacy::admitted(session, *admitted),
         Output::Averaged(averaged) => inspect::averaged(session, *averaged),
+        Output::Copy(_) => {}
         Output::Compared(compared) => inspect::compared(session, compared),
         Output::Ranked(ranked) => session.store.inspect.ranked = Some(ranked),
         Output::Retrieved(retrieved) => session.store.inspect.retrieved = Some(retrieved),

@@ -644,3 +644,161 @@ fn the_sample_sheets_pass_their_own_words() {
         }
     }
 }
+
+mod library {
+    use super::*;
+    use adloupe::adcopy::library::{Grounds, source_of};
+    use adloupe::adcopy::review::{Action, Status};
+    use adloupe::adcopy::{Item, Library};
+
+    fn kept(folder: &std::path::Path) -> (Library, Checker, String) {
+        let mut library = Library::open(folder).unwrap();
+        let checker = checker(&trailfox(), "meta_primary");
+        let text = "A shoe of 240 g for $89";
+        let verdict = checker.check(text, None).unwrap();
+        let item = Item {
+            text: text.into(),
+            product: "TrailFox 3".into(),
+            placement: "meta_primary".into(),
+            ..Item::default()
+        };
+        let grounds = Grounds { model: "dcn_v2".into(), seed: 7, prompt: "ab".into() };
+        let names = library.add("mei", vec![(item, Some(&verdict))], &grounds).unwrap();
+        (library, checker, names[0].clone())
+    }
+
+    #[test]
+    fn g6_nothing_is_approved_by_its_author_and_every_edit_goes_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut library, checker, id) = kept(folder.path());
+        assert_eq!(library.get(&id).unwrap().status, Status::Checked);
+        assert!(library.act(&id, &Action::Approve, "tom", None).is_err(), "it was not submitted");
+        library.act(&id, &Action::Submit, "mei", None).unwrap();
+        assert!(library.act(&id, &Action::Approve, "Mei", None).unwrap_err().why.contains("one's own"));
+        library.act(&id, &Action::Approve, "tom", None).unwrap();
+        assert_eq!(library.get(&id).unwrap().reviewer, "tom");
+        // An edit after the approval leads back, and whoever edits is an author from then on.
+        let new = "For $89: a shoe of 240 g";
+        let verdict = checker.check(new, Some(&source_of(&id))).unwrap();
+        assert!(library.act(&id, &Action::Edit(new.into()), "tom", None).is_err(), "unchecked words");
+        assert_eq!(
+            library.act(&id, &Action::Edit(new.into()), "tom", Some(&verdict)).unwrap(),
+            Status::Checked
+        );
+        library.act(&id, &Action::Submit, "mei", None).unwrap();
+        assert!(library.act(&id, &Action::Approve, "tom", None).is_err());
+        library.act(&id, &Action::Reject("too plain".into()), "ana", None).unwrap();
+        let item = library.get(&id).unwrap();
+        assert_eq!((item.status, item.versions.len()), (Status::Rejected, 1));
+        let blocked = checker.check("The best shoe", None).unwrap();
+        assert_eq!(
+            library.act(&id, &Action::Edit("The best shoe".into()), "mei", Some(&blocked)).unwrap(),
+            Status::Draft
+        );
+        // The audit tells all of it, with its grounds, and outlives the session.
+        let again = Library::open(folder.path()).unwrap();
+        let entries = again.audit().unwrap();
+        let actions: Vec<&str> = entries.iter().map(|entry| entry.action.as_str()).collect();
+        assert_eq!(actions, ["draft", "submit", "approve", "edit", "submit", "reject", "edit"]);
+        let first = &entries[0];
+        assert_eq!((first.model.as_str(), first.seed, first.prompt.as_str()), ("dcn_v2", 7, "ab"));
+        assert_eq!(first.facts, ["price", "weight"]);
+        assert!(first.rules.contains(&"grounding".to_owned()) && first.rules.contains(&"length".to_owned()));
+        assert_eq!(again.items(), library.items());
+    }
+
+    #[test]
+    fn an_audit_that_lost_its_end_is_missed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut library, _, id) = kept(folder.path());
+        library.act(&id, &Action::Submit, "mei", None).unwrap();
+        let path = folder.path().join("audit.jsonl");
+        let whole = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, whole.lines().next().unwrap().to_owned() + "\n").unwrap();
+        let failure = Library::open(folder.path()).unwrap_err();
+        assert!(failure.why.contains("cut off"), "{failure}");
+        // More entries than the library knows: the program ended between the two files.
+        std::fs::write(&path, &whole).unwrap();
+        let older = std::fs::read_to_string(folder.path().join("library.jsonl")).unwrap();
+        library.act(&id, &Action::Retire, "mei", None).unwrap();
+        std::fs::write(folder.path().join("library.jsonl"), older).unwrap();
+        assert!(Library::open(folder.path()).unwrap().notes[0].contains("last 1 entries"));
+    }
+
+    #[test]
+    fn many_creatives_are_taken_in_once_and_told_in_one_entry() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut library = Library::open(folder.path()).unwrap();
+        let items = |n: usize| {
+            (0..n).map(|at| Item { text: format!("text {at}"), ..Item::default() }).collect::<Vec<_>>()
+        };
+        assert_eq!(library.import("mei", "old.csv", items(100_000)).unwrap(), 100_000);
+        assert_eq!(library.import("mei", "old.csv", items(100_001)).unwrap(), 1);
+        let again = Library::open(folder.path()).unwrap();
+        assert_eq!((again.items().len(), again.audit().unwrap().len()), (100_001, 2));
+        assert_eq!(again.get("c100001").unwrap().text, "text 100000");
+        assert!(again.get("c9").unwrap_err().why.contains("c9"));
+    }
+}
+
+mod rounds {
+    use super::*;
+    use adloupe::adcopy::Brief;
+    use adloupe::adcopy::Library;
+    use adloupe::jobs::JobContext;
+    use adloupe::tasks::write_copy::{WriteCopy, round};
+    use std::path::Path;
+
+    fn brief(name: &str) -> Brief {
+        Brief::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("sample_data/adcopy").join(name)).unwrap()
+    }
+
+    fn asked(brief: Brief) -> WriteCopy {
+        let book = Rulebook::built_in().unwrap();
+        WriteCopy {
+            brief,
+            book,
+            library: Arc::new(Library::default()),
+            others: Vec::new(),
+            subject: None,
+            k: 50,
+        }
+    }
+
+    #[test]
+    fn g7_the_same_brief_and_seed_write_the_same_words_without_any_model() {
+        let context = JobContext::detached();
+        for name in ["brief_en.json", "brief_zh.json"] {
+            let one = round(&asked(brief(name)), &context).unwrap();
+            let two = round(&asked(brief(name)), &context).unwrap();
+            assert!(
+                one.candidates.len() >= 10,
+                "{name}: {} of {}, blocked {:?}",
+                one.candidates.len(),
+                one.written,
+                one.blocked
+            );
+            assert_eq!(one.candidates, two.candidates);
+            for candidate in &one.candidates {
+                assert!(candidate.verdict.passes() && one.brief.allows(&candidate.draft.text));
+                assert!(!candidate.verdict.grounded.is_empty(), "{}", candidate.draft.text);
+            }
+            let other = round(&asked(Brief { seed: 8, ..brief(name) }), &context).unwrap();
+            assert_ne!(one.candidates, other.candidates);
+            assert!(one.basis.as_ref().unwrap_err().why.contains("no log"), "nothing is made up");
+        }
+    }
+
+    #[test]
+    fn a_brief_that_contradicts_itself_is_refused() {
+        let context = JobContext::detached();
+        let wrong =
+            Brief { must: vec!["rain".into()], must_not: vec!["rain".into()], ..brief("brief_en.json") };
+        assert!(round(&asked(wrong), &context).unwrap_err().why.contains("rain"));
+        let none = Brief { candidates: 0, ..brief("brief_en.json") };
+        assert!(round(&asked(none), &context).is_err());
+        let must = Brief { must: vec!["trails".into()], candidates: 3, ..brief("brief_en.json") };
+        let found = round(&asked(must), &context).unwrap();
+        assert!(found.candidates.iter().all(|one| one.draft.text.to_lowercase().contains("trails")));
+    }
+}

@@ -1,0 +1,412 @@
+//! Which words are there, in which versions, where do they stand, and how did they do?
+//!
+//! A folder with two files: `library.jsonl`, one creative a line, written anew through a temporary name, and `audit.jsonl`,
+//! which only grows. The library remembers the audit's last hash.
+
+use super::audit::{self, Entry, Head};
+use super::brief::Language;
+use super::checks::Verdict;
+use super::originality::{KnownText, Originals};
+use super::review::{self, Action, Status};
+use crate::base::files::{check_writable, disk_failure, write_atomically};
+use crate::base::{Failure, Result, failure::Explain};
+use crate::metrics::Rate;
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+const LIBRARY: &str = "library.jsonl";
+const AUDIT: &str = "audit.jsonl";
+
+/// What goes with every text that a machine had a part in.
+pub const DISCLOSURE: &str = "Drafted with a machine; checked against a product sheet.";
+
+/// One creative.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Item {
+    /// Stable name: `c000042`.
+    pub id: String,
+    /// What it advertises.
+    pub product: String,
+    /// Its language.
+    pub language: Language,
+    /// Where it is meant to be shown.
+    pub placement: String,
+    /// Whom it is meant for, as a segment.
+    pub audience: String,
+    /// The words.
+    pub text: String,
+    /// Words that it had before, oldest first.
+    pub versions: Vec<Version>,
+    /// Where it stands.
+    pub status: Status,
+    /// Everybody who touched the words.
+    pub authors: Vec<String>,
+    /// Who reviewed it last; empty while nobody did.
+    pub reviewer: String,
+    /// Proposer, or `person`, or what it was imported from.
+    pub origin: String,
+    /// Kind, category and other words to find it by.
+    pub tags: Vec<String>,
+    /// Facts that the words rest on.
+    pub facts: Vec<String>,
+    /// What must be told with it; empty for words of a person alone.
+    pub disclosure: String,
+    /// Whose rights the words are under.
+    pub rights: String,
+    /// The ad of the log that it is; empty where it never ran.
+    pub ad: String,
+    /// How it did, audience by audience.
+    pub performance: Vec<Performance>,
+}
+
+/// Words as they were.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Version {
+    /// The words.
+    pub text: String,
+    /// Until when, in milliseconds since 1970 UTC.
+    pub until: u64,
+    /// Who replaced them.
+    pub by: String,
+}
+
+/// Clicks of an audience.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Performance {
+    /// The audience, as a segment; empty: everybody.
+    pub audience: String,
+    /// Clicks and impressions with their interval.
+    pub rate: Rate,
+}
+
+/// What is noted beside an action.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Grounds {
+    /// The model that ranked or wrote it.
+    pub model: String,
+    /// Seed of the draw.
+    pub seed: u64,
+    /// BLAKE3 of the brief.
+    pub prompt: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Header {
+    adloupe_library: u32,
+    next: u64,
+    audit: Head,
+}
+
+/// Creatives in a folder.
+#[derive(Debug, Clone, Default)]
+pub struct Library {
+    folder: PathBuf,
+    items: Vec<Arc<Item>>,
+    places: HashMap<String, usize>,
+    next: u64,
+    head: Head,
+    /// What a person should know of how it was found.
+    pub notes: Vec<String>,
+}
+
+impl Library {
+    /// Opens the library of a folder; an empty one where there is none yet. The audit is verified.
+    ///
+    /// # Errors
+    /// Files that cannot be read or are none of ours, a broken chain, an audit that lost its end.
+    pub fn open(folder: &Path) -> Result<Self> {
+        let what = "cannot open the library";
+        let path = folder.join(LIBRARY);
+        let (_, head) = audit::read(&folder.join(AUDIT))?;
+        let mut library = Self { folder: folder.to_owned(), next: 1, head, ..Self::default() };
+        if !path.exists() {
+            if library.head.entries > 0 {
+                return Err(Failure::new(what, "there is an audit and no library beside it")
+                    .at(path.display())
+                    .hint("put library.jsonl back, or choose another folder"));
+            }
+            return Ok(library);
+        }
+        let text = std::fs::read_to_string(&path).map_err(|error| disk_failure(what, &path, &error))?;
+        let broken = |line: usize, error: serde_json::Error| {
+            Failure::new(what, error)
+                .at(format!("{}, line {line}", path.display()))
+                .hint("take an older copy")
+        };
+        let mut lines = text.lines();
+        let header: Header =
+            serde_json::from_str(lines.next().unwrap_or_default()).map_err(|error| broken(1, error))?;
+        library.remember(&header)?;
+        for (place, line) in lines.enumerate() {
+            library.put(serde_json::from_str(line).map_err(|error| broken(place + 2, error))?);
+        }
+        library.next = header.next;
+        Ok(library)
+    }
+
+    fn remember(&mut self, header: &Header) -> Result<()> {
+        let known = &header.audit;
+        if self.head.entries < known.entries {
+            let why = format!(
+                "the audit has {} entries and the library remembers {}: its end was cut off",
+                self.head.entries, known.entries
+            );
+            return Err(Failure::new("the audit cannot be trusted", why)
+                .at(self.folder.join(AUDIT).display())
+                .hint("compare it with an exported copy"));
+        }
+        if self.head.entries == known.entries && self.head.hash != known.hash {
+            return Err(Failure::new(
+                "the audit cannot be trusted",
+                "it is another one than the library remembers",
+            )
+            .at(self.folder.join(AUDIT).display()));
+        }
+        if self.head.entries > known.entries {
+            self.notes.push(format!(
+                "the last {} entries of the audit are not in the library: the program ended between the two; do them again",
+                self.head.entries - known.entries
+            ));
+        }
+        Ok(())
+    }
+
+    /// The folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// All creatives, oldest first.
+    pub fn items(&self) -> &[Arc<Item>] {
+        &self.items
+    }
+
+    /// The end of the audit.
+    pub fn head(&self) -> &Head {
+        &self.head
+    }
+
+    /// The creative of a name.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn get(&self, id: &str) -> Result<&Arc<Item>> {
+        self.places.get(id).map(|place| &self.items[*place]).ok_or_else(|| {
+            Failure::new("cannot find the creative", format!("the library has no '{id}'"))
+                .hint("adloupe copy list shows the names")
+        })
+    }
+
+    /// The whole audit, verified.
+    ///
+    /// # Errors
+    /// As [`audit::read`].
+    pub fn audit(&self) -> Result<Vec<Entry>> {
+        Ok(audit::read(&self.folder.join(AUDIT))?.0)
+    }
+
+    /// Its texts as an index of known texts; a creative's source is `library, ID`.
+    pub fn known_texts(&self) -> impl Iterator<Item = KnownText> + '_ {
+        let live = self.items.iter().filter(|item| item.status != Status::Rejected);
+        live.map(|item| KnownText { source: source_of(&item.id), text: item.text.clone() })
+    }
+
+    /// The index of its texts and of others.
+    pub fn originals(&self, others: impl IntoIterator<Item = KnownText>) -> Arc<Originals> {
+        Originals::new(self.known_texts().chain(others))
+    }
+
+    /// Takes in new creatives under new names: drafts, or checked ones where a verdict passes.
+    ///
+    /// # Errors
+    /// Nobody is named, or what the disk answers.
+    pub fn add(
+        &mut self,
+        who: &str,
+        items: Vec<(Item, Option<&Verdict>)>,
+        grounds: &Grounds,
+    ) -> Result<Vec<String>> {
+        if who.trim().is_empty() {
+            return Err(Failure::new("cannot keep the drafts", "nobody is named who wrote them")
+                .hint("name the author"));
+        }
+        let mut after = self.clone();
+        let mut entries = Vec::new();
+        let mut names = Vec::new();
+        for (mut item, verdict) in items {
+            item.id = format!("c{:06}", after.next);
+            after.next += 1;
+            item.authors = vec![who.trim().to_owned()];
+            item.status = if verdict.is_some_and(Verdict::passes) { Status::Checked } else { Status::Draft };
+            item.facts = verdict
+                .map(|verdict| verdict.facts().into_iter().map(str::to_owned).collect())
+                .unwrap_or_default();
+            entries.push(entry(&item, who, "draft", Status::Draft, verdict, grounds));
+            names.push(item.id.clone());
+            after.put(item);
+        }
+        after.write(entries)?;
+        *self = after;
+        Ok(names)
+    }
+
+    /// Takes in many creatives that exist already, as drafts; one entry of the audit tells of all. Texts that the library
+    /// has under the same product are left out. Answers how many came.
+    ///
+    /// # Errors
+    /// As [`add`](Self::add).
+    pub fn import(&mut self, who: &str, from: &str, items: Vec<Item>) -> Result<usize> {
+        let mut after = self.clone();
+        let mut known: HashMap<(String, String), usize> = after
+            .items
+            .iter()
+            .enumerate()
+            .map(|(at, item)| ((item.product.clone(), item.text.clone()), at))
+            .collect();
+        let mut digest = blake3::Hasher::new();
+        let mut came = 0;
+        for mut item in items {
+            if item.text.trim().is_empty() {
+                continue;
+            }
+            if let Some(place) = known.get(&(item.product.clone(), item.text.clone())) {
+                // A later import tells more of how it did.
+                if !item.performance.is_empty() {
+                    let old = &after.items[*place];
+                    let newer = Item { performance: item.performance, ad: item.ad, ..(**old).clone() };
+                    after.items[*place] = Arc::new(newer);
+                }
+                continue;
+            }
+            item.id = format!("c{:06}", after.next);
+            after.next += 1;
+            from.clone_into(&mut item.origin);
+            item.status = Status::Draft;
+            item.authors = vec![who.trim().to_owned()];
+            digest.update(item.text.as_bytes());
+            known.insert((item.product.clone(), item.text.clone()), after.items.len());
+            after.put(item);
+            came += 1;
+        }
+        let note =
+            format!("{came} creatives of {from}; BLAKE3 of their texts {}", digest.finalize().to_hex());
+        let entry = Entry {
+            at: now(),
+            who: who.trim().to_owned(),
+            action: "import".into(),
+            note,
+            ..Entry::default()
+        };
+        after.write(vec![entry])?;
+        *self = after;
+        Ok(came)
+    }
+
+    /// Does something to a creative. New words come with their verdict.
+    ///
+    /// # Errors
+    /// What [`review::next`] answers, an unknown creative, an edit without a verdict, or what the disk answers.
+    pub fn act(&mut self, id: &str, action: &Action, who: &str, verdict: Option<&Verdict>) -> Result<Status> {
+        let mut item = (**self.get(id)?).clone();
+        let from = item.status;
+        let passes = verdict.is_some_and(Verdict::passes);
+        item.status = review::next(from, action, who, &item.authors, passes)?;
+        match action {
+            Action::Edit(text) => {
+                if verdict.is_none_or(|verdict| verdict.text != *text) {
+                    return Err(Failure::new("cannot edit it", "the new words were not checked"));
+                }
+                let old = std::mem::replace(&mut item.text, text.clone());
+                item.versions.push(Version { text: old, until: now(), by: who.trim().to_owned() });
+                if !item.authors.iter().any(|name| name.eq_ignore_ascii_case(who.trim())) {
+                    item.authors.push(who.trim().to_owned());
+                }
+                item.reviewer.clear();
+                item.facts = verdict
+                    .map(|verdict| verdict.facts().into_iter().map(str::to_owned).collect())
+                    .unwrap_or_default();
+            }
+            Action::Approve | Action::Reject(_) => who.trim().clone_into(&mut item.reviewer),
+            Action::Submit | Action::Retire => {}
+        }
+        let mut entry = entry(&item, who, action.name(), from, verdict, &Grounds::default());
+        if let Action::Reject(reason) = action {
+            entry.note.clone_from(reason);
+        }
+        let (status, mut after) = (item.status, self.clone());
+        after.put(item);
+        after.write(vec![entry])?;
+        *self = after;
+        Ok(status)
+    }
+
+    fn put(&mut self, item: Item) {
+        match self.places.get(&item.id) {
+            Some(place) => self.items[*place] = Arc::new(item),
+            None => {
+                self.places.insert(item.id.clone(), self.items.len());
+                self.items.push(Arc::new(item));
+            }
+        }
+    }
+
+    /// The audit first, then the library: what the library shows is always told.
+    fn write(&mut self, entries: Vec<Entry>) -> Result<()> {
+        let what = "cannot write the library";
+        check_writable(what, &self.folder)?;
+        std::fs::create_dir_all(&self.folder).map_err(|error| disk_failure(what, &self.folder, &error))?;
+        self.head = audit::append(&self.folder.join(AUDIT), &self.head, entries)?;
+        let header = Header { adloupe_library: 1, next: self.next, audit: self.head.clone() };
+        write_atomically(&self.folder.join(LIBRARY), |out| {
+            serde_json::to_writer(&mut *out, &header).explain(what)?;
+            for item in &self.items {
+                out.write_all(b"\n").explain(what)?;
+                serde_json::to_writer(&mut *out, &**item).explain(what)?;
+            }
+            out.write_all(b"\n").explain(what)
+        })
+    }
+}
+
+/// What a creative of the library is called among known texts.
+pub fn source_of(id: &str) -> String {
+    format!("library, {id}")
+}
+
+fn entry(
+    item: &Item,
+    who: &str,
+    action: &str,
+    from: Status,
+    verdict: Option<&Verdict>,
+    grounds: &Grounds,
+) -> Entry {
+    Entry {
+        at: now(),
+        who: who.trim().to_owned(),
+        action: action.to_owned(),
+        creative: item.id.clone(),
+        from: from.name().to_owned(),
+        to: item.status.name().to_owned(),
+        text: item.text.clone(),
+        proposer: item.origin.clone(),
+        model: grounds.model.clone(),
+        seed: grounds.seed,
+        prompt: grounds.prompt.clone(),
+        facts: item.facts.clone(),
+        rules: verdict
+            .map(|verdict| verdict.passed().into_iter().map(str::to_owned).collect())
+            .unwrap_or_default(),
+        ..Entry::default()
+    }
+}
+
+fn now() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,351 @@
+//! From a brief to candidates: written, checked, ranked for the audience, not all the same.
+
+use super::{Output, unless_stopped};
+use crate::adcopy::audit::hash_of;
+use crate::adcopy::brief::Brief;
+use crate::adcopy::forecast::{Basis, Forecaster};
+use crate::adcopy::library::{Grounds, Item, Library, Performance};
+use crate::adcopy::propose::{Draft, Material, Phrase, drafts};
+use crate::adcopy::{Addressed, Checker, KnownText, Rulebook, Verdict};
+use crate::base::{Failure, Result, failure::Explain};
+use crate::data::outcome::Outcome;
+use crate::data::query::people::people;
+use crate::data::{Dataset, Encoder as Fields, LogFrame, query};
+use crate::insight::Subject;
+use crate::jobs::{Job, JobContext, Lane};
+use crate::language::{Encoder, EncoderOptions};
+use crate::market::campaigns::creatives;
+use crate::market::diversity::mmr;
+use crate::metrics::Rate;
+use crate::metrics::rates::Estimate;
+use crate::train::TrainedModel;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Drafts for each candidate that is wanted: most do not pass, or are like each other.
+const DRAFTS: usize = 5;
+/// Weight of the forecast against likeness when candidates are picked.
+const RELEVANCE: f64 = 0.7;
+/// Blocked drafts that are shown with their repairs.
+const BLOCKED: usize = 6;
+
+/// What a round needs. Without a subject nothing is forecast.
+pub struct WriteCopy {
+    /// What is to be written.
+    pub brief: Brief,
+    /// The rules.
+    pub book: Arc<Rulebook>,
+    /// The texts that there are.
+    pub library: Arc<Library>,
+    /// Texts of somebody else.
+    pub others: Vec<KnownText>,
+    /// The model and log that forecasts come from.
+    pub subject: Option<Subject>,
+    /// People that an audience must hold.
+    pub k: usize,
+}
+
+/// One candidate.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Candidate {
+    /// The words and who wrote them.
+    pub draft: Draft,
+    /// What the checks say.
+    pub verdict: Verdict,
+    /// The click rate that it would have; `None` where nothing can be forecast.
+    pub forecast: Option<Estimate>,
+}
+
+/// A round: what was written from a brief.
+#[derive(Debug, Clone)]
+pub struct Round {
+    /// The brief.
+    pub brief: Brief,
+    /// What passed, best first where a forecast is known.
+    pub candidates: Vec<Candidate>,
+    /// Some of what did not pass.
+    pub blocked: Vec<Candidate>,
+    /// How many were written.
+    pub written: usize,
+    /// What the forecasts rest on, or why there are none.
+    pub basis: Result<Basis>,
+    /// The checks of the brief, to be asked about other words.
+    pub checker: Checker,
+    /// What a person should know.
+    pub notes: Vec<String>,
+    /// What the audit is told.
+    pub grounds: Grounds,
+}
+
+impl Job for WriteCopy {
+    type Output = Output;
+
+    fn name(&self) -> String {
+        format!("Write for {}", self.brief.sheet.product)
+    }
+
+    fn lane(&self) -> Lane {
+        Lane::Cpu
+    }
+
+    fn run(self: Box<Self>, context: &JobContext) -> Result<Output> {
+        Ok(Output::Copy(Box::new(unless_stopped(round(&self, context))?)))
+    }
+}
+
+/// Writes, checks, ranks.
+///
+/// # Errors
+/// A brief that cannot be written from, an audience that is too small to be told of, or a cancel. Where no forecast is
+/// possible the round says why and still has its candidates.
+pub fn round(asked: &WriteCopy, context: &JobContext) -> Result<Round> {
+    let WriteCopy { brief, book, library, others, subject, k } = asked;
+    brief.check(book)?;
+    let known = Arc::new(brief.sheet.known(book)?);
+    let mut notes = known.warnings.clone();
+    let log = subject.as_ref().map(|subject| &subject.log);
+    if let Some(log) = log {
+        large_enough(log, brief, *k)?;
+    }
+    context.stage("writing");
+    let best = log.map_or_else(|| Ok(of_library(library)), |log| phrases(log, brief))?;
+    let placement = book.placement(&brief.placement)?.clone();
+    let material = Material { brief, known: &known, placement: &placement, best: &best };
+    let written = drafts(&material, DRAFTS * brief.candidates);
+    context.stage("checking");
+    let ran = best.iter().map(|phrase| KnownText { source: "the log".to_owned(), text: phrase.text.clone() });
+    let checker = Checker {
+        addressed: Addressed::of(&brief.audience, book),
+        originals: library.originals(others.iter().cloned().chain(ran)),
+        book: Arc::clone(book),
+        placement,
+        known,
+    };
+    let mut all = Vec::new();
+    for draft in written {
+        context.check()?;
+        let verdict = checker.check(&draft.text, None)?;
+        all.push(Candidate { draft, verdict, forecast: None });
+    }
+    let count = all.len();
+    let (mut passed, mut blocked): (Vec<_>, Vec<_>) =
+        all.into_iter().partition(|candidate| candidate.verdict.passes());
+    blocked.truncate(BLOCKED);
+    let forecaster = match subject {
+        Some(subject) => unless_stopped(forecaster(subject, brief, &passed, context))?,
+        None => {
+            Err(Failure::new("nothing is forecast", "there is no log and model to ask").hint("train a model"))
+        }
+    };
+    if let Ok(forecaster) = &forecaster {
+        context.stage("ranking");
+        for candidate in passed.iter_mut().chain(&mut blocked) {
+            candidate.forecast = Some(forecaster.forecast(&candidate.draft.text));
+        }
+    }
+    let candidates = picked(passed, forecaster.as_ref().ok(), brief.candidates);
+    if candidates.len() < brief.candidates {
+        notes.push(format!(
+            "{} of {} candidates: more facts, or more wordings of them, give more",
+            candidates.len(),
+            brief.candidates
+        ));
+    }
+    let prompt = hash_of(&serde_json::to_string(brief).explain("cannot write the brief")?);
+    let model = subject.as_ref().map_or_else(String::new, |subject| subject.model.kind.clone());
+    let grounds = Grounds { model, seed: brief.seed, prompt };
+    let basis = forecaster.map(|forecaster| forecaster.basis);
+    Ok(Round { brief: brief.clone(), candidates, blocked, written: count, basis, checker, notes, grounds })
+}
+
+impl Round {
+    /// A candidate as a creative of the library.
+    pub fn item(&self, candidate: &Candidate) -> Item {
+        Item {
+            product: self.brief.sheet.product.clone(),
+            language: self.brief.language,
+            placement: self.brief.placement.clone(),
+            audience: self.brief.audience.to_string(),
+            text: candidate.draft.text.clone(),
+            origin: candidate.draft.proposer.clone(),
+            tags: vec![self.brief.sheet.category.clone()],
+            disclosure: crate::adcopy::library::DISCLOSURE.to_owned(),
+            rights: self.brief.sheet.rights.clone(),
+            ..Item::default()
+        }
+    }
+}
+
+fn large_enough(log: &LogFrame, brief: &Brief, k: usize) -> Result<()> {
+    let found = people(log, &brief.audience)?;
+    if found.count < k {
+        let why = format!("the audience holds {}, fewer than {k}", found.words());
+        return Err(Failure::new("cannot write for the audience", why)
+            .at(brief.audience.to_string())
+            .hint("a wider audience"));
+    }
+    Ok(())
+}
+
+/// Best first by the forecast where there is one, and not all alike (maximal marginal relevance).
+fn picked(passed: Vec<Candidate>, forecaster: Option<&Forecaster>, count: usize) -> Vec<Candidate> {
+    let value = |candidate: &Candidate| candidate.forecast.map_or(0.0, |forecast| forecast.value);
+    let values: Vec<f64> = passed.iter().map(value).collect();
+    let (low, high) = values.iter().fold((f64::MAX, f64::MIN), |(l, h), v| (l.min(*v), h.max(*v)));
+    let relevance: Vec<f64> = values.iter().map(|v| (v - low) / (high - low).max(1e-12)).collect();
+    let alike = |a: usize, b: usize| match forecaster {
+        Some(forecaster) => forecaster.likeness(&passed[a].draft.text, &passed[b].draft.text),
+        None => shared_words(&passed[a].draft.text, &passed[b].draft.text),
+    };
+    let mut order = mmr(&relevance, alike, RELEVANCE, count);
+    order.sort_by(|a, b| values[*b].total_cmp(&values[*a]));
+    order.into_iter().map(|place| passed[place].clone()).collect()
+}
+
+fn shared_words(one: &str, other: &str) -> f64 {
+    let (a, b) = (crate::adcopy::plain::tokens(one), crate::adcopy::plain::tokens(other));
+    let shared = a.iter().filter(|word| b.contains(word)).count();
+    shared as f64 / (a.len() + b.len() - shared).max(1) as f64
+}
+
+/// Texts of the library that ran, with the better end of what is known of them.
+fn of_library(library: &Library) -> Vec<Phrase> {
+    let low = |item: &Item| item.performance.iter().map(|one| one.rate.low).fold(0.0, f64::max);
+    library.items().iter().map(|item| Phrase { text: item.text.clone(), low: low(item) }).collect()
+}
+
+/// The ads of the log with the click rate of the audience; those of the sheet's category where there are some.
+fn phrases(log: &LogFrame, brief: &Brief) -> Result<Vec<Phrase>> {
+    let rates = rates_of_ads(log, &brief.audience.to_string(), &query::matching_rows(log, &brief.audience)?)?;
+    let of_kind = |category: &str| category == brief.sheet.category;
+    let all = creatives(log)?;
+    let phrase = |creative: &crate::domain::creative::Creative| {
+        let rate = rates.get(&creative.ad).map_or(0.0, |performance| performance.rate.low);
+        Phrase { text: creative.text.clone(), low: rate }
+    };
+    let told = || all.iter().filter(|creative| !creative.text.trim().is_empty());
+    let own: Vec<Phrase> = told().filter(|creative| of_kind(&creative.category)).map(phrase).collect();
+    Ok(if own.is_empty() { told().map(phrase).collect() } else { own })
+}
+
+/// Clicks and impressions of each ad among some rows; nothing where the log does not say what was clicked.
+///
+/// # Errors
+/// The log names no ads.
+pub fn rates_of_ads(log: &LogFrame, audience: &str, rows: &[u32]) -> Result<BTreeMap<String, Performance>> {
+    let what = "cannot tell how the ads did";
+    let column = log.schema.with_role(crate::data::Role::Ad).ok_or_else(|| {
+        Failure::new(what, "no column has the role ad").hint("give the column with ad ids that role")
+    })?;
+    let ads = crate::data::cells::coded(log, &column.name)?;
+    let Some(outcome) = Outcome::read(log)? else { return Ok(BTreeMap::new()) };
+    let mut by_ad: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+    for row in rows {
+        if let Some(code) = ads.codes.get(*row as usize) {
+            by_ad.entry(*code).or_default().push(*row);
+        }
+    }
+    let told = by_ad.into_iter().filter_map(|(code, rows)| {
+        let name = ads.values.get(code as usize)?.clone();
+        let (clicks, shown) = outcome.totals(&rows);
+        let rate = Rate::wilson(clicks, shown);
+        Some((name, Performance { audience: audience.to_owned(), rate }))
+    });
+    Ok(told.collect())
+}
+
+/// The log's ads as creatives of a library, each with how it did for everybody.
+///
+/// # Errors
+/// The log names no ads, or none with words.
+pub fn items_of_log(log: &LogFrame) -> Result<Vec<Item>> {
+    let rows: Vec<u32> = (0..log.rows() as u32).collect();
+    let mut rates = rates_of_ads(log, "", &rows)?;
+    let items: Vec<Item> = creatives(log)?
+        .iter()
+        .filter(|creative| !creative.text.trim().is_empty())
+        .map(|creative| Item {
+            product: if creative.campaign.is_empty() {
+                creative.ad.clone()
+            } else {
+                creative.campaign.clone()
+            },
+            language: crate::adcopy::brief::Language::of(&creative.text),
+            text: creative.text.clone(),
+            tags: [&creative.category, &creative.advertiser]
+                .into_iter()
+                .filter(|tag| !tag.is_empty())
+                .cloned()
+                .collect(),
+            ad: creative.ad.clone(),
+            performance: rates.remove(&creative.ad).into_iter().collect(),
+            ..Item::default()
+        })
+        .collect();
+    if items.is_empty() {
+        return Err(Failure::new("cannot import the ads", "the log has no words of them")
+            .hint("join a table with the words: --join creatives.csv:ad_id, and the role text"));
+    }
+    Ok(items)
+}
+
+/// Each headline and description of an ad platform's export as a creative; none where no column is called so.
+///
+/// # Errors
+/// Cells that cannot be read.
+pub fn items_of_export(log: &LogFrame) -> Result<Vec<Item>> {
+    const STARTS: [&str; 8] =
+        ["headline", "description", "long headline", "primary text", "ad title", "ad text", "标题", "描述"];
+    let mut items: Vec<Item> = Vec::new();
+    let is_words =
+        |name: &str| STARTS.iter().any(|start| name.to_lowercase().replace('_', " ").starts_with(start));
+    let is_position = |name: &str| name.to_lowercase().contains("position");
+    for column in
+        log.schema.columns.iter().filter(|column| is_words(&column.name) && !is_position(&column.name))
+    {
+        for text in &*crate::data::cells::coded(log, &column.name)?.values {
+            let text = text.trim();
+            if matches!(text, "" | "--") || items.iter().any(|known| known.text == text) {
+                continue;
+            }
+            let language = crate::adcopy::brief::Language::of(text);
+            let tags =
+                vec![column.name.trim_end_matches(|c: char| c.is_ascii_digit() || c == ' ').to_owned()];
+            items.push(Item { text: text.to_owned(), language, tags, ..Item::default() });
+        }
+    }
+    Ok(items)
+}
+
+fn forecaster(
+    subject: &Subject,
+    brief: &Brief,
+    passed: &[Candidate],
+    context: &JobContext,
+) -> Result<Forecaster> {
+    let dataset: Arc<Dataset> = subject.fitting_dataset(context)?;
+    let known = creatives(&subject.log)?;
+    let names = dataset.ads.as_ref().map(|ads| Arc::clone(&ads.names)).unwrap_or_default();
+    let texts: Vec<String> = names
+        .iter()
+        .map(|ad| known.get(ad).map(|creative| creative.text.clone()).unwrap_or_default())
+        .collect();
+    let all: Vec<&str> = (texts.iter().map(String::as_str))
+        .chain(passed.iter().map(|candidate| candidate.draft.text.as_str()))
+        .filter(|text| !text.trim().is_empty())
+        .collect();
+    context.stage("reading the texts");
+    let encoder = Arc::new(Encoder::fit(&all, EncoderOptions::default(), context)?);
+    let (category, advertiser) = (brief.sheet.category.as_str(), brief.sheet.advertiser.as_str());
+    let asked = (&brief.audience, category, advertiser);
+    Forecaster::learn((&subject.model, &subject.log, &dataset), asked, &texts, encoder, context)
+}
+
+/// A subject for the command line: the log encoded as the model knows it.
+///
+/// # Errors
+/// The log lacks columns that the model needs, or a cancel.
+pub fn subject_of(model: Arc<TrainedModel>, log: LogFrame, context: &JobContext) -> Result<Subject> {
+    let dataset = Arc::new(Fields::encode(&model.encoder, &log, context)?);
+    Ok(Subject { model, log, dataset, whole: None })
+}
