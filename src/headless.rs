@@ -31,6 +31,7 @@ pub mod segment;
 pub mod serve;
 pub mod simulate;
 pub mod source;
+pub mod text;
 pub mod tour;
 pub mod train;
 pub mod why;
@@ -122,6 +123,7 @@ enum Subcommands {
     Segment(segment::Args),
     Serve(serve::Args),
     Simulate(simulate::Args),
+    Text(text::Args),
     Tour(tour::Args),
     Train(train::Args),
     Why(why::Args),
@@ -191,6 +193,7 @@ fn run(command: &Subcommands, terminal: &Terminal) -> Result<Answer> {
         Subcommands::Segment(args) => segment::run(args, terminal),
         Subcommands::Serve(args) => serve::run(args, terminal),
         Subcommands::Simulate(args) => simulate::run(args, terminal),
+        Subcommands::Text(args) => text::run(args, terminal),
         Subcommands::Tour(args) => tour::run(args, terminal),
         Subcommands::Train(args) => train::run(args, terminal),
         Subcommands::Why(args) => why::run(args, terminal),

@@ -1,0 +1,257 @@
+//! `adloupe text`: what an ad text says, what it is about, and which other texts are nearly the same.
+
+use super::{Answer, Terminal};
+use crate::base::failure::Explain;
+use crate::base::files::disk_failure;
+use crate::base::{Failure, Result};
+use crate::language::duplicates::{Pair, near_duplicates};
+use crate::language::facts::{Fact, Names, facts};
+use crate::language::style::{Language, Style, language_of, style_of};
+use crate::language::topics::{Tag, Topics};
+use crate::language::words::{Kind, tokens};
+use crate::language::{Encoder, EncoderOptions, WordShare};
+use serde::Serialize;
+use std::path::PathBuf;
+
+/// Likeness from which on two texts are nearly the same.
+const NEARLY: f64 = 0.6;
+/// Topics told of a text.
+const TOPICS: usize = 3;
+/// A text longer than this is no ad text.
+const LONGEST: usize = 1 << 20;
+
+/// Which texts, looked at how.
+#[derive(Debug, clap::Args)]
+#[command(about = "What ad texts say: language, facts with their places, topics, style, near-duplicates")]
+pub struct Args {
+    /// A file with one text a line (UTF-8).
+    #[arg(required_unless_present = "say")]
+    file: Option<PathBuf>,
+    /// A text itself; may be given again.
+    #[arg(long, value_name = "TEXT", conflicts_with = "file")]
+    say: Vec<String>,
+    /// A name that may be advertised; may be given again.
+    #[arg(long, value_name = "NAME")]
+    product: Vec<String>,
+    /// A name of who may advertise; may be given again.
+    #[arg(long, value_name = "NAME")]
+    advertiser: Vec<String>,
+    /// A list of topics of your own, of the form of assets/topics.tsv.
+    #[arg(long, value_name = "FILE")]
+    topics: Option<PathBuf>,
+    /// Compares every text with this one, word by word.
+    #[arg(long, value_name = "TEXT")]
+    like: Option<String>,
+    /// Texts told as text; --json has them all.
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    top: usize,
+}
+
+/// What is known of a text.
+#[derive(Debug, Serialize)]
+struct Known {
+    text: String,
+    language: Option<(Language, f64)>,
+    facts: Vec<Fact>,
+    topics: Vec<Tag>,
+    style: Style,
+    words: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    likeness: Option<Likeness>,
+}
+
+/// How near a text is to another, and what each word adds.
+#[derive(Debug, Serialize)]
+struct Likeness {
+    cosine: f32,
+    words: Vec<WordShare>,
+}
+
+/// Reads and tells.
+///
+/// # Errors
+/// A file that cannot be read or is no text, a list of topics of another form, Ctrl-C.
+pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
+    let context = terminal.context();
+    let texts = texts(args)?;
+    let topics = match &args.topics {
+        None => Topics::shipped()?,
+        Some(path) => Topics::parse(&read(path)?).map_err(|failure| failure.at(path.display()))?,
+    };
+    let names = Names { advertisers: args.advertiser.clone(), products: args.product.clone() };
+    let all: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let other = match &args.like {
+        None => None,
+        Some(like) => {
+            let mut known = all.clone();
+            known.push(like);
+            let encoder = Encoder::fit(&known, EncoderOptions::default(), &context)?;
+            let vector = encoder.encode_one(like);
+            Some((encoder, vector))
+        }
+    };
+    let mut known = Vec::with_capacity(texts.len());
+    for (place, text) in texts.iter().enumerate() {
+        context.check()?;
+        context.progress(place as u64, texts.len() as u64);
+        known.push(Known {
+            text: text.clone(),
+            language: language_of(text),
+            facts: facts(text, &names),
+            topics: topics.of(text),
+            style: style_of(text),
+            words: tokens(text)
+                .into_iter()
+                .filter(|token| token.kind != Kind::Mark)
+                .map(|t| t.text)
+                .collect(),
+            likeness: other.as_ref().map(|(encoder, vector)| {
+                let words = encoder.explain(text, vector);
+                Likeness { cosine: words.iter().map(|word| word.share).sum(), words }
+            }),
+        });
+    }
+    let same = near_duplicates(&all, NEARLY, &context)?;
+    let pairs: Vec<_> = same
+        .iter()
+        .map(|pair| serde_json::json!({ "first": pair.first, "second": pair.second, "likeness": pair.alike }))
+        .collect();
+    let json = serde_json::json!({
+        "texts": serde_json::to_value(&known).explain("cannot write the answer")?,
+        "near_duplicates": pairs,
+    });
+    Ok(Answer { text: tell(&known, &same, args.top), json })
+}
+
+fn texts(args: &Args) -> Result<Vec<String>> {
+    let texts: Vec<String> = match &args.file {
+        None => args.say.clone(),
+        Some(path) => read(path)?.lines().filter(|line| !line.trim().is_empty()).map(str::to_owned).collect(),
+    };
+    if let Some(place) = texts.iter().position(|text| text.len() > LONGEST) {
+        let why = format!(
+            "text {} has {} bytes; more than {LONGEST} are no ad text",
+            place + 1,
+            texts[place].len()
+        );
+        return Err(Failure::new("cannot read the texts", why).hint("one text a line"));
+    }
+    if texts.is_empty() {
+        return Err(Failure::new("cannot read the texts", "there is none").hint("--say \"your text\""));
+    }
+    Ok(texts)
+}
+
+fn read(path: &PathBuf) -> Result<String> {
+    let what = "cannot read the texts";
+    let bytes = std::fs::read(path).map_err(|error| disk_failure(what, path, &error))?;
+    String::from_utf8(bytes).map_err(|error| {
+        let why = format!("it is no UTF-8 from byte {} on", error.utf8_error().valid_up_to());
+        Failure::new(what, why).at(path.display()).hint("save it as UTF-8")
+    })
+}
+
+fn tell(known: &[Known], same: &[Pair], top: usize) -> String {
+    let mut lines = Vec::new();
+    for text in known.iter().take(top) {
+        lines.push(text.text.clone());
+        lines.push(match text.language {
+            None => "  language: unknown".to_owned(),
+            Some((language, sure)) => {
+                format!("  language: {language:?}, {:.0} % of the evidence", 100.0 * sure)
+            }
+        });
+        lines.push(format!("  words: {}", text.words.join(" | ")));
+        for fact in &text.facts {
+            let guess = if fact.is_guess { ", a guess" } else { "" };
+            let (kind, Fact { text, value, span, .. }) = (fact.kind.words(), fact);
+            lines.push(format!("  {kind}: '{text}' = {value} (bytes {}-{}{guess})", span.start, span.end));
+        }
+        for tag in text.topics.iter().take(TOPICS) {
+            let words = if tag.words.is_empty() { "by likeness".to_owned() } else { tag.words.join(", ") };
+            lines.push(format!("  topic: {} / {} {:.2} ({words})", tag.labels[0], tag.labels[1], tag.weight));
+        }
+        let Style { characters, words, exclamations, capitals, sentiment, .. } = &text.style;
+        lines.push(format!(
+            "  style: {characters} characters, {words} words, {exclamations} exclamation marks, {:.0} % capitals, \
+             sentiment {sentiment:+.2} (listed words)",
+            100.0 * capitals
+        ));
+        if let Some(Likeness { cosine, words }) = &text.likeness {
+            let words: Vec<String> =
+                words.iter().map(|word| format!("{} {:+.3}", word.word, word.share)).collect();
+            lines.push(format!("  likeness {cosine:.3} = {}", words.join("  ")));
+        }
+    }
+    if known.len() > top {
+        lines.push(format!("{} more texts", known.len() - top));
+    }
+    if !same.is_empty() {
+        lines.push(format!("{} pairs of texts are nearly the same:", same.len()));
+        for pair in same.iter().take(top) {
+            let (one, other) = (&known[pair.first].text, &known[pair.second].text);
+            lines.push(format!(
+                "  {:.2}  {}: {one}  ~  {}: {other}",
+                pair.alike,
+                pair.first + 1,
+                pair.second + 1
+            ));
+        }
+    }
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(line: &[&str]) -> Result<Answer> {
+        #[derive(clap::Parser)]
+        struct Line {
+            #[command(flatten)]
+            args: Args,
+        }
+        let line: Line = clap::Parser::try_parse_from([&["text"], line].concat()).unwrap();
+        run(&line.args, &Terminal::default())
+    }
+
+    #[test]
+    fn texts_are_told_with_facts_topics_copies_and_likeness() {
+        let first = "TrailFox 3: running shoes for $89, 20% off until May 5. Shop now!";
+        let like = "light running shoes";
+        let line = [
+            "--say",
+            first,
+            "--say",
+            "特价机票 立即预订",
+            "--say",
+            first,
+            "--product",
+            "TrailFox 3",
+            "--like",
+            like,
+        ];
+        let told = answer(&line).unwrap();
+        let facts = told.json["texts"][0]["facts"].as_array().unwrap();
+        let kinds: Vec<&str> = facts.iter().filter_map(|fact| fact["kind"].as_str()).collect();
+        assert_eq!(kinds, ["product", "price", "discount", "date", "call_to_action"]);
+        assert_eq!(told.json["texts"][1]["topics"][0]["topic"], "travel");
+        assert_eq!(told.json["near_duplicates"][0]["second"], 2);
+        let likeness = &told.json["texts"][0]["likeness"];
+        let sum: f64 = likeness["words"].as_array().unwrap().iter().filter_map(|w| w["share"].as_f64()).sum();
+        assert!((sum - likeness["cosine"].as_f64().unwrap()).abs() < 1e-4);
+        assert!(told.text.contains("call to action: 'Shop now'"), "{}", told.text);
+    }
+
+    #[test]
+    fn what_is_no_text_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("texts.txt");
+        std::fs::write(&path, b"\xff\xfe\x00").unwrap();
+        let path = path.display().to_string();
+        assert!(answer(&[&path]).unwrap_err().why.contains("no UTF-8 from byte 0"));
+        std::fs::write(&path, "\n \n").unwrap();
+        assert!(answer(&[&path]).unwrap_err().why.contains("there is none"));
+        assert!(answer(&["--say", "a", "--topics", &path]).unwrap_err().why.contains("empty"));
+    }
+}
