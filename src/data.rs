@@ -18,6 +18,7 @@ pub mod export;
 pub mod follow;
 pub mod frame;
 pub mod generalise;
+pub mod hashed;
 pub mod history;
 pub mod importers;
 pub mod infer;

@@ -20,6 +20,7 @@ pub mod follow;
 pub mod formats;
 pub mod generate;
 pub mod models;
+pub mod online;
 pub mod plan;
 pub mod policy;
 pub mod predict;
@@ -113,6 +114,7 @@ enum Subcommands {
     Formats(formats::Args),
     Generate(generate::Args),
     Models(models::Args),
+    Online(online::Args),
     Plan(plan::Args),
     Policy(policy::Args),
     Predict(predict::Args),
@@ -183,6 +185,7 @@ fn run(command: &Subcommands, terminal: &Terminal) -> Result<Answer> {
         Subcommands::Formats(args) => formats::run(args, terminal),
         Subcommands::Generate(args) => generate::run(args, terminal),
         Subcommands::Models(args) => models::run(args, terminal),
+        Subcommands::Online(args) => online::run(args, terminal),
         Subcommands::Plan(args) => plan::run(args, terminal),
         Subcommands::Policy(args) => policy::run(args, terminal),
         Subcommands::Predict(args) => predict::run(args, terminal),

@@ -5,6 +5,7 @@ pub mod beta_binomial;
 pub mod bootstrap;
 pub mod calibration;
 pub mod calibrator;
+pub mod detectors;
 pub mod drift;
 pub mod grouped;
 pub mod measures;

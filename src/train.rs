@@ -15,6 +15,7 @@ pub mod gradient;
 pub mod guard;
 pub mod history;
 pub mod objective;
+pub mod online;
 pub mod order;
 pub mod prefetch;
 pub mod schedule;

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes a virtual environment with the rivals of `adloupe bench train`, `explore`, `market` and `tokenise`: setup.sh
+# Makes a virtual environment with the rivals of `adloupe bench train`, `explore`, `learn`, `market` and `tokenise`: setup.sh
 # [FOLDER]. Then tell the program where:
 #   ADLOUPE_RIVALS=FOLDER/bin/python adloupe bench train
 # Takes the processor's build of PyTorch where the package index has one, else the index's own.
@@ -10,6 +10,8 @@ python3 -m venv "$folder"
   || "$folder/bin/pip" install --quiet torch \
   || { echo "PyTorch cannot be installed here: bench train will measure without its rivals" >&2; exit 1; }
 "$folder/bin/pip" install --quiet numpy duckdb
+"$folder/bin/pip" install --quiet vowpalwabbit \
+  || echo "vowpalwabbit cannot be installed here: bench learn will measure without it" >&2
 # What the auction simulators import; their own sources are taken from a checkout:
 #   ADLOUPE_AUCTION_GYM=.../auction-gym ADLOUPE_AUCTION_NET=.../AuctionNet ADLOUPE_RIVALS=... adloupe bench market
 "$folder/bin/pip" install --quiet scipy numba gin-config \

@@ -137,7 +137,7 @@ impl Outcome {
 }
 
 /// 0 or 1 for the ways in which logs write them.
-fn label_value(column: &str, value: &str) -> Result<f32> {
+pub(super) fn label_value(column: &str, value: &str) -> Result<f32> {
     match value.to_ascii_lowercase().as_str() {
         "1" | "1.0" | "true" | "yes" | "y" | "t" => Ok(1.0),
         "0" | "0.0" | "false" | "no" | "n" | "f" => Ok(0.0),

@@ -8,6 +8,7 @@ pub mod din;
 pub mod explore;
 pub mod import;
 pub mod kinds;
+pub mod learn;
 pub mod market;
 pub mod planner;
 pub mod tokenise;
@@ -40,10 +41,10 @@ pub(super) const WINDOW: &str = "window";
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The group: spine, explore (questions about groups of rows), import (logs against polars and pandas),
-    /// kinds (the AUC of every kind of model over five seeds, beside the truth's), market (auctions a second), planner (off-policy estimates, raking, a budget curve), train (steps against PyTorch's), din (of
+    /// kinds (the AUC of every kind of model over five seeds, beside the truth's), learn (one pass over a log against Vowpal Wabbit), market (auctions a second), planner (off-policy estimates, raking, a budget curve), train (steps against PyTorch's), din (of
     /// those only the deep interest network's), tokenise (a log into ids against FuxiCTR's way), or window (what a frame costs at rest and while a model trains).
     pub name: String,
-    /// Rows of the log that is measured on [default: 20,000 for the spine, 1,000,000 for import, 4,000,000 for
+    /// Rows of the log that is measured on [default: 20,000 for the spine, 1,000,000 for import and learn, 4,000,000 for
     /// tokenise].
     #[arg(long)]
     pub rows: Option<usize>,
@@ -84,6 +85,7 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
         "explore" => explore::explore(args.rows.unwrap_or(1_000_000), &terminal.context())?,
         "import" => import::import(args.rows.unwrap_or(1_000_000), &terminal.context())?,
         "kinds" => kinds::kinds(args.rows.unwrap_or(100_000), &terminal.context())?,
+        "learn" => learn::learn(args.rows.unwrap_or(1_000_000), &terminal.context())?,
         "market" => market::market(&terminal.context())?,
         "planner" => planner::planner(&terminal.context())?,
         "train" => {
@@ -97,8 +99,9 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
         "tokenise" => tokenise::tokenise(args.rows.unwrap_or(tokenise::ROWS), &terminal.context())?,
         WINDOW => window(&terminal.context())?,
         other => {
-            let known =
-                format!("spine, explore, import, kinds, market, planner, train, din, tokenise, {WINDOW}");
+            let known = format!(
+                "spine, explore, import, kinds, learn, market, planner, train, din, tokenise, {WINDOW}"
+            );
             return Err(Failure::new("cannot measure", format!("there is no group '{other}'")).hint(known));
         }
     };
@@ -360,7 +363,7 @@ mod tests {
         let args = Args { name: "speed".into(), rows: Some(100), ids: None };
         assert_eq!(
             run(&args, &Terminal::default()).unwrap_err().hint,
-            "spine, explore, import, kinds, market, planner, train, din, tokenise, window"
+            "spine, explore, import, kinds, learn, market, planner, train, din, tokenise, window"
         );
     }
 }

@@ -124,7 +124,10 @@ fn open(args: &Args, context: &JobContext) -> Result<Dataset> {
 }
 
 /// Reads `NAME=VALUE`.
-fn name_value(text: &str) -> Result<(String, String)> {
+///
+/// # Errors
+/// No `=`, or no name before it.
+pub(super) fn name_value(text: &str) -> Result<(String, String)> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err(Failure::new("cannot read the setting", format!("'{text}' has no '='")).hint("name=value")),

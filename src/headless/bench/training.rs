@@ -275,7 +275,7 @@ impl Work {
 const SCRIPT: &str = include_str!("../../../benches/rivals/deep_fm.py");
 
 /// 13 small fields, as of numbers in bins, and 26 in geometric progression: like Criteo's.
-fn sizes(ids: usize) -> Vec<usize> {
+pub(super) fn sizes(ids: usize) -> Vec<usize> {
     let growth: Vec<f64> = (0..FIELDS - 13).map(|at| 1.55_f64.powi(at as i32)).collect();
     let (total, left) = (growth.iter().sum::<f64>(), ids as f64 - 13.0 * 50.0);
     let large = growth.iter().map(|part| ((part / total * left) as usize).max(3));
@@ -283,7 +283,7 @@ fn sizes(ids: usize) -> Vec<usize> {
 }
 
 /// Ids with probability about `1 / rank` within a field; clicks by a planted weight of each id.
-fn draw_batch(sizes: &[usize], rows: usize, rng: &mut Rng) -> Batch {
+pub(super) fn draw_batch(sizes: &[usize], rows: usize, rng: &mut Rng) -> Batch {
     let mut categorical = vec![Vec::with_capacity(rows); sizes.len()];
     let mut label = Vec::with_capacity(rows);
     for _ in 0..rows {
