@@ -223,7 +223,7 @@ mod tests {
             "--say",
             first,
             "--say",
-            "特价机票 立即预订",
+            "飞往里斯本的机票 立即预订",
             "--say",
             first,
             "--product",
