@@ -1,6 +1,8 @@
 //! What runs in the background? One operation a file, from a request to an [`Output`].
 
 pub mod compare;
+pub mod copy_library;
+pub mod copy_trial;
 pub mod drift;
 pub mod encode;
 pub mod evaluate;
@@ -57,6 +59,10 @@ pub enum Output {
     Tested(Box<experiment::ExperimentAnswer>),
     /// Candidates written from a brief, or why there are none.
     Copy(Box<Result<write_copy::Round>>),
+    /// A library of words after something was done.
+    Library(Box<copy_library::Worked>),
+    /// Variants that competed.
+    Tried(Box<Result<copy_trial::Tried>>),
     /// Columns that changed.
     Drifted(Box<drift::DriftAnswer>),
     /// The values of a column.

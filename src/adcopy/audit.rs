@@ -8,9 +8,11 @@ use crate::base::files::disk_failure;
 use crate::base::{Failure, Result, failure::Explain};
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
+/// Bytes of a line at most.
+const LONGEST_LINE: u64 = 1 << 20;
 const WHAT: &str = "the audit cannot be trusted";
 
 /// What happened once.
@@ -91,6 +93,7 @@ impl Entry {
 pub fn append(path: &Path, head: &Head, entries: Vec<Entry>) -> Result<Head> {
     let what = "cannot write the audit";
     let explain = |error: std::io::Error| disk_failure(what, path, &error);
+    let before_head = head;
     let mut head = head.clone();
     let mut lines = Vec::new();
     for entry in entries {
@@ -99,7 +102,12 @@ pub fn append(path: &Path, head: &Head, entries: Vec<Entry>) -> Result<Head> {
         lines.push(b'\n');
         head = Head { entries: entry.number, hash: entry.hash };
     }
-    let mut file = OpenOptions::new().create(true).append(true).open(path).map_err(explain)?;
+    let mut file = OpenOptions::new().create(true).append(true).read(true).open(path).map_err(explain)?;
+    if last_hash(&mut file).map_err(explain)? != before_head.hash {
+        return Err(Failure::new(what, "somebody else wrote to it meanwhile")
+            .at(path.display())
+            .hint("open the library again"));
+    }
     let before = file.metadata().map_err(explain)?.len();
     let written = file.write_all(&lines).and_then(|()| file.sync_all());
     if let Err(error) = written {
@@ -108,6 +116,17 @@ pub fn append(path: &Path, head: &Head, entries: Vec<Entry>) -> Result<Head> {
         return Err(explain(error));
     }
     Ok(head)
+}
+
+/// The hash of the last line as it says itself; empty for an empty file.
+fn last_hash(file: &mut File) -> std::io::Result<String> {
+    let length = file.metadata()?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(LONGEST_LINE)))?;
+    let mut tail = Vec::new();
+    file.read_to_end(&mut tail)?;
+    let last = tail.split(|byte| *byte == b'\n').rfind(|line| !line.is_empty()).unwrap_or_default();
+    let entry: Option<Entry> = serde_json::from_slice(last).ok();
+    Ok(entry.map(|entry| entry.hash).unwrap_or_default())
 }
 
 /// Reads an audit and checks every link of its chain.

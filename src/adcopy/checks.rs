@@ -336,18 +336,24 @@ impl Checker {
                     source: String::new(),
                 });
             }
-            let offer =
-                |one: &&Grounded| self.known.sheet.facts.iter().any(|fact| fact.offer && fact.id == one.fact);
-            if let Some(one) = grounded.iter().find(offer) {
-                findings.push(Finding {
-                    rule: "fairness.offer".to_owned(),
-                    severity: Severity::Warn,
-                    span: one.span.clone(),
-                    why: format!("only people with {column} = {value} would see the offer '{}'", one.says),
-                    repair: None,
-                    source: String::new(),
-                });
-            }
+        }
+        let offer =
+            |one: &&Grounded| self.known.sheet.facts.iter().any(|fact| fact.offer && fact.id == one.fact);
+        if let Some(one) = grounded.iter().find(offer).filter(|_| !self.addressed.attributes.is_empty()) {
+            let who: Vec<String> = self
+                .addressed
+                .attributes
+                .iter()
+                .map(|(column, value)| format!("{column} = {value}"))
+                .collect();
+            findings.push(Finding {
+                rule: "fairness.offer".to_owned(),
+                severity: Severity::Warn,
+                span: one.span.clone(),
+                why: format!("the offer '{}' would only be seen where {}", one.says, who.join(" or ")),
+                repair: None,
+                source: String::new(),
+            });
         }
     }
 }
@@ -358,11 +364,12 @@ fn copied(text: &str, one: &Likeness) -> Finding {
         severity: Severity::Block,
         span: 0..text.len(),
         why: format!(
-            "is like '{}' ({}): {} words in a row, {:.0} % of the 5-grams",
+            "is like '{}' ({}): {} words in a row, {:.0} % of the 5-grams, cosine {:.2}",
             one.text,
             one.source,
             one.run,
-            100.0 * one.jaccard
+            100.0 * one.jaccard,
+            one.cosine
         ),
         repair: None,
         source: one.source.clone(),

@@ -7,8 +7,9 @@ mod dates;
 mod names;
 mod quantities;
 
-use super::plain::Plain;
+use super::plain::{Plain, is_ideograph};
 use super::rulebook::Rulebook;
+use crate::language::words::tokens;
 use std::ops::Range;
 
 /// One claim.
@@ -124,7 +125,12 @@ impl Meaning {
 /// Finds the claims of a text, in order. `known` are names that the product sheet gives, longest first.
 pub fn claims(text: &str, known: &[String], book: &Rulebook) -> Vec<Claim> {
     let plain = Plain::of(text);
-    let mut found = Finder { plain: &plain, book, taken: vec![false; plain.text.len()], claims: Vec::new() };
+    let taken = vec![false; plain.text.len()];
+    let chinese_words = match plain.text.chars().any(is_ideograph) {
+        true => tokens(&plain.text).into_iter().map(|word| word.span).filter(|word| word.len() > 3).collect(),
+        false => Vec::new(),
+    };
+    let mut found = Finder { plain: &plain, book, taken, chinese_words, claims: Vec::new() };
     found.known_names(known);
     found.attributes_before_numbers();
     found.superlatives();
@@ -142,6 +148,8 @@ struct Finder<'a> {
     plain: &'a Plain,
     book: &'a Rulebook,
     taken: Vec<bool>,
+    /// Chinese words of two characters or more.
+    chinese_words: Vec<Range<usize>>,
     claims: Vec<Claim>,
 }
 
@@ -186,12 +194,21 @@ impl Finder<'_> {
         for (group, patterns) in &self.book.attributes {
             for pattern in patterns {
                 for found in pattern.find_iter(&self.plain.text) {
-                    if wanted(found.as_str()) && self.is_free(&found.range()) {
+                    if wanted(found.as_str())
+                        && self.is_free(&found.range())
+                        && !self.is_across(&found.range())
+                    {
                         self.take(found.range(), Meaning::Attribute(group.clone()));
                     }
                 }
             }
         }
+    }
+
+    /// True where a match is the end of one Chinese word and the beginning of the next: 进口 in 放进口袋.
+    fn is_across(&self, range: &Range<usize>) -> bool {
+        let inside = |at: usize| self.chinese_words.iter().any(|word| word.start < at && at < word.end);
+        inside(range.start) && inside(range.end)
     }
 
     fn superlatives(&mut self) {
@@ -305,6 +322,8 @@ mod tests {
         assert_eq!(meanings("open 24/7"), [Meaning::Attribute("always open".into())]);
         assert_eq!(meanings("waterproof, with Gore Tex lining").len(), 2);
         assert_eq!(meanings("今晚八点开船"), [Meaning::Clock(480)]);
+        assert_eq!(meanings("放进口袋"), [], "and nothing is imported");
+        assert_eq!(meanings("进口面料"), [Meaning::Attribute("imported".into())]);
         assert_eq!(meanings("Six shades"), [quantity("count:colours", 6.0, false)]);
         assert_eq!(meanings("The rest is at the west gate, one more time, a day out"), []);
         assert_eq!(meanings("一支精华，一起出发，万一下雨"), []);

@@ -2,7 +2,7 @@
 //! say about it, with an interval.
 //!
 //! The model scores the audience's rows with the advertisement in its place: a new id, the category and advertiser of the
-//! sheet. That says nothing of the words unless the model reads them. So every known ad is scored in the same way, as if it
+//! sheet. That says nothing of the words unless the model reads them (`text_vectors`); then it does. Beside that every known ad is scored in the same way, as if it
 //! were new, and held against its clicks: what is left of its log odds is the effect of that ad. Effects are a Gaussian
 //! process over the likeness of texts (kriging; Rasmussen & Williams 2006, ch. 2): `cov = tau^2 (w s(a,b) + (1 - w) [a = b])`,
 //! with `s` the cosine of the built-in encoder and `tau`, `w` of the highest marginal likelihood. The forecast of new words is
@@ -25,12 +25,20 @@ use std::sync::Arc;
 
 /// Rows of the audience that are scored with a new ad.
 const ROWS: usize = 2_000;
+/// The same where the model reads words.
+const ROWS_WITH_WORDS: usize = 500;
 /// Rows of the audience that known ads are learnt from.
 const LEARNT: usize = 50_000;
 /// Ads with an effect of their own at most, those with the most impressions.
 const ADS: usize = 300;
 /// Rows of one forward pass.
 const AT_ONCE: usize = 4_096;
+/// Clicks that the model must have expected of an ad for its effect to be learnt from.
+const LEAST: f64 = 2.0;
+/// Ads that tell how much ads differ; with fewer it is assumed.
+const FEW: usize = 8;
+/// The standard deviation of an ad's effect that is assumed then, in log odds.
+const ASSUMED: f64 = 0.3;
 /// Values of `tau` and `w` that are tried.
 const TAUS: [f64; 9] = [0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.45, 0.7, 1.0];
 const SHARES: [f64; 5] = [0.0, 0.25, 0.5, 0.75, 1.0];
@@ -44,8 +52,6 @@ pub struct Basis {
     pub rows: usize,
     /// Ads that ran before the audience and were learnt from.
     pub ads: usize,
-    /// The model's probability of a click on a new ad of this category and advertiser.
-    pub base: f64,
     /// Standard deviation of an ad's own effect, in log odds.
     pub tau: f64,
     /// Which share of it follows the likeness of texts.
@@ -65,7 +71,22 @@ pub struct Forecaster {
     /// Lower factor of `K + D`.
     factor: Vec<Vec<f64>>,
     mean: f64,
-    base: Vec<f32>,
+    asked: Asked,
+}
+
+impl std::fmt::Debug for Forecaster {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Forecaster").field("basis", &self.basis).finish_non_exhaustive()
+    }
+}
+
+/// The model with the rows that it is asked about.
+struct Asked {
+    model: Arc<TrainedModel>,
+    /// Rows of the audience with a new ad of the category and advertiser in their place.
+    batches: Vec<Batch>,
+    /// Their log odds, where the model does not read words; empty where it does.
+    log_odds: Vec<f64>,
 }
 
 /// A known ad as the audience met it.
@@ -85,7 +106,7 @@ impl Forecaster {
     /// # Errors
     /// An audience without rows, a log that names no ads or lacks what the model needs, the device fails, a cancel.
     pub fn learn(
-        (model, log, dataset): (&TrainedModel, &LogFrame, &Dataset),
+        (model, log, dataset): (&Arc<TrainedModel>, &LogFrame, &Dataset),
         (audience, category, advertiser): (&Segment, &str, &str),
         texts: &[String],
         encoder: Arc<Encoder>,
@@ -102,60 +123,57 @@ impl Forecaster {
         rows.truncate(LEARNT);
         context.stage("learning from the ads that ran");
         let met = met(model, dataset, &rows, texts, context)?;
-        rows.truncate(ROWS);
+        // A model that reads words is asked anew for each text.
+        rows.truncate(if dataset.encoder.texts.is_empty() { ROWS } else { ROWS_WITH_WORDS });
         rows.sort_unstable();
-        let (base, mut notes) = base(model, dataset, &rows, (category, advertiser), context)?;
+        let (asked, mut notes) = Asked::new(model, dataset, &rows, (category, advertiser), context)?;
         let words: Vec<&str> = met.iter().map(|met| met.text.as_str()).collect();
         let known = encoder.encode(&words);
         let likeness = |a: usize, b: usize| f64::from(inner_product(known.row(a), known.row(b)));
         let fitted = fit(&met, likeness);
-        if met.len() < 8 {
+        if met.len() < FEW {
             notes.push(format!(
-                "only {} ads ran before this audience: the words hardly tell anything",
+                "only {} ads ran often enough before this audience: how much ads differ ({ASSUMED} log odds) is assumed, and \
+                 words say nothing yet",
                 met.len()
             ));
+        } else if fitted.by_text <= 0.0 {
+            notes.push("before this audience likeness of words says nothing about clicks".to_owned());
         }
-        if fitted.tau * fitted.by_text <= 0.0 && met.len() >= 8 {
-            notes.push("in this audience likeness of words says nothing about clicks".to_owned());
-        }
-        let mean_base = base.iter().map(|p| f64::from(*p)).sum::<f64>() / base.len() as f64;
         let basis = Basis {
             audience_rows,
-            rows: base.len(),
+            rows: rows.len(),
             ads: met.len(),
-            base: mean_base,
             tau: fitted.tau,
             by_text: fitted.by_text,
             notes,
         };
         let Fitted { weights, factor, mean, .. } = fitted;
-        Ok(Self { basis, encoder, known, weights, factor, mean, base })
+        Ok(Self { basis, encoder, known, weights, factor, mean, asked })
     }
 
     /// The click rate that a text would have, with the 95 % interval of an ad that nobody has seen.
-    pub fn forecast(&self, text: &str) -> Estimate {
+    ///
+    /// # Errors
+    /// The device fails.
+    pub fn forecast(&self, text: &str) -> Result<Estimate> {
         let vector = self.encoder.encode_one(text);
         let tau2 = self.basis.tau * self.basis.tau;
         let alike: Vec<f64> = (0..self.known.len())
             .map(|known| tau2 * self.basis.by_text * f64::from(inner_product(&vector, self.known.row(known))))
             .collect();
         let effect = self.mean + alike.iter().zip(&self.weights).map(|(k, w)| k * w).sum::<f64>();
-        let solved = forward(&self.factor, &alike);
-        let explained: f64 = solved.iter().map(|z| z * z).sum();
+        let explained: f64 = forward(&self.factor, &alike).iter().map(|z| z * z).sum();
         let deviation = (tau2 - explained).max(0.0).sqrt();
+        let log_odds = self.asked.about(text)?;
         let at = |shift: f64| {
-            let moved = self.base.iter().map(|p| {
-                let odds =
-                    (f64::from(*p).clamp(1e-9, 1.0 - 1e-9) / (1.0 - f64::from(*p).min(1.0 - 1e-9))).ln();
-                sigmoid(odds + shift)
-            });
-            moved.sum::<f64>() / self.base.len() as f64
+            log_odds.iter().map(|z| sigmoid(z + shift)).sum::<f64>() / log_odds.len().max(1) as f64
         };
-        Estimate {
+        Ok(Estimate {
             value: at(effect),
             low: at(effect - Z_95 * deviation),
             high: at(effect + Z_95 * deviation),
-        }
+        })
     }
 
     /// How alike two texts are: the cosine of the encoder.
@@ -198,7 +216,7 @@ fn met(
     let mut met: Vec<Met> = sums
         .into_iter()
         .zip(texts)
-        .filter(|((_, information, rows), text)| *information > 0.5 && *rows > 0 && !text.trim().is_empty())
+        .filter(|((_, information, _), text)| *information >= LEAST && !text.trim().is_empty())
         .map(|((left, information, rows), text)| Met {
             text: text.clone(),
             // One step of Newton from the model's own log odds (score over information).
@@ -219,45 +237,73 @@ fn forget_ad(batch: &mut Batch, encoder: &Fields) {
     }
 }
 
-/// The model's probabilities for the rows with a new ad of a category and advertiser in their place.
-fn base(
-    model: &TrainedModel,
-    dataset: &Dataset,
-    rows: &[u32],
-    (category, advertiser): (&str, &str),
-    context: &JobContext,
-) -> Result<(Vec<f32>, Vec<String>)> {
-    let mut notes = Vec::new();
-    let mut base = Vec::with_capacity(rows.len());
-    let named = |name: &str| match name {
-        name if name.contains("categor") => Some(category),
-        name if name.contains("advertiser") || name.contains("brand") => Some(advertiser),
-        _ => None,
-    };
-    for chunk in rows.chunks(AT_ONCE) {
-        context.check()?;
-        let mut batch = dataset.batch(chunk);
-        forget_ad(&mut batch, &dataset.encoder);
-        for (place, field) in dataset.encoder.categorical.iter().enumerate() {
-            if field.side != Side::Ad {
-                continue;
-            }
-            let id = match named(&field.name.to_lowercase()) {
-                Some(value) if !value.is_empty() => {
-                    let known =
-                        (FIRST_VALUE_ID..field.cardinality() as u32).find(|id| field.name_of(*id) == value);
-                    if known.is_none() && base.is_empty() {
-                        notes.push(format!("the model knows no {} '{value}'", field.name));
-                    }
-                    known.unwrap_or(RARE_ID)
+impl Asked {
+    /// The rows with a new ad of a category and advertiser in their place, and what the model does not know of it.
+    fn new(
+        model: &Arc<TrainedModel>,
+        dataset: &Dataset,
+        rows: &[u32],
+        (category, advertiser): (&str, &str),
+        context: &JobContext,
+    ) -> Result<(Self, Vec<String>)> {
+        let encoder = &dataset.encoder;
+        let mut notes = Vec::new();
+        let named = |name: &str| match name {
+            name if name.contains("categor") => Some(category),
+            name if name.contains("advertiser") || name.contains("brand") => Some(advertiser),
+            _ => None,
+        };
+        let mut ids = Vec::new();
+        for (place, field) in
+            encoder.categorical.iter().enumerate().filter(|(_, field)| field.side == Side::Ad)
+        {
+            let id = named(&field.name.to_lowercase()).filter(|value| !value.is_empty()).map(|value| {
+                let known =
+                    (FIRST_VALUE_ID..field.cardinality() as u32).find(|id| field.name_of(*id) == value);
+                if known.is_none() {
+                    notes.push(format!("the model knows no {} '{value}'", field.name));
                 }
-                _ => RARE_ID,
-            };
-            batch.categorical[place].fill(id);
+                known.unwrap_or(RARE_ID)
+            });
+            ids.push((place, id.unwrap_or(RARE_ID)));
         }
-        base.extend(model.predict_batch(&batch)?);
+        let batch = |chunk: &[u32]| {
+            let mut batch = dataset.batch(chunk);
+            forget_ad(&mut batch, encoder);
+            ids.iter().for_each(|(place, id)| batch.categorical[*place].fill(*id));
+            for (place, _) in encoder.numeric.iter().enumerate().filter(|(_, field)| field.side == Side::Ad) {
+                // The mean of the scale: nothing is known of it.
+                batch.numeric[place].fill(0.0);
+            }
+            batch
+        };
+        let batches = rows.chunks(AT_ONCE).map(batch).collect();
+        let mut asked = Self { model: Arc::clone(model), batches, log_odds: Vec::new() };
+        context.check()?;
+        if encoder.texts.is_empty() {
+            asked.log_odds = asked.about("")?;
+        }
+        Ok((asked, notes))
     }
-    Ok((base, notes))
+
+    /// Log odds of the rows had they been shown a text.
+    fn about(&self, text: &str) -> Result<Vec<f64>> {
+        if !self.log_odds.is_empty() {
+            return Ok(self.log_odds.clone());
+        }
+        let encoder = &self.model.encoder;
+        let read: Vec<(usize, f32)> = (encoder.texts.iter().filter(|field| field.side == Side::Ad))
+            .flat_map(|field| field.numbers().zip(field.encoder.encode_one(text)))
+            .map(|(place, number)| (place, encoder.numeric[place].scale(f64::from(number))))
+            .collect();
+        let mut all = Vec::new();
+        for batch in &self.batches {
+            let mut batch = batch.clone();
+            read.iter().for_each(|(place, number)| batch.numeric[*place].fill(*number));
+            all.extend(self.model.logits(&batch)?.into_iter().map(f64::from));
+        }
+        Ok(all)
+    }
 }
 
 struct Fitted {
@@ -289,7 +335,16 @@ fn fit(met: &[Met], likeness: impl Fn(usize, usize) -> f64) -> Fitted {
         let weights = backward(&factor, &left);
         Some((likelihood, Fitted { tau, by_text: share, mean, weights, factor }))
     };
-    // A thousandth of a log odd where no effect is seen at all.
+    if n < FEW {
+        let assumed = tried(ASSUMED, 0.0).map(|(_, fitted)| fitted);
+        return assumed.unwrap_or(Fitted {
+            tau: ASSUMED,
+            by_text: 0.0,
+            mean: 0.0,
+            weights: vec![0.0; n],
+            factor: Vec::new(),
+        });
+    }
     let grid = TAUS.iter().flat_map(|tau| SHARES.iter().map(move |share| (*tau, *share)));
     let best = grid.filter_map(|(tau, share)| tried(tau, share)).max_by(|a, b| a.0.total_cmp(&b.0));
     best.map_or(
@@ -358,8 +413,8 @@ mod tests {
 
     #[test]
     fn one_noisy_effect_is_shrunk_as_the_normal_model_says() {
-        // Two ads alike in nothing: the mean is theirs weighed by 1 / (tau^2 + variance).
-        let met = met_of(&[(1.0, 0.01), (-1.0, 0.01)]);
+        // Ads alike in nothing: the mean is theirs weighed by 1 / (tau^2 + variance).
+        let met = met_of(&[(1.0, 0.01), (-1.0, 0.01)].repeat(5));
         let fitted = fit(&met, |a, b| f64::from(u8::from(a == b)));
         assert!(fitted.mean.abs() < 1e-12);
         // K + D = (tau^2 + .01) I: weights are effects over that.

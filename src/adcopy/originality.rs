@@ -1,10 +1,12 @@
-//! Is a text a copy? The longest common run of words, the likeness of its letters, and the text that it is like.
+//! Is a text a copy? The longest common run of words, the likeness of its letters, its cosine, and the text that it is like.
 //!
 //! An index of the known texts answers without reading them all: a run of `n` words shares a gram of `n` words, and texts
 //! that share most of their 5-grams of letters share at least one (Broder 1997, resemblance of documents).
 
 use super::plain::{self, Plain};
 use crate::base::rng::mix;
+use crate::language::vectors::inner_product;
+use crate::language::{Encoder, EncoderOptions, Vectors};
 use serde::Serialize;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -16,6 +18,10 @@ pub const COPIED_WORDS: usize = 8;
 pub const COPIED_CHARACTERS: usize = 12;
 /// Likeness of 5-grams (Jaccard) from which on a text is a copy.
 pub const COPIED_JACCARD: f64 = 0.6;
+/// Cosine of the built-in encoder from which on a text is a copy.
+pub const COPIED_COSINE: f64 = 0.92;
+/// Texts that are looked at for their cosine.
+const NEAREST: usize = 4;
 /// Letters of a gram.
 const GRAM: usize = 5;
 
@@ -29,8 +35,11 @@ pub struct KnownText {
 }
 
 /// Known texts with their grams.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Originals {
+    encoder: Encoder,
+    /// The vector of each text.
+    vectors: Vectors,
     texts: Vec<KnownText>,
     /// Tokens of each text, hashed.
     tokens: Vec<Box<[u64]>>,
@@ -69,8 +78,24 @@ pub struct Likeness {
     pub run: usize,
     /// Shared 5-grams of letters of all that both have.
     pub jaccard: f64,
+    /// Cosine of both by the built-in encoder, fitted on nothing: spelling counts, not meaning.
+    pub cosine: f64,
     /// True where that is a copy.
     pub copied: bool,
+}
+
+impl Default for Originals {
+    fn default() -> Self {
+        Self {
+            encoder: Encoder::unfitted(EncoderOptions::default()),
+            vectors: Vectors::default(),
+            texts: Vec::new(),
+            tokens: Vec::new(),
+            grams: Vec::new(),
+            by_gram: HashMap::default(),
+            by_run: HashMap::default(),
+        }
+    }
 }
 
 impl Originals {
@@ -78,6 +103,8 @@ impl Originals {
     pub fn new(texts: impl IntoIterator<Item = KnownText>) -> Arc<Self> {
         let mut all = Self::default();
         texts.into_iter().filter(|text| !text.text.trim().is_empty()).for_each(|text| all.add(text));
+        let words: Vec<&str> = all.texts.iter().map(|text| text.text.as_str()).collect();
+        all.vectors = all.encoder.encode(&words);
         Arc::new(all)
     }
 
@@ -132,13 +159,20 @@ impl Originals {
         let longest = |place: usize| longest_run(&read.tokens, &self.tokens[place]);
         let by_run =
             runs.into_iter().map(|place| place as usize).filter(taken).max_by_key(|place| longest(*place));
+        let vector = self.encoder.encode_one(text);
+        let cosine = |place: usize| f64::from(inner_product(&vector, self.vectors.row(place)));
+        // Of the few that are most alike, the first that is not left out.
+        let alike = self.vectors.nearest(&vector, NEAREST).into_iter();
+        let by_vector =
+            alike.map(|(place, _)| place).find(taken).filter(|place| cosine(*place) >= COPIED_COSINE);
         let likeness = |place: usize| {
-            let (run, jaccard) = (longest(place), jaccard(place));
-            let copied = run >= read.copied_from() || jaccard >= COPIED_JACCARD;
+            let (run, jaccard, cosine) = (longest(place), jaccard(place), cosine(place));
+            let copied = run >= read.copied_from() || jaccard >= COPIED_JACCARD || cosine >= COPIED_COSINE;
             let KnownText { source, text } = self.texts[place].clone();
-            Likeness { source, text, run, jaccard, copied }
+            Likeness { source, text, run, jaccard, cosine, copied }
         };
-        let found: Vec<Likeness> = by_letters.into_iter().chain(by_run).map(likeness).collect();
+        let found: Vec<Likeness> =
+            by_letters.into_iter().chain(by_run).chain(by_vector).map(likeness).collect();
         found.into_iter().max_by(|a, b| a.copied.cmp(&b.copied).then(a.jaccard.total_cmp(&b.jaccard)))
     }
 }

@@ -11,6 +11,7 @@ pub mod kinds;
 pub mod learn;
 pub mod market;
 pub mod planner;
+pub mod studio;
 pub mod tokenise;
 pub mod training;
 
@@ -41,7 +42,7 @@ pub(super) const WINDOW: &str = "window";
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The group: spine, explore (questions about groups of rows), import (logs against polars and pandas),
-    /// kinds (the AUC of every kind of model over five seeds, beside the truth's), learn (one pass over a log against Vowpal Wabbit), market (auctions a second), planner (off-policy estimates, raking, a budget curve), train (steps against PyTorch's), din (of
+    /// kinds (the AUC of every kind of model over five seeds, beside the truth's), learn (one pass over a log against Vowpal Wabbit), market (auctions a second), planner (off-policy estimates, raking, a budget curve), studio (originality, a round of candidates, a large library of words), train (steps against PyTorch's), din (of
     /// those only the deep interest network's), tokenise (a log into ids against FuxiCTR's way), or window (what a frame costs at rest and while a model trains).
     pub name: String,
     /// Rows of the log that is measured on [default: 20,000 for the spine, 1,000,000 for import and learn, 4,000,000 for
@@ -88,6 +89,7 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
         "learn" => learn::learn(args.rows.unwrap_or(1_000_000), &terminal.context())?,
         "market" => market::market(&terminal.context())?,
         "planner" => planner::planner(&terminal.context())?,
+        "studio" => studio::studio(&terminal.context())?,
         "train" => {
             let mut rows = training::training(args.ids, &terminal.context())?;
             if args.ids.is_none() {
@@ -100,7 +102,7 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
         WINDOW => window(&terminal.context())?,
         other => {
             let known = format!(
-                "spine, explore, import, kinds, learn, market, planner, train, din, tokenise, {WINDOW}"
+                "spine, explore, import, kinds, learn, market, planner, studio, train, din, tokenise, {WINDOW}"
             );
             return Err(Failure::new("cannot measure", format!("there is no group '{other}'")).hint(known));
         }
@@ -363,7 +365,7 @@ mod tests {
         let args = Args { name: "speed".into(), rows: Some(100), ids: None };
         assert_eq!(
             run(&args, &Terminal::default()).unwrap_err().hint,
-            "spine, explore, import, kinds, learn, market, planner, train, din, tokenise, window"
+            "spine, explore, import, kinds, learn, market, planner, studio, train, din, tokenise, window"
         );
     }
 }

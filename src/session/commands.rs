@@ -1,5 +1,6 @@
 //! What can a person ask for? One enum an area, each with its handler beside it.
 
+pub mod copy;
 pub mod data;
 pub mod evidence;
 pub mod follow;
@@ -15,6 +16,7 @@ use super::Session;
 use crate::base::Result;
 use crate::tasks::Output;
 use crate::tasks::evidence::EvidenceQuestion;
+pub use copy::CopyCommand;
 pub use data::DataCommand;
 pub use inspect::InspectCommand;
 pub use market::MarketCommand;
@@ -27,6 +29,8 @@ pub use view::ViewCommand;
 /// Anything a panel, a shortcut, the tour or a test can ask for.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Command {
+    /// Words of advertisements.
+    Copy(CopyCommand),
     /// Opening logs, setting roles.
     Data(DataCommand),
     /// Simulated slots.
@@ -50,6 +54,7 @@ pub enum Command {
 /// Carries out a command.
 pub(super) fn apply(session: &mut Session, command: Command) -> Result<()> {
     match command {
+        Command::Copy(command) => copy::apply(session, command),
         Command::Data(command) => data::apply(session, command),
         Command::Market(command) => market::apply(session, command),
         Command::Weigh(question) => evidence::apply(session, question),
@@ -67,7 +72,9 @@ pub(super) fn absorb(session: &mut Session, output: Output) -> Result<()> {
     match output {
         Output::Admitted(admitted) => privacy::admitted(session, *admitted),
         Output::Averaged(averaged) => inspect::averaged(session, *averaged),
-        Output::Copy(_) => {}
+        Output::Copy(round) => copy::written(session, *round),
+        Output::Tried(tried) => session.store.copy.tried = Some(*tried),
+        Output::Library(done) => copy::worked(session, *done)?,
         Output::Compared(compared) => inspect::compared(session, compared),
         Output::Ranked(ranked) => session.store.inspect.ranked = Some(ranked),
         Output::Retrieved(retrieved) => session.store.inspect.retrieved = Some(retrieved),

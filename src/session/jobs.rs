@@ -70,6 +70,12 @@ pub enum Purpose {
     Simulate,
     /// Other policies, bids and plans.
     Evidence,
+    /// Write candidates from a brief.
+    WriteCopy,
+    /// Let variants compete.
+    Trial,
+    /// Read or write the library of words.
+    Library,
     /// Write a model or a report.
     Save,
     /// Read a model.

@@ -1,5 +1,6 @@
 //! What have the workers answered? Values by `Arc`, replaced whole, never edited.
 
+use super::commands::copy::CopyState;
 use super::commands::evidence::EvidenceState;
 use super::commands::inspect::InspectState;
 use super::commands::market::MarketState;
@@ -57,6 +58,8 @@ pub struct Store {
     pub rows: RowsState,
     /// Simulated slots.
     pub market: MarketState,
+    /// The words of advertisements.
+    pub copy: CopyState,
     /// Other policies, bids and plans.
     pub evidence: EvidenceState,
     /// Trainings and models.

@@ -19,6 +19,8 @@ pub struct Workspace {
     pub audiences: Vec<Audience>,
     /// How people are protected.
     pub privacy: PrivacySettings,
+    /// Where the words of advertisements are kept; `None` for the folder of this program.
+    pub library: Option<PathBuf>,
 }
 
 /// How the people behind the rows are protected.
@@ -59,6 +61,7 @@ impl Default for Workspace {
             recent: Vec::new(),
             audiences: Vec::new(),
             privacy: PrivacySettings::default(),
+            library: None,
         }
     }
 }

@@ -25,7 +25,7 @@ use std::sync::Arc;
 /// Drafts for each candidate that is wanted: most do not pass, or are like each other.
 const DRAFTS: usize = 5;
 /// Weight of the forecast against likeness when candidates are picked.
-const RELEVANCE: f64 = 0.7;
+const RELEVANCE: f64 = 0.5;
 /// Blocked drafts that are shown with their repairs.
 const BLOCKED: usize = 6;
 
@@ -75,6 +75,8 @@ pub struct Round {
     pub notes: Vec<String>,
     /// What the audit is told.
     pub grounds: Grounds,
+    /// Forecasts of other words; `None` where nothing can be forecast.
+    pub forecaster: Option<Arc<Forecaster>>,
 }
 
 impl Job for WriteCopy {
@@ -140,7 +142,7 @@ pub fn round(asked: &WriteCopy, context: &JobContext) -> Result<Round> {
     if let Ok(forecaster) = &forecaster {
         context.stage("ranking");
         for candidate in passed.iter_mut().chain(&mut blocked) {
-            candidate.forecast = Some(forecaster.forecast(&candidate.draft.text));
+            candidate.forecast = Some(forecaster.forecast(&candidate.draft.text)?);
         }
     }
     let candidates = picked(passed, forecaster.as_ref().ok(), brief.candidates);
@@ -154,11 +156,28 @@ pub fn round(asked: &WriteCopy, context: &JobContext) -> Result<Round> {
     let prompt = hash_of(&serde_json::to_string(brief).explain("cannot write the brief")?);
     let model = subject.as_ref().map_or_else(String::new, |subject| subject.model.kind.clone());
     let grounds = Grounds { model, seed: brief.seed, prompt };
-    let basis = forecaster.map(|forecaster| forecaster.basis);
-    Ok(Round { brief: brief.clone(), candidates, blocked, written: count, basis, checker, notes, grounds })
+    let basis = forecaster.as_ref().map(|forecaster| forecaster.basis.clone()).map_err(Clone::clone);
+    let forecaster = forecaster.ok().map(Arc::new);
+    Ok(Round {
+        forecaster,
+        brief: brief.clone(),
+        candidates,
+        blocked,
+        written: count,
+        basis,
+        checker,
+        notes,
+        grounds,
+    })
 }
 
 impl Round {
+    /// Puts the candidates in order again: best first where a forecast is known.
+    pub fn sort(&mut self) {
+        let value = |one: &Candidate| one.forecast.map_or(0.0, |forecast| forecast.value);
+        self.candidates.sort_by(|a, b| value(b).total_cmp(&value(a)));
+    }
+
     /// A candidate as a creative of the library.
     pub fn item(&self, candidate: &Candidate) -> Item {
         Item {

@@ -16,6 +16,7 @@ pub mod privacy;
 pub mod rows;
 pub mod segments;
 pub mod slots;
+pub mod studio;
 pub mod subjects;
 pub mod training;
 pub mod welcome;
@@ -56,6 +57,7 @@ pub fn all() -> Vec<Box<dyn Panel>> {
         Box::new(attention::AttentionPanel::default()),
         Box::new(slots::SlotsPanel::default()),
         Box::<evidence::EvidencePanel>::default(),
+        Box::<studio::StudioPanel>::default(),
         Box::new(activity::ActivityPanel),
     ]
 }

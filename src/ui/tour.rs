@@ -152,6 +152,7 @@ fn press_what_fills_it(harness: &mut Harness<'_, AdloupeApp>) -> Result<()> {
         "Show the embeddings",
         "Explain this impression",
         "Average the attention",
+        "Begin with the sample sheet",
         "Run the market",
         "Ask about the usual policies",
         "Take each ad's share for it",

@@ -39,6 +39,7 @@ mod serve;
 mod slots_panel;
 mod sources;
 mod story;
+mod studio_panel;
 mod subjects_panel;
 mod support;
 mod tidy;

@@ -1,0 +1,273 @@
+//! What can be asked of the studio? A brief, a round of candidates, repairs, the library and its review.
+
+use super::data::open_log;
+use super::inspect::model_in_view;
+use crate::adcopy::library::source_of;
+use crate::adcopy::review::{Action, Status};
+use crate::adcopy::{Brief, Library, Rulebook};
+use crate::base::files::state_folder;
+use crate::base::{Failure, Result};
+use crate::insight::Subject;
+use crate::session::sample::sample_log_path;
+use crate::session::{Purpose, Session};
+use crate::tasks::copy_library::{LibraryWork, Work, Worked};
+use crate::tasks::copy_trial::{Tried, TryVariants, Variant};
+use crate::tasks::write_copy::{Candidate, Round, WriteCopy};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Variants that compete at most, and pages of each world.
+const MOST_VARIANTS: usize = 24;
+const PAGES: usize = 5_000;
+
+/// Writing, checking and reviewing.
+#[derive(Debug, Clone, PartialEq)]
+pub enum CopyCommand {
+    /// Takes the sample brief: English, or Chinese.
+    SampleBrief(bool),
+    /// Takes the brief of a file.
+    ReadBrief(PathBuf),
+    /// Takes a brief as a person changed it.
+    SetBrief(Box<Brief>),
+    /// Writes candidates from the brief.
+    Write,
+    /// Puts other words in the place of a candidate's, or adds words of one's own where there is no such candidate; they
+    /// are checked at once.
+    Reword {
+        /// The words as they are; empty for new ones.
+        old: String,
+        /// The words that they become.
+        new: String,
+    },
+    /// Keeps candidates, by their words, in the library.
+    Keep(Vec<String>, String),
+    /// Opens the library of a folder; `None` for the usual one.
+    OpenLibrary(Option<PathBuf>),
+    /// Does something to a creative: its name, what, who.
+    Review(String, Action, String),
+    /// Lets the approved variants of the brief's product compete for pages; with those that nobody approved where asked.
+    Try(bool),
+    /// Takes the ads of the open log into the library.
+    ImportLog(String),
+}
+
+/// The studio.
+#[derive(Default)]
+pub struct CopyState {
+    /// What is to be written; `None` before anybody said.
+    pub brief: Option<Brief>,
+    /// How often the brief came from elsewhere than the panel.
+    pub brief_version: u64,
+    /// The last round, or why there is none.
+    pub round: Option<Result<Arc<Round>>>,
+    /// The library, once it was opened.
+    pub library: Option<Arc<Library>>,
+    /// The variants that competed last.
+    pub tried: Option<Result<Tried>>,
+}
+
+pub(super) fn apply(session: &mut Session, command: CopyCommand) -> Result<()> {
+    match command {
+        CopyCommand::SampleBrief(chinese) => {
+            let name = if chinese { "brief_zh.json" } else { "brief_en.json" };
+            let folder = sample_log_path()?.with_file_name("adcopy");
+            take_brief(session, &folder.join(name))
+        }
+        CopyCommand::ReadBrief(path) => take_brief(session, &path),
+        CopyCommand::SetBrief(brief) => {
+            session.store.copy.brief = Some(*brief);
+            Ok(())
+        }
+        CopyCommand::Write => write(session),
+        CopyCommand::Reword { old, new } => reword(session, &old, &new),
+        CopyCommand::Keep(texts, who) => keep(session, &texts, who),
+        CopyCommand::OpenLibrary(folder) => {
+            let folder = match folder {
+                Some(folder) => folder,
+                None => usual_folder(session)?,
+            };
+            work(session, String::new(), Work::Open(folder))
+        }
+        CopyCommand::Review(id, action, who) => review(session, id, action, who),
+        CopyCommand::Try(with_drafts) => compete(session, with_drafts),
+        CopyCommand::ImportLog(who) => {
+            let open = open_log(session)?;
+            let (log, name) = (open.frame.clone(), open.name());
+            work(session, who, Work::ImportLog(log, name))
+        }
+    }
+}
+
+fn usual_folder(session: &Session) -> Result<PathBuf> {
+    match &session.workspace.library {
+        Some(folder) => Ok(folder.clone()),
+        None => state_folder().map(|folder| folder.join("library")).ok_or_else(|| {
+            Failure::new("cannot open the library", "the system names no folder in which it could be kept")
+                .hint("set HOME, or name a folder")
+        }),
+    }
+}
+
+fn take_brief(session: &mut Session, path: &std::path::Path) -> Result<()> {
+    let brief = Brief::read(path)?;
+    let copy = &mut session.store.copy;
+    copy.brief = Some(brief);
+    copy.brief_version += 1;
+    Ok(())
+}
+
+fn write(session: &mut Session) -> Result<()> {
+    let brief = session.store.copy.brief.clone().ok_or_else(|| {
+        Failure::new("cannot write", "there is no brief").hint("begin with the sample sheet, or open a brief")
+    })?;
+    let book = Rulebook::built_in()?;
+    // What cannot be written from is refused beside the brief, before any work.
+    if let Err(failure) = brief.check(&book) {
+        session.store.copy.round = Some(Err(failure));
+        return Ok(());
+    }
+    let store = &session.store;
+    let parts = model_in_view(session).zip(store.log.as_ref()).zip(store.dataset.as_ref());
+    let subject = parts.map(|((model, log), dataset)| Subject {
+        model: Arc::clone(model),
+        log: log.frame.clone(),
+        dataset: Arc::clone(dataset),
+        whole: store.whole.clone(),
+    });
+    let job = WriteCopy {
+        brief,
+        book,
+        library: store.copy.library.clone().unwrap_or_default(),
+        others: Vec::new(),
+        subject,
+        k: session.workspace.privacy.k,
+    };
+    session.jobs.start(Purpose::WriteCopy, job)
+}
+
+/// Stores a round.
+pub(super) fn written(session: &mut Session, round: Result<Round>) {
+    session.store.copy.round = Some(round.map(Arc::new));
+}
+
+fn reword(session: &mut Session, old: &str, new: &str) -> Result<()> {
+    let Some(Ok(round)) = &mut session.store.copy.round else {
+        return Err(Failure::new("cannot check the words", "there is no round that they belong to")
+            .hint("write candidates first"));
+    };
+    let verdict = round.checker.check(new, None)?;
+    let round = Arc::make_mut(round);
+    let known = round.candidates.iter().chain(&round.blocked).any(|one| one.draft.text == new);
+    let all = round.candidates.iter().chain(&round.blocked);
+    let was = all.into_iter().find(|one| one.draft.text == old).cloned();
+    round.candidates.retain(|one| one.draft.text != old);
+    round.blocked.retain(|one| one.draft.text != old);
+    if known {
+        return Ok(());
+    }
+    let proposer = was.map_or_else(
+        || "person".to_owned(),
+        |was| {
+            if was.draft.proposer.contains('+') {
+                was.draft.proposer
+            } else {
+                was.draft.proposer + " + person"
+            }
+        },
+    );
+    let forecast = round.forecaster.as_ref().map(|forecaster| forecaster.forecast(new)).transpose()?;
+    let draft = crate::adcopy::propose::Draft { text: new.to_owned(), proposer };
+    let passes = verdict.passes();
+    let candidate = Candidate { draft, verdict, forecast };
+    if passes {
+        round.candidates.push(candidate);
+        round.sort();
+    } else {
+        round.blocked.insert(0, candidate);
+    }
+    Ok(())
+}
+
+fn keep(session: &mut Session, texts: &[String], who: String) -> Result<()> {
+    let Some(Ok(round)) = session.store.copy.round.clone() else {
+        return Err(Failure::new("cannot keep the drafts", "there are none").hint("write candidates first"));
+    };
+    let chosen = round.candidates.iter().filter(|one| texts.contains(&one.draft.text));
+    let items: Vec<_> = chosen.map(|one| (round.item(one), one.verdict.clone())).collect();
+    if items.is_empty() {
+        return Err(Failure::new("cannot keep the drafts", "none is chosen").hint("tick some"));
+    }
+    work(session, who, Work::Add(items, round.grounds.clone()))
+}
+
+fn review(session: &mut Session, id: String, action: Action, who: String) -> Result<()> {
+    let mut verdict = None;
+    if let Action::Edit(text) = &action {
+        let Some(Ok(round)) = &session.store.copy.round else {
+            return Err(Failure::new("cannot edit it", "new words are held against a product sheet")
+                .hint("write a round from its brief first"));
+        };
+        let library = session.store.copy.library.clone().unwrap_or_default();
+        let product = &library.get(&id)?.product;
+        if *product != round.brief.sheet.product {
+            let why = format!("it is about {product}, and the brief about {}", round.brief.sheet.product);
+            return Err(Failure::new("cannot edit it", why).hint("open its brief and write a round"));
+        }
+        let checker = crate::adcopy::Checker { originals: library.originals([]), ..round.checker.clone() };
+        verdict = Some(Box::new(checker.check(text, Some(&source_of(&id)))?));
+    }
+    work(session, who, Work::Act(id, action, verdict))
+}
+
+/// Lets variants of the product compete before the round's audience.
+fn compete(session: &mut Session, with_drafts: bool) -> Result<()> {
+    let what = "cannot try the variants";
+    let Some(Ok(round)) = session.store.copy.round.clone() else {
+        return Err(Failure::new(what, "there is no round that says whom they are for")
+            .hint("write candidates first"));
+    };
+    let forecaster = round.forecaster.as_ref().ok_or_else(|| {
+        Failure::new(what, "nothing can be forecast without a log and a model")
+            .hint("train a model, and write again")
+    })?;
+    let library = session.store.copy.library.clone().unwrap_or_default();
+    let may = |status: Status| match status {
+        Status::Approved => true,
+        Status::Checked | Status::InReview => with_drafts,
+        _ => false,
+    };
+    let mine =
+        library.items().iter().filter(|item| item.product == round.brief.sheet.product && may(item.status));
+    let variants = mine.take(MOST_VARIANTS).map(|item| {
+        let (id, text, status) = (item.id.clone(), item.text.clone(), item.status);
+        Ok(Variant { forecast: forecaster.forecast(&text)?, id, text, status })
+    });
+    let job =
+        TryVariants { variants: variants.collect::<Result<_>>()?, pages: PAGES, seed: round.brief.seed };
+    session.jobs.start(Purpose::Trial, job)
+}
+
+/// One piece of work on the library at a time: each begins where the one before ended.
+fn work(session: &mut Session, who: String, work: Work) -> Result<()> {
+    if session.jobs.of(Purpose::Library).is_some() {
+        return Err(Failure::new("cannot write the library", "the change before is still being written")
+            .hint("once more in a moment"));
+    }
+    let library = match (&session.store.copy.library, &work) {
+        (Some(library), _) => (**library).clone(),
+        (None, Work::Open(_)) => Library::default(),
+        (None, _) => Library::open(&usual_folder(session)?)?,
+    };
+    session.jobs.start(Purpose::Library, LibraryWork { library, who, work })
+}
+
+/// Stores a library after something was done.
+pub(super) fn worked(session: &mut Session, worked: Worked) -> Result<()> {
+    let library = worked.library?;
+    library.notes.iter().for_each(|note| session.notices.warned(note.clone()));
+    session.store.copy.library = Some(Arc::new(library));
+    if !worked.said.is_empty() {
+        session.notices.done(worked.said);
+    }
+    Ok(())
+}
