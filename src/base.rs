@@ -1,4 +1,4 @@
-//! What may every layer use? Failures, parameters and seeded randomness; std and serde only.
+//! What may every layer use? Failures, parameters and seeded randomness; and sums at the machine's full rate.
 
 pub mod calendar;
 pub mod eigen;
@@ -6,6 +6,7 @@ pub mod failure;
 pub mod files;
 pub mod numbers;
 pub mod params;
+pub mod product;
 pub mod resources;
 pub mod rng;
 pub mod simd;

@@ -27,7 +27,6 @@ pub mod neighbours;
 pub mod normalise;
 pub mod numbers;
 pub mod optimiser;
-pub mod product;
 pub mod radix;
 pub mod recurrent;
 pub mod row_vectors;
@@ -36,6 +35,8 @@ pub mod tables;
 pub mod transformer;
 mod vector;
 pub mod weights;
+
+pub use crate::base::product;
 
 /// The result of candle operations that carry no words for a person yet.
 pub type Computed<T> = candle_core::Result<T>;

@@ -25,6 +25,25 @@ pub fn run_widest<K: Kernel>(kernel: K) -> K::Output {
     }
 }
 
+/// `e^x` to 2 parts in 10 million, written so that a compiler makes vectors of it (Cephes' `expf` by S. Moshier:
+/// `2^n e^r` with `|r| <= ln 2 / 2`). Beyond -87 and 88 it stays at their value; what is no number stays none.
+#[inline(always)]
+pub fn exp(x: f32) -> f32 {
+    /// Pushes the whole part of a number into the lowest bits.
+    const PUSH: f32 = 12_582_912.0;
+    let x = x.clamp(-87.0, 88.0);
+    let pushed = x * std::f32::consts::LOG2_E + PUSH;
+    let n = pushed - PUSH;
+    // ln 2 in two parts, of which the first is exact in few bits.
+    let r = x - n * 0.693_359_4 + n * 2.121_944_4e-4;
+    let mut power = 1.987_569_1e-4;
+    for next in [1.398_2e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5] {
+        power = power * r + next;
+    }
+    let scale = f32::from_bits((pushed.to_bits() << 23).wrapping_add(127 << 23));
+    (power * r * r + r + 1.0) * scale
+}
+
 /// The name of those vectors, for reports.
 pub fn widest() -> &'static str {
     #[cfg(target_arch = "x86_64")]

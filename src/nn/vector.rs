@@ -3,6 +3,7 @@
 //! For matrices that fit the first cache and belong to one row of a batch; large ones are candle's or gemm's work.
 //! Lengths of rows are padded to multiples of [`LANES`] by whoever makes the slices, so nothing here has a tail.
 
+pub(super) use crate::base::simd::exp;
 use pulp::{Simd, WithSimd};
 
 /// Numbers in a row are padded to a multiple of this: the widest vectors used are of 8 f32.
@@ -23,25 +24,6 @@ pub(super) fn vectorized<Op: WithSimd>(op: Op) -> Op::Output {
         return Simd::vectorize(simd, op);
     }
     pulp::Arch::new().dispatch(op)
-}
-
-/// `e^x` to 2 parts in 10 million, written so that a compiler makes vectors of it (Cephes' `expf` by S. Moshier:
-/// `2^n e^r` with `|r| <= ln 2 / 2`). Beyond -87 and 88 it stays at their value; what is no number stays none.
-#[inline(always)]
-pub(super) fn exp(x: f32) -> f32 {
-    /// Pushes the whole part of a number into the lowest bits.
-    const PUSH: f32 = 12_582_912.0;
-    let x = x.clamp(-87.0, 88.0);
-    let pushed = x * std::f32::consts::LOG2_E + PUSH;
-    let n = pushed - PUSH;
-    // ln 2 in two parts, of which the first is exact in few bits.
-    let r = x - n * 0.693_359_4 + n * 2.121_944_4e-4;
-    let mut power = 1.987_569_1e-4;
-    for next in [1.398_2e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5] {
-        power = power * r + next;
-    }
-    let scale = f32::from_bits((pushed.to_bits() << 23).wrapping_add(127 << 23));
-    (power * r * r + r + 1.0) * scale
 }
 
 /// `1 / (1 + e^-x)` to the precision of [`exp`].

@@ -26,6 +26,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("candle_nn", &["nn", "models", "train", "insight"]),
     ("safetensors", &["nn", "train", "language"]),
     ("jieba_rs", &["language"]),
+    ("tokenizers", &["language"]),
     ("egui", &["ui"]),
     ("eframe", &["ui"]),
     ("egui_plot", &["ui"]),

@@ -168,7 +168,7 @@ fn by_crate(shape: [usize; 3], a: View<'_>, b: View<'_>, out: &mut [f32], finish
 }
 
 /// `max(x, 0)` that hands NaN on, so that a training that goes wrong is seen; `f32::max` would make it 0.
-pub(super) fn relu(x: f32) -> f32 {
+pub fn relu(x: f32) -> f32 {
     if x < 0.0 { 0.0 } else { x }
 }
 
