@@ -13,6 +13,7 @@ pub mod export;
 pub mod find;
 pub mod follow;
 pub mod import;
+pub mod online;
 pub mod outline;
 pub mod prediction;
 pub mod privacy;
@@ -81,6 +82,8 @@ pub enum Output {
     Segments(Box<segment::SegmentAnswer>),
     /// Auctions for an audience.
     Simulated(std::sync::Arc<simulate::Simulated>),
+    /// A pass over a log ended or was stopped.
+    LearntOnline(Arc<online::LearntOnline>),
     /// A model was opened from a folder.
     ModelOpened(Arc<TrainedModel>, PathBuf),
     /// A model was written into a folder.

@@ -17,9 +17,12 @@ examples, cache = folder / "examples.vw", folder / "examples.cache"
 extra = "--lrqfa abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLM8" if way == "pairs" else ""
 common = f"--loss_function logistic -b 22 --quiet {extra}"
 if not cache.exists():
-    vowpalwabbit.Workspace(f"-d {examples} --cache_file {cache} -b 22 --loss_function logistic --quiet").finish()
-begun = time.perf_counter()
+    writer = vowpalwabbit.Workspace(f"-d {examples} --cache_file {cache} -b 22 --loss_function logistic --quiet")
+    writer.run_parser()
+    writer.finish()
 workspace = vowpalwabbit.Workspace(f"--cache_file {cache} {common}")
+begun = time.perf_counter()
+workspace.run_parser()
 seconds = time.perf_counter() - begun
 loss = workspace.get_sum_loss() / int((folder / "rows.txt").read_text())
 workspace.finish()

@@ -46,6 +46,8 @@ pub enum Purpose {
     Erase,
     /// Fit a model.
     Train,
+    /// Learn in one pass.
+    LearnOnline,
     /// Curves of a model on a split.
     Evaluate,
     /// Differences between models.

@@ -242,3 +242,24 @@ fn a_log_of_which_a_sample_is_held_is_trained_and_judged_on_all_rows() {
     let compared = session.store.inspect.compared.as_ref().unwrap();
     assert_eq!(compared.models[1].measures.impressions, test);
 }
+
+#[test]
+fn a_pass_over_the_log_shows_its_curves_and_is_saved() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut harness = harness(opened(&folder, 3000), true);
+    harness.get_by_label("Online").click();
+    harness.run();
+    harness.get_by_label_contains("Nothing was learnt online");
+    harness.get_by_label("Learn online").click();
+    harness.run();
+    assert!(harness.state_mut().0.settle(LIMIT));
+    harness.run();
+    let learnt = harness.state().0.store.training.online.clone().unwrap();
+    assert_eq!((learnt.learner.progress.whole.rows, learnt.stopped), (3000, false));
+    harness.get_by_label_contains("Log loss before learning (log loss (nats) against rows)");
+    let kept = folder.path().join("learner");
+    harness.state_mut().0.apply(Command::Train(TrainCommand::SaveOnline(kept.clone())));
+    assert!(harness.state_mut().0.settle(LIMIT));
+    let back = adloupe::train::online::Online::load(&kept, 1 << 32).unwrap();
+    assert_eq!(back.progress, learnt.learner.progress);
+}

@@ -1,7 +1,7 @@
 //! What can be asked of training?
 
 use super::DataCommand;
-use super::data::usual_options;
+use super::data::{open_log, usual_options};
 use crate::base::failure::Explain;
 use crate::base::files::{disk_failure, state_folder, write_atomically};
 use crate::base::params::Params;
@@ -9,10 +9,13 @@ use crate::base::{Failure, Result};
 use crate::data::importers::{ImportOptions, RecipeChoice};
 use crate::data::recipe::Recipe;
 use crate::jobs::Latest;
+use crate::session::store::OpenLog;
 use crate::session::{Command, Purpose, Session};
+use crate::tasks::online::{LearnOnline, LearntOnline, SaveOnline};
 use crate::tasks::outline::DrawModel;
 use crate::tasks::train::{OpenModel, SaveModel, Start, Train, Trained, TrainingRows};
 use crate::train::checkpoint::{Kept, is_in_use};
+use crate::train::online::progress::Progress;
 use crate::train::{TrainSnapshot, TrainSpec, TrainedModel, Trainer};
 use std::collections::VecDeque;
 use std::fs;
@@ -56,6 +59,12 @@ pub enum TrainCommand {
     Save(PathBuf),
     /// Opens a model from a folder.
     Open(PathBuf),
+    /// Learns from the open log in one pass, with these knobs.
+    LearnOnline(Params),
+    /// Stops that; what was learnt stays.
+    StopOnline,
+    /// Writes what was learnt in one pass into a folder.
+    SaveOnline(PathBuf),
 }
 
 /// Trainings and models of this run.
@@ -73,6 +82,10 @@ pub struct TrainingState {
     pub unfinished: Vec<Unfinished>,
     /// The unfinished training that goes on as soon as its log is there.
     pub next: Option<PathBuf>,
+    /// Progress of the pass that runs, or ran last.
+    pub online_live: Latest<Progress>,
+    /// What the last pass taught.
+    pub online: Option<Arc<LearntOnline>>,
     /// Models trained or opened, oldest first.
     pub models: Vec<ModelRun>,
     /// The model that all views show, by its place.
@@ -170,7 +183,32 @@ pub(super) fn apply(session: &mut Session, command: TrainCommand) -> Result<()> 
             session.jobs.start(Purpose::Save, SaveModel { model, folder })
         }
         TrainCommand::Open(folder) => session.jobs.start(Purpose::OpenModel, OpenModel { folder }),
+        TrainCommand::LearnOnline(params) => learn_online(session, params),
+        TrainCommand::StopOnline => {
+            session.jobs.stop(Purpose::LearnOnline);
+            Ok(())
+        }
+        TrainCommand::SaveOnline(folder) => {
+            let what = "cannot save the online learner";
+            let learnt = session.store.training.online.clone();
+            let learnt = learnt.ok_or_else(|| Failure::new(what, "there is none yet").hint("learn first"))?;
+            session.jobs.start(Purpose::Save, SaveOnline { learnt, folder })
+        }
     }
+}
+
+fn learn_online(session: &mut Session, params: Params) -> Result<()> {
+    let OpenLog { frame, paths, options, .. } = open_log(session)?.clone();
+    session.store.training.online = None;
+    session.store.training.online_live = Latest::default();
+    let live = session.store.training.online_live.clone();
+    session.jobs.start(Purpose::LearnOnline, LearnOnline { log: frame, paths, options, params, live })
+}
+
+/// Takes in the end of a pass.
+pub(super) fn learnt_online(session: &mut Session, learnt: Arc<LearntOnline>) {
+    session.notices.done(format!("{} rows were learnt online", learnt.learner.progress.whole.rows));
+    session.store.training.online = Some(learnt);
 }
 
 /// Takes in the end of a training.

@@ -2,6 +2,7 @@
 
 mod compare;
 mod leaderboard;
+mod online;
 mod progress;
 mod retrieval;
 mod runs;
@@ -30,6 +31,7 @@ pub struct TrainingPanel {
     chosen: BTreeSet<usize>,
     sort_by: leaderboard::SortBy,
     asking: retrieval::Asking,
+    online: online::OnlineView,
 }
 
 impl Default for TrainingPanel {
@@ -42,6 +44,7 @@ impl Default for TrainingPanel {
             chosen: BTreeSet::new(),
             sort_by: leaderboard::SortBy::default(),
             asking: retrieval::Asking::default(),
+            online: online::OnlineView::default(),
         }
     }
 }
@@ -56,6 +59,7 @@ enum View {
     Compare,
     Leaderboard,
     Retrieval,
+    Online,
 }
 
 const FORM_WIDTH: f32 = 330.0;
@@ -96,6 +100,7 @@ impl Panel for TrainingPanel {
                         View::Compare => compare::show(ui, cx, &self.chosen),
                         View::Leaderboard => leaderboard::show(ui, cx, &mut self.sort_by),
                         View::Retrieval => self.asking.show(ui, cx, &self.chosen),
+                        View::Online => self.online.show(ui, cx),
                         view => progress::show(ui, cx, view),
                     }
                     self.models(ui, cx);
@@ -119,6 +124,7 @@ impl TrainingPanel {
                 (View::Compare, &compare),
                 (View::Leaderboard, "Leaderboard"),
                 (View::Retrieval, "What each would show"),
+                (View::Online, "Online"),
             ] {
                 ui.selectable_value(&mut self.view, view, words);
             }
