@@ -19,6 +19,7 @@ pub mod features;
 pub mod ffm;
 pub mod final_mlp;
 pub mod fm;
+pub mod gbdt;
 pub mod hybrid;
 pub mod item_cf;
 pub mod logistic;
@@ -56,6 +57,7 @@ pub const MODELS: &[&dyn ModelKind] = &[
     &rates::GlobalRate,
     &rates::SegmentRate,
     &logistic::Logistic,
+    &gbdt::Gbdt,
     &item_cf::ItemCf,
     &user_cf::UserCf,
     &ease::Ease,

@@ -33,6 +33,7 @@ pub mod row_vectors;
 pub mod stored;
 pub mod tables;
 pub mod transformer;
+pub mod trees;
 mod vector;
 pub mod weights;
 

@@ -81,3 +81,26 @@ fn calibration_per_segment_moves_the_column_that_is_off() {
     let failure = train::Trainer::new(&nameless, &spec("logistic", &[("calibrate_each", "ad")])).unwrap_err();
     assert!(failure.hint.contains("role ad"), "{failure}");
 }
+
+#[test]
+fn boosted_trees_find_what_no_value_tells_alone_and_do_not_trust_rates_of_their_own_rows() {
+    let dataset = clicks(8_000, 30, 5);
+    let auc = |model: &TrainedModel| model.card.test.unwrap().auc.unwrap().value;
+    let trees = trained(&dataset, "gbdt", &[("trees", "100")]);
+    let linear = trained(&dataset, "logistic", &[]);
+    assert!(auc(&trees) > auc(&linear) + 0.1, "{} beside {}", auc(&trees), auc(&linear));
+    let folder = tempfile::tempdir().unwrap();
+    trees.save(folder.path()).unwrap();
+    let back = TrainedModel::load(folder.path()).unwrap();
+    let context = JobContext::detached();
+    let all = |model: &TrainedModel| model.predict(&dataset, &dataset.test, &context).unwrap();
+    assert_eq!(all(&back), all(&trees));
+    // Outcomes that nothing tells, and a user of their own for every second row: a rate that counted its own row would
+    // tell all training rows and none of the others.
+    let mut noise = clicks(6_000, 3_000, 6);
+    let mut rng = Rng::named(6, "noise");
+    noise.label = (0..noise.rows).map(|_| f32::from(rng.chance(0.2))).collect();
+    let learnt = trained(&noise, "gbdt", &[("trees", "50")]).card.test.unwrap();
+    let entropy = learnt.normalized_entropy.unwrap();
+    assert!(entropy.value < 1.03, "{entropy:?}");
+}
