@@ -31,6 +31,7 @@ pub mod reproduce;
 pub mod segment;
 pub mod serve;
 pub mod simulate;
+pub mod slices;
 pub mod source;
 pub mod text;
 pub mod tour;
@@ -126,6 +127,7 @@ enum Subcommands {
     Serve(serve::Args),
     Simulate(simulate::Args),
     Text(text::Args),
+    Slices(slices::Args),
     Tour(tour::Args),
     Train(train::Args),
     Why(why::Args),
@@ -197,6 +199,7 @@ fn run(command: &Subcommands, terminal: &Terminal) -> Result<Answer> {
         Subcommands::Serve(args) => serve::run(args, terminal),
         Subcommands::Simulate(args) => simulate::run(args, terminal),
         Subcommands::Text(args) => text::run(args, terminal),
+        Subcommands::Slices(args) => slices::run(args, terminal),
         Subcommands::Tour(args) => tour::run(args, terminal),
         Subcommands::Train(args) => train::run(args, terminal),
         Subcommands::Why(args) => why::run(args, terminal),

@@ -11,6 +11,7 @@ pub mod pca;
 pub mod prediction;
 pub mod projection;
 pub mod retrieval;
+pub mod slices;
 pub mod subject;
 
 pub use attention::{AverageAttention, Explanation};

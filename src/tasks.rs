@@ -21,6 +21,7 @@ pub mod project;
 pub mod rows;
 pub mod segment;
 pub mod simulate;
+pub mod slices;
 pub mod subjects;
 pub mod train;
 pub mod write_copy;
@@ -80,6 +81,8 @@ pub enum Output {
     Reported(Box<privacy::Reported>),
     /// Rates by group.
     Segments(Box<segment::SegmentAnswer>),
+    /// Groups in which a model fails.
+    Sliced(Arc<slices::Sliced>),
     /// Auctions for an audience.
     Simulated(std::sync::Arc<simulate::Simulated>),
     /// A pass over a log ended or was stopped.

@@ -8,6 +8,8 @@ mod filter;
 pub mod finder;
 pub mod funnel;
 mod grouping;
+mod lattice;
+pub mod misfit;
 pub mod measures;
 pub mod noisy;
 pub mod people;

@@ -63,7 +63,7 @@ pub fn entropy(rate: f64) -> Option<f64> {
 }
 
 /// A probability kept `f32::EPSILON` away from 0 and 1.
-pub(super) fn bounded(predicted: f64) -> f64 {
+pub fn bounded(predicted: f64) -> f64 {
     let edge = f64::from(f32::EPSILON);
     predicted.clamp(edge, 1.0 - edge)
 }

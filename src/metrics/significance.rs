@@ -42,6 +42,22 @@ pub fn root_of_deviance(successes: [f64; 2], trials: [f64; 2]) -> Option<f64> {
     Some(sign * deviance.max(0.0).sqrt())
 }
 
+/// Signed root of the likelihood-ratio statistic of two Poisson counts against what was expected of each, standard
+/// normal when both have the same ratio of observed to expected: `2 sum O ln(O / (r E))` with the common ratio `r`
+/// (Wilks 1938; for sums of rare events). `None` where nothing was expected of a group, or nothing observed at all.
+pub fn root_of_ratio_deviance(observed: [f64; 2], expected: [f64; 2]) -> Option<f64> {
+    let ratio = (observed[0] + observed[1]) / (expected[0] + expected[1]);
+    if expected.iter().any(|e| *e <= 0.0) || !ratio.is_finite() || ratio <= 0.0 {
+        return None;
+    }
+    let part = |place: usize| {
+        let (seen, meant) = (observed[place], ratio * expected[place]);
+        if seen > 0.0 { seen * (seen / meant).ln() } else { 0.0 }
+    };
+    let sign = (observed[0] / expected[0] - observed[1] / expected[1]).signum();
+    Some(sign * (2.0 * (part(0) + part(1))).max(0.0).sqrt())
+}
+
 /// How far two groups are from equal chances, in standard errors: `(n1 - n2) / sqrt(n1 + n2)`.
 pub fn z_of_even_split(first: f64, second: f64) -> f64 {
     if first + second > 0.0 { (first - second) / (first + second).sqrt() } else { 0.0 }

@@ -62,6 +62,8 @@ pub enum Purpose {
     Predict,
     /// The reasons of one row.
     Why,
+    /// Groups in which a model fails.
+    Slices,
     /// Points of an embedding table.
     Project,
     /// Attention behind one prediction.

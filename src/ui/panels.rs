@@ -15,6 +15,7 @@ pub mod prediction;
 pub mod privacy;
 pub mod rows;
 pub mod segments;
+pub mod slices;
 pub mod slots;
 pub mod studio;
 pub mod subjects;
@@ -52,6 +53,7 @@ pub fn all() -> Vec<Box<dyn Panel>> {
         Box::<gallery::GalleryPanel>::default(),
         Box::new(training::TrainingPanel::default()),
         Box::new(curves::CurvesPanel),
+        Box::<slices::SlicesPanel>::default(),
         Box::new(embeddings::EmbeddingsPanel::default()),
         Box::<prediction::PredictionPanel>::default(),
         Box::new(attention::AttentionPanel::default()),

@@ -1,12 +1,9 @@
 //! Which groups of rows click unlike all others? Every conjunction of one to three columns, counted and judged.
 //!
-//! A group is told when its click rate differs from that of all other rows and, where it joins columns, also from
-//! what is left of each wider group: `city = A and device = B` is news only where neither `city = A` nor
-//! `device = B` says it already (in the manner of SliceLine, Sagadeeva & Boehm 2021, but for rates). The p-value is the
-//! largest of those comparisons times the number of groups that were looked at (Bonferroni), so that under chance
-//! alone a report of any group at all is as rare as the level says.
+//! How groups are walked through, compared with all others and corrected for: [`lattice`](super::lattice).
 
-use super::grouping::Groups;
+pub use super::lattice::{ColumnSeen, MAX_DEPTH};
+use super::lattice::{Candidate, Ranked, Search, Tally, check_bounds, told_once};
 use super::measures::Measures;
 use super::{Derived, filter, groupable_columns};
 use crate::base::{Failure, Result};
@@ -15,20 +12,13 @@ use crate::data::schema::Role;
 use crate::domain::Segment;
 use crate::jobs::JobContext;
 use crate::metrics::Rate;
-use crate::metrics::significance::{p_of_z, root_of_deviance};
-use rayon::prelude::*;
+use crate::metrics::significance::root_of_deviance;
 use serde::{Deserialize, Serialize};
 
-/// Values of one column that are told apart where at most two columns are joined: the most shown ones.
-const VALUES_IN_PAIRS: usize = 250;
-/// The same where three are joined: 60³ counters fit the processor's cache.
-const VALUES_IN_TRIPLES: usize = 60;
 /// Columns looked at when none are named.
 const COLUMNS: usize = 12;
 /// Clicks, and non-clicks, that must be expected in a group: with fewer, nothing could be told.
 const MIN_EXPECTED: f64 = 5.0;
-/// The most columns that are joined.
-pub const MAX_DEPTH: usize = 3;
 
 /// What to look for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -75,17 +65,6 @@ pub struct FinderReport {
     pub revision: u64,
 }
 
-/// A column as the search saw it.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
-pub struct ColumnSeen {
-    /// Its name.
-    pub name: String,
-    /// Its groups: values, buckets of numbers, days.
-    pub groups: usize,
-    /// Groups that were told apart when three columns were joined: the most shown ones.
-    pub told_apart: usize,
-}
-
 /// One group that clicks unlike all others.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Finding {
@@ -115,13 +94,7 @@ pub struct Finding {
 /// A log without an outcome, an unknown column, a filter that no row passes, a depth or level out of bounds; a cancel.
 pub fn find(log: &LogFrame, query: &FinderQuery, context: &JobContext) -> Result<FinderReport> {
     let what = "cannot look for groups that stand out";
-    if !(1..=MAX_DEPTH).contains(&query.depth) {
-        return Err(Failure::new(what, format!("{} columns cannot be joined", query.depth)).hint("1, 2 or 3"));
-    }
-    if !(query.level > 0.0 && query.level < 1.0) {
-        return Err(Failure::new(what, format!("{} is no level of significance", query.level))
-            .hint("a number between 0 and 1, such as 0.05"));
-    }
+    check_bounds(what, query.depth, query.level)?;
     context.stage("reading columns");
     let rows = Rows::read(log, &query.filter)?;
     if rows.total.clicks <= 0.0 || rows.total.clicks >= rows.total.shown {
@@ -133,22 +106,22 @@ pub fn find(log: &LogFrame, query: &FinderQuery, context: &JobContext) -> Result
     let mut columns = Vec::new();
     for name in &names {
         context.check()?;
-        columns.extend(Ranked::of(log, name, &rows)?);
+        columns.extend(Ranked::of::<Count>(log, name, &rows.inside, &rows.counted)?);
     }
     let floor = query.min_impressions.max(MIN_EXPECTED / rows.total.rate().min(1.0 - rows.total.rate()));
-    let search = Search { rows: &rows, columns: &columns, depth: query.depth, floor, context };
-    let (judged, mut candidates) = search.run()?;
-    candidates.retain_mut(|candidate| {
-        candidate.p = (candidate.p * judged as f64).min(1.0);
-        candidate.p < query.level
-    });
-    // The shorter of two names of the same rows comes first.
-    candidates.sort_by(|a, b| {
-        b.excess(&rows).abs().total_cmp(&a.excess(&rows).abs()).then(a.columns.len().cmp(&b.columns.len()))
-    });
+    let search = Search {
+        rows: &rows.counted,
+        total: rows.total,
+        columns: &columns,
+        depth: query.depth,
+        floor,
+        context,
+    };
+    let (judged, candidates) = search.beyond_chance(query.level, |count: &Count| rows.excess(*count).abs())?;
     context.check()?;
+    let told = told_once(&candidates, &columns);
     Ok(FinderReport {
-        findings: told_once(&candidates, &rows, &columns),
+        findings: told.iter().map(|(found, also)| rows.finding(found, also, &columns)).collect(),
         judged,
         columns: columns.iter().map(|column| column.seen(query.depth)).collect(),
         total: rows.total.wilson(),
@@ -161,7 +134,7 @@ pub fn find(log: &LogFrame, query: &FinderQuery, context: &JobContext) -> Result
 const CALENDAR: [&str; 2] = [Derived::Hour.name(), Derived::Weekday.name()];
 
 /// Columns that say something about who saw what where: not the outcome, and no number that only follows from it.
-fn default_columns(log: &LogFrame) -> Vec<String> {
+pub(super) fn default_columns(log: &LogFrame) -> Vec<String> {
     let tells = |name: &String| {
         let Ok(column) = log.schema.column(name) else { return CALENDAR.contains(&name.as_str()) };
         matches!(
@@ -172,8 +145,8 @@ fn default_columns(log: &LogFrame) -> Vec<String> {
     groupable_columns(log).into_iter().filter(tells).take(COLUMNS).collect()
 }
 
-/// Impressions and clicks.
-#[derive(Debug, Clone, Copy, Default)]
+/// Impressions and clicks of a row, or of many.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 struct Count {
     shown: f64,
     clicks: f64,
@@ -187,6 +160,20 @@ impl Count {
     fn wilson(self) -> Rate {
         Rate::wilson(self.clicks, self.shown)
     }
+}
+
+impl Tally for Count {
+    /// Impressions and clicks, in single precision: half the memory to walk through.
+    type Row = [f32; 2];
+
+    fn shown([shown, _]: &Self::Row) -> f64 {
+        f64::from(*shown)
+    }
+
+    fn add(&mut self, [shown, clicks]: &Self::Row) {
+        self.shown += f64::from(*shown);
+        self.clicks += f64::from(*clicks);
+    }
 
     fn without(self, other: Self) -> Self {
         Self { shown: self.shown - other.shown, clicks: self.clicks - other.clicks }
@@ -197,13 +184,16 @@ impl Count {
     fn against(self, other: Self) -> Option<f64> {
         root_of_deviance([self.clicks, other.clicks], [self.shown, other.shown])
     }
+
+    fn is_large(&self, floor: f64) -> bool {
+        self.shown >= floor
+    }
 }
 
 /// The rows of the filter.
 struct Rows {
     inside: Vec<u32>,
-    shown: Vec<f32>,
-    clicks: Vec<f32>,
+    counted: Vec<[f32; 2]>,
     money: Option<Vec<f64>>,
     money_meaning: String,
     total: Count,
@@ -220,8 +210,7 @@ impl Rows {
         let adds_up = measures.money.as_ref().is_some_and(|money| money.adds_up);
         let mut rows = Self {
             inside: Vec::new(),
-            shown: Vec::new(),
-            clicks: Vec::new(),
+            counted: Vec::new(),
             money: adds_up.then(Vec::new),
             money_meaning: measures
                 .money
@@ -237,8 +226,7 @@ impl Rows {
                 continue;
             }
             rows.inside.push(row as u32);
-            rows.shown.push(counted.impressions as f32);
-            rows.clicks.push(counted.clicks as f32);
+            rows.counted.push([counted.impressions as f32, counted.clicks as f32]);
             rows.total.shown += counted.impressions;
             rows.total.clicks += counted.clicks;
             if let Some(money) = &mut rows.money {
@@ -251,277 +239,31 @@ impl Rows {
         }
         Ok(rows)
     }
-}
 
-/// A column whose groups are numbered by falling impressions, so that few numbers cover most rows.
-struct Ranked {
-    groups: Groups,
-    name: String,
-    /// Code in `groups` of each rank.
-    codes: Vec<u32>,
-    /// Rank of each row of [`Rows`]; [`Self::OTHER`] beyond the ranks.
-    ranks: Vec<u8>,
-    present: usize,
-}
-
-impl Ranked {
-    const OTHER: u8 = u8::MAX;
-
-    /// `None` for a column with one group: it parts nothing.
-    fn of(log: &LogFrame, name: &str, rows: &Rows) -> Result<Option<Self>> {
-        let groups = Groups::of(log, name)?;
-        // Missing cells are a group as well, the last one.
-        let missing = groups.keyed.values.len();
-        let mut shown = vec![0.0; missing + 1];
-        let place = |row: &u32| groups.code(*row as usize) as usize;
-        for (row, weight) in rows.inside.iter().zip(&rows.shown) {
-            shown[place(row)] += f64::from(*weight);
-        }
-        let mut codes: Vec<u32> = (0..=missing as u32).filter(|code| shown[*code as usize] > 0.0).collect();
-        let present = codes.len();
-        if present < 2 {
-            return Ok(None);
-        }
-        codes.sort_by(|a, b| shown[*b as usize].total_cmp(&shown[*a as usize]));
-        codes.truncate(VALUES_IN_PAIRS);
-        let mut rank = vec![Self::OTHER; missing + 1];
-        for (place, code) in codes.iter().enumerate() {
-            rank[*code as usize] = place as u8;
-        }
-        let ranks = rows.inside.iter().map(|row| rank[place(row)]).collect();
-        Ok(Some(Self { groups, name: name.to_owned(), codes, ranks, present }))
+    /// Clicks beyond those that the rate of all rows gives.
+    fn excess(&self, count: Count) -> f64 {
+        count.clicks - count.shown * self.total.rate()
     }
 
-    /// Groups told apart where `joined` columns are joined.
-    fn width(&self, joined: usize) -> usize {
-        self.codes.len().min(if joined < MAX_DEPTH { VALUES_IN_PAIRS } else { VALUES_IN_TRIPLES })
-    }
-
-    fn seen(&self, depth: usize) -> ColumnSeen {
-        ColumnSeen { name: self.name.clone(), groups: self.present, told_apart: self.width(depth) }
-    }
-}
-
-/// Counts of every group of some joined columns, with one more place a column for what is not told apart.
-struct Cube {
-    columns: Vec<usize>,
-    widths: Vec<usize>,
-    cells: Vec<Count>,
-}
-
-impl Cube {
-    fn count(columns: &[usize], search: &Search<'_>) -> Self {
-        let widths: Vec<usize> =
-            columns.iter().map(|column| search.columns[*column].width(columns.len()) + 1).collect();
-        let mut cells = vec![Count::default(); widths.iter().product()];
-        let mut add = |cell: usize, row: usize| {
-            cells[cell].shown += f64::from(search.rows.shown[row]);
-            cells[cell].clicks += f64::from(search.rows.clicks[row]);
+    fn finding(&self, found: &Candidate<Count>, also: &[Segment], columns: &[Ranked]) -> Finding {
+        let others = self.total.without(found.tally).wilson();
+        let rate = found.tally.wilson();
+        let inside = |amounts: &Vec<f64>| {
+            let amounts = amounts.iter().enumerate();
+            amounts.filter(|(row, _)| found.holds(*row, columns)).map(|(_, amount)| amount).sum()
         };
-        let ranks = |place: usize| (search.columns[columns[place]].ranks.as_slice(), widths[place] - 1);
-        match columns.len() {
-            1 => {
-                let (a, last) = ranks(0);
-                a.iter().enumerate().for_each(|(row, a)| add(usize::from(*a).min(last), row));
-            }
-            2 => {
-                let ((a, last_a), (b, last_b)) = (ranks(0), ranks(1));
-                for (row, (a, b)) in a.iter().zip(b).enumerate() {
-                    add(usize::from(*a).min(last_a) * widths[1] + usize::from(*b).min(last_b), row);
-                }
-            }
-            _ => {
-                let ((a, last_a), (b, last_b), (c, last_c)) = (ranks(0), ranks(1), ranks(2));
-                for (row, ((a, b), c)) in a.iter().zip(b).zip(c).enumerate() {
-                    let outer = usize::from(*a).min(last_a) * widths[1] + usize::from(*b).min(last_b);
-                    add(outer * widths[2] + usize::from(*c).min(last_c), row);
-                }
-            }
-        }
-        Self { columns: columns.to_vec(), widths, cells }
-    }
-
-    /// The ranks of a cell, or nothing where one of them is the place of what is not told apart.
-    fn ranks_of(&self, cell: usize) -> Option<Vec<usize>> {
-        let mut rest = cell;
-        let mut ranks = vec![0; self.widths.len()];
-        for place in (0..self.widths.len()).rev() {
-            ranks[place] = rest % self.widths[place];
-            rest /= self.widths[place];
-        }
-        ranks.iter().zip(&self.widths).all(|(rank, width)| *rank + 1 < *width).then_some(ranks)
-    }
-
-    fn at(&self, ranks: &[usize]) -> Count {
-        let cell = ranks.iter().zip(&self.widths).fold(0, |cell, (rank, width)| cell * width + rank);
-        self.cells.get(cell).copied().unwrap_or_default()
-    }
-}
-
-/// A group that may stand out.
-struct Candidate {
-    columns: Vec<usize>,
-    ranks: Vec<usize>,
-    count: Count,
-    p: f64,
-}
-
-impl Candidate {
-    fn excess(&self, rows: &Rows) -> f64 {
-        self.count.clicks - self.count.shown * rows.total.rate()
-    }
-
-    fn holds(&self, row: usize, columns: &[Ranked]) -> bool {
-        let mut parts = self.columns.iter().zip(&self.ranks);
-        parts.all(|(column, rank)| usize::from(columns[*column].ranks[row]) == *rank)
-    }
-
-    fn same_rows(&self, other: &Self, columns: &[Ranked]) -> bool {
-        let (a, b) = (self.count, other.count);
-        // Equal counts are rare, so the rows themselves are seldom looked at.
-        a.shown.total_cmp(&b.shown).is_eq()
-            && a.clicks.total_cmp(&b.clicks).is_eq()
-            && (0..columns[0].ranks.len()).all(|row| self.holds(row, columns) == other.holds(row, columns))
-    }
-
-    fn parts<'a>(&self, columns: &'a [Ranked]) -> impl Iterator<Item = (&'a Ranked, u32)> {
-        let named = self.columns.iter().zip(&self.ranks);
-        named.map(|(column, rank)| (&columns[*column], columns[*column].codes[*rank]))
-    }
-
-    fn segment(&self, columns: &[Ranked]) -> Segment {
-        self.parts(columns).fold(Segment::All, |all, (column, code)| all.and(column.groups.segment(code)))
-    }
-
-    fn finding(&self, rows: &Rows, columns: &[Ranked]) -> Finding {
-        let others = rows.total.without(self.count).wilson();
-        let rate = self.count.wilson();
-        let money = rows.money.as_ref().map(|money| {
-            money
-                .iter()
-                .enumerate()
-                .filter(|(row, _)| self.holds(*row, columns))
-                .map(|(_, amount)| amount)
-                .sum()
-        });
         Finding {
-            segment: self.segment(columns),
-            parts: self
-                .parts(columns)
-                .map(|(column, code)| (column.name.clone(), column.groups.name(code)))
-                .collect(),
-            also: Vec::new(),
+            segment: found.segment(columns).unwrap_or_default(),
+            parts: found.parts(columns),
+            also: also.to_vec(),
             lift: (others.rate > 0.0).then(|| rate.rate / others.rate),
             rate,
             others,
-            excess_clicks: self.excess(rows),
-            p: self.p,
-            money,
+            excess_clicks: self.excess(found.tally),
+            p: found.p,
+            money: self.money.as_ref().map(inside),
         }
     }
-}
-
-/// The findings, each set of rows once: under its shortest name, the others beside it.
-fn told_once(candidates: &[Candidate], rows: &Rows, columns: &[Ranked]) -> Vec<Finding> {
-    let mut told: Vec<(&Candidate, Finding)> = Vec::new();
-    for candidate in candidates {
-        let twin = told.iter_mut().find(|(known, _)| known.same_rows(candidate, columns));
-        match twin {
-            Some((_, finding)) => finding.also.push(candidate.segment(columns)),
-            None => told.push((candidate, candidate.finding(rows, columns))),
-        }
-    }
-    told.into_iter().map(|(_, finding)| finding).collect()
-}
-
-/// One walk through all groups.
-struct Search<'a> {
-    rows: &'a Rows,
-    columns: &'a [Ranked],
-    depth: usize,
-    /// Groups with fewer impressions are not judged.
-    floor: f64,
-    context: &'a JobContext,
-}
-
-impl Search<'_> {
-    /// How many groups were judged, and those with `p < 1 / 2` before the correction.
-    fn run(&self) -> Result<(usize, Vec<Candidate>)> {
-        let whole = Cube { columns: Vec::new(), widths: Vec::new(), cells: vec![self.rows.total] };
-        let mut wider = vec![whole];
-        let (mut judged, mut candidates) = (0, Vec::new());
-        for joined in 1..=self.depth.min(self.columns.len()) {
-            self.context.stage(&format!("groups of {joined} columns"));
-            let sets = choose(self.columns.len(), joined);
-            let last = joined == self.depth;
-            let answers = sets
-                .par_iter()
-                .map(|set| {
-                    self.context.check()?;
-                    let cube = Cube::count(set, self);
-                    let (judged, found) = self.judge(&cube, &wider);
-                    Ok((judged, found, (!last).then_some(cube)))
-                })
-                .collect::<Result<Vec<_>>>()?;
-            wider = Vec::new();
-            for (some, found, cube) in answers {
-                judged += some;
-                candidates.extend(found);
-                wider.extend(cube);
-            }
-        }
-        Ok((judged, candidates))
-    }
-
-    fn judge(&self, cube: &Cube, wider: &[Cube]) -> (usize, Vec<Candidate>) {
-        let (mut judged, mut found) = (0, Vec::new());
-        for (cell, count) in cube.cells.iter().enumerate() {
-            let others = self.rows.total.without(*count);
-            if count.shown < self.floor || others.shown < self.floor {
-                continue;
-            }
-            let Some(ranks) = cube.ranks_of(cell) else { continue };
-            judged += 1;
-            let Some(root) = count.against(others) else { continue };
-            // The weakest of all comparisons counts, and all must point the same way.
-            let mut weakest = root;
-            for place in 0..ranks.len() {
-                let parent = self.parent(cube, wider, &ranks, place);
-                let against = count.against(parent.without(*count)).unwrap_or(0.0);
-                if against.signum() != root.signum() || against == 0.0 {
-                    weakest = 0.0;
-                } else if against.abs() < weakest.abs() {
-                    weakest = against;
-                }
-            }
-            let p = p_of_z(weakest);
-            if p < 0.5 {
-                found.push(Candidate { columns: cube.columns.clone(), ranks, count: *count, p });
-            }
-        }
-        (judged, found)
-    }
-
-    /// The wider group without the part at `place`.
-    fn parent(&self, cube: &Cube, wider: &[Cube], ranks: &[usize], place: usize) -> Count {
-        let without = |all: &[usize]| -> Vec<usize> {
-            all.iter().enumerate().filter(|(at, _)| *at != place).map(|(_, one)| *one).collect()
-        };
-        let columns = without(&cube.columns);
-        wider.iter().find(|wider| wider.columns == columns).map_or(self.rows.total, |w| w.at(&without(ranks)))
-    }
-}
-
-/// All ways to take `k` of `n`, in order.
-fn choose(n: usize, k: usize) -> Vec<Vec<usize>> {
-    if k == 0 {
-        return vec![Vec::new()];
-    }
-    let longer = |set: Vec<usize>| {
-        let from = set.last().map_or(0, |last| last + 1);
-        (from..n).map(move |next| set.iter().copied().chain([next]).collect())
-    };
-    choose(n, k - 1).into_iter().flat_map(longer).collect()
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use crate::base::{Failure, Result};
 use crate::data::Split;
+use crate::data::query::misfit::MisfitQuery;
 use crate::domain::Segment;
 use crate::insight::Leaderboard;
 use crate::insight::Subject;
@@ -13,6 +14,7 @@ use crate::tasks::explain::{Average, Averaged, Explain, Explained};
 use crate::tasks::outline::Drawn;
 use crate::tasks::prediction::{EditedQuestion, Predict, Predicted, Reasons, Why};
 use crate::tasks::project::{Project, Projected};
+use crate::tasks::slices::{FindSlices, Sliced};
 use crate::train::TrainedModel;
 use std::sync::Arc;
 
@@ -31,6 +33,8 @@ pub enum InspectCommand {
     Predict(EditedQuestion),
     /// The reasons of a row, and the changes that lead across a probability without touching some fields.
     Why(EditedQuestion, Option<(f64, Vec<String>)>),
+    /// The groups of one part of the log in which the model fails.
+    Slices(Split, MisfitQuery),
     /// Points of the embeddings of a field.
     Project(String),
     /// Attention for one row, with its own ad or another one by name.
@@ -56,6 +60,8 @@ pub struct InspectState {
     pub reasons: Option<Arc<Reasons>>,
     /// The kind of model that was drawn last.
     pub drawn: Option<Arc<Drawn>>,
+    /// The groups in which the model fails.
+    pub sliced: Option<Arc<Sliced>>,
     /// The last projection.
     pub projected: Option<Arc<Projected>>,
     /// The last explained prediction.
@@ -91,6 +97,9 @@ pub(super) fn apply(session: &mut Session, command: InspectCommand) -> Result<()
         }
         InspectCommand::Why(question, target) => {
             session.jobs.start(Purpose::Why, Why { subject, question, target })
+        }
+        InspectCommand::Slices(split, query) => {
+            session.jobs.start(Purpose::Slices, FindSlices { subject, split, query })
         }
         InspectCommand::Project(field) => session.jobs.start(Purpose::Project, Project { subject, field }),
         InspectCommand::Explain(row, ad) => {
