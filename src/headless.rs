@@ -15,6 +15,7 @@ pub mod encode;
 pub mod erase;
 pub mod evaluate;
 pub mod export;
+pub mod fairness;
 pub mod find;
 pub mod follow;
 pub mod formats;
@@ -110,6 +111,7 @@ enum Subcommands {
     Erase(erase::Args),
     Evaluate(evaluate::Args),
     Export(export::Args),
+    Fairness(fairness::Args),
     Find(find::Args),
     Follow(follow::Args),
     Formats(formats::Args),
@@ -182,6 +184,7 @@ fn run(command: &Subcommands, terminal: &Terminal) -> Result<Answer> {
         Subcommands::Erase(args) => erase::run(args, terminal),
         Subcommands::Evaluate(args) => evaluate::run(args, terminal),
         Subcommands::Export(args) => export::run(args, terminal),
+        Subcommands::Fairness(args) => fairness::run(args, terminal),
         Subcommands::Find(args) => find::run(args, terminal),
         Subcommands::Follow(args) => follow::run(args, terminal),
         Subcommands::Formats(args) => formats::run(args, terminal),

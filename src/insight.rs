@@ -6,6 +6,7 @@
 pub mod attention;
 pub mod comparison;
 pub mod evaluation;
+pub mod fairness;
 pub mod leaderboard;
 pub mod pca;
 pub mod prediction;

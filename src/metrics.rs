@@ -7,6 +7,7 @@ pub mod calibration;
 pub mod calibrator;
 pub mod detectors;
 pub mod drift;
+pub mod fairness;
 pub mod grouped;
 pub mod measures;
 pub mod noise;

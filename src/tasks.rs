@@ -10,6 +10,7 @@ pub mod evidence;
 pub mod experiment;
 pub mod explain;
 pub mod export;
+pub mod fairness;
 pub mod find;
 pub mod follow;
 pub mod import;
@@ -81,6 +82,8 @@ pub enum Output {
     Reported(Box<privacy::Reported>),
     /// Rates by group.
     Segments(Box<segment::SegmentAnswer>),
+    /// How groups are treated.
+    Fairness(Arc<fairness::FairnessAnswer>),
     /// Groups in which a model fails.
     Sliced(Arc<slices::Sliced>),
     /// Auctions for an audience.

@@ -9,8 +9,8 @@ pub mod finder;
 pub mod funnel;
 mod grouping;
 mod lattice;
-pub mod misfit;
 pub mod measures;
+pub mod misfit;
 pub mod noisy;
 pub mod people;
 pub mod period;
@@ -377,6 +377,38 @@ pub fn groupable_columns(log: &LogFrame) -> Vec<String> {
     names.splice(0..0, calendar.iter().map(|derived| derived.name().to_owned()));
     names.extend(of_users.iter().map(|derived| derived.name().to_owned()));
     names
+}
+
+/// Rows parted by a column.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Parted {
+    /// The groups in their natural order; the last is that of empty cells.
+    pub names: Vec<String>,
+    /// The group of each row that was asked for.
+    pub codes: Vec<u32>,
+}
+
+impl Parted {
+    /// The places of the rows of each group, in the order of [`names`](Self::names); none for a group without rows.
+    pub fn places(&self) -> Vec<Vec<u32>> {
+        let mut places = vec![Vec::new(); self.names.len()];
+        for (place, code) in self.codes.iter().enumerate() {
+            places[*code as usize].push(place as u32);
+        }
+        places
+    }
+}
+
+/// Parts some rows of a log by a column: its values, buckets of its numbers, days, or one of [`Derived`].
+///
+/// # Errors
+/// No such column, or a column of lists.
+pub fn parted(log: &LogFrame, column: &str, rows: &[u32]) -> Result<Parted> {
+    let groups = Groups::of(log, column)?;
+    let known = groups.keyed.values.len() as u32;
+    let names = (0..=known).map(|code| groups.name(code)).collect();
+    let codes = rows.iter().map(|row| groups.code(*row as usize).min(known)).collect();
+    Ok(Parted { names, codes })
 }
 
 #[cfg(test)]

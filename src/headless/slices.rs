@@ -61,14 +61,19 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
         min_impressions: args.min_impressions,
         level: args.level,
     };
-    let split = match args.split.as_str() {
+    let asked = (split_of(&args.split), &query);
+    let report = slices(&model, &encoded.dataset, &log, asked, &context)?;
+    let json = serde_json::to_value(&report).explain("cannot write the answer")?;
+    Ok(Answer { text: text(args, &model.kind, &report), json })
+}
+
+/// The part of a log that a word of the command line names.
+pub(super) fn split_of(word: &str) -> Split {
+    match word {
         "train" => Split::Train,
         "validation" => Split::Validation,
         _ => Split::Test,
-    };
-    let report = slices(&model, &encoded.dataset, &log, (split, &query), &context)?;
-    let json = serde_json::to_value(&report).explain("cannot write the answer")?;
-    Ok(Answer { text: text(args, &model.kind, &report), json })
+    }
 }
 
 fn text(args: &Args, kind: &str, report: &MisfitReport) -> String {
@@ -103,8 +108,7 @@ fn line(fit: &Fit, slice: Option<&Slice>) -> String {
         |slice| {
             let parts: Vec<String> =
                 slice.parts.iter().map(|(column, value)| format!("{column} = {value}")).collect();
-            let also: String =
-                slice.also.iter().map(|other| format!("  (the same rows: {other})")).collect();
+            let also: String = slice.also.iter().map(|other| format!("  (the same rows: {other})")).collect();
             parts.join(" and ") + &also
         },
     );

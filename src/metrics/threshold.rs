@@ -19,6 +19,37 @@ pub struct Confusion {
     pub f1: f64,
 }
 
+/// What a shown impression costs and what a click brings, in one currency.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Economics {
+    /// What a click brings.
+    pub click_value: f64,
+    /// What an impression costs.
+    pub impression_cost: f64,
+}
+
+impl Economics {
+    /// What clicks bring less what the impressions cost.
+    pub fn profit(&self, clicks: f64, shown: f64) -> f64 {
+        self.click_value * clicks - self.impression_cost * shown
+    }
+
+    /// The score from which on it pays for a calibrated model: cost over value.
+    pub fn break_even(&self) -> f64 {
+        self.impression_cost / self.click_value
+    }
+
+    /// The cut with the highest profit; infinity where nothing pays. `None` for an empty list.
+    pub fn best(&self, cuts: &[Cut]) -> Option<f64> {
+        cuts.last()?;
+        let of = |cut: &Cut| self.profit(cut.positives, cut.positives + cut.negatives);
+        let best = cuts.iter().fold((f64::INFINITY, 0.0), |(score, most), cut| {
+            if of(cut) > most { (cut.score, of(cut)) } else { (score, most) }
+        });
+        Some(best.0)
+    }
+}
+
 /// Confusion for "predict a click at `score` and above". `None` for an empty list of cuts.
 pub fn confusion(cuts: &[Cut], score: f64) -> Option<Confusion> {
     let last = cuts.last()?;

@@ -64,6 +64,8 @@ pub enum Purpose {
     Why,
     /// Groups in which a model fails.
     Slices,
+    /// How a model treats groups.
+    Fairness,
     /// Points of an embedding table.
     Project,
     /// Attention behind one prediction.

@@ -10,6 +10,7 @@ pub mod drift;
 pub mod embeddings;
 pub mod evidence;
 pub mod experiment;
+pub mod fairness;
 pub mod gallery;
 pub mod prediction;
 pub mod privacy;
@@ -54,6 +55,7 @@ pub fn all() -> Vec<Box<dyn Panel>> {
         Box::new(training::TrainingPanel::default()),
         Box::new(curves::CurvesPanel),
         Box::<slices::SlicesPanel>::default(),
+        Box::<fairness::FairnessPanel>::default(),
         Box::new(embeddings::EmbeddingsPanel::default()),
         Box::<prediction::PredictionPanel>::default(),
         Box::new(attention::AttentionPanel::default()),

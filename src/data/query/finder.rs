@@ -2,8 +2,8 @@
 //!
 //! How groups are walked through, compared with all others and corrected for: [`lattice`](super::lattice).
 
-pub use super::lattice::{ColumnSeen, MAX_DEPTH};
 use super::lattice::{Candidate, Ranked, Search, Tally, check_bounds, told_once};
+pub use super::lattice::{ColumnSeen, MAX_DEPTH};
 use super::measures::Measures;
 use super::{Derived, filter, groupable_columns};
 use crate::base::{Failure, Result};
@@ -117,7 +117,8 @@ pub fn find(log: &LogFrame, query: &FinderQuery, context: &JobContext) -> Result
         floor,
         context,
     };
-    let (judged, candidates) = search.beyond_chance(query.level, |count: &Count| rows.excess(*count).abs())?;
+    let (judged, candidates) =
+        search.beyond_chance(query.level, |count: &Count| rows.excess(*count).abs())?;
     context.check()?;
     let told = told_once(&candidates, &columns);
     Ok(FinderReport {

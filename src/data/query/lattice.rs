@@ -287,11 +287,7 @@ impl<T: Tally> Search<'_, T> {
     ///
     /// # Errors
     /// A cancel.
-    pub fn beyond_chance(
-        &self,
-        level: f64,
-        size: impl Fn(&T) -> f64,
-    ) -> Result<(usize, Vec<Candidate<T>>)> {
+    pub fn beyond_chance(&self, level: f64, size: impl Fn(&T) -> f64) -> Result<(usize, Vec<Candidate<T>>)> {
         let (judged, mut candidates) = self.run()?;
         candidates.retain_mut(|candidate| {
             candidate.p = (candidate.p * judged as f64).min(1.0);

@@ -54,13 +54,7 @@ pub struct MisfitQuery {
 
 impl Default for MisfitQuery {
     fn default() -> Self {
-        Self {
-            by: Misfit::Calibration,
-            columns: Vec::new(),
-            depth: 2,
-            min_impressions: 100.0,
-            level: 0.05,
-        }
+        Self { by: Misfit::Calibration, columns: Vec::new(), depth: 2, min_impressions: 100.0, level: 0.05 }
     }
 }
 
@@ -270,7 +264,9 @@ impl Judged<'_> {
             predicted: expected / tally.shown,
             predicted_over_actual: calibration::predicted_over_actual(&predicted, &labels, &weights),
             log_loss,
-            normalized_entropy: entropy.filter(|entropy| *entropy > 0.0).map(|entropy| tally.mean() / entropy),
+            normalized_entropy: entropy
+                .filter(|entropy| *entropy > 0.0)
+                .map(|entropy| tally.mean() / entropy),
             auc: ranking::auc_estimate(&predicted, &labels, &weights),
         }
     }
@@ -465,7 +461,8 @@ mod tests {
             let query = MisfitQuery { by, ..MisfitQuery::default() };
             let report = ask(&log, &predicted, &labels, &query).unwrap();
             let name = "device = 'd1' and page = 'p2'";
-            let found = report.slices.iter().find(|s| s.segment.as_ref().is_some_and(|s| s.to_string() == name));
+            let found =
+                report.slices.iter().find(|s| s.segment.as_ref().is_some_and(|s| s.to_string() == name));
             let found = found.unwrap_or_else(|| panic!("{by:?}: {:?}", report.slices));
             let ratio = found.fit.predicted_over_actual.unwrap();
             assert!(!ratio.excludes(0.5), "{ratio:?}");

@@ -7,10 +7,12 @@ use crate::domain::Segment;
 use crate::insight::Leaderboard;
 use crate::insight::Subject;
 use crate::insight::comparison::Comparison;
+use crate::insight::fairness::FairnessQuestion;
 use crate::session::{Purpose, Session};
 use crate::tasks::compare::{Compare, Rank, Retrieve, Retrieved};
 use crate::tasks::evaluate::{Evaluate, Evaluated};
 use crate::tasks::explain::{Average, Averaged, Explain, Explained};
+use crate::tasks::fairness::{CompareGroups, FairnessAnswer};
 use crate::tasks::outline::Drawn;
 use crate::tasks::prediction::{EditedQuestion, Predict, Predicted, Reasons, Why};
 use crate::tasks::project::{Project, Projected};
@@ -35,6 +37,8 @@ pub enum InspectCommand {
     Why(EditedQuestion, Option<(f64, Vec<String>)>),
     /// The groups of one part of the log in which the model fails.
     Slices(Split, MisfitQuery),
+    /// How the model treats the groups of a column in one part of the log.
+    Fairness(Split, FairnessQuestion),
     /// Points of the embeddings of a field.
     Project(String),
     /// Attention for one row, with its own ad or another one by name.
@@ -62,6 +66,8 @@ pub struct InspectState {
     pub drawn: Option<Arc<Drawn>>,
     /// The groups in which the model fails.
     pub sliced: Option<Arc<Sliced>>,
+    /// How groups are treated.
+    pub fairness: Option<Arc<FairnessAnswer>>,
     /// The last projection.
     pub projected: Option<Arc<Projected>>,
     /// The last explained prediction.
@@ -100,6 +106,9 @@ pub(super) fn apply(session: &mut Session, command: InspectCommand) -> Result<()
         }
         InspectCommand::Slices(split, query) => {
             session.jobs.start(Purpose::Slices, FindSlices { subject, split, query })
+        }
+        InspectCommand::Fairness(split, question) => {
+            session.jobs.start(Purpose::Fairness, CompareGroups { subject, split, question })
         }
         InspectCommand::Project(field) => session.jobs.start(Purpose::Project, Project { subject, field }),
         InspectCommand::Explain(row, ad) => {

@@ -111,8 +111,7 @@ impl SlicesPanel {
             *query == self.query && *of == split && Arc::ptr_eq(asked, model)
         });
         // A new log forgets the answer, not the question.
-        let lost =
-            cx.session.store.inspect.sliced.is_none() && cx.session.jobs.of(Purpose::Slices).is_none();
+        let lost = cx.session.store.inspect.sliced.is_none() && cx.session.jobs.of(Purpose::Slices).is_none();
         if known && !lost {
             return;
         }
@@ -140,9 +139,8 @@ fn show(ui: &mut Ui, cx: &mut PanelContext<'_>, answer: &Sliced, report: &Misfit
         ui.weak(format!("The {} largest are listed.", report.slices.len()));
     }
     let chosen = cx.session.store.chosen.clone();
-    let marked = chosen.and_then(|chosen| {
-        report.slices.iter().position(|slice| slice.segment.as_ref() == Some(&chosen))
-    });
+    let marked = chosen
+        .and_then(|chosen| report.slices.iter().position(|slice| slice.segment.as_ref() == Some(&chosen)));
     if let Some(slice) = marked.map(|place| &report.slices[place]) {
         ui.horizontal_wrapped(|ui| {
             ui.colored_label(cx.theme.accent, "Chosen for all panels.");
@@ -196,7 +194,11 @@ fn table(
         ("Predicted", 80.0, "Mean predicted click rate"),
         ("Predicted / actual, 95 %", 160.0, "1 where the model is calibrated"),
         ("Log loss", 70.0, "Mean, in nats"),
-        ("NE", 50.0, "Log loss over the entropy of the group's own click rate; from 1 on the model tells nothing inside it"),
+        (
+            "NE",
+            50.0,
+            "Log loss over the entropy of the group's own click rate; from 1 on the model tells nothing inside it",
+        ),
         ("AUC, 95 %", 150.0, "Ranking inside the group, DeLong's interval"),
         (excess.0, 76.0, excess.1),
         ("p", 84.0, "Chance of such a difference in any group looked at (Bonferroni)"),
