@@ -4,6 +4,7 @@
 //! side, [`attention`] which past behaviours a prediction leaned on.
 
 pub mod attention;
+pub mod by_column;
 pub mod comparison;
 pub mod evaluation;
 pub mod fairness;

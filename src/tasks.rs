@@ -1,5 +1,6 @@
 //! What runs in the background? One operation a file, from a request to an [`Output`].
 
+pub mod by_column;
 pub mod compare;
 pub mod copy_library;
 pub mod copy_trial;
@@ -56,6 +57,10 @@ pub enum Output {
     Erased(crate::data::importers::Forgotten),
     /// Numbers and curves of a model.
     Evaluated(Box<evaluate::Evaluated>),
+    /// Other models on the rows that one was judged on.
+    Beside(Arc<evaluate::Beside>),
+    /// Actual and predicted rates of the groups of a column.
+    ByColumn(Arc<by_column::ToldByColumn>),
     /// Attention behind one prediction.
     Explained(Box<explain::Explained>),
     /// The arms of a test.

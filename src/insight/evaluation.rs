@@ -82,6 +82,9 @@ pub struct Curves {
     pub precision_recall: Vec<[f64; 2]>,
     /// Share of impressions (best first) against share of clicks.
     pub cumulative_gain: Vec<[f64; 2]>,
+    /// Clicks and non-clicks at or above scores, thinned the same way: what any threshold would select.
+    #[serde(default)]
+    pub cuts: Vec<Cut>,
 }
 
 /// One group of the table by score.
@@ -203,6 +206,7 @@ fn curves(cuts: &[Cut], truth: Option<&[Cut]>) -> Curves {
         roc_of_truth: truth.map_or_else(Vec::new, |cuts| ranking::roc(cuts, CURVE_POINTS)),
         precision_recall: ranking::precision_recall(cuts, CURVE_POINTS),
         cumulative_gain: ranking::cumulative_gain(cuts, CURVE_POINTS),
+        cuts: ranking::thin_cuts(cuts, CURVE_POINTS),
     }
 }
 

@@ -209,23 +209,39 @@ fn steps(cuts: &[Cut]) -> impl Iterator<Item = (Cut, Cut)> + '_ {
     })
 }
 
-/// Keeps both ends and points at least `length / limit` apart along the curve (city-block distance).
+/// At most `limit` of the cuts, evenly along the ROC curve.
+pub fn thin_cuts(cuts: &[Cut], limit: usize) -> Vec<Cut> {
+    let Some(last) = cuts.last() else { return Vec::new() };
+    let curve = cuts.iter().map(|cut| [cut.negatives / last.negatives, cut.positives / last.positives]);
+    let curve: Vec<[f64; 2]> = curve.collect();
+    kept(&curve, limit).into_iter().map(|place| cuts[place]).collect()
+}
+
+/// [`kept`] points of a curve.
 fn thin(curve: Vec<[f64; 2]>, limit: usize) -> Vec<[f64; 2]> {
     if curve.len() <= limit || limit < 2 {
         return curve;
     }
+    kept(&curve, limit).into_iter().map(|place| curve[place]).collect()
+}
+
+/// Places of both ends and of points at least `length / limit` apart along the curve (city-block distance).
+fn kept(curve: &[[f64; 2]], limit: usize) -> Vec<usize> {
+    if curve.len() <= limit || limit < 2 {
+        return (0..curve.len()).collect();
+    }
     let distance = |a: &[f64; 2], b: &[f64; 2]| (a[0] - b[0]).abs() + (a[1] - b[1]).abs();
     let length: f64 = curve.windows(2).map(|pair| distance(&pair[0], &pair[1])).sum();
     let spacing = length / (limit - 1) as f64;
-    let mut kept = vec![curve[0]];
+    let mut kept = vec![0];
     let mut walked = 0.0;
-    for pair in curve.windows(2) {
+    for (place, pair) in curve.windows(2).enumerate() {
         walked += distance(&pair[0], &pair[1]);
         if walked >= spacing * kept.len() as f64 && kept.len() < limit - 1 {
-            kept.push(pair[1]);
+            kept.push(place + 1);
         }
     }
-    kept.extend(curve.last());
+    kept.push(curve.len() - 1);
     kept
 }
 

@@ -84,6 +84,8 @@ pub(super) fn absorb(session: &mut Session, output: Output) -> Result<()> {
         Output::Encoded(encoded) => data::encoded(session, *encoded)?,
         Output::Erased(gone) => privacy::erased(session, gone)?,
         Output::Evaluated(evaluated) => inspect::evaluated(session, *evaluated),
+        Output::Beside(beside) => session.store.inspect.beside = Some(beside),
+        Output::ByColumn(told) => session.store.inspect.by_column = Some(told),
         Output::Explained(explained) => inspect::explained(session, *explained),
         Output::Followed(followed) => follow::followed(session, *followed)?,
         Output::Imported(imported) => data::imported(session, *imported)?,

@@ -50,6 +50,10 @@ pub enum Purpose {
     LearnOnline,
     /// Curves of a model on a split.
     Evaluate,
+    /// Curves of other models on the same rows.
+    Beside,
+    /// Rates by column.
+    ByColumn,
     /// Differences between models.
     Compare,
     /// Models by rank.

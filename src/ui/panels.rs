@@ -53,7 +53,7 @@ pub fn all() -> Vec<Box<dyn Panel>> {
         Box::<privacy::PrivacyPanel>::default(),
         Box::<gallery::GalleryPanel>::default(),
         Box::new(training::TrainingPanel::default()),
-        Box::new(curves::CurvesPanel),
+        Box::<curves::CurvesPanel>::default(),
         Box::<slices::SlicesPanel>::default(),
         Box::<fairness::FairnessPanel>::default(),
         Box::new(embeddings::EmbeddingsPanel::default()),

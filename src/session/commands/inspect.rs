@@ -9,8 +9,9 @@ use crate::insight::Subject;
 use crate::insight::comparison::Comparison;
 use crate::insight::fairness::FairnessQuestion;
 use crate::session::{Purpose, Session};
+use crate::tasks::by_column::{ColumnQuestion, TellByColumn, ToldByColumn};
 use crate::tasks::compare::{Compare, Rank, Retrieve, Retrieved};
-use crate::tasks::evaluate::{Evaluate, Evaluated};
+use crate::tasks::evaluate::{Beside, Evaluate, EvaluateBeside, Evaluated};
 use crate::tasks::explain::{Average, Averaged, Explain, Explained};
 use crate::tasks::fairness::{CompareGroups, FairnessAnswer};
 use crate::tasks::outline::Drawn;
@@ -25,6 +26,10 @@ use std::sync::Arc;
 pub enum InspectCommand {
     /// Numbers and curves on one part of the log, or on those of its rows that a group (its text form) holds.
     Evaluate(Split, String),
+    /// The same of all other models of the list.
+    EvaluateBeside(Split, String),
+    /// Actual and predicted rates by column, of the model in view or (`true`) of all of the list.
+    ByColumn(ColumnQuestion, bool),
     /// Models of the list side by side, by place; differences are to the first.
     Compare(Vec<usize>),
     /// All models of the list by rank.
@@ -52,6 +57,10 @@ pub enum InspectCommand {
 pub struct InspectState {
     /// The last evaluation.
     pub evaluated: Option<Arc<Evaluated>>,
+    /// Other models on the same rows.
+    pub beside: Option<Arc<Beside>>,
+    /// The last rates by column.
+    pub by_column: Option<Arc<ToldByColumn>>,
     /// The last comparison.
     pub compared: Option<Arc<Comparison>>,
     /// The last ranking of the models.
@@ -96,6 +105,17 @@ pub(super) fn apply(session: &mut Session, command: InspectCommand) -> Result<()
             let segment = Segment::parse(&text)?;
             session.jobs.start(Purpose::Evaluate, Evaluate { subject, split, segment })
         }
+        InspectCommand::EvaluateBeside(split, text) => {
+            let segment = Segment::parse(&text)?;
+            let subjects = others(session, &subject);
+            session.jobs.start(Purpose::Beside, EvaluateBeside { subjects, split, segment })
+        }
+        InspectCommand::ByColumn(question, all) => {
+            let log = subject.log.clone();
+            let beside = if all { others(session, &subject) } else { Vec::new() };
+            let subjects = std::iter::once(subject).chain(beside).collect();
+            session.jobs.start(Purpose::ByColumn, TellByColumn { log, subjects, question })
+        }
         InspectCommand::Predict(question) => {
             let others = session.store.training.models.iter().map(|run| Arc::clone(&run.model));
             let others = others.filter(|model| !Arc::ptr_eq(model, &subject.model)).collect();
@@ -126,6 +146,13 @@ fn subjects(session: &Session, subject: &Subject, places: &[usize]) -> Vec<Subje
     let models = &session.store.training.models;
     let chosen = places.iter().filter_map(|place| models.get(*place));
     chosen.map(|run| Subject { model: Arc::clone(&run.model), ..subject.clone() }).collect()
+}
+
+/// All other models of the list on the open log.
+fn others(session: &Session, subject: &Subject) -> Vec<Subject> {
+    let models = session.store.training.models.iter().map(|run| &run.model);
+    let others = models.filter(|model| !Arc::ptr_eq(model, &subject.model));
+    others.map(|model| Subject { model: Arc::clone(model), ..subject.clone() }).collect()
 }
 
 /// Takes in a comparison.

@@ -6,12 +6,21 @@ use crate::ui::Theme;
 use egui::{Response, Ui};
 use egui_plot::{Corner, FilledArea, Line, LineStyle, PlotPoints, Points};
 
-/// Draws the bins as points on a line, their Wilson intervals as a band, and the diagonal.
-pub fn show(ui: &mut Ui, theme: &Theme, frame: Frame<'_>, bins: &[ScoreBin]) -> Response {
-    picture::keepable(ui, theme, frame.name, |ui| draw(ui, theme, frame, bins))
+/// A model's name and its bins.
+pub type Bins<'a> = (&'a str, &'a [ScoreBin]);
+
+/// Draws the bins as points on a line, their Wilson intervals as a band, and the diagonal; other models as lines alone.
+pub fn show(ui: &mut Ui, theme: &Theme, frame: Frame<'_>, model: Bins<'_>, others: &[Bins<'_>]) -> Response {
+    picture::keepable(ui, theme, frame.name, |ui| draw(ui, theme, frame, model, others))
 }
 
-fn draw(ui: &mut Ui, theme: &Theme, frame: Frame<'_>, bins: &[ScoreBin]) -> Response {
+fn draw(
+    ui: &mut Ui,
+    theme: &Theme,
+    frame: Frame<'_>,
+    (name, bins): Bins<'_>,
+    others: &[Bins<'_>],
+) -> Response {
     let xs: Vec<f64> = bins.iter().map(|bin| bin.predicted).collect();
     let low: Vec<f64> = bins.iter().map(|bin| bin.actual.low).collect();
     let high: Vec<f64> = bins.iter().map(|bin| bin.actual.high).collect();
@@ -26,8 +35,13 @@ fn draw(ui: &mut Ui, theme: &Theme, frame: Frame<'_>, bins: &[ScoreBin]) -> Resp
                 .width(1.2)
                 .style(LineStyle::dashed_loose()),
         );
-        plot.line(Line::new("model", PlotPoints::from(rates.clone())).color(colour).width(2.0));
-        plot.points(Points::new("model", PlotPoints::from(rates)).color(colour).radius(3.0));
+        plot.line(Line::new(name, PlotPoints::from(rates.clone())).color(colour).width(2.0));
+        plot.points(Points::new(name, PlotPoints::from(rates)).color(colour).radius(3.0));
+        for (place, (name, bins)) in others.iter().enumerate() {
+            let rates: Vec<[f64; 2]> = bins.iter().map(|bin| [bin.predicted, bin.actual.rate]).collect();
+            let colour = theme.series(place + 1);
+            plot.line(Line::new(*name, PlotPoints::from(rates)).color(colour).width(1.5));
+        }
     });
     name_canvas(&shown.response, &summary(frame, bins));
     shown.response

@@ -1,14 +1,17 @@
 //! Are the model's probabilities right, on rows that it has not seen?
 
+mod by_column;
+mod threshold;
+
 use super::Panel;
 use crate::data::Split;
 use crate::insight::Evaluation;
-use crate::insight::evaluation::{ScoreGroup, Scores};
+use crate::insight::evaluation::{Curves, ScoreGroup, Scores};
 use crate::metrics::Estimate;
 use crate::session::commands::ViewCommand;
 use crate::session::commands::inspect::{InspectCommand, model_in_view};
 use crate::session::{Command, Purpose};
-use crate::tasks::evaluate::Evaluated;
+use crate::tasks::evaluate::{Beside, Evaluated};
 use crate::ui::charts::{self, Series, bars, curve, histogram, reliability};
 use crate::ui::{PanelContext, Theme, widgets};
 use egui::{RichText, Ui};
@@ -19,7 +22,14 @@ const CHART_HEIGHT: f32 = 250.0;
 
 /// Numbers and curves of the model in view.
 #[derive(Debug, Default)]
-pub struct CurvesPanel;
+pub struct CurvesPanel {
+    /// Draws the other models of the list as well.
+    beside: bool,
+    /// For which rows the others were last asked, and how many models there were.
+    asked: Option<(Split, String, usize)>,
+    threshold: threshold::Explorer,
+    columns: by_column::Columns,
+}
 
 impl Panel for CurvesPanel {
     fn id(&self) -> &'static str {
@@ -47,8 +57,12 @@ impl Panel for CurvesPanel {
             Some(evaluated) => {
                 let current = Arc::ptr_eq(model, &evaluated.model);
                 controls(ui, cx, &evaluated, current, running);
+                let beside = self.others(ui, cx, &evaluated);
                 egui::ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
-                    show(ui, cx.theme, &evaluated.evaluation);
+                    ui.set_max_width(ui.available_width() - 12.0);
+                    show(ui, cx.theme, &evaluated, &beside);
+                    self.threshold.ui(ui, cx.theme, &evaluated.evaluation);
+                    self.columns.ui(ui, cx, &evaluated, self.beside);
                 });
             }
             None if running => {
@@ -61,6 +75,46 @@ impl Panel for CurvesPanel {
                 }
             }
         }
+    }
+}
+
+/// A model that is drawn beside the one in view.
+struct Other<'a> {
+    kind: &'a str,
+    evaluation: &'a Evaluation,
+}
+
+impl CurvesPanel {
+    /// Offers the other models of the list; answers with those that were judged on the same rows.
+    fn others(&mut self, ui: &mut Ui, cx: &mut PanelContext<'_>, shown: &Evaluated) -> Vec<Arc<Beside>> {
+        let models = cx.session.store.training.models.len();
+        if models < 2 {
+            return Vec::new();
+        }
+        ui.checkbox(&mut self.beside, "the other models as well")
+            .on_hover_text("Draws every model of the list on the same rows");
+        if !self.beside {
+            return Vec::new();
+        }
+        let asked = (shown.split, shown.segment.to_string(), models);
+        let known = cx.session.store.inspect.beside.clone();
+        let lost = known.is_none() && cx.session.jobs.of(Purpose::Beside).is_none();
+        if self.asked.as_ref() != Some(&asked) || lost {
+            cx.send(Command::Inspect(InspectCommand::EvaluateBeside(asked.0, asked.1.clone())));
+            self.asked = Some(asked);
+        }
+        let known = known.filter(|known| known.split == shown.split && known.segment == shown.segment);
+        match &known {
+            None => drop(ui.weak("scoring …")),
+            Some(known) => {
+                for (model, found) in &known.models {
+                    if let Err(failure) = found {
+                        ui.weak(format!("{} is left out: {}", model.kind, failure.why));
+                    }
+                }
+            }
+        }
+        known.into_iter().collect()
     }
 }
 
@@ -110,25 +164,27 @@ fn of_group(ui: &mut Ui, cx: &mut PanelContext<'_>, shown: &Evaluated) {
     }
 }
 
-fn show(ui: &mut Ui, theme: &Theme, evaluation: &Evaluation) {
+fn show(ui: &mut Ui, theme: &Theme, evaluated: &Evaluated, beside: &[Arc<Beside>]) {
+    let evaluation = &evaluated.evaluation;
     cards(ui, theme, evaluation);
     ui.add_space(8.0);
-    let curves = &evaluation.curves;
+    let judged = beside.iter().flat_map(|beside| &beside.models);
+    let others: Vec<Other<'_>> = judged
+        .filter(|(model, _)| !Arc::ptr_eq(model, &evaluated.model))
+        .filter_map(|(model, found)| Some(Other { kind: &model.kind, evaluation: found.as_ref().ok()? }))
+        .collect();
+    compared(ui, theme, &evaluated.model.kind, evaluation, &others);
     ui.columns(2, |columns| {
-        roc(&mut columns[0], theme, evaluation);
-        let line = Series {
-            name: "model",
-            points: &curves.precision_recall,
-            colour: theme.series(0),
-            dashed: false,
-        };
+        let model = Named { kind: &evaluated.model.kind, evaluation, others: &others };
+        roc(&mut columns[0], theme, model);
+        let mut lines = model.lines(theme, |curves| &curves.precision_recall);
         let rate = evaluation.clicks.rate;
         let base = [[0.0, rate], [1.0, rate]];
-        let constant = Series { name: "click rate", points: &base, colour: theme.weak_text, dashed: true };
+        lines.push(Series { name: "click rate", points: &base, colour: theme.weak_text, dashed: true });
         let frame =
             charts::Frame { name: "Precision and recall", x: "recall", y: "precision", height: CHART_HEIGHT };
         titled(&mut columns[1], frame.name, |ui| {
-            curve::show_unit(ui, theme, frame, curve::LegendCorner::RightTop, &[line, constant]);
+            curve::show_unit(ui, theme, frame, curve::LegendCorner::RightTop, &lines);
         });
     });
     ui.columns(2, |columns| {
@@ -139,9 +195,11 @@ fn show(ui: &mut Ui, theme: &Theme, evaluation: &Evaluation) {
             height: CHART_HEIGHT,
         };
         titled(&mut columns[0], frame.name, |ui| {
-            reliability::show(ui, theme, frame, &evaluation.reliability);
+            let others: Vec<_> =
+                others.iter().map(|other| (other.kind, other.evaluation.reliability.as_slice())).collect();
+            reliability::show(ui, theme, frame, (&evaluated.model.kind, &evaluation.reliability), &others);
         });
-        gain(&mut columns[1], theme, evaluation);
+        gain(&mut columns[1], theme, Named { kind: &evaluated.model.kind, evaluation, others: &others });
     });
     ui.columns(2, |columns| {
         deciles(&mut columns[0], theme, evaluation);
@@ -156,6 +214,60 @@ fn show(ui: &mut Ui, theme: &Theme, evaluation: &Evaluation) {
             histogram::show(ui, theme, frame, &spread.edges, &spread.counts, theme.series(0));
         });
     });
+}
+
+/// The model in view with those that are drawn beside it.
+#[derive(Clone, Copy)]
+struct Named<'a> {
+    kind: &'a str,
+    evaluation: &'a Evaluation,
+    others: &'a [Other<'a>],
+}
+
+impl<'a> Named<'a> {
+    /// A line of each model.
+    fn lines(&self, theme: &Theme, of: impl Fn(&'a Curves) -> &'a Vec<[f64; 2]>) -> Vec<Series<'a>> {
+        let all = std::iter::once((self.kind, self.evaluation))
+            .chain(self.others.iter().map(|other| (other.kind, other.evaluation)));
+        let line = |(place, (name, evaluation)): (usize, (&'a str, &'a Evaluation))| Series {
+            name,
+            points: of(&evaluation.curves),
+            colour: theme.series(place),
+            dashed: false,
+        };
+        all.enumerate().map(line).collect()
+    }
+}
+
+/// The headline numbers of all models, where there are several.
+fn compared(ui: &mut Ui, theme: &Theme, kind: &str, evaluation: &Evaluation, others: &[Other<'_>]) {
+    if others.is_empty() {
+        return;
+    }
+    egui::Grid::new("compared curves").num_columns(5).striped(true).spacing([18.0, 4.0]).show(ui, |ui| {
+        for title in ["", "AUC, 95 %", "log loss, 95 %", "predicted / actual, 95 %", "average precision"] {
+            ui.strong(title);
+        }
+        ui.end_row();
+        let own = Other { kind, evaluation };
+        for (place, other) in std::iter::once(&own).chain(others).enumerate() {
+            let scores = &other.evaluation.scores;
+            let words = |known: Option<Estimate>| {
+                known.map_or_else(
+                    || "n/a".to_owned(),
+                    |e| format!("{:.4} ({:.4} to {:.4})", e.value, e.low, e.high),
+                )
+            };
+            ui.colored_label(theme.series(place), other.kind);
+            ui.label(words(Some(scores.auc)));
+            ui.label(words(scores.measures.log_loss));
+            ui.label(words(scores.measures.predicted_over_actual));
+            ui.label(format!("{:.4}", scores.average_precision));
+            ui.end_row();
+        }
+    });
+    ui.weak("Training > Compare and Leaderboard tell whether differences are more than chance (paired).");
+    ui.add_space(8.0);
 }
 
 fn titled(ui: &mut Ui, title: &str, draw: impl FnOnce(&mut Ui)) {
@@ -203,14 +315,13 @@ fn cards(ui: &mut Ui, theme: &Theme, evaluation: &Evaluation) {
     });
 }
 
-fn roc(ui: &mut Ui, theme: &Theme, evaluation: &Evaluation) {
-    let curves = &evaluation.curves;
+fn roc(ui: &mut Ui, theme: &Theme, model: Named<'_>) {
     let diagonal = [[0.0, 0.0], [1.0, 1.0]];
-    let mut lines =
-        vec![Series { name: "model", points: &curves.roc, colour: theme.series(0), dashed: false }];
-    if !curves.roc_of_truth.is_empty() {
-        let points = &curves.roc_of_truth;
-        lines.push(Series { name: "true probabilities", points, colour: theme.series(1), dashed: true });
+    let mut lines = model.lines(theme, |curves| &curves.roc);
+    let points = &model.evaluation.curves.roc_of_truth;
+    if !points.is_empty() {
+        let colour = theme.series(lines.len());
+        lines.push(Series { name: "true probabilities", points, colour, dashed: true });
     }
     lines.push(Series { name: "chance", points: &diagonal, colour: theme.weak_text, dashed: true });
     let frame = charts::Frame {
@@ -224,13 +335,10 @@ fn roc(ui: &mut Ui, theme: &Theme, evaluation: &Evaluation) {
     });
 }
 
-fn gain(ui: &mut Ui, theme: &Theme, evaluation: &Evaluation) {
+fn gain(ui: &mut Ui, theme: &Theme, model: Named<'_>) {
     let diagonal = [[0.0, 0.0], [1.0, 1.0]];
-    let points = &evaluation.curves.cumulative_gain;
-    let lines = [
-        Series { name: "best scores first", points, colour: theme.series(0), dashed: false },
-        Series { name: "any order", points: &diagonal, colour: theme.weak_text, dashed: true },
-    ];
+    let mut lines = model.lines(theme, |curves| &curves.cumulative_gain);
+    lines.push(Series { name: "any order", points: &diagonal, colour: theme.weak_text, dashed: true });
     let frame = charts::Frame {
         name: "Cumulative gain",
         x: "share of impressions",
