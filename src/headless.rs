@@ -20,6 +20,7 @@ pub mod find;
 pub mod follow;
 pub mod formats;
 pub mod generate;
+pub mod model_report;
 pub mod models;
 pub mod online;
 pub mod plan;
@@ -116,6 +117,7 @@ enum Subcommands {
     Follow(follow::Args),
     Formats(formats::Args),
     Generate(generate::Args),
+    ModelReport(model_report::Args),
     Models(models::Args),
     Online(online::Args),
     Plan(plan::Args),
@@ -189,6 +191,7 @@ fn run(command: &Subcommands, terminal: &Terminal) -> Result<Answer> {
         Subcommands::Follow(args) => follow::run(args, terminal),
         Subcommands::Formats(args) => formats::run(args, terminal),
         Subcommands::Generate(args) => generate::run(args, terminal),
+        Subcommands::ModelReport(args) => model_report::run(args, terminal),
         Subcommands::Models(args) => models::run(args, terminal),
         Subcommands::Online(args) => online::run(args, terminal),
         Subcommands::Plan(args) => plan::run(args, terminal),

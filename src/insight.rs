@@ -12,6 +12,7 @@ pub mod leaderboard;
 pub mod pca;
 pub mod prediction;
 pub mod projection;
+pub mod report;
 pub mod retrieval;
 pub mod slices;
 pub mod subject;

@@ -20,6 +20,7 @@ pub mod outline;
 pub mod prediction;
 pub mod privacy;
 pub mod project;
+pub mod report;
 pub mod rows;
 pub mod segment;
 pub mod simulate;

@@ -1,11 +1,15 @@
 //! `adloupe evaluate`: how good is a saved model on a log?
 
+use super::slices::split_of;
 use super::source::SourceArgs;
 use super::train::{before_calibration, extend, measures, of_conversions, table};
 use super::{Answer, Terminal};
-use crate::base::{Failure, Result};
+use crate::base::numbers::grouped;
+use crate::base::{Failure, Result, failure::Explain};
 use crate::data::dataset::{EncodedLog, encode_all};
 use crate::data::{Dataset, Encoder, LogFrame, Role, Split};
+use crate::insight;
+use crate::insight::by_column::{ByColumn, by_column};
 use crate::jobs::JobContext;
 use crate::train::{TrainedModel, measure};
 use serde_json::json;
@@ -25,6 +29,12 @@ pub struct Args {
     /// Rows to measure on. auto: the test part of the log that the model was trained on, all rows of any other.
     #[arg(long, value_parser = ["auto", "train", "validation", "test", "all"], default_value = "auto")]
     split: String,
+    /// Adds every point of the curves, the reliability groups and the table by score to the JSON object.
+    #[arg(long)]
+    curves: bool,
+    /// Tells actual and predicted click rates of the groups of this column too.
+    #[arg(long, value_name = "COLUMN")]
+    by: Option<String>,
 }
 
 /// Scores the rows and measures the scores.
@@ -33,7 +43,7 @@ pub struct Args {
 /// The model or the log cannot be read, they do not fit together, or the log has no outcome.
 pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
     let context = terminal.context();
-    let model = TrainedModel::load(&args.model)?;
+    let model = Arc::new(TrainedModel::load(&args.model)?);
     let log = args.source.open(&context)?;
     let encoded = encoded(&model.encoder, &log, &args.source, args.missing_columns, &context)?;
     let dataset = &encoded.dataset;
@@ -64,8 +74,60 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
         extend(&mut json, json!({ "conversions": measures(numbers) }));
         text = format!("{text}\n{}", of_conversions(numbers));
     }
+    if args.curves {
+        let judged = insight::evaluate(&model, dataset, &rows, &context)?;
+        let judged = serde_json::to_value(&judged).explain("cannot write the answer")?;
+        extend(&mut json, json!({ "evaluation": judged }));
+    }
+    if let Some(column) = &args.by {
+        let told = told_by(column, split, &model, dataset, &log, &context)?;
+        text = format!("{text}\n{}", column_text(&told));
+        extend(&mut json, json!({ "by_column": told }));
+    }
     let head = format!("{} on {}, {} rows ({split})", model.kind, model.device(), rows.len());
     Ok(Answer { text: format!("{head}\n{text}"), json })
+}
+
+/// The rates of the groups of a column, on one part of the log.
+fn told_by(
+    column: &str,
+    split: &str,
+    model: &Arc<TrainedModel>,
+    dataset: &Dataset,
+    log: &LogFrame,
+    context: &JobContext,
+) -> Result<ByColumn> {
+    if split == "all" {
+        return Err(Failure::new("cannot tell the rates by column", "they are told of one part of the log")
+            .hint("--split test, validation or train"));
+    }
+    let asked = (split_of(split), None, column);
+    by_column(std::slice::from_ref(model), &[dataset], log, asked, context)
+}
+
+fn column_text(told: &ByColumn) -> String {
+    let mut lines = vec![format!(
+        "{:>11} {:>28} {:>9} {:>21}  {}",
+        "impressions", "CTR, 95 %", "predicted", "predicted / actual", told.column
+    )];
+    lines.extend(told.groups.iter().map(|group| {
+        let ratio =
+            group.ratio.first().copied().flatten().map_or_else(
+                || "n/a".to_owned(),
+                |e| format!("{:.2} ({:.2} to {:.2})", e.value, e.low, e.high),
+            );
+        format!(
+            "{:>11} {:>28} {:>7.3} % {ratio:>21}  {}",
+            grouped(group.actual.trials, ' '),
+            group.actual.estimate().in_percent(),
+            100.0 * group.predicted[0],
+            group.name
+        )
+    }));
+    if told.untold > 0 {
+        lines.push(format!("and {} smaller groups", told.untold));
+    }
+    lines.join("\n")
 }
 
 /// The log as the model reads it; with `gaps` a column that it lacks counts as missing, and that is told.

@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 
 /// Steps of a rate that is made equal.
 const STEPS: usize = 1_000;
+/// A group may lie this many steps from the common rate: with few clicks its rates have gaps.
+const NEAR: usize = 5;
 
 /// How thresholds are chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -229,8 +231,8 @@ fn equal(groups: &[&[Cut]], economics: Economics, rate: &dyn Fn(&Cut, &Cut) -> f
         Some((distance, found))
     };
     let steps: Vec<_> = (0..=STEPS).filter_map(best_at).collect();
-    // A value that every group reaches, where there is one; the nearest otherwise.
-    let reached = steps.iter().map(|(distance, _)| *distance).min()?;
+    // Values that every group nearly reaches, where there are such; the nearest otherwise.
+    let reached = steps.iter().map(|(distance, _)| *distance).min()?.max(NEAR);
     let profit = |found: &[(usize, f64, f64)]| found.iter().map(|(.., profit)| profit).sum::<f64>();
     let best = steps.iter().filter(|(distance, _)| *distance <= reached);
     let (_, best) = best.max_by(|(_, a), (_, b)| profit(a).total_cmp(&profit(b)))?;
@@ -269,7 +271,8 @@ mod tests {
 
     #[test]
     fn gaps_are_fairlearns() {
-        // fairlearn 0.12's own formulas by hand: group a selects 2 of 4 (TPR 1/2, FPR 1/2), b selects 3 of 4 (TPR 1,
+        // The definitions of fairlearn.metrics (demographic_parity_difference, equal_opportunity_difference,
+        // equalized_odds_difference) by hand: group a selects 2 of 4 (TPR 1/2, FPR 1/2), b selects 3 of 4 (TPR 1,
         // FPR 1/2): demographic parity difference 0.25, equal opportunity and equalised odds difference 0.5.
         let a = cuts(&[0.9, 0.2, 0.8, 0.1], &[1.0, 1.0, 0.0, 0.0], &[]).unwrap();
         let b = cuts(&[0.9, 0.8, 0.7, 0.1], &[1.0, 1.0, 0.0, 0.0], &[]).unwrap();
@@ -312,9 +315,9 @@ mod tests {
         for constrained in [&parity, &opportunity, &accuracy] {
             assert!(constrained.profit <= own.profit, "{constrained:?}");
         }
-        assert!(parity.gaps().selection < 0.002, "{:?}", parity.gaps());
-        assert!(opportunity.gaps().opportunity < 0.002, "{:?}", opportunity.gaps());
-        assert!(accuracy.gaps().accuracy < 0.002, "{:?}", accuracy.gaps());
+        assert!(parity.gaps().selection < 0.011, "{:?}", parity.gaps());
+        assert!(opportunity.gaps().opportunity < 0.011, "{:?}", opportunity.gaps());
+        assert!(accuracy.gaps().accuracy < 0.011, "{:?}", accuracy.gaps());
         assert!(single.gaps().selection > 0.3, "{:?}", single.gaps());
     }
 

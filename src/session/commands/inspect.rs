@@ -8,6 +8,7 @@ use crate::insight::Leaderboard;
 use crate::insight::Subject;
 use crate::insight::comparison::Comparison;
 use crate::insight::fairness::FairnessQuestion;
+use crate::insight::report::ReportPlan;
 use crate::session::{Purpose, Session};
 use crate::tasks::by_column::{ColumnQuestion, TellByColumn, ToldByColumn};
 use crate::tasks::compare::{Compare, Rank, Retrieve, Retrieved};
@@ -17,8 +18,10 @@ use crate::tasks::fairness::{CompareGroups, FairnessAnswer};
 use crate::tasks::outline::Drawn;
 use crate::tasks::prediction::{EditedQuestion, Predict, Predicted, Reasons, Why};
 use crate::tasks::project::{Project, Projected};
+use crate::tasks::report::WriteReport;
 use crate::tasks::slices::{FindSlices, Sliced};
 use crate::train::TrainedModel;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Looking into the model in view.
@@ -44,6 +47,17 @@ pub enum InspectCommand {
     Slices(Split, MisfitQuery),
     /// How the model treats the groups of a column in one part of the log.
     Fairness(Split, FairnessQuestion),
+    /// A page about the model in view, with all models of the list beside it where `beside`.
+    Report {
+        /// The page.
+        path: PathBuf,
+        /// With the other models.
+        beside: bool,
+        /// Columns whose groups are told.
+        columns: Vec<String>,
+        /// Column whose groups are compared for fairness.
+        fairness: Option<String>,
+    },
     /// Points of the embeddings of a field.
     Project(String),
     /// Attention for one row, with its own ad or another one by name.
@@ -130,6 +144,10 @@ pub(super) fn apply(session: &mut Session, command: InspectCommand) -> Result<()
         InspectCommand::Fairness(split, question) => {
             session.jobs.start(Purpose::Fairness, CompareGroups { subject, split, question })
         }
+        InspectCommand::Report { path, beside, columns, fairness } => {
+            let plan = ReportPlan { columns, fairness, ..ReportPlan::default() };
+            write_report(session, subject, (plan, beside), path)
+        }
         InspectCommand::Project(field) => session.jobs.start(Purpose::Project, Project { subject, field }),
         InspectCommand::Explain(row, ad) => {
             session.jobs.start(Purpose::Explain, Explain { subject, row, ad })
@@ -146,6 +164,29 @@ fn subjects(session: &Session, subject: &Subject, places: &[usize]) -> Vec<Subje
     let models = &session.store.training.models;
     let chosen = places.iter().filter_map(|place| models.get(*place));
     chosen.map(|run| Subject { model: Arc::clone(&run.model), ..subject.clone() }).collect()
+}
+
+fn write_report(
+    session: &mut Session,
+    subject: Subject,
+    (plan, beside): (ReportPlan, bool),
+    path: PathBuf,
+) -> Result<()> {
+    let log = subject.log.clone();
+    let beside = if beside { others(session, &subject) } else { Vec::new() };
+    let subjects: Vec<Subject> = std::iter::once(subject).chain(beside).collect();
+    let folder = |subject: &Subject| {
+        let runs = &session.store.training.models;
+        let run = runs.iter().find(|run| Arc::ptr_eq(&run.model, &subject.model));
+        let saved = run.and_then(|run| run.folder.as_ref()).map(|folder| folder.display().to_string());
+        saved.unwrap_or_else(|| format!("FOLDER_OF_{}", subject.model.kind.to_uppercase()))
+    };
+    let plan = ReportPlan {
+        folders: subjects.iter().map(folder).collect(),
+        files: session.store.log.as_ref().map(|open| open.paths.clone()).unwrap_or_default(),
+        ..plan
+    };
+    session.jobs.start(Purpose::Save, WriteReport { log, subjects, plan, path })
 }
 
 /// All other models of the list on the open log.

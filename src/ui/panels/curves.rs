@@ -1,6 +1,7 @@
 //! Are the model's probabilities right, on rows that it has not seen?
 
 mod by_column;
+mod report;
 mod threshold;
 
 use super::Panel;
@@ -29,6 +30,7 @@ pub struct CurvesPanel {
     asked: Option<(Split, String, usize)>,
     threshold: threshold::Explorer,
     columns: by_column::Columns,
+    report: report::Report,
 }
 
 impl Panel for CurvesPanel {
@@ -88,12 +90,15 @@ impl CurvesPanel {
     /// Offers the other models of the list; answers with those that were judged on the same rows.
     fn others(&mut self, ui: &mut Ui, cx: &mut PanelContext<'_>, shown: &Evaluated) -> Vec<Arc<Beside>> {
         let models = cx.session.store.training.models.len();
-        if models < 2 {
-            return Vec::new();
-        }
-        ui.checkbox(&mut self.beside, "the other models as well")
-            .on_hover_text("Draws every model of the list on the same rows");
-        if !self.beside {
+        ui.horizontal(|ui| {
+            if models > 1 {
+                ui.checkbox(&mut self.beside, "the other models as well")
+                    .on_hover_text("Draws every model of the list on the same rows");
+            }
+            let column = self.columns.chosen().map(str::to_owned);
+            self.report.menu(ui, cx, column.as_deref(), self.beside && models > 1);
+        });
+        if models < 2 || !self.beside {
             return Vec::new();
         }
         let asked = (shown.split, shown.segment.to_string(), models);

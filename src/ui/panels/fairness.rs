@@ -198,11 +198,11 @@ fn table(ui: &mut Ui, theme: &Theme, id: &str, titles: &[Title], rows: &[Vec<(St
 
 fn groups(ui: &mut Ui, theme: &Theme, found: &Fairness) {
     let titles: [Title; 9] = [
-        ("Group", 110.0, "Value of the column"),
+        ("Group", 100.0, "Value of the column"),
         ("Impressions", 84.0, "Rows, or their weight"),
-        ("CTR, 95 %", 150.0, "Actual click rate"),
+        ("CTR, 95 %", 146.0, "Actual click rate"),
         ("Predicted / actual", 140.0, "1 where the model is calibrated"),
-        ("AUC", 145.0, "Ranking inside the group, DeLong's interval"),
+        ("AUC", 142.0, "Ranking inside the group, DeLong's interval"),
         ("Selected", 66.0, "Share of its impressions at or above the threshold"),
         ("Difference", 140.0, "Demographic parity: selection rate less that of the largest group, in points"),
         ("True positives", 90.0, "Share of its clicks at or above the threshold"),
@@ -212,8 +212,12 @@ fn groups(ui: &mut Ui, theme: &Theme, found: &Fairness) {
             "Equal opportunity: true positive rate less that of the largest group, in points",
         ),
     ];
-    let rows: Vec<Vec<(String, bool)>> =
+    let mut rows: Vec<Vec<(String, bool)>> =
         found.groups.iter().zip(&found.chosen.groups).map(|(group, rates)| cells(group, rates)).collect();
+    // The largest group is what the others are compared with.
+    for cell in [6, 8] {
+        rows[0][cell] = ("-".to_owned(), false);
+    }
     table(ui, theme, "fairness groups", &titles, &rows);
 }
 

@@ -19,6 +19,11 @@ pub(super) struct Columns {
 }
 
 impl Columns {
+    /// The column whose rates are on the screen.
+    pub fn chosen(&self) -> Option<&str> {
+        self.column.as_deref()
+    }
+
     /// Draws the choice of a column and the rates of its groups; `beside` takes all models of the list.
     pub fn ui(&mut self, ui: &mut Ui, cx: &mut PanelContext<'_>, shown: &Evaluated, beside: bool) {
         let Some(log) = cx.session.store.log.as_ref().map(|open| open.frame.clone()) else { return };
