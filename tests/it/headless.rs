@@ -244,6 +244,30 @@ fn models_are_ranked_and_asked_what_they_would_show() {
 }
 
 #[test]
+fn a_report_holds_the_figures_of_the_commands_printed_in_it() {
+    let folder = folder_with_model();
+    let at = folder.path();
+    let made = answer(at, "model-report model log.csv --by city --fairness gender --out report.html");
+    let page = std::fs::read_to_string(at.join("report.html")).unwrap();
+    let run = |command: &str| {
+        assert!(page.contains(command), "{command}");
+        let words = command.strip_prefix("adloupe ").unwrap();
+        answer(at, words.trim_end_matches(" --json"))
+    };
+    let told = run(made["commands"]["evaluate"].as_str().unwrap());
+    assert_eq!(told["evaluation"], made["evaluation"]);
+    let told = run(made["commands"]["columns"][0].as_str().unwrap());
+    assert_eq!(told["by_column"], made["columns"][0]);
+    let told = run(made["commands"]["slices"].as_str().unwrap());
+    assert_eq!(told["slices"], made["slices"]["slices"]);
+    let told = run(made["commands"]["fairness"].as_str().unwrap());
+    assert_eq!(told["groups"], made["fairness"]["groups"]);
+    failure(adloupe(at, "fairness model log.csv --by planet"), &["planet"]);
+    failure(adloupe(at, "slices model log.csv --depth 7"), &["7 columns"]);
+    failure(adloupe(at, "model-report model log.csv --out log.csv/report.html"), &["report"]);
+}
+
+#[test]
 fn a_slot_is_simulated_from_a_spec_with_a_saved_model() {
     let folder = folder_with_model();
     let spec = r#"{"log": "log.csv", "model": {"folder": "model"}, "pool_rows": 200, "requests": 2000,

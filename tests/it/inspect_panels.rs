@@ -49,7 +49,7 @@ fn ask(session: &mut Session, command: InspectCommand) {
 #[test]
 fn without_a_model_every_panel_says_so_and_leads_to_training() {
     let panels: [Box<dyn Panel>; 3] =
-        [Box::new(CurvesPanel), Box::<EmbeddingsPanel>::default(), Box::<AttentionPanel>::default()];
+        [Box::<CurvesPanel>::default(), Box::<EmbeddingsPanel>::default(), Box::<AttentionPanel>::default()];
     for panel in panels {
         let mut harness = harness(session(), panel, true);
         harness.run();
@@ -62,13 +62,13 @@ fn without_a_model_every_panel_says_so_and_leads_to_training() {
 #[test]
 fn curves_appear_at_a_click_with_their_numbers() {
     let folder = tempfile::tempdir().unwrap();
-    let mut harness = harness(trained(&folder, "logistic"), Box::new(CurvesPanel), true);
+    let mut harness = harness(trained(&folder, "logistic"), Box::<CurvesPanel>::default(), true);
     harness.run();
     harness.get_by_label("Evaluate the model").click();
     harness.run();
     assert!(harness.state_mut().parts.0.settle(LIMIT));
     harness.run();
-    harness.get_by_label_contains("ROC (true positive rate against false positive rate): model");
+    harness.get_by_label_contains("ROC (true positive rate against false positive rate): logistic");
     harness.get_by_label_contains("Reliability: 20 groups");
     harness.get_by_label_contains("CTR by score (%), 10 rows");
     let evaluated = harness.state().parts.0.store.inspect.evaluated.clone().unwrap();

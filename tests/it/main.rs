@@ -18,6 +18,7 @@ mod exact_auctions;
 mod exact_market;
 mod experiment_panel;
 mod explore;
+mod failings;
 mod fuzz;
 mod gallery_panel;
 mod headless;
