@@ -6,6 +6,7 @@
 pub mod attention;
 pub mod by_column;
 pub mod comparison;
+pub mod dependence;
 pub mod evaluation;
 pub mod fairness;
 pub mod leaderboard;

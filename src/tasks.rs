@@ -4,6 +4,7 @@ pub mod by_column;
 pub mod compare;
 pub mod copy_library;
 pub mod copy_trial;
+pub mod dependence;
 pub mod drift;
 pub mod encode;
 pub mod evaluate;
@@ -88,6 +89,8 @@ pub enum Output {
     Reported(Box<privacy::Reported>),
     /// Rates by group.
     Segments(Box<segment::SegmentAnswer>),
+    /// What a model makes of a field.
+    FieldTried(Arc<dependence::FieldTried>),
     /// How groups are treated.
     Fairness(Arc<fairness::FairnessAnswer>),
     /// Groups in which a model fails.

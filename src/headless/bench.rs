@@ -5,6 +5,7 @@
 
 pub mod arenas;
 pub mod din;
+pub mod explain;
 pub mod explore;
 pub mod import;
 pub mod kinds;
@@ -41,7 +42,7 @@ pub(super) const WINDOW: &str = "window";
 /// Measures a named group of workloads.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The group: spine, explore (questions about groups of rows), import (logs against polars and pandas),
+    /// The group: spine, explain (curves, slices, reasons of a prediction), explore (questions about groups of rows), import (logs against polars and pandas),
     /// kinds (the AUC of every kind of model over five seeds, beside the truth's), learn (one pass over a log against Vowpal Wabbit), market (auctions a second), planner (off-policy estimates, raking, a budget curve), studio (originality, a round of candidates, a large library of words), train (steps against PyTorch's), din (of
     /// those only the deep interest network's), tokenise (a log into ids against FuxiCTR's way), or window (what a frame costs at rest and while a model trains).
     pub name: String,
@@ -83,6 +84,7 @@ pub struct BenchRow {
 pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
     let rows = match args.name.as_str() {
         "spine" => spine(args.rows.unwrap_or(20_000), &terminal.context())?,
+        "explain" => explain::explain(args.rows.unwrap_or(1_000_000), &terminal.context())?,
         "explore" => explore::explore(args.rows.unwrap_or(1_000_000), &terminal.context())?,
         "import" => import::import(args.rows.unwrap_or(1_000_000), &terminal.context())?,
         "kinds" => kinds::kinds(args.rows.unwrap_or(100_000), &terminal.context())?,
@@ -102,7 +104,7 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
         WINDOW => window(&terminal.context())?,
         other => {
             let known = format!(
-                "spine, explore, import, kinds, learn, market, planner, studio, train, din, tokenise, {WINDOW}"
+                "spine, explain, explore, import, kinds, learn, market, planner, studio, train, din, tokenise, {WINDOW}"
             );
             return Err(Failure::new("cannot measure", format!("there is no group '{other}'")).hint(known));
         }
@@ -365,7 +367,7 @@ mod tests {
         let args = Args { name: "speed".into(), rows: Some(100), ids: None };
         assert_eq!(
             run(&args, &Terminal::default()).unwrap_err().hint,
-            "spine, explore, import, kinds, learn, market, planner, studio, train, din, tokenise, window"
+            "spine, explain, explore, import, kinds, learn, market, planner, studio, train, din, tokenise, window"
         );
     }
 }

@@ -10,6 +10,7 @@ use crate::data::dataset::{EncodedLog, encode_all};
 use crate::data::{Dataset, Encoder, LogFrame, Role, Split};
 use crate::insight;
 use crate::insight::by_column::{ByColumn, by_column};
+use crate::insight::dependence::{Dependence, dependence};
 use crate::jobs::JobContext;
 use crate::train::{TrainedModel, measure};
 use serde_json::json;
@@ -35,6 +36,9 @@ pub struct Args {
     /// Tells actual and predicted click rates of the groups of this column too.
     #[arg(long, value_name = "COLUMN")]
     by: Option<String>,
+    /// Tells what the model makes of this field: mean probabilities of the same rows with each of its values.
+    #[arg(long, value_name = "FIELD")]
+    field: Option<String>,
 }
 
 /// Scores the rows and measures the scores.
@@ -84,6 +88,13 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
         text = format!("{text}\n{}", column_text(&told));
         extend(&mut json, json!({ "by_column": told }));
     }
+    if let Some(field) = &args.field {
+        let of = if split == "all" { Split::Test } else { split_of(split) };
+        let found = dependence(&model, dataset, (of, field), &context)?;
+        text = format!("{text}\n{}", field_text(&found));
+        let found = serde_json::to_value(&found).explain("cannot write the answer")?;
+        extend(&mut json, json!({ "field": found }));
+    }
     let head = format!("{} on {}, {} rows ({split})", model.kind, model.device(), rows.len());
     Ok(Answer { text: format!("{head}\n{text}"), json })
 }
@@ -103,6 +114,18 @@ fn told_by(
     }
     let asked = (split_of(split), None, column);
     by_column(std::slice::from_ref(model), &[dataset], log, asked, context)
+}
+
+fn field_text(found: &Dependence) -> String {
+    let mut lines = vec![format!(
+        "{:>28} {:>10} {:>10}  {} (the same {} rows with each value)",
+        "mean probability, 95 %", "local", "rows", found.field, found.rows
+    )];
+    lines.extend(found.values.iter().map(|value| {
+        let local = value.local.map_or_else(String::new, |local| format!("{:.3} %", 100.0 * local));
+        format!("{:>28} {local:>10} {:>10}  {}", value.mean.in_percent(), value.rows_here, value.name)
+    }));
+    lines.join("\n")
 }
 
 fn column_text(told: &ByColumn) -> String {

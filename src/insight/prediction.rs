@@ -18,7 +18,7 @@ use crate::train::TrainedModel;
 /// Background rows at most: drawn evenly from the training rows.
 const BACKGROUND: usize = 128;
 /// Orders that are gone through at most, each forwards and backwards.
-const MAX_ORDERS: usize = 2_048;
+const MAX_ORDERS: usize = 65_536;
 /// Rows of one forward pass, about.
 const BATCH_ROWS: usize = 4_096;
 /// Values of a field that are tried.

@@ -89,6 +89,7 @@ pub(super) fn absorb(session: &mut Session, output: Output) -> Result<()> {
         Output::Explained(explained) => inspect::explained(session, *explained),
         Output::Followed(followed) => follow::followed(session, *followed)?,
         Output::Imported(imported) => data::imported(session, *imported)?,
+        Output::FieldTried(tried) => session.store.inspect.field_tried = Some(tried),
         Output::Fairness(answer) => session.store.inspect.fairness = Some(answer),
         Output::Sliced(sliced) => session.store.inspect.sliced = Some(sliced),
         Output::Simulated(simulated) => market::absorb(session, simulated),

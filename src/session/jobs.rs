@@ -68,6 +68,8 @@ pub enum Purpose {
     Why,
     /// Groups in which a model fails.
     Slices,
+    /// What a model makes of a field.
+    TryField,
     /// How a model treats groups.
     Fairness,
     /// Points of an embedding table.

@@ -106,7 +106,7 @@ fn window(path: &Path, rows: usize, context: &JobContext) -> Result<Vec<BenchRow
 }
 
 /// Fewer seconds are better.
-fn faster(work: &str, seconds: f64, limit: f64) -> BenchRow {
+pub(super) fn faster(work: &str, seconds: f64, limit: f64) -> BenchRow {
     BenchRow { met: Some(seconds <= limit), ..ours(work, 1e3 * seconds, "ms", Some(1e3 * limit)) }
 }
 
@@ -145,10 +145,10 @@ fn duckdb(path: &Path) -> Result<Option<[f64; 3]>> {
 /// Columns of the log that the segment query is asked of.
 const QUERY_COLUMNS: usize = 6;
 /// Columns that the finder joins.
-const COLUMNS: usize = 12;
+pub(super) const COLUMNS: usize = 12;
 
 /// Columns of 4, 8, 12, ... values and a click of about 5 %.
-fn write_log(path: &Path, rows: usize, columns: usize, context: &JobContext) -> Result<()> {
+pub(super) fn write_log(path: &Path, rows: usize, columns: usize, context: &JobContext) -> Result<()> {
     let mut rng = Rng::named(1, "bench explore");
     let mut table: Vec<ExportColumn> = Vec::new();
     for column in 0..columns {

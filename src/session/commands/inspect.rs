@@ -12,6 +12,7 @@ use crate::insight::report::ReportPlan;
 use crate::session::{Purpose, Session};
 use crate::tasks::by_column::{ColumnQuestion, TellByColumn, ToldByColumn};
 use crate::tasks::compare::{Compare, Rank, Retrieve, Retrieved};
+use crate::tasks::dependence::{FieldTried, TryField};
 use crate::tasks::evaluate::{Beside, Evaluate, EvaluateBeside, Evaluated};
 use crate::tasks::explain::{Average, Averaged, Explain, Explained};
 use crate::tasks::fairness::{CompareGroups, FairnessAnswer};
@@ -47,6 +48,8 @@ pub enum InspectCommand {
     Slices(Split, MisfitQuery),
     /// How the model treats the groups of a column in one part of the log.
     Fairness(Split, FairnessQuestion),
+    /// What the model makes of a field, asked with the rows of one part of the log.
+    TryField(Split, String),
     /// A page about the model in view, with all models of the list beside it where `beside`.
     Report {
         /// The page.
@@ -91,6 +94,8 @@ pub struct InspectState {
     pub sliced: Option<Arc<Sliced>>,
     /// How groups are treated.
     pub fairness: Option<Arc<FairnessAnswer>>,
+    /// What the model makes of a field.
+    pub field_tried: Option<Arc<FieldTried>>,
     /// The last projection.
     pub projected: Option<Arc<Projected>>,
     /// The last explained prediction.
@@ -143,6 +148,9 @@ pub(super) fn apply(session: &mut Session, command: InspectCommand) -> Result<()
         }
         InspectCommand::Fairness(split, question) => {
             session.jobs.start(Purpose::Fairness, CompareGroups { subject, split, question })
+        }
+        InspectCommand::TryField(split, field) => {
+            session.jobs.start(Purpose::TryField, TryField { subject, split, field })
         }
         InspectCommand::Report { path, beside, columns, fairness } => {
             let plan = ReportPlan { columns, fairness, ..ReportPlan::default() };

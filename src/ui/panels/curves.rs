@@ -1,6 +1,7 @@
 //! Are the model's probabilities right, on rows that it has not seen?
 
 mod by_column;
+mod field;
 mod report;
 mod threshold;
 
@@ -30,6 +31,7 @@ pub struct CurvesPanel {
     asked: Option<(Split, String, usize)>,
     threshold: threshold::Explorer,
     columns: by_column::Columns,
+    field: field::Field,
     report: report::Report,
 }
 
@@ -65,6 +67,8 @@ impl Panel for CurvesPanel {
                     show(ui, cx.theme, &evaluated, &beside);
                     self.threshold.ui(ui, cx.theme, &evaluated.evaluation);
                     self.columns.ui(ui, cx, &evaluated, self.beside);
+                    ui.add_space(8.0);
+                    self.field.ui(ui, cx, &evaluated);
                 });
             }
             None if running => {
