@@ -144,7 +144,7 @@ pub fn judge(scored: Scored<'_>) -> Result<Evaluation> {
     Ok(Evaluation {
         rows: predicted.len(),
         clicks,
-        scores: scores(scored).ok_or_else(one_class)?,
+        scores: scores(scored, &cuts).ok_or_else(one_class)?,
         curves: curves(&cuts, truth_cuts.as_deref()),
         reliability: calibration::reliability(predicted, labels, weights, RELIABILITY_BINS)
             .unwrap_or_default(),
@@ -187,7 +187,7 @@ fn one_class() -> Failure {
     .hint("use a longer log, or another part of it")
 }
 
-fn scores(scored: Scored<'_>) -> Option<Scores> {
+fn scores(scored: Scored<'_>, cuts: &[Cut]) -> Option<Scores> {
     let Scored { predicted, labels, weights, truth, users } = scored;
     let of_truth = (!truth.is_empty()).then_some(truth);
     let measures = Measures::of(Outcomes { predicted, labels, weights, users });
@@ -195,7 +195,7 @@ fn scores(scored: Scored<'_>) -> Option<Scores> {
         measures,
         auc: measures.auc?,
         auc_of_truth: of_truth.and_then(|truth| ranking::auc_estimate(truth, labels, weights)),
-        average_precision: ranking::average_precision(predicted, labels, weights)?,
+        average_precision: ranking::average_precision_of_cuts(cuts)?,
         log_loss_of_truth: of_truth.and_then(|truth| calibration::log_loss(truth, labels, weights)),
     })
 }

@@ -104,10 +104,14 @@ fn placements(scores: &[f32], labels: &[f32], weights: &[f32]) -> Option<(f64, V
 ///
 /// `None` as for [`auc`].
 pub fn average_precision(scores: &[f32], labels: &[f32], weights: &[f32]) -> Option<f64> {
-    let cuts = cuts(scores, labels, weights)?;
+    average_precision_of_cuts(&cuts(scores, labels, weights)?)
+}
+
+/// [`average_precision`] where the cuts are known already. `None` for an empty list.
+pub fn average_precision_of_cuts(cuts: &[Cut]) -> Option<f64> {
     let clicks = cuts.last()?.positives;
-    let sum: f64 = steps(&cuts)
-        .zip(&cuts)
+    let sum: f64 = steps(cuts)
+        .zip(cuts)
         .map(|((step, _), cut)| step.positives * cut.positives / (cut.positives + cut.negatives))
         .sum();
     Some(sum / clicks)

@@ -102,7 +102,8 @@ fn groups_and_columns_add_up_to_all_test_rows() {
         assert_eq!(selected, predicted.iter().filter(|p| **p >= 0.05).count() as f64);
     }
     let told =
-        by_column(&[model.clone()], &[&*dataset], &log, (Split::Test, None, "hour"), &context).unwrap();
+        by_column(std::slice::from_ref(&model), &[&*dataset], &log, (Split::Test, None, "hour"), &context)
+            .unwrap();
     let shown: f64 = told.groups.iter().map(|group| group.actual.trials).sum();
     assert_eq!(shown, dataset.test.len() as f64);
     let expected: f64 = told.groups.iter().map(|group| group.predicted[0] * group.actual.trials).sum();

@@ -48,7 +48,7 @@ fn shares_of_a_deep_model_add_up_exactly() {
     let found = shares(&model, &dataset, &row, 0.02, &JobContext::detached()).unwrap();
     let sum: f64 = found.shares.iter().map(|share| share.log_odds).sum();
     assert!((found.base + sum - found.log_odds).abs() < 1e-3, "{found:?}");
-    assert!(found.shares.iter().all(|share| share.error <= 0.02) || found.orders == 2048);
+    assert!(found.shares.iter().all(|share| share.error <= 0.02));
 }
 
 #[test]

@@ -96,15 +96,15 @@ impl Ranked {
         let codes: Vec<u32> = inside.iter().map(|row| groups.code(*row as usize)).collect();
         // Missing cells are a group as well, the last one.
         let count = groups.keyed.values.len() + 1;
-        Ok(Self::ranked::<T>(Source::Log(groups), name, &codes, count, rows))
+        Ok(Self::by_impressions::<T>(Source::Log(groups), name, &codes, count, rows))
     }
 
     /// A column that the log does not have: `names` of its codes, and a code for each row that is looked at.
     pub fn named<T: Tally>(name: &str, names: &[String], codes: &[u32], rows: &[T::Row]) -> Option<Self> {
-        Self::ranked::<T>(Source::Named(names.to_vec()), name, codes, names.len(), rows)
+        Self::by_impressions::<T>(Source::Named(names.to_vec()), name, codes, names.len(), rows)
     }
 
-    fn ranked<T: Tally>(
+    fn by_impressions<T: Tally>(
         source: Source,
         name: &str,
         of_rows: &[u32],
