@@ -208,8 +208,9 @@ fn g2_every_claim_rests_on_a_fact() {
             }
         }
     }
-    assert!(f64::from(caught) / 200.0 >= 0.98, "recall {caught}/200: {missed:?}");
-    assert!(f64::from(alarms) / 200.0 <= 0.05, "false alarms {alarms}/200: {false_ones:?}");
+    // Asked for: recall .98 and false alarms .05. The sets are seeded, so what is reached is held.
+    assert_eq!(caught, 200, "missed: {missed:?}");
+    assert_eq!(alarms, 0, "false alarms: {false_ones:?}");
 }
 
 #[test]
@@ -800,5 +801,44 @@ mod rounds {
         let must = Brief { must: vec!["trails".into()], candidates: 3, ..brief("brief_en.json") };
         let found = round(&asked(must), &context).unwrap();
         assert!(found.candidates.iter().all(|one| one.draft.text.to_lowercase().contains("trails")));
+    }
+}
+
+mod exports {
+    use adloupe::data::importers::{self, ImportOptions};
+    use adloupe::jobs::JobContext;
+    use adloupe::tasks::write_copy::{items_of_export, items_of_log};
+
+    fn opened(text: &str) -> adloupe::data::LogFrame {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("export.csv");
+        std::fs::write(&path, text).unwrap();
+        importers::open_all(&[path], &ImportOptions::default(), &JobContext::detached()).unwrap()
+    }
+
+    #[test]
+    fn headlines_and_descriptions_of_an_export_come_once_each() {
+        let log = opened(
+            "Campaign,Headline 1,Headline 1 position,Headline 2,Description 1,标题,Clicks,Impr.\n\
+             A,Dry feet,1,Light shoes,Run in the rain,轻便跑鞋,5,100\n\
+             B,Dry feet,2,--,Walk in the snow,轻便跑鞋,7,120\n\
+             C,Warm hands,,Light shoes,Run in the rain,,7,120\n",
+        );
+        let items = items_of_export(&log).unwrap();
+        let mut texts: Vec<&str> = items.iter().map(|item| item.text.as_str()).collect();
+        texts.sort_unstable();
+        let mut expected =
+            ["Dry feet", "Light shoes", "Run in the rain", "Walk in the snow", "Warm hands", "轻便跑鞋"];
+        expected.sort_unstable();
+        assert_eq!(texts, expected);
+    }
+
+    #[test]
+    fn a_log_without_words_is_refused_with_what_to_do() {
+        let rows: String = (0..40).map(|at| format!("u{at},ad{},{}\n", at % 3, at % 5 / 4)).collect();
+        let log = opened(&format!("user_id,ad_id,click\n{rows}"));
+        assert_eq!(items_of_export(&log).unwrap(), []);
+        let failure = items_of_log(&log).unwrap_err();
+        assert!(failure.why.contains("no words") && failure.hint.contains("--join"), "{failure}");
     }
 }
