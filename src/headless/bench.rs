@@ -9,6 +9,7 @@ pub mod explain;
 pub mod explore;
 pub mod import;
 pub mod kinds;
+pub mod language;
 pub mod learn;
 pub mod market;
 pub mod planner;
@@ -90,6 +91,7 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
         "kinds" => kinds::kinds(args.rows.unwrap_or(100_000), &terminal.context())?,
         "learn" => learn::learn(args.rows.unwrap_or(1_000_000), &terminal.context())?,
         "market" => market::market(&terminal.context())?,
+        "language" => language::language(&terminal.context())?,
         "planner" => planner::planner(&terminal.context())?,
         "studio" => studio::studio(&terminal.context())?,
         "train" => {
@@ -104,7 +106,8 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
         WINDOW => window(&terminal.context())?,
         other => {
             let known = format!(
-                "spine, explain, explore, import, kinds, learn, market, planner, studio, train, din, tokenise, {WINDOW}"
+                "spine, explain, explore, import, kinds, language, learn, market, planner, studio, train, din, tokenise, \
+                 {WINDOW}"
             );
             return Err(Failure::new("cannot measure", format!("there is no group '{other}'")).hint(known));
         }

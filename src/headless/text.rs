@@ -4,14 +4,18 @@ use super::{Answer, Terminal};
 use crate::base::failure::Explain;
 use crate::base::files::disk_failure;
 use crate::base::{Failure, Result};
+use crate::jobs::JobContext;
+use crate::language::chat::{ChatModel, Drawing, Written};
 use crate::language::duplicates::{Pair, near_duplicates};
 use crate::language::facts::{Fact, Names, facts};
+use crate::language::sentence::SentenceEncoder;
 use crate::language::style::{Language, Style, language_of, style_of};
 use crate::language::topics::{Tag, Topics};
-use crate::language::words::{Kind, tokens};
+use crate::language::vectors::inner_product;
+use crate::language::words::{Kind, seen_characters, tokens};
 use crate::language::{Encoder, EncoderOptions, WordShare};
 use serde::Serialize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Likeness from which on two texts are nearly the same.
 const NEARLY: f64 = 0.6;
@@ -42,6 +46,18 @@ pub struct Args {
     /// Compares every text with this one, word by word.
     #[arg(long, value_name = "TEXT")]
     like: Option<String>,
+    /// Compares by this sentence encoder as well: a folder with config.json, model.safetensors and tokenizer.json.
+    #[arg(long, value_name = "FOLDER", requires = "like")]
+    encoder: Option<PathBuf>,
+    /// Has this language model (GGUF) answer each text with one line instead.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["like", "encoder", "topics"])]
+    model: Option<PathBuf>,
+    /// Characters of a line that the model writes at most; they are its limit while it writes.
+    #[arg(long, value_name = "N", requires = "model", default_value_t = 90)]
+    characters: usize,
+    /// Start of the model's draws.
+    #[arg(long, value_name = "N", requires = "model", default_value_t = 1)]
+    seed: u64,
     /// Texts told as text; --json has them all.
     #[arg(long, value_name = "N", default_value_t = 20)]
     top: usize,
@@ -65,6 +81,9 @@ struct Known {
 struct Likeness {
     cosine: f32,
     words: Vec<WordShare>,
+    /// The cosine by the sentence encoder that was named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    by_sentence: Option<f32>,
 }
 
 /// Reads and tells.
@@ -74,6 +93,9 @@ struct Likeness {
 pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
     let context = terminal.context();
     let texts = texts(args)?;
+    if let Some(path) = &args.model {
+        return written(path, &texts, args, &context);
+    }
     let topics = match &args.topics {
         None => Topics::shipped()?,
         Some(path) => Topics::parse(&read(path)?).map_err(|failure| failure.at(path.display()))?,
@@ -89,6 +111,15 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
             let vector = encoder.encode_one(like);
             Some((encoder, vector))
         }
+    };
+    let by_sentence = match (&args.encoder, &args.like) {
+        (Some(folder), Some(like)) => {
+            let encoder = SentenceEncoder::open(folder)?;
+            let other = encoder.encode(&[like], &context)?;
+            let vectors = encoder.encode(&all, &context)?;
+            (0..all.len()).map(|at| inner_product(vectors.row(at), other.row(0))).collect()
+        }
+        _ => Vec::new(),
     };
     let mut known = Vec::with_capacity(texts.len());
     for (place, text) in texts.iter().enumerate() {
@@ -107,7 +138,8 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
                 .collect(),
             likeness: other.as_ref().map(|(encoder, vector)| {
                 let words = encoder.explain(text, vector);
-                Likeness { cosine: words.iter().map(|word| word.share).sum(), words }
+                let by_sentence = by_sentence.get(place).copied();
+                Likeness { cosine: words.iter().map(|word| word.share).sum(), words, by_sentence }
             }),
         });
     }
@@ -121,6 +153,24 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
         "near_duplicates": pairs,
     });
     Ok(Answer { text: tell(&known, &same, args.top), json })
+}
+
+/// One line for each text, by a language model whose limit holds while it writes.
+fn written(path: &Path, texts: &[String], args: &Args, context: &JobContext) -> Result<Answer> {
+    let model = ChatModel::open(path)?;
+    let limit = args.characters;
+    let fits = |line: &str| seen_characters(line) <= limit;
+    let drawing = Drawing { seed: args.seed, ..Drawing::default() };
+    let lines: Vec<Written> =
+        texts.iter().map(|text| model.write(text, drawing, &fits, context)).collect::<Result<_>>()?;
+    let tell = |line: &Written| {
+        let end = if line.is_finished { "" } else { "  (stopped by the limit)" };
+        format!("{}{end}", line.text)
+    };
+    let text = lines.iter().map(tell).collect::<Vec<_>>().join("\n");
+    let name = &model.name;
+    let json = serde_json::json!({ "model": name, "seed": args.seed, "characters": limit, "written": lines });
+    Ok(Answer { text: format!("by {name}, unchecked and not approved:\n{text}"), json })
 }
 
 fn texts(args: &Args) -> Result<Vec<String>> {
@@ -177,10 +227,11 @@ fn tell(known: &[Known], same: &[Pair], top: usize) -> String {
              sentiment {sentiment:+.2} (listed words)",
             100.0 * capitals
         ));
-        if let Some(Likeness { cosine, words }) = &text.likeness {
+        if let Some(Likeness { cosine, words, by_sentence }) = &text.likeness {
             let words: Vec<String> =
                 words.iter().map(|word| format!("{} {:+.3}", word.word, word.share)).collect();
             lines.push(format!("  likeness {cosine:.3} = {}", words.join("  ")));
+            lines.extend(by_sentence.map(|cosine| format!("  likeness by the sentence encoder {cosine:.3}")));
         }
     }
     if known.len() > top {
