@@ -1,6 +1,6 @@
 //! Which groups of rows click unlike all others? Every conjunction of one to three columns, counted and judged.
 //!
-//! How groups are walked through, compared with all others and corrected for: [`lattice`](super::lattice).
+//! How groups are walked through, compared with all others and corrected for: `query/lattice.rs`.
 
 use super::lattice::{Candidate, Ranked, Search, Tally, check_bounds, told_once};
 pub use super::lattice::{ColumnSeen, MAX_DEPTH};

@@ -1,7 +1,7 @@
 //! Where does a model fail? Groups of rows whose click rate is not what was predicted, or whose log loss is high, unlike
 //! in all other rows.
 //!
-//! Groups are walked through and corrected for as [`lattice`](super::lattice) says (SliceLine, Sagadeeva & Boehm 2021).
+//! Groups are walked through and corrected for as `query/lattice.rs` says (SliceLine, Sagadeeva & Boehm 2021).
 //! By calibration, the ratio of actual to predicted clicks is compared with that of the other rows (a likelihood ratio of
 //! Poisson counts, which keeps its level with few clicks); by loss, the mean log loss (Welch's test; a group with more
 //! clicks is harder to predict, so a high loss is no fault by itself).
