@@ -6,15 +6,16 @@ use super::train::{before_calibration, extend, measures, of_conversions, table};
 use super::{Answer, Terminal};
 use crate::base::numbers::grouped;
 use crate::base::{Failure, Result, failure::Explain};
-use crate::data::dataset::{EncodedLog, encode_all};
+use crate::data::dataset::{EncodedLog, encode_all, take_known};
 use crate::data::{Dataset, Encoder, LogFrame, Role, Split};
-use crate::insight;
 use crate::insight::by_column::{ByColumn, by_column};
 use crate::insight::dependence::{Dependence, dependence};
+use crate::insight::evaluation::{Scored, judge};
 use crate::jobs::JobContext;
+use crate::metrics::Estimate;
 use crate::train::{TrainedModel, measure};
 use serde_json::json;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Measures a saved model on a log: AUC, log loss, calibration, with intervals.
@@ -79,7 +80,13 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
         text = format!("{text}\n{}", of_conversions(numbers));
     }
     if args.curves {
-        let judged = insight::evaluate(&model, dataset, &rows, &context)?;
+        let judged = judge(Scored {
+            predicted: &predicted,
+            labels: &take_known(&dataset.label, &rows),
+            weights: &take_known(&dataset.weight, &rows),
+            truth: &take_known(&dataset.truth, &rows),
+            users: &take_known(&dataset.users, &rows),
+        })?;
         let judged = serde_json::to_value(&judged).explain("cannot write the answer")?;
         extend(&mut json, json!({ "evaluation": judged }));
     }
@@ -134,11 +141,7 @@ fn column_text(told: &ByColumn) -> String {
         "impressions", "CTR, 95 %", "predicted", "predicted / actual", told.column
     )];
     lines.extend(told.groups.iter().map(|group| {
-        let ratio =
-            group.ratio.first().copied().flatten().map_or_else(
-                || "n/a".to_owned(),
-                |e| format!("{:.2} ({:.2} to {:.2})", e.value, e.low, e.high),
-            );
+        let ratio = Estimate::known_in_words(group.ratio.first().copied().flatten(), 2);
         format!(
             "{:>11} {:>28} {:>7.3} % {ratio:>21}  {}",
             grouped(group.actual.trials, ' '),
@@ -151,6 +154,22 @@ fn column_text(told: &ByColumn) -> String {
         lines.push(format!("and {} smaller groups", told.untold));
     }
     lines.join("\n")
+}
+
+/// A saved model with the log that it is asked about, as it reads it.
+///
+/// # Errors
+/// Either cannot be read, they do not fit together, or the log has another outcome.
+pub(super) fn asked(
+    folder: &Path,
+    source: &SourceArgs,
+    context: &JobContext,
+) -> Result<(TrainedModel, LogFrame, EncodedLog)> {
+    let model = TrainedModel::load(folder)?;
+    let log = source.open(context)?;
+    check_outcome(&log, &model.encoder.label, &source.roles)?;
+    let encoded = encoded(&model.encoder, &log, source, false, context)?;
+    Ok((model, log, encoded))
 }
 
 /// The log as the model reads it; with `gaps` a column that it lacks counts as missing, and that is told.

@@ -1,6 +1,6 @@
 //! `adloupe fairness`: does a saved model treat the groups of a column alike, and what do other thresholds cost?
 
-use super::evaluate::{check_outcome, encoded};
+use super::evaluate::asked;
 use super::slices::split_of;
 use super::source::SourceArgs;
 use super::{Answer, Terminal};
@@ -9,7 +9,6 @@ use crate::base::{Result, failure::Explain};
 use crate::insight::fairness::{FairGroup, Fairness, FairnessQuestion, fairness};
 use crate::metrics::Estimate;
 use crate::metrics::fairness::{Chosen, GroupRates};
-use crate::train::TrainedModel;
 use std::path::PathBuf;
 
 /// Which model and log, by which column.
@@ -46,18 +45,15 @@ pub struct Args {
 /// fewer than two groups that can be judged.
 pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
     let context = terminal.context();
-    let model = TrainedModel::load(&args.model)?;
-    let log = args.source.open(&context)?;
-    check_outcome(&log, &model.encoder.label, &args.source.roles)?;
-    let encoded = encoded(&model.encoder, &log, &args.source, false, &context)?;
+    let (model, log, encoded) = asked(&args.model, &args.source, &context)?;
     let question = FairnessQuestion {
         column: args.by.clone(),
         threshold: args.threshold,
         value_over_cost: args.click_value,
         min_impressions: args.min_impressions,
     };
-    let asked = (split_of(&args.split), &question);
-    let found = fairness(&model, &encoded.dataset, &log, asked, &context)?;
+    let rows = (split_of(&args.split), &question);
+    let found = fairness(&model, &encoded.dataset, &log, rows, &context)?;
     let json = serde_json::to_value(&found).explain("cannot write the answer")?;
     Ok(Answer { text: text(&model.kind, &found), json })
 }
@@ -102,12 +98,6 @@ fn text(kind: &str, found: &Fairness) -> String {
 }
 
 fn group_line(group: &FairGroup, rates: &GroupRates) -> String {
-    let known = |estimate: Option<Estimate>, digits: usize| {
-        estimate.map_or_else(
-            || "n/a".to_owned(),
-            |e| format!("{:.digits$} ({:.digits$} to {:.digits$})", e.value, e.low, e.high),
-        )
-    };
     let with = |rate: f64, gap: &Estimate| {
         format!(
             "{:.1} % ({:+.1}: {:+.1} to {:+.1})",
@@ -122,8 +112,8 @@ fn group_line(group: &FairGroup, rates: &GroupRates) -> String {
         grouped(group.fit.actual.trials, ' '),
         group.fit.actual.estimate().in_percent(),
         100.0 * group.fit.predicted,
-        known(group.fit.predicted_over_actual, 2),
-        known(group.fit.auc, 3),
+        Estimate::known_in_words(group.fit.predicted_over_actual, 2),
+        Estimate::known_in_words(group.fit.auc, 3),
         with(rates.selected.rate, &group.selection),
         with(rates.true_positive.rate, &group.opportunity),
         group.name,

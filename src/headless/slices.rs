@@ -1,6 +1,6 @@
 //! `adloupe slices`: in which groups of rows does a saved model fail?
 
-use super::evaluate::{check_outcome, encoded};
+use super::evaluate::asked;
 use super::source::SourceArgs;
 use super::{Answer, Terminal};
 use crate::base::numbers::grouped;
@@ -10,7 +10,6 @@ use crate::data::query::misfit::{Fit, Misfit, MisfitQuery, MisfitReport, Slice};
 use crate::insight::slices::slices;
 use crate::metrics::Estimate;
 use crate::metrics::significance::p_words;
-use crate::train::TrainedModel;
 use std::path::PathBuf;
 
 /// Which model and log, looked at how.
@@ -50,10 +49,7 @@ pub struct Args {
 /// The model or the log cannot be read or do not fit together, the log has no outcome, a column is unknown.
 pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
     let context = terminal.context();
-    let model = TrainedModel::load(&args.model)?;
-    let log = args.source.open(&context)?;
-    check_outcome(&log, &model.encoder.label, &args.source.roles)?;
-    let encoded = encoded(&model.encoder, &log, &args.source, false, &context)?;
+    let (model, log, encoded) = asked(&args.model, &args.source, &context)?;
     let query = MisfitQuery {
         by: if args.fails == "loss" { Misfit::Loss } else { Misfit::Calibration },
         columns: args.by.clone(),
@@ -61,8 +57,8 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
         min_impressions: args.min_impressions,
         level: args.level,
     };
-    let asked = (split_of(&args.split), &query);
-    let report = slices(&model, &encoded.dataset, &log, asked, &context)?;
+    let question = (split_of(&args.split), &query);
+    let report = slices(&model, &encoded.dataset, &log, question, &context)?;
     let json = serde_json::to_value(&report).explain("cannot write the answer")?;
     Ok(Answer { text: text(args, &model.kind, &report), json })
 }
@@ -117,7 +113,7 @@ fn line(fit: &Fit, slice: Option<&Slice>) -> String {
         grouped(fit.actual.trials, ' '),
         fit.actual.estimate().in_percent(),
         100.0 * fit.predicted,
-        known(fit.predicted_over_actual, &|e| format!("{:.2} ({:.2} to {:.2})", e.value, e.low, e.high)),
+        Estimate::known_in_words(fit.predicted_over_actual, 2),
         known(fit.log_loss, &|e| format!("{:.4}", e.value)),
         known(fit.auc, &|e| format!("{:.3}", e.value)),
         slice.map_or_else(String::new, |slice| format!("{:+.1}", slice.excess)),

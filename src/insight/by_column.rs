@@ -2,6 +2,7 @@
 //! the same rows.
 
 use super::comparison::judged_rows;
+use super::subject::check_whole;
 use crate::base::{Failure, Result};
 use crate::data::dataset::take_known;
 use crate::data::query::parted;
@@ -13,6 +14,7 @@ use crate::train::TrainedModel;
 use serde::Serialize;
 use std::sync::Arc;
 
+const WHAT: &str = "cannot tell the rates by column";
 /// Groups that are told: of a column without an order, the largest.
 pub const GROUPS: usize = 60;
 
@@ -55,16 +57,12 @@ pub fn by_column(
     (split, inside, column): (Split, Option<&[bool]>, &str),
     context: &JobContext,
 ) -> Result<ByColumn> {
-    let what = "cannot tell the rates by column";
     let (first, rows) = judged_rows(datasets, split)?;
-    if first.rows != log.rows() {
-        let why = "the log is larger than memory, and groups are of its sample";
-        return Err(Failure::new(what, why).hint("open it with more memory"));
-    }
+    check_whole(WHAT, first, log)?;
     let taken = |row: &u32| inside.is_none_or(|inside| inside[*row as usize]);
     let rows: Vec<u32> = rows.iter().copied().filter(taken).collect();
     if rows.is_empty() {
-        return Err(Failure::new(what, "none of these rows is in the group").hint("another group"));
+        return Err(Failure::new(WHAT, "none of these rows is in the group").hint("another group"));
     }
     let mut predicted = Vec::with_capacity(models.len());
     for (model, dataset) in models.iter().zip(datasets) {
@@ -85,9 +83,7 @@ pub fn by_column(
         groups.truncate(GROUPS);
     }
     let of_group = |(name, places): (String, Vec<u32>)| {
-        let pick = |of: &[f32]| -> Vec<f32> {
-            places.iter().filter_map(|place| of.get(*place as usize).copied()).collect()
-        };
+        let pick = |of: &[f32]| take_known(of, &places);
         let (labels, weights) = (pick(&labels), pick(&weights));
         let weight = |place: usize| weights.get(place).map_or(1.0, |w| f64::from(*w));
         let shown: f64 = (0..labels.len()).map(weight).sum();

@@ -1,6 +1,7 @@
 //! Does a model treat the groups of a column alike? How well it fits each, whom a threshold selects, and what five ways
 //! to choose thresholds cost.
 
+use super::subject::check_whole;
 use crate::base::{Failure, Result};
 use crate::data::dataset::take_known;
 use crate::data::query::misfit::{Fit, Judged};
@@ -14,6 +15,7 @@ use crate::metrics::{Estimate, Rate};
 use crate::train::TrainedModel;
 use serde::Serialize;
 
+const WHAT: &str = "cannot compare the groups";
 /// Groups that are told apart at most: the largest.
 const GROUPS: usize = 30;
 
@@ -74,14 +76,10 @@ pub fn fairness(
     (split, question): (Split, &FairnessQuestion),
     context: &JobContext,
 ) -> Result<Fairness> {
-    let what = "cannot compare the groups";
     let rows = dataset.rows_of(split);
-    if dataset.rows != log.rows() {
-        let why = "the log is larger than memory, and groups are of its sample";
-        return Err(Failure::new(what, why).hint("open it with more memory"));
-    }
+    check_whole(WHAT, dataset, log)?;
     if rows.is_empty() || dataset.label.is_empty() {
-        return Err(Failure::new(what, "there are no rows with outcomes in this part of the log"));
+        return Err(Failure::new(WHAT, "there are no rows with outcomes in this part of the log"));
     }
     context.stage("scoring");
     let predicted = model.predict(dataset, rows, context)?;
@@ -98,15 +96,12 @@ fn judge(
     groups: Vec<(String, Vec<u32>)>,
     question: &FairnessQuestion,
 ) -> Result<Fairness> {
-    let what = "cannot compare the groups";
     let all: Vec<u32> = (0..judged.rows.len() as u32).collect();
     let economics = economics(&judged.fit(&all), question)?;
     let (mut told, mut left_out) = (Vec::new(), Vec::new());
     for (name, places) in groups {
         let fit = judged.fit(&places);
-        let pick = |of: &[f32]| -> Vec<f32> {
-            places.iter().filter_map(|place| of.get(*place as usize).copied()).collect()
-        };
+        let pick = |of: &[f32]| take_known(of, &places);
         let of_group = cuts(&pick(judged.predicted), &pick(judged.labels), &pick(judged.weights));
         match of_group {
             Some(of_group) if fit.actual.trials >= question.min_impressions => {
@@ -122,11 +117,11 @@ fn judge(
     }
     if told.len() < 2 {
         let why = format!("'{}' has fewer than two groups that can be judged", question.column);
-        return Err(Failure::new(what, why).hint("another column, smaller groups, or a longer log"));
+        return Err(Failure::new(WHAT, why).hint("another column, smaller groups, or a longer log"));
     }
     let cuts: Vec<&[Cut]> = told.iter().map(|(.., cuts)| cuts.as_slice()).collect();
     let threshold = question.threshold.unwrap_or_else(|| economics.break_even());
-    let refuse = || Failure::new(what, "a group has no scores");
+    let refuse = || Failure::new(WHAT, "a group has no scores");
     let chosen = fairness::at(&cuts, threshold, economics).ok_or_else(refuse)?;
     let strategies = Strategy::ALL.iter().map(|way| fairness::choose(&cuts, *way, economics));
     let strategies = strategies.collect::<Option<Vec<Chosen>>>().ok_or_else(refuse)?;
@@ -149,14 +144,13 @@ fn judge(
 }
 
 fn economics(all: &Fit, question: &FairnessQuestion) -> Result<Economics> {
-    let what = "cannot compare the groups";
     if question.threshold.is_some_and(|threshold| !(0.0..=1.0).contains(&threshold)) {
-        return Err(Failure::new(what, "the threshold is no probability").hint("a number from 0 to 1"));
+        return Err(Failure::new(WHAT, "the threshold is no probability").hint("a number from 0 to 1"));
     }
     let click_value = question.value_over_cost.unwrap_or(1.0 / all.actual.rate);
     if !(click_value.is_finite() && click_value > 0.0) {
         let why = "a click must bring something, and the log must have some";
-        return Err(Failure::new(what, why).hint("a value above 0"));
+        return Err(Failure::new(WHAT, why).hint("a value above 0"));
     }
     Ok(Economics { click_value, impression_cost: 1.0 })
 }

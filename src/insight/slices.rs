@@ -1,7 +1,8 @@
 //! Where does the model fail? Its predictions on one part of a log, looked through group by group, with what the model
 //! itself knows of the rows: users and ads that it never met, the tail, short histories.
 
-use crate::base::{Failure, Result};
+use super::subject::check_whole;
+use crate::base::Result;
 use crate::data::batch::{MISSING_ID, RARE_ID};
 use crate::data::dataset::take_known;
 use crate::data::query::misfit::{Judged, Known, MisfitQuery, MisfitReport, misfits};
@@ -25,11 +26,7 @@ pub fn slices(
     (split, query): (Split, &MisfitQuery),
     context: &JobContext,
 ) -> Result<MisfitReport> {
-    if dataset.rows != log.rows() {
-        let why = "the log is larger than memory, and groups are of its sample";
-        return Err(Failure::new("cannot look for groups in which the model fails", why)
-            .hint("open it with more memory"));
-    }
+    check_whole("cannot look for groups in which the model fails", dataset, log)?;
     let rows = dataset.rows_of(split);
     context.stage("scoring");
     let predicted = model.predict(dataset, rows, context)?;

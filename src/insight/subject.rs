@@ -1,11 +1,23 @@
 //! Which model is looked at, on which log?
 
-use crate::base::Result;
+use crate::base::{Failure, Result};
 use crate::data::dataset::{EncodedLog, WholeLog, encode_all};
 use crate::data::{Dataset, Encoder, LogFrame};
 use crate::jobs::JobContext;
 use crate::train::TrainedModel;
 use std::sync::Arc;
+
+/// Refuses groups of rows where the arrays hold more rows than the open log.
+///
+/// # Errors
+/// They do.
+pub(crate) fn check_whole(what: &str, dataset: &Dataset, log: &LogFrame) -> Result<()> {
+    if dataset.rows == log.rows() {
+        return Ok(());
+    }
+    let why = "the log is larger than memory, and groups are of its sample";
+    Err(Failure::new(what, why).hint("open it with more memory"))
+}
 
 /// A model and the log that it is asked about. Cheap to clone.
 #[derive(Debug, Clone)]

@@ -33,6 +33,16 @@ impl Estimate {
         format!("{:.3} % ({:.3} to {:.3})", 100.0 * self.value, 100.0 * self.low, 100.0 * self.high)
     }
 
+    /// The number with its interval to so many digits: `0.72 (0.70 to 0.74)`.
+    pub fn in_words(&self, digits: usize) -> String {
+        format!("{:.digits$} ({:.digits$} to {:.digits$})", self.value, self.low, self.high)
+    }
+
+    /// [`in_words`](Self::in_words), or that it is not known.
+    pub fn known_in_words(known: Option<Self>, digits: usize) -> String {
+        known.map_or_else(|| "n/a".to_owned(), |estimate| estimate.in_words(digits))
+    }
+
     /// True when the interval does not contain `other`.
     pub fn excludes(&self, other: f64) -> bool {
         other < self.low || other > self.high

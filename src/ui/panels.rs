@@ -23,7 +23,12 @@ pub mod subjects;
 pub mod training;
 pub mod welcome;
 
-use super::PanelContext;
+use super::{PanelContext, widgets};
+use crate::session::Command;
+use crate::session::commands::ViewCommand;
+use crate::session::commands::inspect::model_in_view;
+use crate::train::TrainedModel;
+use std::sync::Arc;
 
 /// One view of the session.
 pub trait Panel {
@@ -38,6 +43,15 @@ pub trait Panel {
 
     /// Draws itself.
     fn ui(&mut self, ui: &mut egui::Ui, cx: &mut PanelContext<'_>);
+}
+
+/// The model in view; without one says `why` the panel is empty and offers to train one.
+fn model_or_offer(ui: &mut egui::Ui, cx: &mut PanelContext<'_>, why: &str) -> Option<Arc<TrainedModel>> {
+    let model = model_in_view(cx.session).cloned();
+    if model.is_none() && widgets::empty_state(ui, cx.theme, why, "Train a model") {
+        cx.send(Command::View(ViewCommand::Show("training")));
+    }
+    model
 }
 
 /// All panels in the order of the navigation, which is the order of the work.

@@ -9,6 +9,7 @@
 use super::finder::default_columns;
 use super::lattice::{Candidate, ColumnSeen, Ranked, Search, Tally, check_bounds, told_once};
 use crate::base::{Failure, Result};
+use crate::data::dataset::take_known;
 use crate::data::frame::LogFrame;
 use crate::domain::Segment;
 use crate::jobs::JobContext;
@@ -241,9 +242,8 @@ impl Judged<'_> {
 
     /// How well the predictions fit some of the rows, by their places.
     pub fn fit(&self, places: &[u32]) -> Fit {
-        let pick = |of: &[f32]| -> Vec<f32> { places.iter().map(|place| of[*place as usize]).collect() };
-        let (predicted, labels) = (pick(self.predicted), pick(self.labels));
-        let weights = if self.weights.is_empty() { Vec::new() } else { pick(self.weights) };
+        let pick = |of: &[f32]| take_known(of, places);
+        let (predicted, labels, weights) = (pick(self.predicted), pick(self.labels), pick(self.weights));
         let mut tally = Losses::default();
         let (mut clicks, mut expected) = (0.0, 0.0);
         for place in places.iter().map(|place| *place as usize) {

@@ -70,13 +70,6 @@ fn table(page: &mut String, titles: &[&str], rows: impl Iterator<Item = Vec<Stri
     page.push_str("</table>");
 }
 
-fn number(known: Option<Estimate>, digits: usize) -> String {
-    known.map_or_else(
-        || "n/a".to_owned(),
-        |e| format!("{:.digits$} ({:.digits$} to {:.digits$})", e.value, e.low, e.high),
-    )
-}
-
 fn percent(rate: &Rate) -> String {
     if rate.is_known() { rate.estimate().in_percent() } else { "n/a".to_owned() }
 }
@@ -85,15 +78,16 @@ fn numbers(page: &mut String, report: &ModelReport) {
     heading(page, "How good it is");
     let line = |kind: &str, evaluation: &Evaluation, other: Option<&OtherModel>| {
         let measures = &evaluation.scores.measures;
-        let difference = other.map_or_else(|| "-".to_owned(), |other| number(other.differences.auc, 4));
+        let difference =
+            other.map_or_else(|| "-".to_owned(), |other| Estimate::known_in_words(other.differences.auc, 4));
         vec![
             kind.to_owned(),
-            number(Some(evaluation.scores.auc), 4),
+            Estimate::known_in_words(Some(evaluation.scores.auc), 4),
             difference,
-            number(measures.log_loss, 4),
-            number(measures.normalized_entropy, 4),
-            number(measures.predicted_over_actual, 3),
-            number(measures.ece, 4),
+            Estimate::known_in_words(measures.log_loss, 4),
+            Estimate::known_in_words(measures.normalized_entropy, 4),
+            Estimate::known_in_words(measures.predicted_over_actual, 3),
+            Estimate::known_in_words(measures.ece, 4),
         ]
     };
     let first = std::iter::once(line(&report.card.kind, &report.evaluation, None));
@@ -171,7 +165,7 @@ fn curves(page: &mut String, report: &ModelReport) {
             grouped(group.bin.actual.trials.round(), ' '),
             format!("{:.3} %", 100.0 * group.bin.predicted),
             percent(&group.bin.actual),
-            number(Some(group.lift), 2),
+            Estimate::known_in_words(Some(group.lift), 2),
         ]
     });
     table(page, &["tenth by score, highest first", "impressions", "predicted", "actual", "lift"], deciles);
@@ -201,7 +195,7 @@ fn columns(page: &mut String, told: &ByColumn, words: &str) {
             grouped(group.actual.trials.round(), ' '),
             percent(&group.actual),
             format!("{:.3} %", 100.0 * group.predicted[0]),
-            number(group.ratio.first().copied().flatten(), 2),
+            Estimate::known_in_words(group.ratio.first().copied().flatten(), 2),
         ]
     });
     table(page, &[told.column.as_str(), "impressions", "actual", "predicted", "predicted / actual"], rows);
@@ -232,7 +226,7 @@ fn slices(page: &mut String, report: &ModelReport) {
                 grouped(actual.trials.round(), ' '),
                 percent(actual),
                 format!("{:.3} %", 100.0 * predicted),
-                number(*predicted_over_actual, 2),
+                Estimate::known_in_words(*predicted_over_actual, 2),
                 format!("{:.1e}", slice.p),
             ]
         });
@@ -259,8 +253,8 @@ fn fairness(page: &mut String, report: &ModelReport) {
             group.name.clone(),
             grouped(group.fit.actual.trials.round(), ' '),
             percent(&group.fit.actual),
-            number(group.fit.predicted_over_actual, 2),
-            number(group.fit.auc, 3),
+            Estimate::known_in_words(group.fit.predicted_over_actual, 2),
+            Estimate::known_in_words(group.fit.auc, 3),
             percent(&rates.selected),
             gap(&group.selection),
             percent(&rates.true_positive),

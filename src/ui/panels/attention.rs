@@ -2,11 +2,11 @@
 
 mod average;
 
-use super::Panel;
+use super::{Panel, model_or_offer};
 use crate::data::Dataset;
 use crate::insight::attention::WeighedHistory;
 use crate::session::commands::ViewCommand;
-use crate::session::commands::inspect::{InspectCommand, model_in_view};
+use crate::session::commands::inspect::InspectCommand;
 use crate::session::{Command, Purpose};
 use crate::tasks::explain::Explained;
 use crate::train::TrainedModel;
@@ -45,12 +45,7 @@ impl Panel for AttentionPanel {
 
     fn ui(&mut self, ui: &mut Ui, cx: &mut PanelContext<'_>) {
         widgets::heading(ui, cx.theme, self.title(), self.summary());
-        let Some(model) = model_in_view(cx.session).cloned() else {
-            if widgets::empty_state(ui, cx.theme, "There is no model to ask yet.", "Train a model") {
-                cx.send(Command::View(ViewCommand::Show("training")));
-            }
-            return;
-        };
+        let Some(model) = model_or_offer(ui, cx, "There is no model to ask yet.") else { return };
         if let Some(why) = no_attention(&model) {
             if widgets::empty_state(ui, cx.theme, &why, "Train a model with attention") {
                 cx.send(Command::View(ViewCommand::Show("training")));

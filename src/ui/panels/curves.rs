@@ -5,13 +5,12 @@ mod field;
 mod report;
 mod threshold;
 
-use super::Panel;
+use super::{Panel, model_or_offer};
 use crate::data::Split;
 use crate::insight::Evaluation;
 use crate::insight::evaluation::{Curves, ScoreGroup, Scores};
 use crate::metrics::Estimate;
-use crate::session::commands::ViewCommand;
-use crate::session::commands::inspect::{InspectCommand, model_in_view};
+use crate::session::commands::inspect::InspectCommand;
 use crate::session::{Command, Purpose};
 use crate::tasks::evaluate::{Beside, Evaluated};
 use crate::ui::charts::{self, Series, bars, curve, histogram, reliability};
@@ -27,8 +26,8 @@ const CHART_HEIGHT: f32 = 250.0;
 pub struct CurvesPanel {
     /// Draws the other models of the list as well.
     beside: bool,
-    /// For which rows the others were last asked, and how many models there were.
-    asked: Option<(Split, String, usize)>,
+    /// For which rows the others were last asked, beside which model, and how many there were.
+    asked: Option<(Split, String, usize, usize)>,
     threshold: threshold::Explorer,
     columns: by_column::Columns,
     field: field::Field,
@@ -50,16 +49,11 @@ impl Panel for CurvesPanel {
 
     fn ui(&mut self, ui: &mut Ui, cx: &mut PanelContext<'_>) {
         widgets::heading(ui, cx.theme, self.title(), self.summary());
-        let Some(model) = model_in_view(cx.session) else {
-            if widgets::empty_state(ui, cx.theme, "There is no model to judge yet.", "Train a model") {
-                cx.send(Command::View(ViewCommand::Show("training")));
-            }
-            return;
-        };
+        let Some(model) = model_or_offer(ui, cx, "There is no model to judge yet.") else { return };
         let running = cx.session.jobs.of(Purpose::Evaluate).is_some();
         match cx.session.store.inspect.evaluated.clone() {
             Some(evaluated) => {
-                let current = Arc::ptr_eq(model, &evaluated.model);
+                let current = Arc::ptr_eq(&model, &evaluated.model);
                 controls(ui, cx, &evaluated, current, running);
                 let beside = self.others(ui, cx, &evaluated);
                 egui::ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
@@ -105,7 +99,8 @@ impl CurvesPanel {
         if models < 2 || !self.beside {
             return Vec::new();
         }
-        let asked = (shown.split, shown.segment.to_string(), models);
+        let model = Arc::as_ptr(&shown.model).addr();
+        let asked = (shown.split, shown.segment.to_string(), model, models);
         let known = cx.session.store.inspect.beside.clone();
         let lost = known.is_none() && cx.session.jobs.of(Purpose::Beside).is_none();
         if self.asked.as_ref() != Some(&asked) || lost {
@@ -261,12 +256,7 @@ fn compared(ui: &mut Ui, theme: &Theme, kind: &str, evaluation: &Evaluation, oth
         let own = Other { kind, evaluation };
         for (place, other) in std::iter::once(&own).chain(others).enumerate() {
             let scores = &other.evaluation.scores;
-            let words = |known: Option<Estimate>| {
-                known.map_or_else(
-                    || "n/a".to_owned(),
-                    |e| format!("{:.4} ({:.4} to {:.4})", e.value, e.low, e.high),
-                )
-            };
+            let words = |known| Estimate::known_in_words(known, 4);
             ui.colored_label(theme.series(place), other.kind);
             ui.label(words(Some(scores.auc)));
             ui.label(words(scores.measures.log_loss));

@@ -3,12 +3,11 @@
 mod colouring;
 mod side;
 
-use super::Panel;
+use super::{Panel, model_or_offer};
 use crate::gpu::Bits;
 use crate::insight::Projection;
 use crate::insight::projection::Neighbour;
-use crate::session::commands::ViewCommand;
-use crate::session::commands::inspect::{InspectCommand, model_in_view};
+use crate::session::commands::inspect::InspectCommand;
 use crate::session::{Command, Purpose};
 use crate::tasks::project::Projected;
 use crate::tasks::segment::Marked;
@@ -56,12 +55,7 @@ impl Panel for EmbeddingsPanel {
 
     fn ui(&mut self, ui: &mut Ui, cx: &mut PanelContext<'_>) {
         widgets::heading(ui, cx.theme, self.title(), self.summary());
-        let Some(model) = model_in_view(cx.session).cloned() else {
-            if widgets::empty_state(ui, cx.theme, "There is no model with embeddings yet.", "Train a model") {
-                cx.send(Command::View(ViewCommand::Show("training")));
-            }
-            return;
-        };
+        let Some(model) = model_or_offer(ui, cx, "There is no model with embeddings yet.") else { return };
         let running = cx.session.jobs.of(Purpose::Project).is_some();
         let Some(projected) = cx.session.store.inspect.projected.clone() else {
             let fields: Vec<String> = model.tables().into_iter().map(|table| table.field).collect();

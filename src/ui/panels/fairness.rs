@@ -1,13 +1,12 @@
 //! Does the model treat groups alike, and what would other thresholds cost?
 
-use super::Panel;
+use super::{Panel, model_or_offer};
 use crate::data::query::groupable_columns;
 use crate::data::{LogFrame, Split};
 use crate::insight::fairness::{FairGroup, Fairness, FairnessQuestion};
 use crate::metrics::Estimate;
 use crate::metrics::fairness::{Chosen, GroupRates};
-use crate::session::commands::ViewCommand;
-use crate::session::commands::inspect::{InspectCommand, model_in_view};
+use crate::session::commands::inspect::InspectCommand;
 use crate::session::{Command, Purpose};
 use crate::train::TrainedModel;
 use crate::ui::{PanelContext, Theme, widgets};
@@ -45,12 +44,7 @@ impl Panel for FairnessPanel {
 
     fn ui(&mut self, ui: &mut Ui, cx: &mut PanelContext<'_>) {
         widgets::heading(ui, cx.theme, self.title(), self.summary());
-        let Some(model) = model_in_view(cx.session).cloned() else {
-            if widgets::empty_state(ui, cx.theme, "There is no model to look into yet.", "Train a model") {
-                cx.send(Command::View(ViewCommand::Show("training")));
-            }
-            return;
-        };
+        let Some(model) = model_or_offer(ui, cx, "There is no model to look into yet.") else { return };
         let log = cx.session.store.log.as_ref().map(|open| open.frame.clone());
         let Some(log) = log.filter(|_| cx.session.store.dataset.is_some()) else {
             ui.weak("No log is open that models can read.");
@@ -234,20 +228,13 @@ fn cells(group: &FairGroup, rates: &GroupRates) -> Vec<(String, bool)> {
         plain(group.name.clone()),
         plain(widgets::grouped(fit.actual.trials)),
         plain(widgets::percent_with_interval(&fit.actual)),
-        (number(ratio, 2), ratio.is_some_and(|ratio| ratio.excludes(1.0))),
-        plain(number(fit.auc, 3)),
+        (Estimate::known_in_words(ratio, 2), ratio.is_some_and(|ratio| ratio.excludes(1.0))),
+        plain(Estimate::known_in_words(fit.auc, 3)),
         plain(format!("{:.1} %", 100.0 * rates.selected.rate)),
         points(&group.selection),
         plain(format!("{:.1} %", 100.0 * rates.true_positive.rate)),
         points(&group.opportunity),
     ]
-}
-
-fn number(known: Option<Estimate>, digits: usize) -> String {
-    known.map_or_else(
-        || "n/a".to_owned(),
-        |e| format!("{:.digits$} ({:.digits$} to {:.digits$})", e.value, e.low, e.high),
-    )
 }
 
 fn strategies(ui: &mut Ui, theme: &Theme, found: &Fairness) {

@@ -1,11 +1,11 @@
 //! Why this probability? One impression: its inputs, each to be edited; what each adds; what another value would do; and the
 //! fewest changes that lead across a threshold.
 
-use super::Panel;
+use super::{Panel, model_or_offer};
 use crate::data::Dataset;
 use crate::insight::prediction::{Edit, InputValue, OneChange, Prediction, Shares};
+use crate::session::commands::DataCommand;
 use crate::session::commands::inspect::{InspectCommand, model_in_view};
-use crate::session::commands::{DataCommand, ViewCommand};
 use crate::session::{Command, Purpose};
 use crate::tasks::prediction::{EditedQuestion, Predicted, Reasons};
 use crate::train::TrainedModel;
@@ -53,12 +53,7 @@ impl Panel for PredictionPanel {
 
     fn ui(&mut self, ui: &mut Ui, cx: &mut PanelContext<'_>) {
         widgets::heading(ui, cx.theme, self.title(), self.summary());
-        let Some(model) = model_in_view(cx.session).cloned() else {
-            if widgets::empty_state(ui, cx.theme, "There is no model to ask yet.", "Train a model") {
-                cx.send(Command::View(ViewCommand::Show("training")));
-            }
-            return;
-        };
+        let Some(model) = model_or_offer(ui, cx, "There is no model to ask yet.") else { return };
         let Some(dataset) = cx.session.store.dataset.clone() else {
             if widgets::empty_state(
                 ui,

@@ -1,11 +1,11 @@
 //! Where does the model fail, and does it treat all groups alike?
 
-use super::Panel;
+use super::{Panel, model_or_offer};
 use crate::data::Split;
 use crate::data::query::misfit::{Fit, Misfit, MisfitQuery, MisfitReport, Slice};
 use crate::metrics::Estimate;
 use crate::metrics::significance::p_words;
-use crate::session::commands::inspect::{InspectCommand, model_in_view};
+use crate::session::commands::inspect::InspectCommand;
 use crate::session::commands::{SegmentCommand, ViewCommand};
 use crate::session::{Command, Purpose};
 use crate::tasks::slices::Sliced;
@@ -41,12 +41,7 @@ impl Panel for SlicesPanel {
 
     fn ui(&mut self, ui: &mut Ui, cx: &mut PanelContext<'_>) {
         widgets::heading(ui, cx.theme, self.title(), self.summary());
-        let Some(model) = model_in_view(cx.session).cloned() else {
-            if widgets::empty_state(ui, cx.theme, "There is no model to look into yet.", "Train a model") {
-                cx.send(Command::View(ViewCommand::Show("training")));
-            }
-            return;
-        };
+        let Some(model) = model_or_offer(ui, cx, "There is no model to look into yet.") else { return };
         if cx.session.store.dataset.is_none() {
             ui.weak("No log is open that models can read.");
             return;
@@ -171,7 +166,7 @@ fn total_words(fit: &Fit) -> String {
         "CTR {}, predicted {:.3} %, predicted / actual {}",
         widgets::percent_with_interval(&fit.actual),
         100.0 * fit.predicted,
-        interval(fit.predicted_over_actual, 2)
+        Estimate::known_in_words(fit.predicted_over_actual, 2)
     )
 }
 
@@ -265,18 +260,11 @@ fn cells(fit: &Fit, slice: Option<&Slice>) -> [String; 10] {
         widgets::grouped(fit.actual.trials),
         widgets::percent_with_interval(&fit.actual),
         format!("{:.2} %", 100.0 * fit.predicted),
-        interval(fit.predicted_over_actual, 2),
+        Estimate::known_in_words(fit.predicted_over_actual, 2),
         number(fit.log_loss.map(|loss| loss.value), 4),
         number(fit.normalized_entropy, 3),
-        interval(fit.auc, 3),
+        Estimate::known_in_words(fit.auc, 3),
         slice.map_or_else(String::new, |slice| format!("{:+.1}", slice.excess)),
         slice.map_or_else(String::new, |slice| p_words(slice.p).trim_start_matches("p = ").to_owned()),
     ]
-}
-
-fn interval(known: Option<Estimate>, digits: usize) -> String {
-    known.map_or_else(
-        || "n/a".to_owned(),
-        |e| format!("{:.digits$} ({:.digits$} to {:.digits$})", e.value, e.low, e.high),
-    )
 }
