@@ -30,6 +30,7 @@ pub mod profile;
 pub mod rank;
 pub mod report;
 pub mod reproduce;
+pub mod robustness;
 pub mod segment;
 pub mod serve;
 pub mod simulate;
@@ -127,6 +128,7 @@ enum Subcommands {
     Rank(rank::Args),
     Report(report::Args),
     Reproduce(reproduce::Args),
+    Robustness(robustness::Args),
     Segment(segment::Args),
     Serve(serve::Args),
     Simulate(simulate::Args),
@@ -201,6 +203,7 @@ fn run(command: &Subcommands, terminal: &Terminal) -> Result<Answer> {
         Subcommands::Rank(args) => rank::run(args, terminal),
         Subcommands::Report(args) => report::run(args, terminal),
         Subcommands::Reproduce(args) => reproduce::run(args, terminal),
+        Subcommands::Robustness(args) => robustness::run(args, terminal),
         Subcommands::Segment(args) => segment::run(args, terminal),
         Subcommands::Serve(args) => serve::run(args, terminal),
         Subcommands::Simulate(args) => simulate::run(args, terminal),

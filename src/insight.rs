@@ -15,6 +15,7 @@ pub mod prediction;
 pub mod projection;
 pub mod report;
 pub mod retrieval;
+pub mod robustness;
 pub mod slices;
 pub mod subject;
 

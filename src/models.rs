@@ -38,7 +38,7 @@ pub mod wide_deep;
 
 pub use counted::Counting;
 pub use direct::DirectModel;
-pub use network::{Forward, Gradients, Network};
+pub use network::{Attack, Forward, Gradients, Network};
 pub use outline::Flow;
 
 use crate::base::params::{ParamSpec, Params};

@@ -22,6 +22,7 @@ pub mod prediction;
 pub mod privacy;
 pub mod project;
 pub mod report;
+pub mod robustness;
 pub mod rows;
 pub mod segment;
 pub mod simulate;
@@ -41,6 +42,8 @@ pub enum Output {
     Admitted(Box<privacy::Admitted>),
     /// Attention over many rows.
     Averaged(Box<explain::Averaged>),
+    /// Models under attack.
+    Attacked(Arc<robustness::Attacked>),
     /// Models side by side.
     Compared(Arc<crate::insight::comparison::Comparison>),
     /// Models by rank.

@@ -37,6 +37,12 @@ pub struct Args {
     /// Start of every random draw.
     #[arg(long)]
     seed: Option<u64>,
+    /// Trains against small worst changes of the embeddings too: see 'adloupe robustness'.
+    #[arg(long, value_parser = ["fgm", "pgd"])]
+    adversarial: Option<String>,
+    /// How far an impression's embeddings may be moved in that.
+    #[arg(long, requires = "adversarial")]
+    epsilon: Option<f64>,
     /// Where to train.
     #[arg(long, value_parser = clap::builder::PossibleValuesParser::new(DEVICES))]
     device: Option<String>,
@@ -51,7 +57,7 @@ pub struct Args {
     checkpoint_every: u64,
     /// Goes on from the checkpoint in this folder, with the settings it was begun with, and keeps it there. --epochs may
     /// give it more of them.
-    #[arg(long, conflicts_with_all = ["set", "seed", "device"])]
+    #[arg(long, conflicts_with_all = ["set", "seed", "device", "adversarial"])]
     resume: Option<PathBuf>,
 }
 
@@ -143,6 +149,8 @@ fn spec(args: &Args) -> Result<TrainSpec> {
     let flags = [
         ("epochs", args.epochs.map(|epochs| epochs.to_string())),
         ("seed", args.seed.map(|seed| seed.to_string())),
+        ("adversarial", args.adversarial.clone()),
+        ("epsilon", args.epsilon.map(|epsilon| epsilon.to_string())),
         ("device", args.device.clone()),
     ];
     for (name, value) in flags {

@@ -1,5 +1,7 @@
 //! How does a model with its weights run on a batch, and travel to a file and back?
 
+mod attack;
+
 use super::direct::{DirectModel, Weights};
 use super::{Conversions, Inputs, Model, ModelKind};
 use crate::base::failure::Explain;
@@ -20,6 +22,8 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::io::{self, Write};
 use std::sync::{Mutex, PoisonError};
+
+pub use attack::Attack;
 
 /// A model and all its weights.
 pub struct Network {
@@ -76,6 +80,18 @@ pub struct Gradients {
     pub tables: Vec<RowGradients>,
     /// The mean log loss of clicks alone, which is all of the loss unless there is a second task.
     pub loss_of_clicks: f64,
+}
+
+impl Gradients {
+    /// Adds `weight` times other gradients of the same weights; the loss stays as it is told.
+    fn add(&mut self, more: &Self, weight: f32, tables: &[Table]) {
+        for (sum, more) in self.dense.iter_mut().zip(&more.dense) {
+            sum.iter_mut().zip(more).for_each(|(sum, more)| *sum += weight * more);
+        }
+        for ((sum, more), table) in self.tables.iter_mut().zip(&more.tables).zip(tables) {
+            sum.add(more, weight, table.width);
+        }
+    }
 }
 
 impl Network {
@@ -135,17 +151,29 @@ impl Network {
     /// The device fails or is out of memory.
     pub fn forward(&self, batch: &Batch, pass: &mut Pass<'_>) -> Result<Forward> {
         let lookups = self.model.lookups(batch);
-        self.compute(batch, lookups, pass).explain("cannot compute the model")
+        self.compute(batch, lookups, None, pass).explain("cannot compute the model")
     }
 
-    fn compute(&self, batch: &Batch, lookups: Vec<Lookup>, pass: &mut Pass<'_>) -> Computed<Forward> {
+    /// Runs the graph on what the lookups gather, with `moves` added to it.
+    fn compute(
+        &self,
+        batch: &Batch,
+        lookups: Vec<Lookup>,
+        moves: Option<&attack::Moves>,
+        pass: &mut Pass<'_>,
+    ) -> Computed<Forward> {
         let leaves = lookups
             .into_iter()
-            .map(|lookup| {
+            .enumerate()
+            .map(|(place, lookup)| {
                 let table = &self.tables[lookup.table];
                 let mut shape = lookup.shape.clone();
                 shape.push(table.width);
-                Var::from_vec(table.gather(&lookup), shape, &self.device).map(|var| (lookup, var))
+                let mut gathered = table.gather(&lookup);
+                if let Some(moves) = moves {
+                    gathered.iter_mut().zip(&moves[place]).for_each(|(number, by)| *number += by);
+                }
+                Var::from_vec(gathered, shape, &self.device).map(|var| (lookup, var))
             })
             .collect::<Computed<Vec<_>>>()?;
         let gathered: Vec<Tensor> = leaves.iter().map(|(_, var)| var.as_tensor().clone()).collect();

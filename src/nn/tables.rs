@@ -68,6 +68,34 @@ impl RowGradients {
         self.rows.clear();
         self.values.clear();
     }
+
+    /// Adds `weight` times other gradients of rows of the same `width`.
+    pub fn add(&mut self, more: &Self, weight: f32, width: usize) {
+        if self.rows == more.rows {
+            self.values.iter_mut().zip(&more.values).for_each(|(sum, more)| *sum += weight * more);
+            return;
+        }
+        let width = width.max(1);
+        let old = std::mem::take(self);
+        let mut own = old.rows.iter().zip(old.values.chunks_exact(width)).peekable();
+        let mut other = more.rows.iter().zip(more.values.chunks_exact(width)).peekable();
+        loop {
+            let row = match (own.peek(), other.peek()) {
+                (None, None) => return,
+                (Some((row, _)), None) | (None, Some((row, _))) => **row,
+                (Some((own, _)), Some((other, _))) => **own.min(other),
+            };
+            self.rows.push(row);
+            match own.next_if(|(own, _)| **own == row) {
+                Some((_, values)) => self.values.extend_from_slice(values),
+                None => self.values.resize(self.values.len() + width, 0.0),
+            }
+            if let Some((_, values)) = other.next_if(|(other, _)| **other == row) {
+                let start = self.values.len() - width;
+                self.values[start..].iter_mut().zip(values).for_each(|(sum, more)| *sum += weight * more);
+            }
+        }
+    }
 }
 
 /// Slots gathered, or rows added up, by a thread at a time: a fixed number, so that nothing depends on the threads.
@@ -369,6 +397,17 @@ mod tests {
         for (slot, row) in gathered.chunks(2).enumerate() {
             assert_eq!(row, table().row(slot as u32 % 5));
         }
+    }
+
+    #[test]
+    fn gradients_of_other_rows_are_added_in_their_order() {
+        let mut sum = RowGradients { rows: vec![1, 4], values: vec![1.0, 2.0, 3.0, 4.0] };
+        let more = RowGradients { rows: vec![0, 4, 7], values: vec![1.0, 1.0, 10.0, 10.0, 5.0, 6.0] };
+        sum.add(&more, 0.5, 2);
+        assert_eq!(sum.rows, [0, 1, 4, 7]);
+        assert_eq!(sum.values, [0.5, 0.5, 1.0, 2.0, 8.0, 9.0, 2.5, 3.0]);
+        sum.add(&sum.clone(), -1.0, 2);
+        assert_eq!(sum.values, [0.0; 8]);
     }
 
     #[test]

@@ -58,6 +58,8 @@ pub enum Purpose {
     Compare,
     /// Models by rank.
     Rank,
+    /// Models under attack.
+    Attack,
     /// What models would show a user.
     Retrieve,
     /// What a model would be made of.

@@ -5,7 +5,7 @@ use super::objective::Objective;
 use super::schedule::{Monitor, Schedule};
 use crate::base::params::{ParamKind, ParamSpec, Params};
 use crate::base::{Failure, Result};
-use crate::models;
+use crate::models::{self, Attack};
 use crate::nn::device::DEVICES;
 use crate::nn::optimiser::{RULES, Rule};
 use serde::{Deserialize, Serialize};
@@ -96,6 +96,26 @@ pub const TRAIN_PARAMS: &[ParamSpec] = &[
         "Label smoothing",
         (0.0, 0.0, 0.5),
         "Moves every label this share of the way to one half. Guards against wrong labels, but pulls probabilities to one half too.",
+    ),
+    ParamSpec::choice(
+        "adversarial",
+        "Harden",
+        &["off", "fgm", "pgd"],
+        "Trains against small worst changes of each impression's embeddings too: fgm takes one step along the gradient, pgd \
+         searches on. Two to several times the time.",
+    ),
+    ParamSpec::log_real(
+        "epsilon",
+        "Epsilon",
+        (0.0, 0.02, 100.0),
+        "For hardening: how far an impression's embeddings may be moved together. Robustness shows what each does.",
+    ),
+    ParamSpec::integer("attack_steps", "Steps of pgd", (2, 4, 50), "For pgd: passes of each search."),
+    ParamSpec::log_real(
+        "adversarial_weight",
+        "Weight of hardening",
+        (0.0, 1.0, 100.0),
+        "For hardening: how much the loss under attack counts beside the loss itself.",
     ),
     ParamSpec::log_real(
         "l1",
@@ -203,6 +223,20 @@ impl TrainSpec {
     /// The knob is missing.
     pub fn monitor(&self) -> Result<Monitor> {
         Monitor::named(self.params.choice("monitor")?)
+    }
+
+    /// The attack that is trained against, and what its loss counts; `None` where nothing is hardened.
+    ///
+    /// # Errors
+    /// A knob is missing.
+    pub fn hardening(&self) -> Result<Option<(Attack, f32)>> {
+        let steps = match self.params.choice("adversarial")? {
+            "fgm" => 1,
+            "pgd" => self.params.count("attack_steps")?,
+            _ => return Ok(None),
+        };
+        let attack = Attack { epsilon: self.params.real("epsilon")?, steps };
+        Ok(Some((attack, self.params.real("adversarial_weight")? as f32)))
     }
 
     /// What is minimised.

@@ -9,7 +9,7 @@ use crate::base::{Failure, Result};
 use crate::data::{Batch, Dataset, Encoder};
 use crate::jobs::JobContext;
 use crate::metrics::Measures;
-use crate::models::{self, Network};
+use crate::models::{self, Attack, Network};
 use crate::nn::losses::sigmoid;
 use crate::nn::{Pass, device};
 use std::path::Path;
@@ -101,6 +101,42 @@ impl TrainedModel {
         let shift = self.card.training.log_odds_shift.unwrap_or(0.0);
         predicted.iter_mut().for_each(|p| *p = sigmoid(log_odds(f64::from(*p)) - shift) as f32);
         Ok(predicted)
+    }
+
+    /// Click probabilities of some rows after an attack on each, which knows its outcome.
+    ///
+    /// # Errors
+    /// As for [`predict`](Self::predict); the rows have no outcomes, or the kind has no rows that a gradient moves.
+    pub fn predict_attacked(
+        &self,
+        dataset: &Dataset,
+        rows: &[u32],
+        attack: Attack,
+        context: &JobContext,
+    ) -> Result<Vec<f32>> {
+        let what = "cannot attack the model";
+        self.check_encoder(dataset)?;
+        self.network.check_attackable(what)?;
+        if dataset.label.is_empty() {
+            return Err(Failure::new(what, "the log does not say what was clicked")
+                .hint("give the click column the role label"));
+        }
+        let mut predicted = Vec::with_capacity(rows.len());
+        for rows in rows.chunks(SCORE_ROWS) {
+            context.check()?;
+            let batch = dataset.batch(rows);
+            let mut log_odds = self.network.attacked_logits(&batch, attack)?;
+            if let Some(calibration) = &self.card.calibration {
+                calibration.apply(&batch, &mut log_odds);
+            }
+            predicted.extend(log_odds.iter().map(|z| sigmoid(f64::from(*z)) as f32));
+        }
+        Ok(predicted)
+    }
+
+    /// Lengths of what an attack may move of a batch's impressions.
+    pub fn gathered_lengths(&self, batch: &Batch) -> Vec<f64> {
+        self.network.gathered_lengths(batch)
     }
 
     /// True when its scores were calibrated on validation rows.

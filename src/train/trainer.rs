@@ -119,6 +119,9 @@ impl Trainer {
         calibrating::check(&spec.params, &dataset.encoder)?;
         conversions::check(models::kind(&spec.kind)?, dataset, &objective)?;
         let mut network = draw_network(dataset, &spec, seed)?;
+        if spec.hardening()?.is_some() {
+            network.check_attackable("cannot harden the model")?;
+        }
         network.start_at_rates(objective.learnt_rate(rate), conversions::rate(dataset))?;
         Ok(Self {
             spec,
@@ -314,7 +317,11 @@ impl Trainer {
         let before = product::multiplications();
         self.objective.shape(&mut batch);
         let mut pass = Pass::Train(&mut self.position.dropout);
-        let loss = self.network.gradients_into(&batch, &mut pass, &mut self.gradients)?;
+        let (network, gradients) = (&self.network, &mut self.gradients);
+        let loss = match self.spec.hardening()? {
+            None => network.gradients_into(&batch, &mut pass, gradients)?,
+            Some(attack) => network.hardened_gradients_into(&batch, attack, &mut pass, gradients)?,
+        };
         let lengths = Lengths::of(&self.gradients);
         if !loss.is_finite() || !lengths.whole().is_finite() {
             let what = if loss.is_finite() {

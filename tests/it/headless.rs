@@ -244,6 +244,18 @@ fn models_are_ranked_and_asked_what_they_would_show() {
 }
 
 #[test]
+fn a_model_is_hardened_and_attacked() {
+    let folder = folder_with_log();
+    let at = folder.path();
+    answer(at, "train log.csv --model fm --epochs 1 --adversarial fgm --epsilon 0.2 --out model");
+    let told = answer(at, "robustness model log.csv --attack pgd --steps 3 --epsilon 0.3,0 --rows 200");
+    has_keys(&told, &["model", "rows", "out_of", "length"]);
+    assert_eq!((told["points"][0]["epsilon"].as_f64(), told["rows"].as_u64()), (Some(0.0), Some(200)));
+    failure(adloupe(at, "robustness model log.csv --epsilon=-1"), &["-1"]);
+    failure(adloupe(at, "train log.csv --model gbdt --adversarial pgd"), &["counted"]);
+}
+
+#[test]
 fn a_report_holds_the_figures_of_the_commands_printed_in_it() {
     let folder = folder_with_model();
     let at = folder.path();

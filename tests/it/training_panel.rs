@@ -263,3 +263,24 @@ fn a_pass_over_the_log_shows_its_curves_and_is_saved() {
     let back = adloupe::train::online::Online::load(&kept, 1 << 32).unwrap();
     assert_eq!(back.progress, learnt.learner.progress);
 }
+
+#[test]
+fn ticked_models_are_attacked_and_their_curves_stand_over_each_other() {
+    let folder = tempfile::tempdir().unwrap();
+    for dark in [true, false] {
+        let mut harness = harness(support::trained(&folder, "fm"), dark);
+        harness.get_by_label("Robustness").click();
+        harness.run();
+        harness.get_by_label_contains("A model trained with Harden");
+        harness.get_by_label("Attack 1 model").click();
+        harness.run_ok();
+        assert!(harness.state_mut().0.settle(LIMIT));
+        harness.run();
+        harness.get_by_label_contains("AUC under attack (AUC against epsilon (length of the change))");
+        let session = &harness.state().0;
+        let found = &session.store.inspect.attacked.as_ref().unwrap().found;
+        let points = &found[0].1.as_ref().unwrap().points;
+        let auc = |place: usize| points[place].measures.auc.unwrap().value;
+        assert!(auc(0) > auc(points.len() - 1), "{points:?}");
+    }
+}

@@ -2,10 +2,12 @@
 
 use crate::models::clicks;
 use adloupe::base::rng::Rng;
-use adloupe::data::Dataset;
 use adloupe::data::dataset::take_known;
+use adloupe::data::{Dataset, Split};
+use adloupe::insight::robustness::{AttackQuestion, robustness};
 use adloupe::jobs::{JobContext, Latest};
 use adloupe::metrics::calibration::{ece, predicted_over_actual};
+use adloupe::models::Attack;
 use adloupe::train::{self, TrainSpec, TrainedModel};
 
 fn spec(kind: &str, settings: &[(&str, &str)]) -> TrainSpec {
@@ -103,4 +105,55 @@ fn boosted_trees_find_what_no_value_tells_alone_and_do_not_trust_rates_of_their_
     let learnt = trained(&noise, "gbdt", &[("trees", "50")]).card.test.unwrap();
     let entropy = learnt.normalized_entropy.unwrap();
     assert!(entropy.value < 1.03, "{entropy:?}");
+}
+
+/// AUC and log loss of the test rows under an attack.
+fn under_attack(model: &TrainedModel, dataset: &Dataset, attack: Attack) -> (f64, f64) {
+    let predicted = model.predict_attacked(dataset, &dataset.test, attack, &JobContext::detached()).unwrap();
+    let measures = train::measure(dataset, &dataset.test, &predicted);
+    (measures.auc.unwrap().value, measures.log_loss.unwrap().value)
+}
+
+#[test]
+fn a_hardened_model_loses_less_under_attack_than_one_that_is_not() {
+    let dataset = clicks(6_000, 30, 8);
+    let plain = trained(&dataset, "deep_fm", &[]);
+    let attack = Attack { epsilon: 0.05, steps: 5 };
+    let (plain_auc, plain_loss) = under_attack(&plain, &dataset, attack);
+    let clean = plain.card.test.unwrap().auc.unwrap().value;
+    assert!(plain_auc < clean - 0.05, "the attack bites: {plain_auc} of {clean}");
+    for way in ["fgm", "pgd"] {
+        let model = trained(&dataset, "deep_fm", &[("adversarial", way), ("epsilon", "0.05")]);
+        let (auc, loss) = under_attack(&model, &dataset, attack);
+        assert!(
+            auc > plain_auc + 0.02 && loss < plain_loss,
+            "{way}: {auc} for {plain_auc}, {loss} for {plain_loss}"
+        );
+        let kept = model.card.test.unwrap().auc.unwrap().value;
+        assert!(kept > clean - 0.05, "{way}: {kept} for {clean} where nothing attacks");
+    }
+}
+
+#[test]
+fn what_is_counted_cannot_be_hardened_and_an_epsilon_is_a_length() {
+    let dataset = clicks(2_000, 30, 8);
+    let failure = train::Trainer::new(&dataset, &spec("gbdt", &[("adversarial", "fgm")])).unwrap_err();
+    assert!(failure.why.contains("counted"), "{failure}");
+    let model = trained(&dataset, "gbdt", &[("trees", "5")]);
+    let attack = Attack { epsilon: 0.1, steps: 1 };
+    let context = JobContext::detached();
+    let failure = model.predict_attacked(&dataset, &dataset.test, attack, &context).unwrap_err();
+    assert!(failure.hint.contains("deep_fm"), "{failure}");
+    let model = trained(&dataset, "fm", &[]);
+    let ask = |epsilons: &[f64]| {
+        let question = AttackQuestion { epsilons: epsilons.to_vec(), ..AttackQuestion::default() };
+        robustness(&model, &dataset, (Split::Test, &question), &context)
+    };
+    for wrong in [&[][..], &[-0.1], &[f64::NAN], &[f64::INFINITY]] {
+        assert!(ask(wrong).unwrap_err().hint.contains("0.5"));
+    }
+    let told = ask(&[0.5, 0.0, 0.5]).unwrap();
+    assert_eq!(told.points.iter().map(|point| point.epsilon).collect::<Vec<_>>(), [0.0, 0.5]);
+    assert_eq!(told.points[0].measures, model.card.test.unwrap(), "no attack is what the card tells");
+    assert!(told.length > 0.0);
 }

@@ -9,6 +9,7 @@ use crate::insight::Subject;
 use crate::insight::comparison::Comparison;
 use crate::insight::fairness::FairnessQuestion;
 use crate::insight::report::ReportPlan;
+use crate::insight::robustness::AttackQuestion;
 use crate::session::{Purpose, Session};
 use crate::tasks::by_column::{ColumnQuestion, TellByColumn, ToldByColumn};
 use crate::tasks::compare::{Compare, Rank, Retrieve, Retrieved};
@@ -20,6 +21,7 @@ use crate::tasks::outline::Drawn;
 use crate::tasks::prediction::{EditedQuestion, Predict, Predicted, Reasons, Why};
 use crate::tasks::project::{Project, Projected};
 use crate::tasks::report::WriteReport;
+use crate::tasks::robustness::{AttackModels, Attacked};
 use crate::tasks::slices::{FindSlices, Sliced};
 use crate::train::TrainedModel;
 use std::path::PathBuf;
@@ -38,6 +40,8 @@ pub enum InspectCommand {
     Compare(Vec<usize>),
     /// All models of the list by rank.
     Rank,
+    /// Models of the list, by place, under attack.
+    Attack(Vec<usize>, AttackQuestion),
     /// What models of the list, by place, would show a user: so many ads each.
     Retrieve(Vec<usize>, String, usize),
     /// The score of a row, edited or not.
@@ -82,6 +86,8 @@ pub struct InspectState {
     pub compared: Option<Arc<Comparison>>,
     /// The last ranking of the models.
     pub ranked: Option<Arc<Leaderboard>>,
+    /// What attacks did last.
+    pub attacked: Option<Arc<Attacked>>,
     /// What models would show the user that was asked about last.
     pub retrieved: Option<Arc<Retrieved>>,
     /// The row that was scored last.
@@ -115,6 +121,10 @@ pub(super) fn apply(session: &mut Session, command: InspectCommand) -> Result<()
             let all: Vec<usize> = (0..session.store.training.models.len()).collect();
             let subjects = subjects(session, &subject, &all);
             session.jobs.start(Purpose::Rank, Rank { subjects })
+        }
+        InspectCommand::Attack(places, question) => {
+            let subjects = subjects(session, &subject, &places);
+            session.jobs.start(Purpose::Attack, AttackModels { subjects, question })
         }
         InspectCommand::Retrieve(places, user, k) => {
             let subjects = subjects(session, &subject, &places);

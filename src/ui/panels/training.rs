@@ -5,6 +5,7 @@ mod leaderboard;
 mod online;
 mod progress;
 mod retrieval;
+mod robustness;
 mod runs;
 pub(super) mod unfinished;
 
@@ -31,6 +32,7 @@ pub struct TrainingPanel {
     chosen: BTreeSet<usize>,
     sort_by: leaderboard::SortBy,
     asking: retrieval::Asking,
+    attacking: robustness::Attacking,
     online: online::OnlineView,
 }
 
@@ -44,6 +46,7 @@ impl Default for TrainingPanel {
             chosen: BTreeSet::new(),
             sort_by: leaderboard::SortBy::default(),
             asking: retrieval::Asking::default(),
+            attacking: robustness::Attacking::default(),
             online: online::OnlineView::default(),
         }
     }
@@ -59,6 +62,7 @@ enum View {
     Compare,
     Leaderboard,
     Retrieval,
+    Robustness,
     Online,
 }
 
@@ -100,6 +104,7 @@ impl Panel for TrainingPanel {
                         View::Compare => compare::show(ui, cx, &self.chosen),
                         View::Leaderboard => leaderboard::show(ui, cx, &mut self.sort_by),
                         View::Retrieval => self.asking.show(ui, cx, &self.chosen),
+                        View::Robustness => self.attacking.show(ui, cx, &self.chosen),
                         View::Online => self.online.show(ui, cx),
                         view => progress::show(ui, cx, view),
                     }
@@ -124,6 +129,7 @@ impl TrainingPanel {
                 (View::Compare, &compare),
                 (View::Leaderboard, "Leaderboard"),
                 (View::Retrieval, "What each would show"),
+                (View::Robustness, "Robustness"),
                 (View::Online, "Online"),
             ] {
                 ui.selectable_value(&mut self.view, view, words);
