@@ -2,6 +2,7 @@
 
 pub mod calendar;
 pub mod eigen;
+pub mod eighths;
 pub mod failure;
 pub mod files;
 pub mod numbers;

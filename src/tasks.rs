@@ -29,6 +29,7 @@ pub mod simulate;
 pub mod slices;
 pub mod subjects;
 pub mod train;
+pub mod write_by_model;
 pub mod write_copy;
 
 use crate::base::Result;
@@ -72,6 +73,10 @@ pub enum Output {
     Tested(Box<experiment::ExperimentAnswer>),
     /// Candidates written from a brief, or why there are none.
     Copy(Box<Result<write_copy::Round>>),
+    /// What a language model added to a round.
+    ByModel(Box<write_by_model::WroteByModel>),
+    /// The file of a language model was looked at.
+    ModelLookedAt(PathBuf, Result<crate::language::chat::ModelFile>),
     /// A library of words after something was done.
     Library(Box<copy_library::Worked>),
     /// Variants that competed.

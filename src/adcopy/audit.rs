@@ -41,8 +41,11 @@ pub struct Entry {
     pub model: String,
     /// Seed of the draw.
     pub seed: u64,
-    /// BLAKE3 of the brief that was written from.
+    /// BLAKE3 of the brief that was written from, or of what a language model was asked.
     pub prompt: String,
+    /// What a language model was asked, word for word; empty for others.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub asked: String,
     /// Facts that the words rest on.
     pub facts: Vec<String>,
     /// Groups of rules that were passed.

@@ -132,7 +132,7 @@ impl Addressed {
 }
 
 /// Columns with the values that a segment asks for.
-fn equalities(segment: &Segment, found: &mut Vec<(String, String)>) {
+pub(super) fn equalities(segment: &Segment, found: &mut Vec<(String, String)>) {
     match segment {
         Segment::And(parts) | Segment::Or(parts) => parts.iter().for_each(|part| equalities(part, found)),
         Segment::Where { column, test: Test::In(values) } => {

@@ -91,8 +91,21 @@ pub struct Grounds {
     pub model: String,
     /// Seed of the draw.
     pub seed: u64,
-    /// BLAKE3 of the brief.
+    /// BLAKE3 of the brief, or of what a language model was asked.
     pub prompt: String,
+    /// What a language model was asked, word for word; empty for others.
+    pub asked: String,
+}
+
+/// A creative that is to be taken in.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Addition {
+    /// The creative.
+    pub item: Item,
+    /// What the checks say.
+    pub verdict: Option<Verdict>,
+    /// What is noted beside it.
+    pub grounds: Grounds,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -225,12 +238,7 @@ impl Library {
     ///
     /// # Errors
     /// Nobody is named, or what the disk answers.
-    pub fn add(
-        &mut self,
-        who: &str,
-        items: Vec<(Item, Option<&Verdict>)>,
-        grounds: &Grounds,
-    ) -> Result<Vec<String>> {
+    pub fn add(&mut self, who: &str, additions: Vec<Addition>) -> Result<Vec<String>> {
         if who.trim().is_empty() {
             return Err(Failure::new("cannot keep the drafts", "nobody is named who wrote them")
                 .hint("name the author"));
@@ -238,7 +246,8 @@ impl Library {
         let mut after = self.clone();
         let mut entries = Vec::new();
         let mut names = Vec::new();
-        for (mut item, verdict) in items {
+        for Addition { mut item, verdict, grounds } in additions {
+            let verdict = verdict.as_ref();
             item.id = format!("c{:06}", after.next);
             after.next += 1;
             item.authors = vec![who.trim().to_owned()];
@@ -246,7 +255,7 @@ impl Library {
             item.facts = verdict
                 .map(|verdict| verdict.facts().into_iter().map(str::to_owned).collect())
                 .unwrap_or_default();
-            entries.push(entry(&item, who, "draft", Status::Draft, verdict, grounds));
+            entries.push(entry(&item, who, "draft", Status::Draft, verdict, &grounds));
             names.push(item.id.clone());
             after.put(item);
         }
@@ -398,6 +407,7 @@ fn entry(
         model: grounds.model.clone(),
         seed: grounds.seed,
         prompt: grounds.prompt.clone(),
+        asked: grounds.asked.clone(),
         facts: item.facts.clone(),
         rules: verdict
             .map(|verdict| verdict.passed().into_iter().map(str::to_owned).collect())

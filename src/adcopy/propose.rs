@@ -1,10 +1,14 @@
 //! Who writes? Proposers, each with a seeded draw: templates around facts, and phrases of the best copy that is known.
 //!
-//! A new proposer is one file and one line in [`PROPOSERS`]. Nothing that a proposer writes is believed: every draft goes
-//! through the checks.
+//! A new proposer is one file and one line in [`PROPOSERS`]; a [`language_model`] writes beside them where there is one. Nothing
+//! that a proposer writes is believed: every draft goes through the checks.
 
+pub mod language_model;
+mod mask;
 mod phrases;
 mod templates;
+
+pub use mask::Mask;
 
 use super::brief::Brief;
 use super::placement::Placement;
@@ -19,6 +23,20 @@ pub struct Draft {
     pub text: String,
     /// Id of the proposer.
     pub proposer: String,
+    /// How a language model came to it; `None` for others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<Box<Asked>>,
+}
+
+/// What a language model was asked: the three together give the same words again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked {
+    /// File and BLAKE3 of the model.
+    pub model: String,
+    /// Seed of the draw.
+    pub seed: u64,
+    /// The request, word for word.
+    pub prompt: String,
 }
 
 /// A phrase of copy that ran, and how well.
@@ -69,7 +87,7 @@ pub fn drafts(material: &Material<'_>, most: usize) -> Vec<Draft> {
             let Some(text) = proposer.draft(material, rng) else { continue };
             let fits = material.placement.beyond(&text).is_none() && material.brief.allows(&text);
             if fits && !drafts.iter().any(|known| known.text == text) {
-                drafts.push(Draft { text, proposer: proposer.id().to_owned() });
+                drafts.push(Draft { text, proposer: proposer.id().to_owned(), asked: None });
             }
             if drafts.len() == most {
                 return drafts;

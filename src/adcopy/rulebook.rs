@@ -12,12 +12,13 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 /// The files of a rulebook with the program's own text of each.
-const FILES: [(&str, &str); 5] = [
+const FILES: [(&str, &str); 6] = [
     ("placements.json", include_str!("../../assets/adcopy/placements.json")),
     ("units.json", include_str!("../../assets/adcopy/units.json")),
     ("words.json", include_str!("../../assets/adcopy/words.json")),
     ("rules_en.json", include_str!("../../assets/adcopy/rules_en.json")),
     ("rules_zh.json", include_str!("../../assets/adcopy/rules_zh.json")),
+    ("plain_words.json", include_str!("../../assets/adcopy/plain_words.json")),
 ];
 
 /// Everything that texts are held against, compiled.
@@ -39,6 +40,8 @@ pub struct Rulebook {
     pub attributes: Vec<(String, Vec<Regex>)>,
     /// Capitalised words that name nobody.
     pub not_names: BTreeSet<String>,
+    /// Words that claim nothing, English and Chinese: what a language model may write beside those of the sheet.
+    pub plain_words: [BTreeSet<String>; 2],
     /// Praise that says nothing.
     pub puffery: Vec<Regex>,
     /// Columns that tell what people would not like to be told.
@@ -94,6 +97,14 @@ struct Words {
     audience_words: BTreeMap<String, Vec<String>>,
 }
 
+/// Words between spaces, by language.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PlainWords {
+    en: String,
+    zh: String,
+}
+
 #[derive(Deserialize)]
 struct AttributeWords {
     group: String,
@@ -130,8 +141,7 @@ impl Rulebook {
     pub fn from_folder(folder: &Path) -> Result<Arc<Self>> {
         let what = "cannot read the rules";
         if !folder.is_dir() {
-            let hint =
-                "a folder with any of placements.json, units.json, words.json, rules_en.json, rules_zh.json";
+            let hint = "a folder with any of placements.json, units.json, words.json, rules_en.json, rules_zh.json, plain_words.json";
             return Err(Failure::new(what, "there is no such folder").at(folder.display()).hint(hint));
         }
         let held = |name: &str| {
@@ -174,6 +184,7 @@ impl Rulebook {
             units.extend(unit.spellings.into_iter().map(meant));
         }
         let words: Words = parsed(&text(2)?)?;
+        let plain: PlainWords = parsed(&text(5)?)?;
         let mut rules = Vec::new();
         for place in [3, 4] {
             let file = text(place)?;
@@ -200,6 +211,8 @@ impl Rulebook {
             superlatives: all(&words.superlatives, "superlatives")?,
             attributes: attributes.collect::<Result<_>>()?,
             puffery: all(&words.puffery, "puffery")?,
+            plain_words: [plain.en, plain.zh]
+                .map(|words| words.split_whitespace().map(str::to_owned).collect()),
             superlative_exceptions: words.superlative_exceptions,
             est_exceptions: words.est_exceptions,
             not_names: words.not_names,

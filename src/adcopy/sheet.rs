@@ -62,6 +62,10 @@ pub struct KnownSheet {
     pub words: Vec<Vec<String>>,
     /// What is wrong with the sheet itself: orders to a language model, control characters.
     pub warnings: Vec<String>,
+    /// Places of facts that no language model is shown, for the same reasons.
+    pub kept_back: Vec<usize>,
+    /// True where that is so of the product or the advertiser.
+    pub heads_kept_back: bool,
 }
 
 impl ProductSheet {
@@ -143,26 +147,29 @@ impl ProductSheet {
             let said = fact.say.iter().map(String::as_str);
             std::iter::once(fact.text.as_str()).chain(said).flat_map(plain::tokens).collect()
         });
+        let (places, warnings): (Vec<_>, Vec<_>) = self.warnings(book).into_iter().unzip();
         Ok(KnownSheet {
             claims: claims.collect(),
             words: words.collect(),
-            warnings: self.warnings(book),
+            heads_kept_back: places.contains(&None),
+            kept_back: places.into_iter().flatten().collect(),
+            warnings,
             names,
             sheet: self.clone(),
         })
     }
 
-    /// What in the sheet would do harm in a prompt, or cannot be seen.
-    fn warnings(&self, book: &Rulebook) -> Vec<String> {
-        let facts = self.facts.iter().flat_map(|fact| {
+    /// What in the sheet would do harm in a prompt, or cannot be seen, with the place of the fact.
+    fn warnings(&self, book: &Rulebook) -> Vec<(Option<usize>, String)> {
+        let facts = self.facts.iter().enumerate().flat_map(|(place, fact)| {
             let whose = format!("fact '{}'", fact.id);
-            std::iter::once(&fact.text).chain(&fact.say).map(move |text| (whose.clone(), text))
+            std::iter::once(&fact.text).chain(&fact.say).map(move |text| (Some(place), whose.clone(), text))
         });
         let heads = [("product", &self.product), ("advertiser", &self.advertiser)];
-        let heads = heads.into_iter().map(|(whose, text)| (whose.to_owned(), text));
+        let heads = heads.into_iter().map(|(whose, text)| (None, whose.to_owned(), text));
         heads
             .chain(facts)
-            .filter_map(|(whose, text)| {
+            .filter_map(|(place, whose, text)| {
                 let injected = book.rules.iter().find(|rule| {
                     rule.name == "injection.injection" && rule.pattern.is_match(&plain::Plain::of(text).text)
                 });
@@ -173,7 +180,7 @@ impl ProductSheet {
                     }
                     None => return None,
                 };
-                Some(format!("{whose} {why}; no language model is shown it"))
+                Some((place, format!("{whose} {why}; no language model is shown it")))
             })
             .collect()
     }

@@ -157,7 +157,7 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
 
 /// One line for each text, by a language model whose limit holds while it writes.
 fn written(path: &Path, texts: &[String], args: &Args, context: &JobContext) -> Result<Answer> {
-    let model = ChatModel::open(path)?;
+    let model = ChatModel::open(path, context)?;
     let limit = args.characters;
     let fits = |line: &str| seen_characters(line) <= limit;
     let drawing = Drawing { seed: args.seed, ..Drawing::default() };

@@ -1,41 +1,57 @@
 //! What would a small language model write, within limits that it cannot leave?
 //!
 //! Any GGUF of the llama architecture with a byte-pair tokenizer inside (SmolLM2-135M-Instruct: `sh assets/fetch-models.sh`).
-//! The forward pass is our own: weights become bfloat16 when the file is opened, whatever they are stored as, and products
-//! run on a thread pool that stands back behind the window and training. A word is drawn only if the text so far
-//! with it is still [allowed](Rule), so a limit holds while the model writes and nothing is cut off afterwards. The same
-//! model, prompt and seed give the same text.
+//! The forward pass is our own: weights become one byte a number when the file is opened, whatever they are stored as, and
+//! products run on a thread pool that stands back behind the window and training. A word is drawn only if the text so far
+//! with it is still allowed by a [`Rule`], so a limit holds while the model writes and nothing is cut off afterwards. The
+//! same model, prompt and seed give the same text.
 
+mod bytes;
 mod llama;
+mod opening;
 
 use crate::base::failure::Explain;
-use crate::base::files::disk_failure;
 use crate::base::rng::Rng;
 use crate::base::{Failure, Result};
 use crate::jobs::JobContext;
-use crate::jobs::priority::step_back;
-use candle_core::quantized::gguf_file::{Content, Value};
-use candle_core::quantized::tokenizer::TokenizerFromGguf;
-use llama::{Llama, Memory};
+use llama::{AT_ONCE, Llama, Memory};
+pub use opening::{ModelFile, look_at};
 use serde::Serialize;
-use std::fs::File;
-use std::io::BufReader;
-use std::path::Path;
 use tokenizers::Tokenizer;
 
-const WHAT: &str = "cannot open the language model";
+const ASKING: &str = "cannot ask the language model";
 /// Candidates of a word among which a drawing chooses.
 const CANDIDATES: usize = 40;
+/// Words that are looked at, likeliest first, until the rule allows some.
+const DEPTHS: [usize; 2] = [4 * CANDIDATES, 4096];
 
-/// Says whether a text, or the beginning of one, may be written.
-pub type Rule<'a> = &'a (dyn Fn(&str) -> bool + Sync);
+/// What may be written, asked while it is being written.
+pub trait Rule: Sync {
+    /// True where a text may begin like this.
+    fn goes_on(&self, text: &str) -> bool;
+
+    /// True where a text that began well may end here.
+    fn may_end(&self, _text: &str) -> bool {
+        true
+    }
+}
+
+impl<F: Fn(&str) -> bool + Sync> Rule for F {
+    fn goes_on(&self, text: &str) -> bool {
+        self(text)
+    }
+}
 
 /// A language model of a file.
 pub struct ChatModel {
     /// The file's name.
     pub name: String,
+    /// BLAKE3 of the file, in hexadecimal.
+    pub hash: String,
     llama: Llama,
     tokenizer: Tokenizer,
+    /// The bytes of each token; none for the marks of a conversation.
+    pieces: Vec<Vec<u8>>,
     end: Vec<u32>,
     pool: rayon::ThreadPool,
 }
@@ -76,100 +92,50 @@ pub struct Written {
     pub tokens: usize,
 }
 
-/// Bytes that opening a file will take at most, before it is opened: two for each of its numbers and its cache.
-///
-/// # Errors
-/// There is no such file, or it is no GGUF.
-pub fn memory_of(path: &Path) -> Result<u64> {
-    let (content, _) = header(path)?;
-    let numbers: u64 = content.tensor_infos.values().map(|info| info.shape.elem_count() as u64).sum();
-    Ok(2 * numbers)
-}
-
-/// The header of a GGUF, after a look whether the file is as long as it says.
-fn header(path: &Path) -> Result<(Content, BufReader<File>)> {
-    let explain = |error: std::io::Error| {
-        disk_failure(WHAT, path, &error).hint("sh assets/fetch-models.sh, or a GGUF file of your own")
-    };
-    let file = File::open(path).map_err(explain)?;
-    let bytes = file.metadata().map_err(explain)?.len();
-    let mut reader = BufReader::new(file);
-    let content = Content::read(&mut reader).explain(WHAT).map_err(|failure| failure.at(path.display()))?;
-    let ends = content.tensor_infos.values().map(|info| {
-        let blocks = info.shape.elem_count() / info.ggml_dtype.block_size().max(1);
-        content.tensor_data_offset + info.offset + (blocks * info.ggml_dtype.type_size()) as u64
-    });
-    let wanted = ends.max().unwrap_or_default();
-    if wanted > bytes {
-        let why = format!("it is cut short: {bytes} bytes of at least {wanted}");
-        return Err(Failure::new(WHAT, why).at(path.display()).hint("fetch it again"));
-    }
-    Ok((content, reader))
+/// A request that a model has read: several answers may follow it.
+pub struct Heard {
+    memory: Memory,
+    next: Vec<f32>,
 }
 
 impl ChatModel {
-    /// Reads a file whole: one that vanishes later changes nothing.
-    ///
-    /// # Errors
-    /// A file that is not there, cut short, of another architecture than llama, or whose tokenizer has other words than the
-    /// model.
-    pub fn open(path: &Path) -> Result<Self> {
-        let place = |failure: Failure| failure.at(path.display());
-        let (content, mut reader) = header(path)?;
-        let architecture =
-            content.metadata.get("general.architecture").and_then(|value| value.to_string().ok());
-        match architecture.map(String::as_str) {
-            Some("llama") => {}
-            other => {
-                let why = format!(
-                    "its architecture is '{}', and only llama is computed here",
-                    other.unwrap_or("unknown")
-                );
-                return Err(place(
-                    Failure::new(WHAT, why).hint("SmolLM2, TinyLlama or another llama-type file"),
-                ));
-            }
-        }
-        let tokenizer = Tokenizer::from_gguf(&content).explain(WHAT).map_err(place)?;
-        let llama = Llama::read(&content, &mut reader).map_err(place)?;
-        let known = tokenizer.get_vocab(true).values().max().map_or(0, |most| *most as usize + 1);
-        if known > llama.words() {
-            let why = format!("its tokenizer has {known} words and its weights {}", llama.words());
-            return Err(place(Failure::new(WHAT, why)));
-        }
-        let id = |key: &str| content.metadata.get(key).and_then(|value: &Value| value.to_u32().ok());
-        let mut end: Vec<u32> = ["tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id"]
-            .into_iter()
-            .filter_map(id)
-            .collect();
-        end.extend(
-            ["<|im_end|>", "<|endoftext|>"].into_iter().filter_map(|word| tokenizer.token_to_id(word)),
-        );
-        let pool = rayon::ThreadPoolBuilder::new()
-            .thread_name(|at| format!("adloupe-words-{at}"))
-            .start_handler(|_| step_back())
-            .build()
-            .explain(WHAT)?;
-        let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-        Ok(Self { name, llama, tokenizer, end, pool })
-    }
-
     /// Tokens of prompt and text together at most.
     pub fn context_length(&self) -> usize {
         self.llama.context_length()
     }
 
     /// Tokens of a request as the model reads it. What the request holds is text, never a mark of the conversation.
-    fn read(&self, request: &str) -> Result<Vec<u32>> {
-        let what = "cannot ask the language model";
+    fn tokens_of(&self, request: &str) -> Result<Vec<u32>> {
         let safe = request.replace("<|", "< |");
         let prompt = format!("<|im_start|>user\n{safe}<|im_end|>\n<|im_start|>assistant\n");
-        let read = self.tokenizer.encode(prompt, false).explain(what)?;
+        let read = self.tokenizer.encode(prompt, false).explain(ASKING)?;
         let tokens = read.get_ids().to_vec();
         if tokens.is_empty() {
-            return Err(Failure::new(what, "there is nothing to read"));
+            return Err(Failure::new(ASKING, "there is nothing to read"));
         }
         Ok(tokens)
+    }
+
+    /// Reads a request, with room for an answer of so many tokens.
+    ///
+    /// # Errors
+    /// A request longer than the context, or a cancel.
+    pub fn hear(&self, request: &str, most_tokens: usize, context: &JobContext) -> Result<Heard> {
+        let prompt = self.tokens_of(request)?;
+        let room = self.context_length().saturating_sub(most_tokens);
+        if prompt.len() > room {
+            let why = format!("the request has {} tokens, and {room} fit", prompt.len());
+            return Err(Failure::new(ASKING, why).hint("say it in fewer words"));
+        }
+        let mut memory = Memory::new(&self.llama, prompt.len() + most_tokens);
+        let mut states = Vec::new();
+        for some in prompt.chunks(AT_ONCE) {
+            context.check()?;
+            states = self.pool.install(|| self.llama.states(some, &mut memory));
+        }
+        let last = states.len().saturating_sub(self.llama.width());
+        let next = self.pool.install(|| self.llama.scores(&states[last..]));
+        Ok(Heard { memory, next })
     }
 
     /// Writes one line in answer to a request. `rule` is asked of the text so far with each candidate for the next word.
@@ -180,89 +146,66 @@ impl ChatModel {
         &self,
         request: &str,
         drawing: Drawing,
-        rule: Rule<'_>,
+        rule: &dyn Rule,
         context: &JobContext,
     ) -> Result<Written> {
-        let prompt = self.read(request)?;
-        let room = self.context_length().saturating_sub(drawing.most_tokens);
-        if prompt.len() > room {
-            let why = format!("the request has {} tokens, and {room} fit", prompt.len());
-            return Err(Failure::new("cannot ask the language model", why).hint("say it in fewer words"));
-        }
-        let mut memory = Memory::new(&self.llama, prompt.len() + drawing.most_tokens);
-        let mut rng = Rng::named(drawing.seed, "words");
-        let mut written: Vec<u32> = Vec::new();
-        let mut text = String::new();
-        let mut next = self.pool.install(|| self.llama.forward(&prompt, &mut memory));
-        loop {
-            context.check()?;
-            let Some(token) = self.draw(&next, &written, drawing, rule, &mut rng)? else {
-                return Ok(Written { text: tidy(&text), is_finished: false, tokens: written.len() });
-            };
-            if self.end.contains(&token) {
-                return Ok(Written { text: tidy(&text), is_finished: true, tokens: written.len() });
-            }
-            written.push(token);
-            text = self.words(&written)?;
-            // One line is what was asked for.
-            if text.trim_start().contains('\n') {
-                let line = text.trim_start().lines().next().unwrap_or_default().trim().to_owned();
-                return Ok(Written { text: line, is_finished: true, tokens: written.len() });
-            }
-            if written.len() >= drawing.most_tokens {
-                return Ok(Written { text: tidy(&text), is_finished: false, tokens: written.len() });
-            }
-            next = self.pool.install(|| self.llama.forward(&[token], &mut memory));
-        }
+        let heard = self.hear(request, drawing.most_tokens, context)?;
+        self.answer(&heard, drawing, rule, context, &mut |_| {})
     }
 
-    fn words(&self, tokens: &[u32]) -> Result<String> {
-        self.tokenizer.decode(tokens, true).explain("cannot write the text")
+    /// Writes one line after a request that was heard; `told` gets the text with each word.
+    ///
+    /// # Errors
+    /// A cancel, which is heard at every word.
+    pub fn answer(
+        &self,
+        heard: &Heard,
+        drawing: Drawing,
+        rule: &dyn Rule,
+        context: &JobContext,
+        told: &mut dyn FnMut(&str),
+    ) -> Result<Written> {
+        let mut memory = heard.memory.clone();
+        let mut next = std::borrow::Cow::Borrowed(heard.next.as_slice());
+        let mut rng = Rng::named(drawing.seed, "words");
+        let mut written: Vec<u8> = Vec::new();
+        let mut tokens = 0;
+        let done = |written: &[u8], is_finished, tokens| Written { text: tidy(written), is_finished, tokens };
+        while tokens < drawing.most_tokens {
+            context.check()?;
+            let Some(token) = self.draw(&next, &written, drawing, rule, &mut rng) else {
+                return Ok(done(&written, false, tokens));
+            };
+            if self.end.contains(&token) {
+                return Ok(done(&written, true, tokens));
+            }
+            written.extend(&self.pieces[token as usize]);
+            tokens += 1;
+            // One line is what was asked for.
+            if tidy(&written).contains('\n') {
+                let line = tidy(&written).lines().next().unwrap_or_default().trim().to_owned();
+                return Ok(Written { text: line, is_finished: true, tokens });
+            }
+            told(&tidy(&written));
+            let states = self.pool.install(|| self.llama.states(&[token], &mut memory));
+            next = self.pool.install(|| self.llama.scores(&states)).into();
+        }
+        Ok(done(&written, false, tokens))
     }
 
     /// The next word: drawn among the likeliest that the rule allows, `None` where it allows none.
     fn draw(
         &self,
         scores: &[f32],
-        written: &[u32],
+        written: &[u8],
         drawing: Drawing,
-        rule: Rule<'_>,
+        rule: &dyn Rule,
         rng: &mut Rng,
-    ) -> Result<Option<u32>> {
-        let mut order: Vec<u32> = (0..scores.len() as u32).collect();
-        let better = |a: &u32, b: &u32| scores[*b as usize].total_cmp(&scores[*a as usize]).then(a.cmp(b));
-        let few = (4 * CANDIDATES).min(order.len());
-        order.select_nth_unstable_by(few - 1, better);
-        order.truncate(few);
-        order.sort_unstable_by(better);
-        let mut text = written.to_vec();
-        let mut allowed: Vec<(u32, f64)> = Vec::new();
-        for token in order {
-            if allowed.len() == CANDIDATES {
-                break;
-            }
-            let is_end = self.end.contains(&token);
-            // An empty answer is none.
-            if is_end && written.is_empty() {
-                continue;
-            }
-            if !is_end {
-                text.push(token);
-                let line = self.words(&text)?;
-                text.pop();
-                let line = line.trim_start();
-                // A character may come in several tokens: its beginning counts as one, broken bytes before it never do.
-                let whole = line.strip_suffix('\u{FFFD}').unwrap_or(line);
-                let is_broken = whole.contains('\u{FFFD}');
-                if is_broken || (line.is_empty() && written.len() > 2) || !rule(line.trim_end()) {
-                    continue;
-                }
-            }
-            allowed.push((token, f64::from(scores[token as usize])));
-        }
-        let Some((first, most)) = allowed.first().copied() else { return Ok(None) };
+    ) -> Option<u32> {
+        let mut allowed = self.allowed(scores, written, rule);
+        let (first, most) = allowed.first().copied()?;
         if drawing.temperature <= 0.0 {
-            return Ok(Some(first));
+            return Some(first);
         }
         allowed.iter_mut().for_each(|(_, score)| *score = ((*score - most) / drawing.temperature).exp());
         let total: f64 = allowed.iter().map(|(_, chance)| chance).sum();
@@ -277,44 +220,111 @@ impl ChatModel {
         for (token, chance) in &kept {
             drawn -= chance;
             if drawn <= 0.0 {
-                return Ok(Some(*token));
+                return Some(*token);
             }
         }
-        Ok(kept.last().map(|(token, _)| *token))
+        kept.last().map(|(token, _)| *token)
+    }
+
+    /// Words that the rule allows with their scores, likeliest first.
+    fn allowed(&self, scores: &[f32], written: &[u8], rule: &dyn Rule) -> Vec<(u32, f64)> {
+        let mut order: Vec<u32> = (0..scores.len() as u32).collect();
+        let better = |a: &u32, b: &u32| scores[*b as usize].total_cmp(&scores[*a as usize]).then(a.cmp(b));
+        let mut text = written.to_vec();
+        let mut allowed: Vec<(u32, f64)> = Vec::new();
+        let mut from = 0;
+        for depth in DEPTHS {
+            let depth = depth.min(order.len());
+            if depth < order.len() {
+                order.select_nth_unstable_by(depth - 1, better);
+            }
+            order[from..depth].sort_unstable_by(better);
+            for token in &order[from..depth] {
+                if allowed.len() == CANDIDATES {
+                    break;
+                }
+                text.truncate(written.len());
+                if self.may_follow(*token, &mut text, rule) {
+                    allowed.push((*token, f64::from(scores[*token as usize])));
+                }
+            }
+            if !allowed.is_empty() {
+                break;
+            }
+            from = depth;
+        }
+        allowed
+    }
+
+    /// True where a token may come after a text, which it joins for the question.
+    fn may_follow(&self, token: u32, text: &mut Vec<u8>, rule: &dyn Rule) -> bool {
+        if self.end.contains(&token) {
+            let whole = tidy(text);
+            // An empty answer is none.
+            return !whole.is_empty() && rule.may_end(&whole);
+        }
+        let piece = self.pieces.get(token as usize).map(Vec::as_slice).unwrap_or_default();
+        let before = text.len();
+        text.extend(piece);
+        let Some(line) = readable(text).filter(|_| !piece.is_empty()) else { return false };
+        let line = line.trim_start();
+        // White space alone leads nowhere, if it goes on.
+        if line.is_empty() {
+            return before == 0;
+        }
+        match line.split_once('\n') {
+            Some((line, _)) => rule.goes_on(line.trim_end()) && rule.may_end(line.trim_end()),
+            None => rule.goes_on(line.trim_end()),
+        }
     }
 
     /// Mean loss of each next token of a text in nats: whether the forward pass is right for this file.
     ///
     /// # Errors
-    /// A text longer than the context or without two tokens.
-    pub fn loss_of(&self, text: &str) -> Result<f64> {
+    /// A text longer than the context or without two tokens, or a cancel.
+    pub fn loss_of(&self, text: &str, context: &JobContext) -> Result<f64> {
         let what = "cannot read the text";
         let tokens = self.tokenizer.encode(text, false).explain(what)?.get_ids().to_vec();
         if tokens.len() < 2 || tokens.len() > self.context_length() {
             return Err(Failure::new(what, format!("it has {} tokens", tokens.len())));
         }
         let mut memory = Memory::new(&self.llama, tokens.len());
-        let mut loss = 0.0;
-        for pair in tokens.windows(2) {
-            let scores = self.pool.install(|| self.llama.forward(&pair[..1], &mut memory));
-            let most = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-            let total: f64 = scores.iter().map(|score| f64::from(score - most).exp()).sum();
-            loss += total.ln() - f64::from(scores[pair[1] as usize] - most);
+        let (known, mut loss, mut at) = (&tokens[..tokens.len() - 1], 0.0, 0);
+        for some in known.chunks(AT_ONCE) {
+            context.check()?;
+            let states = self.pool.install(|| self.llama.states(some, &mut memory));
+            let scores = self.pool.install(|| self.llama.scores(&states));
+            for scores in scores.chunks_exact(self.llama.words()) {
+                at += 1;
+                let most = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+                let total: f64 = scores.iter().map(|score| f64::from(score - most).exp()).sum();
+                loss += total.ln() - f64::from(scores[tokens[at] as usize] - most);
+            }
         }
-        Ok(loss / (tokens.len() - 1) as f64)
+        Ok(loss / known.len() as f64)
+    }
+}
+
+/// The characters of a text so far: one that is not finished is left out, and `None` where bytes are no text.
+fn readable(bytes: &[u8]) -> Option<&str> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Some(text),
+        Err(error) if error.error_len().is_none() => std::str::from_utf8(&bytes[..error.valid_up_to()]).ok(),
+        Err(_) => None,
     }
 }
 
 /// A text without white space around it and without the beginning of a character that was not finished.
-fn tidy(text: &str) -> String {
-    text.trim_end_matches('\u{FFFD}').trim().to_owned()
+fn tidy(bytes: &[u8]) -> String {
+    readable(bytes).unwrap_or_default().trim().to_owned()
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::language::words::seen_characters;
-    use std::path::PathBuf;
+    use candle_core::quantized::gguf_file::Value;
+    use std::path::{Path, PathBuf};
 
     fn file() -> PathBuf {
         let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
@@ -323,7 +333,8 @@ mod tests {
 
     /// The fetched model; without it the tests that need it pass. An unoptimised build takes a second for each token.
     fn fetched() -> Option<ChatModel> {
-        (file().exists() && !cfg!(debug_assertions)).then(|| ChatModel::open(&file()).unwrap())
+        (file().exists() && !cfg!(debug_assertions))
+            .then(|| ChatModel::open(&file(), &JobContext::detached()).unwrap())
     }
 
     const REQUEST: &str = "Product: TrailFox 3 running shoe. Facts: weight 240 g; price $89; 30-day returns. Write one \
@@ -345,18 +356,20 @@ mod tests {
         let long = "word ".repeat(9000);
         let failure = model.write(&long, Drawing::default(), &limit, &context).unwrap_err();
         assert!(failure.why.contains("fit") && failure.hint.contains("fewer"), "{failure}");
-        let nothing = model.write(REQUEST, Drawing::default(), &|_| false, &context).unwrap();
+        let nothing = model.write(REQUEST, Drawing::default(), &|_: &str| false, &context).unwrap();
         assert!(nothing.text.is_empty() && !nothing.is_finished);
         // Plain English is far likelier than the same words shuffled: the forward pass is that of the file.
-        let plain =
-            model.loss_of("The capital of France is Paris, and the capital of Italy is Rome.").unwrap();
-        let shuffled =
-            model.loss_of("Rome of is capital the and Paris, Italy the France is capital of.").unwrap();
+        let plain = model
+            .loss_of("The capital of France is Paris, and the capital of Italy is Rome.", &context)
+            .unwrap();
+        let shuffled = model
+            .loss_of("Rome of is capital the and Paris, Italy the France is capital of.", &context)
+            .unwrap();
         assert!(plain < 2.0 && shuffled > plain + 2.0, "{plain} and {shuffled}");
     }
 
     /// A model of 300 words, one layer and random weights, as a file: what limits do does not depend on its wisdom.
-    fn tiny(path: &Path, words: usize) {
+    pub fn tiny(path: &Path, words: usize) {
         use candle_core::quantized::{GgmlDType, QTensor};
         use candle_core::{Device, Tensor};
         let mut rng = Rng::named(5, "tiny model");
@@ -380,12 +393,7 @@ mod tests {
         ] {
             tensors.push(tensor(&format!("blk.0.{name}.weight"), rows, columns));
         }
-        // GPT-2's bytes as letters: printable ones are themselves, the others follow from 256 on.
-        let printable = |byte: &u32| matches!(byte, 33..=126 | 161..=172 | 174..=255);
-        let mut letters: Vec<String> =
-            (0..256u32).filter(printable).filter_map(char::from_u32).map(String::from).collect();
-        let rest = 256 - letters.len() as u32;
-        letters.extend((256..256 + rest).filter_map(char::from_u32).map(String::from));
+        let mut letters: Vec<String> = bytes::letters().map(String::from).to_vec();
         letters.extend((letters.len()..words).map(|at| format!("<w{at}>")));
         let texts = |texts: Vec<String>| Value::Array(texts.into_iter().map(Value::String).collect());
         let counts = [
@@ -416,8 +424,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("tiny.gguf");
         tiny(&path, 300);
-        assert!(memory_of(&path).unwrap() > 4800);
-        let model = ChatModel::open(&path).unwrap();
+        let looked = look_at(&path).unwrap();
+        assert!(looked.name == "tiny.gguf" && looked.bytes > 2400);
+        let model = ChatModel::open(&path, &JobContext::detached()).unwrap();
         std::fs::remove_file(&path).unwrap();
         let context = JobContext::detached();
         let rule = |text: &str| seen_characters(text) <= 12 && !text.contains('e');
@@ -437,12 +446,12 @@ mod tests {
         assert!(different.len() > 4, "seeds differ");
         let failure = model.write(&"long ".repeat(100), drawing(1), &rule, &context).unwrap_err();
         assert!(failure.why.contains("fit") && failure.hint.contains("fewer"), "{failure}");
-        let nothing = model.write("x", drawing(1), &|_| false, &context).unwrap();
+        let nothing = model.write("x", drawing(1), &|_: &str| false, &context).unwrap();
         assert!(nothing.text.is_empty() && !nothing.is_finished);
         let stopped = JobContext::watched(std::sync::Arc::new(true.into()), |_| {});
         assert!(model.write("x", drawing(1), &rule, &stopped).unwrap_err().is_cancelled());
         tiny(&path, 310);
-        let failure = ChatModel::open(&path).unwrap_err();
+        let failure = ChatModel::open(&path, &JobContext::detached()).unwrap_err();
         assert!(failure.why.contains("310 words and its weights 300"), "{failure}");
     }
 
@@ -450,7 +459,7 @@ mod tests {
     fn files_that_are_no_model_are_refused_with_the_reason() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("model.gguf");
-        let open = || ChatModel::open(&path).unwrap_err();
+        let open = || ChatModel::open(&path, &JobContext::detached()).unwrap_err();
         assert!(open().hint.contains("fetch-models"));
         std::fs::write(&path, b"GGUF").unwrap();
         assert!(open().place.contains("model.gguf"));

@@ -1,6 +1,7 @@
 //! What can a person ask for? One enum an area, each with its handler beside it.
 
 pub mod copy;
+mod copy_model;
 pub mod data;
 pub mod evidence;
 pub mod follow;
@@ -73,7 +74,9 @@ pub(super) fn absorb(session: &mut Session, output: Output) -> Result<()> {
         Output::Admitted(admitted) => privacy::admitted(session, *admitted),
         Output::Attacked(attacked) => session.store.inspect.attacked = Some(attacked),
         Output::Averaged(averaged) => inspect::averaged(session, *averaged),
-        Output::Copy(round) => copy::written(session, *round),
+        Output::Copy(round) => copy::written(session, *round)?,
+        Output::ByModel(wrote) => copy_model::wrote(session, *wrote),
+        Output::ModelLookedAt(path, file) => copy_model::looked_at(session, &path, file),
         Output::Tried(tried) => session.store.copy.tried = Some(*tried),
         Output::Library(done) => copy::worked(session, *done)?,
         Output::Compared(compared) => inspect::compared(session, compared),

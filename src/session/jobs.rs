@@ -86,6 +86,10 @@ pub enum Purpose {
     Evidence,
     /// Write candidates from a brief.
     WriteCopy,
+    /// Look at the file of a language model.
+    LookAtModel,
+    /// Have a language model write.
+    WriteByModel,
     /// Let variants compete.
     Trial,
     /// Read or write the library of words.

@@ -19,6 +19,8 @@ pub struct Workspace {
     pub audiences: Vec<Audience>,
     /// How people are protected.
     pub privacy: PrivacySettings,
+    /// The language model that writes in the studio; `None` for none.
+    pub language_model: Option<PathBuf>,
     /// Where the words of advertisements are kept; `None` for the folder of this program.
     pub library: Option<PathBuf>,
 }
@@ -61,6 +63,7 @@ impl Default for Workspace {
             recent: Vec::new(),
             audiences: Vec::new(),
             privacy: PrivacySettings::default(),
+            language_model: None,
             library: None,
         }
     }

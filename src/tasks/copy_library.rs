@@ -2,7 +2,7 @@
 
 use super::write_copy::items_of_log;
 use super::{Output, unless_stopped};
-use crate::adcopy::library::{Grounds, Item};
+use crate::adcopy::library::Addition;
 use crate::adcopy::review::{Action, Status};
 use crate::adcopy::{Library, Verdict};
 use crate::base::Result;
@@ -15,7 +15,7 @@ pub enum Work {
     /// Opens the library of a folder.
     Open(PathBuf),
     /// Takes in candidates with their verdicts.
-    Add(Vec<(Item, Verdict)>, Grounds),
+    Add(Vec<Addition>),
     /// Does something to a creative; new words come with their verdict.
     Act(String, Action, Option<Box<Verdict>>),
     /// Takes in the ads of a log.
@@ -46,7 +46,7 @@ impl Job for LibraryWork {
     fn name(&self) -> String {
         match &self.work {
             Work::Open(folder) => format!("Open the library {}", folder.display()),
-            Work::Add(items, _) => format!("Keep {} drafts", items.len()),
+            Work::Add(items) => format!("Keep {} drafts", items.len()),
             Work::Act(id, action, _) => format!("{} {id}", action.name()),
             Work::ImportLog(_, name) => format!("Take the ads of {name} into the library"),
         }
@@ -68,9 +68,8 @@ impl Work {
     fn done(self, mut library: Library, who: &str, said: &mut String) -> Result<Library> {
         match self {
             Self::Open(folder) => return Library::open(&folder),
-            Self::Add(items, grounds) => {
-                let items = items.iter().map(|(item, verdict)| (item.clone(), Some(verdict))).collect();
-                let names = library.add(who, items, &grounds)?;
+            Self::Add(items) => {
+                let names = library.add(who, items)?;
                 *said = format!("{} drafts kept in the library; a second person approves them", names.len());
             }
             Self::Act(id, action, verdict) => {

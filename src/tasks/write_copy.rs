@@ -4,7 +4,7 @@ use super::{Output, unless_stopped};
 use crate::adcopy::audit::hash_of;
 use crate::adcopy::brief::Brief;
 use crate::adcopy::forecast::{Basis, Forecaster};
-use crate::adcopy::library::{Grounds, Item, Library, Performance};
+use crate::adcopy::library::{Addition, Grounds, Item, Library, Performance};
 use crate::adcopy::propose::{Draft, Material, Phrase, drafts};
 use crate::adcopy::{Addressed, Checker, KnownText, Rulebook, Verdict};
 use crate::base::{Failure, Result, failure::Explain};
@@ -77,6 +77,8 @@ pub struct Round {
     pub grounds: Grounds,
     /// Forecasts of other words; `None` where nothing can be forecast.
     pub forecaster: Option<Arc<Forecaster>>,
+    /// Copy of the same category that ran.
+    pub best: Vec<Phrase>,
 }
 
 impl Job for WriteCopy {
@@ -155,7 +157,7 @@ pub fn round(asked: &WriteCopy, context: &JobContext) -> Result<Round> {
     }
     let prompt = hash_of(&serde_json::to_string(brief).explain("cannot write the brief")?);
     let model = subject.as_ref().map_or_else(String::new, |subject| subject.model.kind.clone());
-    let grounds = Grounds { model, seed: brief.seed, prompt };
+    let grounds = Grounds { model, seed: brief.seed, prompt, asked: String::new() };
     let basis = forecaster.as_ref().map(|forecaster| forecaster.basis.clone()).map_err(Clone::clone);
     let forecaster = forecaster.ok().map(Arc::new);
     Ok(Round {
@@ -168,6 +170,7 @@ pub fn round(asked: &WriteCopy, context: &JobContext) -> Result<Round> {
         checker,
         notes,
         grounds,
+        best,
     })
 }
 
@@ -178,8 +181,17 @@ impl Round {
         self.candidates.sort_by(|a, b| value(b).total_cmp(&value(a)));
     }
 
+    /// A candidate as it goes to the library, with what the audit is told.
+    pub fn addition(&self, candidate: &Candidate) -> Addition {
+        let grounds = match &candidate.draft.asked {
+            Some(asked) => asked.grounds(&self.grounds.model),
+            None => self.grounds.clone(),
+        };
+        Addition { item: self.item(candidate), verdict: Some(candidate.verdict.clone()), grounds }
+    }
+
     /// A candidate as a creative of the library.
-    pub fn item(&self, candidate: &Candidate) -> Item {
+    fn item(&self, candidate: &Candidate) -> Item {
         Item {
             product: self.brief.sheet.product.clone(),
             language: self.brief.language,

@@ -648,7 +648,7 @@ fn the_sample_sheets_pass_their_own_words() {
 
 mod library {
     use super::*;
-    use adloupe::adcopy::library::{Grounds, source_of};
+    use adloupe::adcopy::library::{Addition, Grounds, source_of};
     use adloupe::adcopy::review::{Action, Status};
     use adloupe::adcopy::{Item, Library};
 
@@ -663,8 +663,9 @@ mod library {
             placement: "meta_primary".into(),
             ..Item::default()
         };
-        let grounds = Grounds { model: "dcn_v2".into(), seed: 7, prompt: "ab".into() };
-        let names = library.add("mei", vec![(item, Some(&verdict))], &grounds).unwrap();
+        let grounds = Grounds { model: "dcn_v2".into(), seed: 7, prompt: "ab".into(), asked: String::new() };
+        let names =
+            library.add("mei", vec![Addition { item, verdict: Some(verdict.clone()), grounds }]).unwrap();
         (library, checker, names[0].clone())
     }
 

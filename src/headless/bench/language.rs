@@ -53,12 +53,12 @@ pub fn language(context: &JobContext) -> Result<Vec<BenchRow>> {
 /// Opening a language model, and the words that it writes a second; its own time alone, the request's taken off.
 fn words(context: &JobContext) -> Result<Vec<BenchRow>> {
     let begun = Instant::now();
-    let model = ChatModel::open(Path::new(WORDS))?;
+    let model = ChatModel::open(Path::new(WORDS), context)?;
     let opened = begun.elapsed().as_secs_f64();
     let timed = |most_tokens| -> Result<(f64, usize)> {
         let begun = Instant::now();
         let drawing = Drawing { most_tokens, temperature: 0.0, ..Drawing::default() };
-        let written = model.write(REQUEST, drawing, &|_| true, context)?;
+        let written = model.write(REQUEST, drawing, &|_: &str| true, context)?;
         Ok((begun.elapsed().as_secs_f64(), written.tokens))
     };
     let mut rate = 0.0f64;

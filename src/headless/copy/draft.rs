@@ -8,6 +8,7 @@ use crate::data::importers::{self, ImportOptions};
 use crate::data::query::people::USUAL_K;
 use crate::insight::Subject;
 use crate::jobs::JobContext;
+use crate::tasks::write_by_model::{ByModel, Source, USUAL_TRIES, write_by_model};
 use crate::tasks::write_copy::{Candidate, Round, WriteCopy, round, subject_of};
 use crate::train::TrainedModel;
 use serde_json::json;
@@ -39,6 +40,12 @@ pub struct Args {
     /// Who asks for them: the author, who may not approve them.
     #[arg(long, value_name = "NAME")]
     author: Option<String>,
+    /// Has this language model (GGUF, llama) write too; sh assets/fetch-models.sh gets a small one.
+    #[arg(long, value_name = "FILE")]
+    language_model: Option<PathBuf>,
+    /// Texts that the language model tries.
+    #[arg(long, value_name = "N", requires = "language_model", default_value_t = USUAL_TRIES)]
+    tries: usize,
     /// A list of texts that nothing may be a copy of, one a line; may be given again.
     #[arg(long, value_name = "FILE")]
     known: Vec<PathBuf>,
@@ -70,12 +77,18 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
         k: args.k,
         brief,
     };
-    let found = round(&asked, &context)?;
+    let mut found = round(&asked, &context)?;
+    if let Some(path) = &args.language_model {
+        let mut by_model = ByModel::default();
+        let model = Source::File(path.clone()).open(&context)?;
+        write_by_model(&found, &model, args.tries, &mut by_model, &|_| {}, &context)?;
+        found.take_in(&by_model);
+        found.notes.push(by_model.told());
+    }
     found.notes.iter().for_each(|note| context.warn(note.clone()));
     let mut kept = Vec::new();
     if let (Some(_), Some(author)) = (&args.library, &args.author) {
-        let items = found.candidates.iter().map(|one| (found.item(one), Some(&one.verdict))).collect();
-        kept = library.add(author, items, &found.grounds)?;
+        kept = library.add(author, found.candidates.iter().map(|one| found.addition(one)).collect())?;
     }
     Ok(Answer { text: text_of(&found, &kept), json: json_of(&found, &kept)? })
 }
@@ -140,6 +153,7 @@ fn json_of(found: &Round, kept: &[String]) -> Result<serde_json::Value> {
         Ok(json!({
             "text": candidate.draft.text,
             "proposer": candidate.draft.proposer,
+            "asked": candidate.draft.asked,
             "forecast": candidate.forecast,
             "passes": candidate.verdict.passes(),
             "verdict": serde_json::to_value(&candidate.verdict).explain("cannot write the answer")?,

@@ -3,15 +3,19 @@
 use super::data::open_log;
 use super::inspect::model_in_view;
 use crate::adcopy::library::source_of;
+use crate::adcopy::propose::Draft;
 use crate::adcopy::review::{Action, Status};
 use crate::adcopy::{Brief, Library, Rulebook};
 use crate::base::files::state_folder;
 use crate::base::{Failure, Result};
 use crate::insight::Subject;
+use crate::jobs::Latest;
+use crate::language::chat::{ChatModel, ModelFile};
 use crate::session::sample::sample_log_path;
 use crate::session::{Purpose, Session};
 use crate::tasks::copy_library::{LibraryWork, Work, Worked};
 use crate::tasks::copy_trial::{Tried, TryVariants, Variant};
+use crate::tasks::write_by_model::ByModel;
 use crate::tasks::write_copy::{Candidate, Round, WriteCopy};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -39,6 +43,12 @@ pub enum CopyCommand {
         /// The words that they become.
         new: String,
     },
+    /// Chooses the language model that writes beside the templates: its file is looked at; `None` for none.
+    ChooseModel(Option<PathBuf>),
+    /// Has the language model write for the round.
+    WriteByModel,
+    /// Stops the language model; what it wrote is kept.
+    StopModel,
     /// Keeps candidates, by their words, in the library.
     Keep(Vec<String>, String),
     /// Opens the library of a folder; `None` for the usual one.
@@ -60,10 +70,25 @@ pub struct CopyState {
     pub brief_version: u64,
     /// The last round, or why there is none.
     pub round: Option<Result<Arc<Round>>>,
+    /// The language model that writes.
+    pub writer: WriterState,
     /// The library, once it was opened.
     pub library: Option<Arc<Library>>,
     /// The variants that competed last.
     pub tried: Option<Result<Tried>>,
+}
+
+/// The language model of the studio.
+#[derive(Default)]
+pub struct WriterState {
+    /// What its file is, or why it cannot be used; `None` where none is chosen or it is being looked at.
+    pub file: Option<Result<ModelFile>>,
+    /// The model, once it was read.
+    pub model: Option<Arc<ChatModel>>,
+    /// What it has while it writes.
+    pub live: Latest<ByModel>,
+    /// What came of its writing for the round, or why nothing did.
+    pub ended: Option<Result<String>>,
 }
 
 pub(super) fn apply(session: &mut Session, command: CopyCommand) -> Result<()> {
@@ -75,10 +100,18 @@ pub(super) fn apply(session: &mut Session, command: CopyCommand) -> Result<()> {
         }
         CopyCommand::ReadBrief(path) => take_brief(session, &path),
         CopyCommand::SetBrief(brief) => {
+            // What is written for another brief than the one in view helps nobody.
+            session.jobs.cancel(Purpose::WriteByModel);
             session.store.copy.brief = Some(*brief);
             Ok(())
         }
         CopyCommand::Write => write(session),
+        CopyCommand::ChooseModel(path) => super::copy_model::choose(session, path),
+        CopyCommand::WriteByModel => super::copy_model::write(session),
+        CopyCommand::StopModel => {
+            session.jobs.stop(Purpose::WriteByModel);
+            Ok(())
+        }
         CopyCommand::Reword { old, new } => reword(session, &old, &new),
         CopyCommand::Keep(texts, who) => keep(session, &texts, who),
         CopyCommand::OpenLibrary(folder) => {
@@ -121,6 +154,7 @@ fn write(session: &mut Session) -> Result<()> {
         Failure::new("cannot write", "there is no brief").hint("begin with the sample sheet, or open a brief")
     })?;
     let book = Rulebook::built_in()?;
+    session.jobs.cancel(Purpose::WriteByModel);
     // What cannot be written from is refused beside the brief, before any work.
     if let Err(failure) = brief.check(&book) {
         session.store.copy.round = Some(Err(failure));
@@ -145,9 +179,15 @@ fn write(session: &mut Session) -> Result<()> {
     session.jobs.start(Purpose::WriteCopy, job)
 }
 
-/// Stores a round.
-pub(super) fn written(session: &mut Session, round: Result<Round>) {
+/// Stores a round; a language model that was chosen goes on writing for it.
+pub(super) fn written(session: &mut Session, round: Result<Round>) -> Result<()> {
+    let is_round = round.is_ok();
     session.store.copy.round = Some(round.map(Arc::new));
+    session.store.copy.writer.ended = None;
+    if is_round && session.workspace.language_model.is_some() {
+        super::copy_model::write(session)?;
+    }
+    Ok(())
 }
 
 fn reword(session: &mut Session, old: &str, new: &str) -> Result<()> {
@@ -165,6 +205,7 @@ fn reword(session: &mut Session, old: &str, new: &str) -> Result<()> {
     if known {
         return Ok(());
     }
+    let asked = was.as_ref().and_then(|was| was.draft.asked.clone());
     let proposer = was.map_or_else(
         || "person".to_owned(),
         |was| {
@@ -176,7 +217,7 @@ fn reword(session: &mut Session, old: &str, new: &str) -> Result<()> {
         },
     );
     let forecast = round.forecaster.as_ref().map(|forecaster| forecaster.forecast(new)).transpose()?;
-    let draft = crate::adcopy::propose::Draft { text: new.to_owned(), proposer };
+    let draft = Draft { text: new.to_owned(), proposer, asked };
     let passes = verdict.passes();
     let candidate = Candidate { draft, verdict, forecast };
     if passes {
@@ -193,11 +234,11 @@ fn keep(session: &mut Session, texts: &[String], who: String) -> Result<()> {
         return Err(Failure::new("cannot keep the drafts", "there are none").hint("write candidates first"));
     };
     let chosen = round.candidates.iter().filter(|one| texts.contains(&one.draft.text));
-    let items: Vec<_> = chosen.map(|one| (round.item(one), one.verdict.clone())).collect();
+    let items: Vec<_> = chosen.map(|one| round.addition(one)).collect();
     if items.is_empty() {
         return Err(Failure::new("cannot keep the drafts", "none is chosen").hint("tick some"));
     }
-    work(session, who, Work::Add(items, round.grounds.clone()))
+    work(session, who, Work::Add(items))
 }
 
 fn review(session: &mut Session, id: String, action: Action, who: String) -> Result<()> {

@@ -4,6 +4,7 @@
 mod brief;
 mod candidates;
 mod library;
+mod model;
 mod trial;
 
 use super::Panel;

@@ -21,6 +21,7 @@ pub(super) struct Form {
     must: String,
     must_not: String,
     path: String,
+    model: super::model::Choice,
 }
 
 impl Form {
@@ -53,6 +54,8 @@ impl Form {
         }
         ui.add_space(6.0);
         self.manner(ui);
+        ui.add_space(6.0);
+        self.model.ui(ui, cx);
         if self.brief != before {
             cx.send(Command::Copy(CopyCommand::SetBrief(Box::new(self.brief.clone()))));
         }

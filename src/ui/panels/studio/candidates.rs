@@ -43,6 +43,7 @@ impl StudioPanel {
         });
         let widest =
             round.candidates.iter().filter_map(|one| one.forecast).map(|one| one.high).fold(0.0, f64::max);
+        super::model::progress(ui, cx, widest);
         for candidate in &round.candidates {
             self.candidate(ui, cx, candidate, widest);
         }
@@ -147,7 +148,7 @@ fn basis(ui: &mut Ui, cx: &mut PanelContext<'_>, round: &Round) {
 }
 
 /// The forecast as a bar with its interval, and in figures.
-fn forecast(ui: &mut Ui, theme: &Theme, candidate: &Candidate, widest: f64) {
+pub(super) fn forecast(ui: &mut Ui, theme: &Theme, candidate: &Candidate, widest: f64) {
     let Some(forecast) = candidate.forecast else {
         ui.add_sized([110.0, BAR.y], egui::Label::new(RichText::new("not forecast").color(theme.weak_text)));
         return;
@@ -168,7 +169,7 @@ fn forecast(ui: &mut Ui, theme: &Theme, candidate: &Candidate, widest: f64) {
 }
 
 /// The words with what rests on a fact underlined, and what is wrong in the colour of its weight.
-fn highlighted(theme: &Theme, verdict: &Verdict) -> LayoutJob {
+pub(super) fn highlighted(theme: &Theme, verdict: &Verdict) -> LayoutJob {
     let text = verdict.text.as_str();
     let mut cuts: Vec<usize> = [0, text.len()].into();
     let spans =

@@ -1,0 +1,318 @@
+//! What may a language model write? What has room, in words that are known to be harmless or stand in the product sheet.
+//!
+//! A word may begin only as one that the sheet, the brief or the list of plain words holds (`assets/adcopy/plain_words.json`):
+//! a material or a service that nobody told is never even begun. What is complete is held against the claims at once, so a
+//! price that is put together of true figures ends where it becomes wrong. A text may end where the checks pass it whole and
+//! it rests on a fact.
+
+use super::super::brief::{Brief, Language};
+use super::super::checks::{Checker, Severity};
+use super::super::originality::Originals;
+use super::super::plain::{Plain, is_ideograph};
+use super::super::sheet::KnownSheet;
+use crate::language::chat::Rule;
+use crate::language::words::{Kind, tokens};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Words that lead on: no text ends with one.
+const LEADING: [&str; 27] = [
+    "a", "an", "the", "of", "in", "on", "for", "to", "and", "or", "with", "is", "are", "your", "our", "its",
+    "at", "by", "from", "as", "that", "but", "if", "your", "into", "的", "和",
+];
+/// Marks that any text may hold.
+const MARKS: &str = " ,.:;-–—'’%$€£¥&/!?，。：；、！？（）";
+/// Marks after which no text ends.
+const OPEN_MARKS: &str = ",:;-–—&/$€£¥，：；、（";
+/// Words in a row that are not said twice.
+const REPEATED: usize = 2;
+/// Chinese characters at the end of a text that may still become another word.
+const UNSURE: usize = 4;
+/// Groups of rules that no continuation mends.
+const FINAL: [&str; 5] = ["grounding", "prohibited", "personal", "urgency", "injection"];
+
+/// The mask of a brief.
+pub struct Mask<'a> {
+    brief: &'a Brief,
+    /// Asked about whole texts.
+    whole: &'a Checker,
+    /// Asked about beginnings: it knows names by their beginnings, and no originals.
+    part: Checker,
+    words: BTreeSet<String>,
+    /// Letters of the longest Chinese word.
+    longest: usize,
+    marks: HashSet<char>,
+    seen: Mutex<HashMap<String, bool>>,
+}
+
+impl<'a> Mask<'a> {
+    /// The mask of a brief whose texts are held against `checker`.
+    pub fn new(brief: &'a Brief, checker: &'a Checker) -> Self {
+        let sheet = &checker.known.sheet;
+        let facts = sheet.facts.iter().enumerate();
+        let told = facts.filter(|(place, _)| !checker.known.kept_back.contains(place));
+        let said = told.flat_map(|(_, fact)| std::iter::once(&fact.text).chain(&fact.say));
+        let texts: Vec<&String> =
+            said.chain(&checker.known.names).chain(&brief.must).chain([&sheet.category]).collect();
+        let plain = &checker.book.plain_words[usize::from(brief.language == Language::Zh)];
+        let mut words: BTreeSet<String> = plain.iter().cloned().collect();
+        for text in &texts {
+            words.extend(runs(text).into_iter().flat_map(|run| own_words(&text[run])));
+        }
+        let longest =
+            words.iter().filter(|word| word.contains(is_ideograph)).map(|word| word.chars().count()).max();
+        let marks = texts.iter().flat_map(|text| text.chars()).chain(MARKS.chars());
+        Self {
+            brief,
+            whole: checker,
+            part: Checker {
+                known: Arc::new(with_beginnings(&checker.known)),
+                originals: Arc::<Originals>::default(),
+                ..checker.clone()
+            },
+            longest: longest.unwrap_or(1),
+            marks: marks.filter(|mark| !mark.is_alphanumeric()).collect(),
+            words,
+            seen: Mutex::default(),
+        }
+    }
+
+    /// True where each run is made of known words; the last one may be the beginning of such.
+    fn is_known(&self, text: &str, runs: &[Range<usize>], is_whole: bool) -> bool {
+        runs.iter().all(|run| {
+            let may_go_on = !is_whole && run.end == text.len();
+            let word = text[run.clone()].to_lowercase();
+            match word.contains(is_ideograph) {
+                true => self.is_made_of_words(&word, may_go_on),
+                false => self.words.contains(&word) || may_go_on && self.begins_one(&word),
+            }
+        })
+    }
+
+    fn begins_one(&self, start: &str) -> bool {
+        self.words.range(start.to_owned()..).next().is_some_and(|word| word.starts_with(start))
+    }
+
+    /// Chinese is written without spaces: a run must be words put together, the last one perhaps unfinished.
+    fn is_made_of_words(&self, run: &str, may_go_on: bool) -> bool {
+        let letters: Vec<char> = run.chars().collect();
+        let mut reached = vec![false; letters.len() + 1];
+        reached[0] = true;
+        for at in 0..letters.len() {
+            if !reached[at] {
+                continue;
+            }
+            for end in at + 1..=(at + self.longest).min(letters.len()) {
+                let word: String = letters[at..end].iter().collect();
+                reached[end] |= self.words.contains(&word);
+                if end == letters.len() && may_go_on && self.begins_one(&word) {
+                    return true;
+                }
+            }
+        }
+        reached[letters.len()]
+    }
+
+    fn has_fitting_marks(&self, text: &str) -> bool {
+        let mut before = None;
+        for mark in text.chars() {
+            if !mark.is_alphanumeric() {
+                let doubled = |before: char| !before.is_alphanumeric() && !"%'’".contains(before);
+                let opens = "$€£¥（".contains(mark);
+                let wrong = match before {
+                    None => !opens,
+                    Some(' ') => mark == ' ' || "，。：；、！？".contains(mark) || ",.:;%!?".contains(mark),
+                    Some(before) => mark != ' ' && !opens && doubled(before),
+                };
+                if wrong || !self.marks.contains(&mark) {
+                    return false;
+                }
+            }
+            before = Some(mark);
+        }
+        true
+    }
+
+    /// True where nothing that is complete is against the rules.
+    fn claims_hold(&self, complete: &str) -> bool {
+        if complete.is_empty() {
+            return true;
+        }
+        let known = self.seen.lock().unwrap_or_else(PoisonError::into_inner).get(complete).copied();
+        if let Some(known) = known {
+            return known;
+        }
+        // What reaches the end may still become something else: 30 -> 30 days.
+        let end = complete.trim_end_matches(|c: char| !c.is_alphanumeric()).len();
+        let holds = self.part.check(complete, None).is_ok_and(|verdict| {
+            verdict.blocks().all(|found| {
+                let group = found.rule.split('.').next().unwrap_or_default();
+                !FINAL.contains(&group) || found.rule == "grounding.no_fact" || found.span.end >= end
+            })
+        });
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(complete.to_owned(), holds);
+        holds
+    }
+}
+
+impl Rule for Mask<'_> {
+    fn goes_on(&self, text: &str) -> bool {
+        let lower = text.to_lowercase();
+        let runs = runs(text);
+        self.whole.placement.beyond(text).is_none()
+            && self.has_fitting_marks(text)
+            && self.is_known(text, &runs, false)
+            && !self.brief.must_not.iter().any(|word| lower.contains(&word.to_lowercase()))
+            && !repeats(&lower, &runs)
+            && self.claims_hold(complete(text, &runs))
+    }
+
+    fn may_end(&self, text: &str) -> bool {
+        let runs = runs(text);
+        let last = runs.last().map(|run| text[run.clone()].to_lowercase()).unwrap_or_default();
+        let leads_on = LEADING.contains(&last.as_str()) || text.ends_with(|c: char| OPEN_MARKS.contains(c));
+        !leads_on
+            && self.is_known(text, &runs, true)
+            && self.brief.allows(text)
+            && self.whole.check(text, None).is_ok_and(|verdict| {
+                verdict.passes()
+                    && !verdict.grounded.is_empty()
+                    && verdict
+                        .findings
+                        .iter()
+                        .all(|found| found.severity == Severity::Block || found.rule != "style.puffery")
+            })
+    }
+}
+
+/// Runs of letters and figures, Chinese ones apart from others.
+fn runs(text: &str) -> Vec<Range<usize>> {
+    let mut runs: Vec<Range<usize>> = Vec::new();
+    let mut before = None;
+    for (at, letter) in text.char_indices() {
+        let kind = letter.is_alphanumeric().then(|| is_ideograph(letter));
+        match (kind, before, runs.last_mut()) {
+            (Some(_), _, Some(run)) if kind == before => run.end = at + letter.len_utf8(),
+            (Some(_), ..) => runs.push(at..at + letter.len_utf8()),
+            _ => {}
+        }
+        before = kind;
+    }
+    runs
+}
+
+/// The words of a run; a Chinese one is told whole as well, and in its words.
+fn own_words(run: &str) -> Vec<String> {
+    let mut words = vec![run.to_lowercase()];
+    if run.contains(is_ideograph) {
+        words.extend(tokens(run).into_iter().filter(|one| one.kind != Kind::Mark).map(|one| one.text));
+    }
+    words
+}
+
+/// The part of a text that no further letter changes.
+fn complete<'t>(text: &'t str, runs: &[Range<usize>]) -> &'t str {
+    let Some(last) = runs.last().filter(|run| run.end == text.len()) else { return text };
+    let run = &text[last.clone()];
+    let sure = match run.contains(is_ideograph) {
+        true => run.char_indices().rev().nth(UNSURE).map_or(0, |(at, letter)| at + letter.len_utf8()),
+        false => 0,
+    };
+    text[..last.start + sure].trim_end()
+}
+
+/// True where the last words were said before in the same order.
+fn repeats(lower: &str, runs: &[Range<usize>]) -> bool {
+    if lower.contains(is_ideograph) || runs.iter().any(|run| run.end > lower.len()) {
+        return false;
+    }
+    let words: Vec<&str> = runs.iter().filter_map(|run| lower.get(run.clone())).collect();
+    let Some(from) = words.len().checked_sub(REPEATED) else { return false };
+    let last = &words[from..];
+    words.windows(REPEATED).take(from).any(|other| other == last)
+}
+
+/// A sheet whose names are known by their first words too: a name is not invented because it is not finished.
+fn with_beginnings(known: &KnownSheet) -> KnownSheet {
+    let mut names: Vec<String> = Vec::new();
+    for name in &known.names {
+        let ends = name.char_indices().filter(|(_, letter)| *letter == ' ').map(|(at, _)| at);
+        names.extend(ends.chain([name.len()]).map(|end| name[..end].to_owned()));
+    }
+    names.sort_by_key(|name| std::cmp::Reverse(Plain::of(name).text.len()));
+    names.dedup();
+    KnownSheet { names, ..known.clone() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::brief::Brief;
+    use super::super::super::{Addressed, Fact, ProductSheet, Rulebook};
+    use super::*;
+
+    fn mask(test: impl Fn(&Mask<'_>)) {
+        let fact = |id: &str, text: &str| Fact { id: id.into(), text: text.into(), ..Fact::default() };
+        let sheet = ProductSheet {
+            product: "TrailFox 3 running shoe".into(),
+            facts: vec![
+                fact("weight", "weighs 240 g"),
+                fact("price", "costs $89"),
+                fact("returns", "30-day returns"),
+                fact("zh", "防水鞋面"),
+            ],
+            ..ProductSheet::default()
+        };
+        let book = Rulebook::built_in().unwrap();
+        let brief = Brief { sheet, must_not: vec!["cheap".into()], ..Brief::default() };
+        let checker = Checker {
+            placement: book.placement("google_description").unwrap().clone(),
+            known: Arc::new(brief.sheet.known(&book).unwrap()),
+            originals: Arc::default(),
+            addressed: Addressed::default(),
+            book,
+        };
+        test(&Mask::new(&brief, &checker));
+    }
+
+    #[test]
+    fn words_begin_as_known_ones_and_figures_stay_what_they_are() {
+        mask(|mask| {
+            for text in
+                ["Y", "Your Tra", "Your TrailFox 3 running sh", "It costs $8", "It costs $89 and we", "240 g"]
+            {
+                assert!(mask.goes_on(text), "{text}");
+            }
+            for text in [
+                "Waterproofed",
+                "It costs $88",
+                "It costs $8 ",
+                "It weighs 89 g and y",
+                "It costs $240 today, y",
+                "A cheap",
+                "Yes,, y",
+                " . ",
+                "your day, your day",
+                "😀",
+            ] {
+                assert!(!mask.goes_on(text), "{text}");
+            }
+        });
+    }
+
+    #[test]
+    fn a_text_ends_whole_and_on_a_fact() {
+        mask(|mask| {
+            for text in ["Your TrailFox 3 running shoe costs $89", "Try it: 30-day returns", "防水鞋面"] {
+                assert!(mask.goes_on(text) && mask.may_end(text), "{text}");
+            }
+            for text in
+                ["It is for you", "It costs $89 and", "It costs $8", "It costs $89,", "Your run", "防水鞋"]
+            {
+                assert!(!mask.may_end(text), "{text}");
+            }
+            assert!(mask.goes_on("防"), "a Chinese word may be unfinished");
+            assert!(!mask.goes_on("纳"), "and no word that nobody told is begun");
+        });
+    }
+}

@@ -1,0 +1,180 @@
+//! Is a file a language model that is computed rightly here, and what will it take? Looked at, then read whole.
+
+use super::llama::Llama;
+use super::{ChatModel, bytes};
+use crate::base::failure::Explain;
+use crate::base::files::disk_failure;
+use crate::base::{Failure, Result};
+use crate::jobs::JobContext;
+use crate::jobs::priority::step_back;
+use candle_core::quantized::gguf_file::{Content, Value};
+use candle_core::quantized::tokenizer::TokenizerFromGguf;
+use std::fs::File;
+use std::io::{BufReader, Read};
+use std::path::Path;
+use tokenizers::Tokenizer;
+use tokenizers::pre_tokenizers::byte_level::ByteLevel;
+use tokenizers::pre_tokenizers::digits::Digits;
+use tokenizers::pre_tokenizers::sequence::Sequence;
+
+pub(super) const WHAT: &str = "cannot open the language model";
+/// A text of 200 words that a known file is asked about.
+const CHECKED: &str = include_str!("../../../assets/perplexity_text.txt");
+/// Files whose perplexity on that text is known, by BLAKE3, from the Python package transformers 5.24 in single precision.
+const KNOWN: [(&str, f64); 1] =
+    [("5f4fa13bfc6dd4a91fd00e22974a9c4e9ed628fd7d7f307398ddf30260d6b2c3", 31.817)];
+/// How far the perplexity of a known file may be from what it should be.
+const FAR: f64 = 0.05;
+
+/// A model file that was looked at and not read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelFile {
+    /// The file's name.
+    pub name: String,
+    /// Bytes of memory that it takes once it is read, without what a text adds.
+    pub bytes: u64,
+}
+
+/// Looks at a file before it is opened: what it will take.
+///
+/// # Errors
+/// There is no such file, it is no GGUF, or it is cut short.
+pub fn look_at(path: &Path) -> Result<ModelFile> {
+    let (content, _) = header(path)?;
+    let numbers: u64 = content.tensor_infos.values().map(|info| info.shape.elem_count() as u64).sum();
+    // A byte and its part of a scale each, and what words and tokenizer take.
+    Ok(ModelFile { name: name_of(path), bytes: numbers * 9 / 8 + (32 << 20) })
+}
+
+fn name_of(path: &Path) -> String {
+    path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned())
+}
+
+/// The header of a GGUF, after a look whether the file is as long as it says.
+fn header(path: &Path) -> Result<(Content, BufReader<File>)> {
+    let explain = |error: std::io::Error| {
+        disk_failure(WHAT, path, &error).hint("sh assets/fetch-models.sh, or a GGUF file of your own")
+    };
+    let file = File::open(path).map_err(explain)?;
+    let bytes = file.metadata().map_err(explain)?.len();
+    let mut reader = BufReader::new(file);
+    let content = Content::read(&mut reader).explain(WHAT).map_err(|failure| failure.at(path.display()))?;
+    let ends = content.tensor_infos.values().map(|info| {
+        let blocks = info.shape.elem_count() / info.ggml_dtype.block_size().max(1);
+        content.tensor_data_offset + info.offset + (blocks * info.ggml_dtype.type_size()) as u64
+    });
+    let wanted = ends.max().unwrap_or_default();
+    if wanted > bytes {
+        let why = format!("it is cut short: {bytes} bytes of at least {wanted}");
+        return Err(Failure::new(WHAT, why).at(path.display()).hint("fetch it again"));
+    }
+    Ok((content, reader))
+}
+
+/// BLAKE3 of a file, in hexadecimal.
+fn hash_of(path: &Path) -> Result<String> {
+    let explain = |error: std::io::Error| disk_failure(WHAT, path, &error);
+    let mut file = File::open(path).map_err(explain)?;
+    let (mut hasher, mut part) = (blake3::Hasher::new(), vec![0; 1 << 20]);
+    loop {
+        let read = file.read(&mut part).map_err(explain)?;
+        if read == 0 {
+            return Ok(hasher.finalize().to_hex().to_string());
+        }
+        hasher.update(&part[..read]);
+    }
+}
+
+impl ChatModel {
+    /// Reads a file whole: one that vanishes later changes nothing. A known file is asked about a text, so that a forward
+    /// pass that is wrong for it is found before it writes.
+    ///
+    /// # Errors
+    /// A file that is not there, cut short, of another architecture than llama, whose tokenizer has other words than the
+    /// model, or that is known and finds the text likelier or less likely than it should; or a cancel.
+    pub fn open(path: &Path, context: &JobContext) -> Result<Self> {
+        let place = |failure: Failure| failure.at(path.display());
+        let (content, mut reader) = header(path)?;
+        let text = |key: &str| content.metadata.get(key).and_then(|value| value.to_string().ok());
+        match text("general.architecture").map(String::as_str) {
+            Some("llama") => {}
+            other => {
+                let why = format!(
+                    "its architecture is '{}', and only llama is computed here",
+                    other.unwrap_or("unknown")
+                );
+                return Err(place(
+                    Failure::new(WHAT, why).hint("SmolLM2, TinyLlama or another llama-type file"),
+                ));
+            }
+        }
+        let mut tokenizer = Tokenizer::from_gguf(&content).explain(WHAT).map_err(place)?;
+        if text("tokenizer.ggml.pre").is_some_and(|kind| kind == "smollm") {
+            // As SmolLM's own tokenizer.json: each figure apart, no space put before a text.
+            let parts = vec![Digits::new(true).into(), ByteLevel::new(false, true, true).into()];
+            tokenizer.with_pre_tokenizer(Some(Sequence::new(parts)));
+        }
+        let llama = Llama::read(&content, &mut reader, context).map_err(place)?;
+        let known = tokenizer.get_vocab(true).values().max().map_or(0, |most| *most as usize + 1);
+        if known > llama.words() {
+            let why = format!("its tokenizer has {known} words and its weights {}", llama.words());
+            return Err(place(Failure::new(WHAT, why)));
+        }
+        let id = |key: &str| content.metadata.get(key).and_then(|value: &Value| value.to_u32().ok());
+        let mut end: Vec<u32> = ["tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id"]
+            .into_iter()
+            .filter_map(id)
+            .collect();
+        end.extend(
+            ["<|im_end|>", "<|endoftext|>"].into_iter().filter_map(|word| tokenizer.token_to_id(word)),
+        );
+        let pool = rayon::ThreadPoolBuilder::new()
+            .thread_name(|at| format!("adloupe-words-{at}"))
+            .start_handler(|_| step_back())
+            .build()
+            .explain(WHAT)?;
+        let pieces = bytes::pieces(&tokenizer, llama.words());
+        let (name, hash) = (name_of(path), hash_of(path)?);
+        let model = Self { name, hash, llama, tokenizer, pieces, end, pool };
+        // An unoptimised build would take minutes over it.
+        if let Some((_, right)) =
+            KNOWN.iter().find(|(hash, _)| *hash == model.hash && !cfg!(debug_assertions))
+        {
+            model.is_as_known(*right, context).map_err(place)?;
+        }
+        Ok(model)
+    }
+
+    /// Refuses a file that finds the stored text likelier or less likely than another program does.
+    fn is_as_known(&self, right: f64, context: &JobContext) -> Result<()> {
+        let own = self.loss_of(CHECKED.trim(), context)?.exp();
+        if (own / right - 1.0).abs() > FAR {
+            let why = format!(
+                "its perplexity on a known text is {own:.2} here, and {right:.2} is right: it is not \
+                               computed as it should be on this machine"
+            );
+            return Err(Failure::new(WHAT, why).hint("go on without it; this is worth a report"));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_computes_otherwise_than_it_should_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tiny.gguf");
+        crate::language::chat::tests::tiny(&path, 300);
+        let context = JobContext::detached();
+        let model = ChatModel::open(&path, &context).unwrap();
+        assert_eq!(model.hash, blake3::hash(&std::fs::read(&path).unwrap()).to_hex().to_string());
+        // 200 words are more than the tiny model looks back on, so it is asked about a sentence here.
+        let right = model.loss_of("bread and cheese", &context).unwrap().exp();
+        assert!(right > 10.0);
+        let failure = model.is_as_known(right, &context).unwrap_err();
+        assert!(failure.why.contains("tokens"), "{failure}");
+    }
+}
