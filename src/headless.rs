@@ -31,6 +31,7 @@ pub mod rank;
 pub mod report;
 pub mod reproduce;
 pub mod robustness;
+pub mod search;
 pub mod segment;
 pub mod serve;
 pub mod simulate;
@@ -129,6 +130,7 @@ enum Subcommands {
     Report(report::Args),
     Reproduce(reproduce::Args),
     Robustness(robustness::Args),
+    Search(search::Args),
     Segment(segment::Args),
     Serve(serve::Args),
     Simulate(simulate::Args),
@@ -204,6 +206,7 @@ fn run(command: &Subcommands, terminal: &Terminal) -> Result<Answer> {
         Subcommands::Report(args) => report::run(args, terminal),
         Subcommands::Reproduce(args) => reproduce::run(args, terminal),
         Subcommands::Robustness(args) => robustness::run(args, terminal),
+        Subcommands::Search(args) => search::run(args, terminal),
         Subcommands::Segment(args) => segment::run(args, terminal),
         Subcommands::Serve(args) => serve::run(args, terminal),
         Subcommands::Simulate(args) => simulate::run(args, terminal),

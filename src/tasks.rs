@@ -24,6 +24,7 @@ pub mod project;
 pub mod report;
 pub mod robustness;
 pub mod rows;
+pub mod search;
 pub mod segment;
 pub mod simulate;
 pub mod slices;
@@ -95,6 +96,8 @@ pub enum Output {
     Imported(Box<import::Imported>),
     /// Groups told with noise.
     Reported(Box<privacy::Reported>),
+    /// A run of a search ended.
+    Searched(Arc<search::Searched>),
     /// Rates by group.
     Segments(Box<segment::SegmentAnswer>),
     /// What a model makes of a field.

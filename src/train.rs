@@ -19,6 +19,7 @@ pub mod online;
 pub mod order;
 pub mod prefetch;
 pub mod schedule;
+pub mod search;
 pub mod spec;
 pub mod trained;
 pub mod trainer;

@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, ThreadId};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How often a paused job looks whether it may go on.
 const PAUSE_LOOK: Duration = Duration::from_millis(20);
@@ -15,6 +15,8 @@ const PAUSE_LOOK: Duration = Duration::from_millis(20);
 #[derive(Clone)]
 pub struct JobContext {
     cancel: Arc<AtomicBool>,
+    /// When the work is to stop by itself.
+    deadline: Option<Instant>,
     pause: Arc<AtomicBool>,
     /// The thread whose work may wait.
     thread: ThreadId,
@@ -38,7 +40,7 @@ impl JobContext {
         warn: Arc<dyn Fn(String) + Send + Sync>,
         wake: Arc<dyn Fn() + Send + Sync>,
     ) -> Self {
-        Self { cancel, pause, thread: thread::current().id(), progress, warn, wake }
+        Self { cancel, deadline: None, pause, thread: thread::current().id(), progress, warn, wake }
     }
 
     /// A context that nobody watches: for tests and calls on the caller's own thread.
@@ -66,9 +68,16 @@ impl JobContext {
         if self.is_cancelled() { Err(Failure::cancelled()) } else { Ok(()) }
     }
 
+    /// The same work, which is to stop at `deadline` as if it had been asked to.
+    #[must_use]
+    pub fn until(&self, deadline: Instant) -> Self {
+        Self { deadline: Some(deadline), ..self.clone() }
+    }
+
     /// True after a stop was asked for: for loops that keep what they have.
     pub fn is_cancelled(&self) -> bool {
         self.cancel.load(Ordering::Relaxed)
+            || self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
     }
 
     /// The flag itself, for code that must look at it in an inner loop.

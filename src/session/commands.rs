@@ -104,6 +104,7 @@ pub(super) fn absorb(session: &mut Session, output: Output) -> Result<()> {
         Output::Found(answer) => segment::found(session, *answer),
         Output::Reported(reported) => privacy::reported(session, *reported),
         Output::Segments(answer) => segment::counted(session, *answer),
+        Output::Searched(searched) => train::searched(session, searched),
         Output::LearntOnline(learnt) => train::learnt_online(session, learnt),
         Output::ModelOpened(model, folder) => train::opened(session, model, folder),
         Output::ModelSaved(folder) => train::saved(session, folder),

@@ -46,6 +46,8 @@ pub enum Purpose {
     Erase,
     /// Fit a model.
     Train,
+    /// Try values of knobs.
+    Search,
     /// Learn in one pass.
     LearnOnline,
     /// Curves of a model on a split.
@@ -134,7 +136,7 @@ const FINISHED_KEPT: usize = 200;
 impl Purpose {
     /// True for jobs that take so long that a person may want the machine meanwhile.
     pub fn can_pause(self) -> bool {
-        matches!(self, Self::Import | Self::Train | Self::Find)
+        matches!(self, Self::Import | Self::Train | Self::Search | Self::Find)
     }
 }
 

@@ -49,14 +49,14 @@ pub enum TrainingRows {
 
 impl TrainingRows {
     /// Bytes that they may take.
-    fn memory(&self) -> u64 {
+    pub(super) fn memory(&self) -> u64 {
         match self {
             Self::Held(_) => usual_memory(),
             Self::Whole(_, whole) => whole.import.memory(),
         }
     }
 
-    fn dataset(self, context: &JobContext) -> Result<Arc<Dataset>> {
+    pub(super) fn dataset(self, context: &JobContext) -> Result<Arc<Dataset>> {
         match self {
             Self::Held(dataset) => Ok(dataset),
             Self::Whole(log, whole) => whole.prepare(&log, &EncodeOptions::default(), context),

@@ -161,7 +161,15 @@ impl Trainer {
     /// Cancelled, the loss is no longer a number, or the device fails.
     pub fn run(&mut self, live: &Latest<TrainSnapshot>, context: &JobContext) -> Result<()> {
         context.stage(&format!("Training {}", self.spec.kind));
-        let ended = self.epochs_to_the_end(live, context);
+        self.run_to(u32::MAX, live, context)
+    }
+
+    /// The same to an epoch, or to the end where that comes first; the learning rate falls as in the whole training.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub fn run_to(&mut self, epoch: u32, live: &Latest<TrainSnapshot>, context: &JobContext) -> Result<()> {
+        let ended = self.epochs_to(epoch, live, context);
         match &ended {
             // The model is worth more than its last checkpoint.
             Ok(()) => self.keep_or_tell(context),
@@ -172,9 +180,9 @@ impl Trainer {
         ended
     }
 
-    fn epochs_to_the_end(&mut self, live: &Latest<TrainSnapshot>, context: &JobContext) -> Result<()> {
+    fn epochs_to(&mut self, epoch: u32, live: &Latest<TrainSnapshot>, context: &JobContext) -> Result<()> {
         self.count(context)?;
-        while !self.is_over()? {
+        while self.position.epoch < epoch && !self.is_over()? {
             self.epoch(live, context)?;
             self.keep_now_and_then(true, context);
         }

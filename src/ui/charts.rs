@@ -8,6 +8,7 @@ pub mod bars;
 pub mod curve;
 pub mod heatmap;
 pub mod histogram;
+pub mod parallel;
 pub mod picture;
 pub mod reliability;
 mod svg;

@@ -256,6 +256,23 @@ fn a_model_is_hardened_and_attacked() {
 }
 
 #[test]
+fn a_search_out_of_time_goes_on_and_keeps_the_best_model() {
+    let folder = folder_with_log();
+    let at = folder.path();
+    let line = "search log.csv --model fm --set epochs=1 --over learning_rate=0.001..0.05 --over l2 --trials 3 --out found";
+    failure(adloupe(at, line), &["factors"]);
+    let line = line.replace("--over l2", "--over embedding_width=4,8");
+    let first = answer(at, &format!("{line} --minutes 0.0001"));
+    assert_eq!(first["ended"], "out_of_time");
+    failure(adloupe(at, &line), &["--resume"]);
+    let told = answer(at, "search log.csv --resume found --minutes 5");
+    assert_eq!(told["ended"], "finished");
+    assert_eq!(told["trials"].as_array().unwrap().len(), 3);
+    let best = answer(at, "evaluate found/best log.csv");
+    assert_eq!(best["auc"], told["test"]["auc"], "the test numbers are those of the model that is kept");
+}
+
+#[test]
 fn a_report_holds_the_figures_of_the_commands_printed_in_it() {
     let folder = folder_with_model();
     let at = folder.path();

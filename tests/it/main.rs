@@ -35,6 +35,7 @@ mod models;
 mod prediction;
 mod replay;
 mod rows_panel;
+mod search;
 mod segments_panel;
 mod serve;
 mod slots_panel;

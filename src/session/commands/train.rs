@@ -13,15 +13,17 @@ use crate::session::store::OpenLog;
 use crate::session::{Command, Purpose, Session};
 use crate::tasks::online::{LearnOnline, LearntOnline, SaveOnline};
 use crate::tasks::outline::DrawModel;
+use crate::tasks::search::{SearchKnobs, Searched};
 use crate::tasks::train::{OpenModel, SaveModel, Start, Train, Trained, TrainingRows};
 use crate::train::checkpoint::{Kept, is_in_use};
 use crate::train::online::progress::Progress;
+use crate::train::search::{Ended, SearchPlan, SearchState};
 use crate::train::{TrainSnapshot, TrainSpec, TrainedModel, Trainer};
 use std::collections::VecDeque;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 /// The files of a training's log, beside its checkpoint.
 const LOG: &str = "log.json";
@@ -59,6 +61,12 @@ pub enum TrainCommand {
     Save(PathBuf),
     /// Opens a model from a folder.
     Open(PathBuf),
+    /// Tries values of knobs for so many minutes, kept in a folder; a new one where none is named.
+    Search(Box<SearchPlan>, f64, Option<PathBuf>),
+    /// Goes on with the search in a folder for so many minutes.
+    SearchOn(PathBuf, f64),
+    /// Stops the search; it can go on.
+    StopSearch,
     /// Learns from the open log in one pass, with these knobs.
     LearnOnline(Params),
     /// Stops that; what was learnt stays.
@@ -82,6 +90,12 @@ pub struct TrainingState {
     pub unfinished: Vec<Unfinished>,
     /// The unfinished training that goes on as soon as its log is there.
     pub next: Option<PathBuf>,
+    /// The search that runs, or ran last.
+    pub search_live: Latest<SearchState>,
+    /// Its folder.
+    pub search_folder: Option<PathBuf>,
+    /// How its last run ended.
+    pub searched: Option<Arc<Searched>>,
     /// Progress of the pass that runs, or ran last.
     pub online_live: Latest<Progress>,
     /// What the last pass taught.
@@ -183,6 +197,18 @@ pub(super) fn apply(session: &mut Session, command: TrainCommand) -> Result<()> 
             session.jobs.start(Purpose::Save, SaveModel { model, folder })
         }
         TrainCommand::Open(folder) => session.jobs.start(Purpose::OpenModel, OpenModel { folder }),
+        TrainCommand::Search(plan, minutes, folder) => {
+            let folder = match folder {
+                Some(folder) => folder,
+                None => new_search_folder(session)?,
+            };
+            search(session, Some(*plan), folder, minutes)
+        }
+        TrainCommand::SearchOn(folder, minutes) => search(session, None, folder, minutes),
+        TrainCommand::StopSearch => {
+            session.jobs.stop(Purpose::Search);
+            Ok(())
+        }
         TrainCommand::LearnOnline(params) => learn_online(session, params),
         TrainCommand::StopOnline => {
             session.jobs.stop(Purpose::LearnOnline);
@@ -195,6 +221,50 @@ pub(super) fn apply(session: &mut Session, command: TrainCommand) -> Result<()> 
             session.jobs.start(Purpose::Save, SaveOnline { learnt, folder })
         }
     }
+}
+
+/// Searches on the open log in a folder: what is planned, or what the folder holds.
+fn search(session: &mut Session, plan: Option<SearchPlan>, folder: PathBuf, minutes: f64) -> Result<()> {
+    let missing = || {
+        Failure::new("cannot search", "no log is encoded for models")
+            .hint("open a log with a label column, or the sample")
+    };
+    let rows = training_rows(session).ok_or_else(missing)?;
+    let source = session.store.log.as_ref().map(|log| log.frame.source.path.display().to_string());
+    let named = |plan: SearchPlan| {
+        let base = TrainSpec { source: source.unwrap_or_default(), ..plan.base };
+        SearchPlan { base, ..plan }
+    };
+    let training = &mut session.store.training;
+    training.search_live = Latest::default();
+    training.live = Latest::default();
+    training.searched = None;
+    training.search_folder = Some(folder.clone());
+    let (live, curves) = (training.search_live.clone(), training.live.clone());
+    let budget = Duration::from_secs_f64(60.0 * minutes.clamp(0.0, 1e6));
+    let job = SearchKnobs { rows, plan: plan.map(named), folder, budget, live, curves };
+    session.jobs.start(Purpose::Search, job)
+}
+
+/// A folder of its own for a search, where the system keeps what a program must remember.
+fn new_search_folder(session: &Session) -> Result<PathBuf> {
+    let beside_runs = session.store.training.runs.as_deref().and_then(Path::parent).map(Path::to_owned);
+    let state = beside_runs.or_else(state_folder).ok_or_else(|| {
+        Failure::new("cannot search", "the system names no folder to keep a search in").hint("name one")
+    })?;
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Ok(state.join("searches").join(now.as_millis().to_string()))
+}
+
+/// Takes in the end of a run of a search.
+pub(super) fn searched(session: &mut Session, searched: Arc<Searched>) {
+    session.notices.done(match searched.ended {
+        Ended::Finished => "the search is finished".to_owned(),
+        Ended::OutOfTime => "the time of the search is spent; it can go on".to_owned(),
+        Ended::Stopped => "the search was stopped; it can go on".to_owned(),
+    });
+    session.store.training.search_live.publish(searched.state.clone());
+    session.store.training.searched = Some(searched);
 }
 
 fn learn_online(session: &mut Session, params: Params) -> Result<()> {

@@ -7,6 +7,7 @@ mod progress;
 mod retrieval;
 mod robustness;
 mod runs;
+mod search;
 pub(super) mod unfinished;
 
 use crate::base::params::Params;
@@ -33,6 +34,7 @@ pub struct TrainingPanel {
     sort_by: leaderboard::SortBy,
     asking: retrieval::Asking,
     attacking: robustness::Attacking,
+    searching: search::Searching,
     online: online::OnlineView,
 }
 
@@ -47,6 +49,7 @@ impl Default for TrainingPanel {
             sort_by: leaderboard::SortBy::default(),
             asking: retrieval::Asking::default(),
             attacking: robustness::Attacking::default(),
+            searching: search::Searching::default(),
             online: online::OnlineView::default(),
         }
     }
@@ -63,6 +66,7 @@ enum View {
     Leaderboard,
     Retrieval,
     Robustness,
+    Search,
     Online,
 }
 
@@ -105,6 +109,7 @@ impl Panel for TrainingPanel {
                         View::Leaderboard => leaderboard::show(ui, cx, &mut self.sort_by),
                         View::Retrieval => self.asking.show(ui, cx, &self.chosen),
                         View::Robustness => self.attacking.show(ui, cx, &self.chosen),
+                        View::Search => self.search(ui, cx),
                         View::Online => self.online.show(ui, cx),
                         view => progress::show(ui, cx, view),
                     }
@@ -130,6 +135,7 @@ impl TrainingPanel {
                 (View::Leaderboard, "Leaderboard"),
                 (View::Retrieval, "What each would show"),
                 (View::Robustness, "Robustness"),
+                (View::Search, "Search"),
                 (View::Online, "Online"),
             ] {
                 ui.selectable_value(&mut self.view, view, words);
@@ -170,6 +176,12 @@ impl TrainingPanel {
         if ui.button("Back to defaults").clicked() {
             self.params.remove(kind.id());
         }
+    }
+
+    fn search(&mut self, ui: &mut egui::Ui, cx: &mut PanelContext<'_>) {
+        let kind = MODELS[self.kind.min(MODELS.len() - 1)];
+        let params = self.params.get(kind.id()).cloned().unwrap_or_default();
+        self.searching.show(ui, cx, kind, &params);
     }
 
     fn buttons(&mut self, ui: &mut egui::Ui, cx: &mut PanelContext<'_>, kind: &'static dyn ModelKind) {

@@ -100,7 +100,12 @@ fn history(ui: &mut Ui, theme: &Theme, view: View, history: &History) {
         View::Curves => curves(ui, theme, history),
         View::Epochs => epochs(ui, &history.epochs),
         View::Layers => layers(ui, history),
-        View::Compare | View::Leaderboard | View::Retrieval | View::Robustness | View::Online => {}
+        View::Compare
+        | View::Leaderboard
+        | View::Retrieval
+        | View::Robustness
+        | View::Search
+        | View::Online => {}
     }
 }
 
