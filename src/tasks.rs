@@ -1,6 +1,7 @@
 //! What runs in the background? One operation a file, from a request to an [`Output`].
 
 pub mod by_column;
+pub mod combine;
 pub mod compare;
 pub mod copy_library;
 pub mod copy_trial;

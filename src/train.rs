@@ -11,6 +11,7 @@ pub mod card;
 pub mod checkpoint;
 pub mod conversions;
 mod counting;
+pub mod ensemble;
 pub mod gradient;
 pub mod guard;
 pub mod history;

@@ -43,6 +43,11 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
     let numbers = rows.iter().map(|row| i64::from(*row) + 1).collect();
     let mut columns =
         vec![column("row", ExportCells::Integer(numbers)), column("p_click", ExportCells::Real(scores))];
+    if let Some(spread) = model.spread(dataset, &rows, &context)? {
+        let (low, high) = spread.iter().map(|interval| (interval.low, interval.high)).unzip();
+        columns.push(column("p_click_low", ExportCells::Real(low)));
+        columns.push(column("p_click_high", ExportCells::Real(high)));
+    }
     if let Some(conversions) = model.predict_conversions(dataset, &rows, &context)? {
         let cells = conversions.into_iter().map(f64::from).collect();
         columns.push(column("p_conversion_given_click", ExportCells::Real(cells)));
@@ -52,7 +57,7 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
         columns.push(column("label", ExportCells::Real(labels)));
     }
     write_table(&args.out, columns)?;
-    let (kind, device, out) = (&model.kind, model.device(), args.out.display().to_string());
+    let (kind, device, out) = (&model.name(), model.device(), args.out.display().to_string());
     Ok(Answer {
         text: format!(
             "{kind} scored {} rows on {device}: mean probability {mean:.5}\nsaved in {out}",

@@ -10,9 +10,11 @@ use crate::jobs::{JobContext, Latest};
 use crate::metrics::{Estimate, Measures};
 use crate::nn::device::DEVICES;
 use crate::train::card::TrainingCard;
+use crate::train::ensemble::member_specs;
 use crate::train::{ModelCard, TrainSnapshot, TrainSpec, TrainedModel, Trainer};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -43,6 +45,10 @@ pub struct Args {
     /// How far an impression's embeddings may be moved in that.
     #[arg(long, requires = "adversarial")]
     epsilon: Option<f64>,
+    /// Trains so many models on rows drawn anew (resample=false: only with other seeds) and averages them, so that every
+    /// prediction has an interval.
+    #[arg(long, value_name = "N", default_value_t = 1, conflicts_with_all = ["checkpoint", "resume"])]
+    members: usize,
     /// Where to train.
     #[arg(long, value_parser = clap::builder::PossibleValuesParser::new(DEVICES))]
     device: Option<String>,
@@ -77,6 +83,13 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
     }
     let spec = if args.resume.is_none() { Some(spec(args)?) } else { None };
     let dataset = open(args, &context)?;
+    if let Some(spec) = spec.as_ref().filter(|_| args.members != 1) {
+        let model = ensemble(args, spec, &dataset, &context)?;
+        if let Some(folder) = &args.out {
+            model.save(folder)?;
+        }
+        return Ok(answer(&model, args.out.as_deref()));
+    }
     let mut trainer = match (&args.resume, &spec) {
         (Some(folder), _) => resumed(folder, args, &dataset, &context)?,
         (None, Some(spec)) => Trainer::within(args.source.options()?.memory(), &dataset, spec)?,
@@ -99,6 +112,20 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
         model.save(folder)?;
     }
     Ok(answer(&model, args.out.as_deref()))
+}
+
+/// Models that differ by seed and rows, averaged.
+fn ensemble(args: &Args, spec: &TrainSpec, dataset: &Dataset, context: &JobContext) -> Result<TrainedModel> {
+    let memory = args.source.options()?.memory();
+    let chosen = args.set.iter().any(|(name, _)| name == "resample");
+    let mut models = Vec::new();
+    for spec in member_specs(spec, args.members, !chosen)? {
+        Terminal::note(&format!("member {} of {}", models.len() + 1, args.members));
+        let mut trainer = Trainer::within(memory, dataset, &spec)?;
+        train(&mut trainer, context)?;
+        models.push(Arc::new(trainer.finish(context)?));
+    }
+    TrainedModel::ensemble(&models, dataset, context)
 }
 
 /// The training of a checkpoint, with more epochs where they are asked for.
@@ -224,6 +251,7 @@ fn answer(model: &TrainedModel, out: Option<&Path>) -> Answer {
     let numbers = test.unwrap_or_default();
     let mut json = json!({
         "model": model.kind,
+        "members": model.members(),
         "label": model.encoder.label,
         "device": training.device,
         "seed": training.seed,
@@ -250,7 +278,13 @@ fn answer(model: &TrainedModel, out: Option<&Path>) -> Answer {
     });
     extend(&mut json, rest);
     let text = [
-        format!("{} of '{}' on {}, seed {}", model.kind, model.encoder.label, training.device, training.seed),
+        format!(
+            "{} of '{}' on {}, seed {}",
+            model.name(),
+            model.encoder.label,
+            training.device,
+            training.seed
+        ),
         format!("kept epoch {} of {}, {} weights", training.best_epoch, training.epochs, training.weights),
         format!(
             "{:.1} s, {:.0} examples/s{}",

@@ -75,7 +75,10 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
 fn told(found: &Prediction) -> String {
     let edited = found.row.inputs.iter().any(|input| input.edited);
     let was = if edited { format!(" (as it was: {:.4} %)", 100.0 * found.p_unedited) } else { String::new() };
-    format!("row {}: {:.4} %{was}", found.row.row + 1, 100.0 * found.p_click)
+    let among = found.interval.as_ref().map_or_else(String::new, |interval| {
+        format!("; one more member: {:.4} to {:.4} %, 95 %", 100.0 * interval.low, 100.0 * interval.high)
+    });
+    format!("row {}: {:.4} %{was}{among}", found.row.row + 1, 100.0 * found.p_click)
 }
 
 fn shared_text(found: &Shares) -> String {
@@ -130,6 +133,7 @@ fn json_of(kind: &str, found: &Prediction, shared: &Shares, changes: Option<&Cou
         "model": kind,
         "row": found.row.row + 1,
         "p_click": found.p_click,
+        "p_click_interval": found.interval.map(|interval| [interval.low, interval.high]),
         "p_unedited": found.p_unedited,
         "base": shared.base,
         "log_odds": shared.log_odds,

@@ -12,6 +12,7 @@ use crate::base::{Failure, Result};
 use crate::data::batch::{FIRST_VALUE_ID, MISSING_ID, RARE_ID, SequenceBatch};
 use crate::data::{Batch, Dataset, Encoder};
 use crate::jobs::JobContext;
+use crate::metrics::Estimate;
 use crate::nn::losses::sigmoid;
 use crate::train::TrainedModel;
 
@@ -59,6 +60,8 @@ pub struct Prediction {
     pub row: EditedRow,
     /// Probability of a click.
     pub p_click: f64,
+    /// Where one more member of an ensemble would come out; `None` for a model of its own.
+    pub interval: Option<Estimate>,
     /// The same for the row without edits.
     pub p_unedited: f64,
     /// What one other value would do: for each field the best and the worst one that was tried.
@@ -219,7 +222,8 @@ pub fn predict_one(
         changes.extend(one_change(model, &dataset.encoder, &row.batch, field)?);
     }
     changes.sort_by(|a, b| (b.highest.1 - b.lowest.1).total_cmp(&(a.highest.1 - a.lowest.1)));
-    Ok(Prediction { p_click: row.score(model)?, p_unedited: own.score(model)?, row, changes })
+    let interval = model.spread_batch(&row.batch)?.and_then(|spread| spread.first().copied());
+    Ok(Prediction { p_click: row.score(model)?, interval, p_unedited: own.score(model)?, row, changes })
 }
 
 /// Tries values of a field, evenly over its vocabulary where there are many; `None` for one without.

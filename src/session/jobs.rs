@@ -58,6 +58,8 @@ pub enum Purpose {
     ByColumn,
     /// Differences between models.
     Compare,
+    /// Average models.
+    Combine,
     /// Models by rank.
     Rank,
     /// Models under attack.

@@ -35,6 +35,9 @@ pub struct ModelCard {
     pub params: Params,
     /// What it was trained on.
     pub data: DataCard,
+    /// Hashes of the weights of the members beyond the first, of ensembles.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub members: Vec<String>,
     /// How the training went.
     pub training: TrainingCard,
     /// What makes true probabilities of the network's scores, where it was fitted.
@@ -157,12 +160,9 @@ impl ModelCard {
     pub(super) fn save(&self, folder: &Path, encoder: &Encoder, network: &Network) -> Result<()> {
         let what = "cannot save the model";
         fs::create_dir_all(folder).map_err(|error| disk_failure(what, folder, &error))?;
-        let mut weights_hash = Fnv::default();
-        // Into a hash nothing can fail to be written.
-        let _ = network.write(&mut weights_hash);
         let mut card = self.clone();
         card.versions = versions();
-        let file = CardFile { format: FORMAT, card, weights_hash: weights_hash.text(), encoder };
+        let file = CardFile { format: FORMAT, card, weights_hash: hash_of(network), encoder };
         let text = serde_json::to_vec_pretty(&file).explain(what)?;
         // The card is complete on disk before the weights replace the old ones, so a full disk loses nothing.
         let card_path = folder.join(CARD);
@@ -244,6 +244,14 @@ fn without_former_numbers(mut card: serde_json::Value) -> serde_json::Value {
         card["training"]["history"] = serde_json::json!(History::default());
     }
     card
+}
+
+/// Hash of the weights, as it stands in cards.
+pub(super) fn hash_of(network: &Network) -> String {
+    let mut hash = Fnv::default();
+    // Into a hash nothing can fail to be written.
+    let _ = network.write(&mut hash);
+    hash.text()
 }
 
 fn versions() -> BTreeMap<String, String> {

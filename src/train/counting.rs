@@ -16,8 +16,9 @@ impl Trainer {
             return Ok(());
         }
         let begun = Instant::now();
+        let dataset = self.spec.objective()?.counted(&self.dataset);
         let rows =
-            Counting { dataset: &self.dataset, params: &self.spec.params, seed: self.spec.seed()?, context };
+            Counting { dataset: &dataset, params: &self.spec.params, seed: self.spec.seed()?, context };
         models::kind(&self.spec.kind)?.count(&rows, &mut self.network)?;
         self.fit_scale(context)?;
         self.position.total_secs += begun.elapsed().as_secs_f64();

@@ -17,15 +17,21 @@ pub struct Objective {
     pub keep_negatives: f64,
     /// Share of the way to one half that labels are moved.
     pub label_smoothing: f64,
-    /// Seed of the draw of non-clicks.
+    /// True where each training draws its own rows.
+    #[serde(default)]
+    pub resample: bool,
+    /// Seed of the draws of rows.
     pub seed: u64,
 }
+
+/// Purpose of the draw of rows.
+const RESAMPLE: u64 = 0x7265_7361_6D70_6C65;
 
 impl Objective {
     /// The training rows of an epoch in the order of the log: all clicks, and a fresh draw of the non-clicks that
     /// depends on nothing but seed, epoch and row.
     pub fn rows(&self, dataset: &Dataset, epoch: u32) -> Vec<u32> {
-        if self.keep_negatives >= 1.0 {
+        if self.keep_negatives >= 1.0 && !self.resample {
             return dataset.train.to_vec();
         }
         let draw = mix(u64::from(epoch).wrapping_add(0x6E65_6761_7469_7665));
@@ -33,7 +39,35 @@ impl Objective {
             dataset.label[*row as usize] > 0.0
                 || keyed_uniform(self.seed, draw, u64::from(*row)) < self.keep_negatives
         };
-        dataset.train.iter().copied().filter(kept).collect()
+        let times = |row: &u32| if self.resample { self.times(*row) } else { 1 };
+        let drawn = dataset.train.iter().filter(|row| kept(row));
+        drawn.flat_map(|row| std::iter::repeat_n(*row, times(row))).collect()
+    }
+
+    /// How often a row is drawn when rows are drawn with replacement: Poisson with mean 1, which many draws of one in many
+    /// come to (Oza & Russell, AISTATS 2001). The same in every epoch.
+    fn times(&self, row: u32) -> usize {
+        let mut left = keyed_uniform(self.seed, RESAMPLE, u64::from(row));
+        let mut chance = (-1.0_f64).exp();
+        let mut times = 0;
+        while left >= chance && times < 16 {
+            left -= chance;
+            times += 1;
+            chance /= times as f64;
+        }
+        times
+    }
+
+    /// The rows that a kind counts on. Rows that are counted twice would tell their own outcome, so half of them are drawn
+    /// without replacement, which varies as much as all of them drawn with it (Buja & Stuetzle, Statistica Sinica 2006).
+    pub fn counted(&self, dataset: &Dataset) -> Dataset {
+        let drawn = |row: &u32| keyed_uniform(self.seed, RESAMPLE, u64::from(*row)) < 0.5;
+        let rows = if self.resample {
+            dataset.train.iter().copied().filter(drawn).collect::<Vec<u32>>().into()
+        } else {
+            dataset.train.clone()
+        };
+        Dataset { train: rows, ..dataset.clone() }
     }
 
     /// Turns a batch's outcomes into what is trained on.
@@ -84,7 +118,7 @@ mod tests {
     use super::*;
 
     fn objective(positive_weight: f64, keep_negatives: f64, label_smoothing: f64) -> Objective {
-        Objective { positive_weight, keep_negatives, label_smoothing, seed: 3 }
+        Objective { positive_weight, keep_negatives, label_smoothing, resample: false, seed: 3 }
     }
 
     #[test]

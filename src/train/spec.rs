@@ -137,6 +137,13 @@ pub const TRAIN_PARAMS: &[ParamSpec] = &[
         "Also moves the average of each value of a column, as far as its rows allow. worst takes the column whose values \
          are most off.",
     ),
+    ParamSpec {
+        id: "resample",
+        label: "Resample rows",
+        help: "Trains on rows drawn from the training rows with replacement, by the seed: for members of an ensemble, whose \
+               differences then tell how much a prediction depends on the rows.",
+        kind: ParamKind::Flag(false),
+    },
     ParamSpec::integer(
         "seed",
         "Seed",
@@ -248,6 +255,7 @@ impl TrainSpec {
             positive_weight: self.params.real("positive_weight")?,
             keep_negatives: self.params.real("keep_negatives")?,
             label_smoothing: self.params.real("label_smoothing")?,
+            resample: self.params.flag("resample")?,
             seed: self.seed()?,
         })
     }

@@ -1,7 +1,7 @@
 //! What can be asked of a trained model? Scores, tables, attention; and it travels as a folder.
 
 use super::calibrating::{Calibration, log_odds};
-use super::card::ModelCard;
+use super::card::{ModelCard, hash_of};
 use super::conversions;
 use crate::base::failure::Explain;
 use crate::base::params::Params;
@@ -29,7 +29,9 @@ pub struct TrainedModel {
     pub encoder: Arc<Encoder>,
     /// Where it comes from and how good it was.
     pub card: ModelCard,
-    network: Network,
+    network: Arc<Network>,
+    /// The members of an ensemble, the first included; empty for a model of its own.
+    pub(super) members: Vec<Arc<TrainedModel>>,
 }
 
 /// One embedding table that can be looked at.
@@ -69,7 +71,16 @@ pub struct AttentionMap {
 
 impl TrainedModel {
     pub(super) fn new(card: ModelCard, encoder: Arc<Encoder>, network: Network) -> Self {
-        Self { kind: card.kind.clone(), params: card.params.clone(), encoder, card, network }
+        Self::around(card, encoder, Arc::new(network), Vec::new())
+    }
+
+    pub(super) fn around(
+        card: ModelCard,
+        encoder: Arc<Encoder>,
+        network: Arc<Network>,
+        members: Vec<Arc<Self>>,
+    ) -> Self {
+        Self { kind: card.kind.clone(), params: card.params.clone(), encoder, card, network, members }
     }
 
     /// Where it runs now: cpu, cuda or metal.
@@ -83,6 +94,9 @@ impl TrainedModel {
     /// The dataset was encoded for another model, the job was cancelled, or the device fails.
     pub fn predict(&self, dataset: &Dataset, rows: &[u32], context: &JobContext) -> Result<Vec<f32>> {
         self.check_encoder(dataset)?;
+        if !self.members.is_empty() {
+            return self.mean_of(|member| member.predict(dataset, rows, context));
+        }
         predict_rows(&self.network, self.card.calibration.as_ref(), dataset, rows, context)
     }
 
@@ -97,6 +111,9 @@ impl TrainedModel {
         context: &JobContext,
     ) -> Result<Vec<f32>> {
         self.check_encoder(dataset)?;
+        if !self.members.is_empty() {
+            return self.mean_of(|member| member.predict_uncalibrated(dataset, rows, context));
+        }
         let mut predicted = predict_rows(&self.network, None, dataset, rows, context)?;
         let shift = self.card.training.log_odds_shift.unwrap_or(0.0);
         predicted.iter_mut().for_each(|p| *p = sigmoid(log_odds(f64::from(*p)) - shift) as f32);
@@ -117,6 +134,10 @@ impl TrainedModel {
         let what = "cannot attack the model";
         self.check_encoder(dataset)?;
         self.network.check_attackable(what)?;
+        if !self.members.is_empty() {
+            return Err(Failure::new(what, "it is an ensemble, whose members have embeddings of their own")
+                .hint("attack a member"));
+        }
         if dataset.label.is_empty() {
             return Err(Failure::new(what, "the log does not say what was clicked")
                 .hint("give the click column the role label"));
@@ -157,6 +178,10 @@ impl TrainedModel {
         context: &JobContext,
     ) -> Result<Option<Measures>> {
         self.check_encoder(dataset)?;
+        if !self.members.is_empty() {
+            // Means of conditional probabilities are none of the mean.
+            return Ok(None);
+        }
         conversions::measured(&self.network, dataset, rows, clicks, context)
     }
 
@@ -174,6 +199,9 @@ impl TrainedModel {
     /// # Errors
     /// The device fails.
     pub fn predict_conversions_batch(&self, batch: &Batch) -> Result<Option<Vec<f32>>> {
+        if !self.members.is_empty() {
+            return self.conversions_of(|member| member.predict_conversions_batch(batch));
+        }
         self.network.predict_conversions(batch)
     }
 
@@ -188,6 +216,9 @@ impl TrainedModel {
         context: &JobContext,
     ) -> Result<Option<Vec<f32>>> {
         self.check_encoder(dataset)?;
+        if !self.members.is_empty() {
+            return self.conversions_of(|member| member.predict_conversions(dataset, rows, context));
+        }
         conversions::predict(&self.network, dataset, rows, context)
     }
 
@@ -204,6 +235,10 @@ impl TrainedModel {
     /// # Errors
     /// The device fails.
     pub fn logits(&self, batch: &Batch) -> Result<Vec<f32>> {
+        if !self.members.is_empty() {
+            let mean = self.mean_of(|member| member.predict_batch(batch))?;
+            return Ok(mean.iter().map(|p| log_odds(f64::from(*p)) as f32).collect());
+        }
         let mut log_odds = self.network.logits(batch)?;
         if let Some(calibration) = &self.card.calibration {
             calibration.apply(batch, &mut log_odds);
@@ -288,6 +323,7 @@ impl TrainedModel {
     /// # Errors
     /// The folder cannot be written.
     pub fn save(&self, folder: &Path) -> Result<()> {
+        self.save_members(folder)?;
         self.card.save(folder, &self.encoder, &self.network)
     }
 
@@ -297,7 +333,22 @@ impl TrainedModel {
     /// A file is missing or broken, or card and weights do not belong together.
     pub fn load(folder: &Path) -> Result<Self> {
         let (card, encoder, network) = ModelCard::load(folder)?;
-        Ok(Self::new(card, Arc::new(encoder), network))
+        Self::new(card, Arc::new(encoder), network).with_members_of(folder)
+    }
+
+    /// The same weights with another card, and members.
+    pub(super) fn among(&self, card: ModelCard, members: Vec<Arc<Self>>) -> Self {
+        Self::around(card, Arc::clone(&self.encoder), Arc::clone(&self.network), members)
+    }
+
+    /// Hash of its weights.
+    pub(super) fn hash(&self) -> String {
+        hash_of(&self.network)
+    }
+
+    /// The same model without others beside it: the first member of an ensemble.
+    pub(super) fn alone(&self) -> Self {
+        self.among(ModelCard { members: Vec::new(), ..self.card.clone() }, Vec::new())
     }
 
     /// The widest table: embeddings where there are any, else the linear weights.

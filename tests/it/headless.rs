@@ -273,6 +273,22 @@ fn a_search_out_of_time_goes_on_and_keeps_the_best_model() {
 }
 
 #[test]
+fn an_ensemble_gives_every_score_an_interval() {
+    let folder = folder_with_log();
+    let at = folder.path();
+    let made = answer(at, "train log.csv --model fm --epochs 1 --members 3 --out model");
+    assert_eq!(made["members"], 3);
+    let why = answer(at, "why model log.csv --row 7");
+    let interval: Vec<f64> = serde_json::from_value(why["p_click_interval"].clone()).unwrap();
+    let p = why["p_click"].as_f64().unwrap();
+    assert!(interval[0] < p && p < interval[1], "{why}");
+    answer(at, "predict model log.csv --out scores.csv");
+    let head = std::fs::read_to_string(at.join("scores.csv")).unwrap();
+    assert!(head.starts_with("row,p_click,p_click_low,p_click_high"), "{}", head.lines().next().unwrap());
+    failure(adloupe(at, "train log.csv --model fm --members 0"), &["2 to 50"]);
+}
+
+#[test]
 fn a_report_holds_the_figures_of_the_commands_printed_in_it() {
     let folder = folder_with_model();
     let at = folder.path();

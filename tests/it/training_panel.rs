@@ -284,3 +284,28 @@ fn ticked_models_are_attacked_and_their_curves_stand_over_each_other() {
         assert!(auc(0) > auc(points.len() - 1), "{points:?}");
     }
 }
+
+#[test]
+fn members_are_trained_averaged_and_give_predictions_an_interval() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut session = opened(&folder, 3000);
+    session.apply(Command::Train(TrainCommand::StartEnsemble(spec("fm", "1"), 2)));
+    assert!(session.settle(2 * LIMIT), "{:?}", session.notices.all());
+    let question = adloupe::tasks::prediction::EditedQuestion { row: 5, edits: Vec::new() };
+    session.apply(Command::Inspect(InspectCommand::Predict(question)));
+    assert!(session.settle(LIMIT));
+    let predicted = session.store.inspect.predicted.clone().unwrap();
+    let prediction = predicted.prediction.as_ref().unwrap();
+    let interval = prediction.interval.unwrap();
+    assert!(interval.low < prediction.p_click && prediction.p_click < interval.high, "{interval:?}");
+    let mut harness = harness(session, true);
+    harness.get_by_label("3 fm × 2");
+    for place in [1, 2] {
+        harness.get_by_label(&format!("compare {place}")).click();
+        harness.run_ok();
+    }
+    harness.get_by_label("Average 2 ticked models").click();
+    harness.run_ok();
+    assert!(harness.state_mut().0.settle(LIMIT));
+    assert_eq!(harness.state().0.store.training.models.len(), 4);
+}

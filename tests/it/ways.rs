@@ -8,7 +8,9 @@ use adloupe::insight::robustness::{AttackQuestion, robustness};
 use adloupe::jobs::{JobContext, Latest};
 use adloupe::metrics::calibration::{ece, predicted_over_actual};
 use adloupe::models::Attack;
+use adloupe::train::ensemble::member_specs;
 use adloupe::train::{self, TrainSpec, TrainedModel};
+use std::sync::Arc;
 
 fn spec(kind: &str, settings: &[(&str, &str)]) -> TrainSpec {
     let mut spec = TrainSpec::new(kind).unwrap();
@@ -156,4 +158,70 @@ fn what_is_counted_cannot_be_hardened_and_an_epsilon_is_a_length() {
     assert_eq!(told.points.iter().map(|point| point.epsilon).collect::<Vec<_>>(), [0.0, 0.5]);
     assert_eq!(told.points[0].measures, model.card.test.unwrap(), "no attack is what the card tells");
     assert!(told.length > 0.0);
+}
+
+fn resampled(dataset: &Dataset, kind: &str, members: usize) -> Vec<Arc<TrainedModel>> {
+    let specs = member_specs(&spec(kind, &[]), members, true).unwrap();
+    let fit = |spec: &TrainSpec| train::fit(dataset, spec, &Latest::default(), &JobContext::detached());
+    specs.iter().map(|spec| Arc::new(fit(spec).unwrap())).collect()
+}
+
+#[test]
+fn an_ensemble_is_the_mean_of_its_members_and_travels_whole() {
+    let dataset = clicks(3_000, 30, 3);
+    let context = JobContext::detached();
+    let models = resampled(&dataset, "fm", 3);
+    let all = |model: &TrainedModel| model.predict(&dataset, &dataset.test, &context).unwrap();
+    let ensemble = TrainedModel::ensemble(&models, &dataset, &context).unwrap();
+    let each: Vec<_> = models.iter().map(|model| all(model)).collect();
+    assert_ne!(each[0], each[1], "members differ");
+    for (row, p) in all(&ensemble).iter().enumerate() {
+        let mean = each.iter().map(|scores| scores[row]).sum::<f32>() / 3.0;
+        assert!((p - mean).abs() < 1e-6);
+    }
+    let spread = ensemble.spread(&dataset, &dataset.test, &context).unwrap().unwrap();
+    assert!(spread.iter().all(|one| one.low <= one.value && one.value <= one.high && one.low < one.high));
+    assert_eq!(models[0].spread(&dataset, &dataset.test, &context).unwrap(), None);
+    let loss = |model: &TrainedModel| model.card.test.unwrap().log_loss.unwrap().value;
+    let mean = models.iter().map(|model| loss(model)).sum::<f64>() / 3.0;
+    assert!(loss(&ensemble) <= mean, "log loss is convex: {} for {mean}", loss(&ensemble));
+    let folder = tempfile::tempdir().unwrap();
+    ensemble.save(folder.path()).unwrap();
+    let back = TrainedModel::load(folder.path()).unwrap();
+    assert_eq!((back.members(), back.name()), (3, "fm × 3".to_owned()));
+    assert_eq!(all(&back), all(&ensemble));
+    let batch = dataset.batch(&dataset.test[..20]);
+    assert_eq!(back.predict_batch(&batch).unwrap(), ensemble.predict_batch(&batch).unwrap());
+    // A member of another ensemble is found out.
+    models[0].save(&folder.path().join("member-3")).unwrap();
+    assert!(TrainedModel::load(folder.path()).unwrap_err().why.contains("another member"));
+    let other = Arc::new(trained(&dataset, "logistic", &[]));
+    let mixed = [Arc::clone(&models[0]), other];
+    assert!(TrainedModel::ensemble(&mixed, &dataset, &context).unwrap_err().why.contains("logistic"));
+    assert!(TrainedModel::ensemble(&models[..1], &dataset, &context).is_err());
+    assert!(
+        back.predict_attacked(&dataset, &dataset.test, Attack { epsilon: 0.1, steps: 1 }, &context).is_err()
+    );
+}
+
+#[test]
+fn one_more_member_comes_out_where_the_others_say() {
+    let dataset = rare(8_000);
+    let context = JobContext::detached();
+    for kind in ["logistic", "gbdt"] {
+        let models = resampled(&dataset, kind, 12);
+        let (mut held, mut rows) = (0, 0);
+        for left_out in 0..models.len() {
+            let others: Vec<_> =
+                (0..models.len()).filter(|at| *at != left_out).map(|at| Arc::clone(&models[at])).collect();
+            let ensemble = TrainedModel::ensemble(&others[..6], &dataset, &context).unwrap();
+            let spread = ensemble.spread(&dataset, &dataset.test, &context).unwrap().unwrap();
+            let one = models[left_out].predict(&dataset, &dataset.test, &context).unwrap();
+            held +=
+                spread.iter().zip(&one).filter(|(s, p)| (s.low..=s.high).contains(&f64::from(**p))).count();
+            rows += one.len();
+        }
+        let share = held as f64 / rows as f64;
+        assert!((0.91..0.98).contains(&share), "{kind}: {share} for 0.95");
+    }
 }

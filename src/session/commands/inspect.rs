@@ -178,7 +178,7 @@ pub(super) fn apply(session: &mut Session, command: InspectCommand) -> Result<()
 }
 
 /// Models of the list on the open log.
-fn subjects(session: &Session, subject: &Subject, places: &[usize]) -> Vec<Subject> {
+pub(super) fn subjects(session: &Session, subject: &Subject, places: &[usize]) -> Vec<Subject> {
     let models = &session.store.training.models;
     let chosen = places.iter().filter_map(|place| models.get(*place));
     chosen.map(|run| Subject { model: Arc::clone(&run.model), ..subject.clone() }).collect()

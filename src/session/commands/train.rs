@@ -11,11 +11,13 @@ use crate::data::recipe::Recipe;
 use crate::jobs::Latest;
 use crate::session::store::OpenLog;
 use crate::session::{Command, Purpose, Session};
+use crate::tasks::combine::Combine;
 use crate::tasks::online::{LearnOnline, LearntOnline, SaveOnline};
 use crate::tasks::outline::DrawModel;
 use crate::tasks::search::{SearchKnobs, Searched};
 use crate::tasks::train::{OpenModel, SaveModel, Start, Train, Trained, TrainingRows};
 use crate::train::checkpoint::{Kept, is_in_use};
+use crate::train::ensemble::member_specs;
 use crate::train::online::progress::Progress;
 use crate::train::search::{Ended, SearchPlan, SearchState};
 use crate::train::{TrainSnapshot, TrainSpec, TrainedModel, Trainer};
@@ -37,6 +39,10 @@ pub enum TrainCommand {
     Start(TrainSpec),
     /// Trains one after another on the open log.
     StartAll(Vec<TrainSpec>),
+    /// Trains so many members of an ensemble on rows drawn anew, and averages them.
+    StartEnsemble(TrainSpec, usize),
+    /// Averages models of the list, by place.
+    Combine(Vec<usize>),
     /// Begins the next of those that wait.
     StartNext,
     /// Forgets those that wait.
@@ -84,6 +90,8 @@ pub struct TrainingState {
     pub stopped: Option<(Box<Trainer>, u64)>,
     /// Trainings that wait for the one that runs, first to last.
     pub waiting: VecDeque<TrainSpec>,
+    /// The members that are being trained: the place of the first in the list, and how many.
+    pub members: Option<(usize, usize)>,
     /// Where trainings are kept while they run; `None` for nowhere.
     pub runs: Option<PathBuf>,
     /// What a former run of the program left unfinished, newest first.
@@ -147,12 +155,19 @@ pub(super) fn apply(session: &mut Session, command: TrainCommand) -> Result<()> 
     match command {
         TrainCommand::Start(spec) => {
             session.store.training.waiting.clear();
+            session.store.training.members = None;
             start(session, spec)
         }
         TrainCommand::StartAll(specs) => {
             session.store.training.waiting = specs.into();
             start_next(session)
         }
+        TrainCommand::StartEnsemble(spec, members) => {
+            session.store.training.waiting = member_specs(&spec, members, true)?.into();
+            session.store.training.members = Some((session.store.training.models.len(), members));
+            start_next(session)
+        }
+        TrainCommand::Combine(places) => combine(session, &places),
         TrainCommand::StartNext => start_next(session),
         TrainCommand::DropWaiting => {
             session.store.training.waiting.clear();
@@ -289,8 +304,16 @@ pub(super) fn trained(session: &mut Session, trained: Trained) -> Result<()> {
     match trained {
         Trained::Model(model, revision) => {
             session.notices.done(format!("{} is trained", model.kind));
-            session.store.training.add(ModelRun { model, revision: Some(revision), folder: None });
-            start_next(session)?;
+            let training = &mut session.store.training;
+            training.add(ModelRun { model, revision: Some(revision), folder: None });
+            match training.members {
+                Some((first, members)) if training.models.len() == first + members => {
+                    training.members = None;
+                    let places: Vec<usize> = (first..first + members).collect();
+                    combine(session, &places)?;
+                }
+                _ => start_next(session)?,
+            }
         }
         Trained::Broken(trainer, revision, failure) => {
             session.notices.failed(&failure);
@@ -299,6 +322,14 @@ pub(super) fn trained(session: &mut Session, trained: Trained) -> Result<()> {
         Trained::Stopped(trainer, revision) => session.store.training.stopped = Some((trainer, revision)),
     }
     Ok(())
+}
+
+/// Averages models of the list.
+fn combine(session: &mut Session, places: &[usize]) -> Result<()> {
+    let subject = super::inspect::subject(session)?;
+    let revision = subject.log.revision;
+    let subjects = super::inspect::subjects(session, &subject, places);
+    session.jobs.start(Purpose::Combine, Combine { subjects, revision })
 }
 
 /// Begins the next training of those that wait, if one does.

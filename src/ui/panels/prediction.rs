@@ -150,6 +150,13 @@ impl PredictionPanel {
             let p = format!("{:.3} %", 100.0 * prediction.p_click);
             ui.label(RichText::new(p).size(22.0).strong().color(theme.accent));
             ui.label("probability of a click");
+            if let Some(interval) = &prediction.interval {
+                ui.label(interval.in_percent()).on_hover_text(format!(
+                    "Where one more model, trained in the same way on another draw of the rows, would come out: 95 %, from {} \
+                     members. What all of them get wrong alike it does not tell.",
+                    known.model.members()
+                ));
+            }
             if !self.edits.is_empty() {
                 ui.weak(format!("(as it was: {:.3} %)", 100.0 * prediction.p_unedited));
                 if ui.small_button("As it was").on_hover_text("Takes all edits back").clicked() {

@@ -16,6 +16,7 @@ use crate::nn::device;
 use crate::session::commands::{DataCommand, TrainCommand};
 use crate::session::store::Store;
 use crate::session::{Command, Purpose};
+use crate::train::ensemble::MEMBERS;
 use crate::train::{TRAIN_PARAMS, TrainSpec, specs_of};
 use crate::ui::panels::Panel;
 use crate::ui::{DialogKind, DialogRequest, PanelContext, form, widgets};
@@ -34,6 +35,8 @@ pub struct TrainingPanel {
     sort_by: leaderboard::SortBy,
     asking: retrieval::Asking,
     attacking: robustness::Attacking,
+    /// Members of an ensemble to be trained.
+    members: usize,
     searching: search::Searching,
     online: online::OnlineView,
 }
@@ -49,6 +52,7 @@ impl Default for TrainingPanel {
             sort_by: leaderboard::SortBy::default(),
             asking: retrieval::Asking::default(),
             attacking: robustness::Attacking::default(),
+            members: 1,
             searching: search::Searching::default(),
             online: online::OnlineView::default(),
         }
@@ -210,8 +214,18 @@ impl TrainingPanel {
             // Knobs that were not touched are filled in with the kind's defaults when the training starts.
             let params = self.params.get(kind.id()).cloned().unwrap_or_default();
             let spec = TrainSpec { kind: kind.id().to_owned(), params, source: String::new() };
-            cx.send(Command::Train(TrainCommand::Start(spec)));
+            cx.send(Command::Train(match self.members {
+                0 | 1 => TrainCommand::Start(spec),
+                members => TrainCommand::StartEnsemble(spec, members),
+            }));
         }
+        ui.horizontal(|ui| {
+            let label = ui.label("Members").id;
+            let drag = egui::DragValue::new(&mut self.members).range(1..=MEMBERS);
+            ui.add(drag).labelled_by(label).on_hover_text(
+                "More than one: trains an ensemble on rows drawn anew, averages it, and gives every prediction an interval",
+            );
+        });
         if let Some(words) = rows_learnt_from(&session.store) {
             ui.weak(words);
         }
@@ -242,6 +256,12 @@ impl TrainingPanel {
         } else {
             let mut selected = training.selected;
             runs::show(ui, &training.models, &mut selected, &mut self.chosen);
+            let ticked: Vec<usize> = self.chosen.iter().copied().collect();
+            let hover = "Their mean becomes a model of the list; models of one kind that read the log alike";
+            let words = format!("Average {} ticked models", ticked.len());
+            if ticked.len() > 1 && ui.button(words).on_hover_text(hover).clicked() {
+                cx.send(Command::Train(TrainCommand::Combine(ticked)));
+            }
             if selected != training.selected {
                 cx.send(Command::Train(TrainCommand::Select(selected)));
             }

@@ -47,7 +47,8 @@ pub(super) fn show(ui: &mut Ui, runs: &[ModelRun], selected: &mut usize, chosen:
                     || format!("trained on {}; not saved", card.data.source),
                     |folder| format!("trained on {}; in {}", card.data.source, folder.display()),
                 );
-                ui.radio_value(selected, row, format!("{} {}", row + 1, run.model.kind)).on_hover_text(hover);
+                ui.radio_value(selected, row, format!("{} {}", row + 1, run.model.name()))
+                    .on_hover_text(hover);
                 return;
             }
             2 => with_interval(test.auc),
