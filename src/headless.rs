@@ -8,6 +8,7 @@ pub mod ab;
 pub mod auctions;
 pub mod bench;
 pub mod bids;
+pub mod compare;
 pub mod copy;
 pub mod drift;
 pub mod embed;
@@ -15,11 +16,14 @@ pub mod encode;
 pub mod erase;
 pub mod evaluate;
 pub mod export;
+pub mod exposure;
 pub mod fairness;
 pub mod find;
 pub mod follow;
 pub mod formats;
 pub mod generate;
+pub mod heads;
+pub mod inside;
 pub mod model_report;
 pub mod models;
 pub mod online;
@@ -114,7 +118,11 @@ enum Subcommands {
     Erase(erase::Args),
     Evaluate(evaluate::Args),
     Export(export::Args),
+    Compare(compare::Args),
+    Exposure(exposure::Args),
     Fairness(fairness::Args),
+    Heads(heads::Args),
+    Inside(inside::Args),
     Find(find::Args),
     Follow(follow::Args),
     Formats(formats::Args),
@@ -190,7 +198,11 @@ fn run(command: &Subcommands, terminal: &Terminal) -> Result<Answer> {
         Subcommands::Erase(args) => erase::run(args, terminal),
         Subcommands::Evaluate(args) => evaluate::run(args, terminal),
         Subcommands::Export(args) => export::run(args, terminal),
+        Subcommands::Compare(args) => compare::run(args, terminal),
+        Subcommands::Exposure(args) => exposure::run(args, terminal),
         Subcommands::Fairness(args) => fairness::run(args, terminal),
+        Subcommands::Heads(args) => heads::run(args, terminal),
+        Subcommands::Inside(args) => inside::run(args, terminal),
         Subcommands::Find(args) => find::run(args, terminal),
         Subcommands::Follow(args) => follow::run(args, terminal),
         Subcommands::Formats(args) => formats::run(args, terminal),

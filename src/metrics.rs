@@ -12,6 +12,7 @@ pub mod grouped;
 pub mod measures;
 pub mod noise;
 pub mod off_policy;
+pub mod paired;
 pub mod raking;
 pub mod ranking;
 pub mod rates;

@@ -21,8 +21,10 @@ pub mod final_mlp;
 pub mod fm;
 pub mod gbdt;
 pub mod hybrid;
+pub mod integrated;
 pub mod item_cf;
 pub mod logistic;
+pub mod looked;
 pub mod mask_net;
 pub mod mmoe;
 pub mod network;
@@ -38,6 +40,7 @@ pub mod wide_deep;
 
 pub use counted::Counting;
 pub use direct::DirectModel;
+pub use looked::{Look, Looked};
 pub use network::{Attack, Forward, Gradients, Network};
 pub use outline::Flow;
 
@@ -117,6 +120,11 @@ pub trait ModelKind: Sync {
     /// True when it can say which past behaviours it weighed.
     fn exposes_attention(&self) -> bool {
         false
+    }
+
+    /// True when it has attention heads, over past behaviours or among fields.
+    fn has_heads(&self) -> bool {
+        self.exposes_attention()
     }
 
     /// True when it learns what follows a click as a second task.

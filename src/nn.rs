@@ -27,6 +27,7 @@ pub mod neighbours;
 pub mod normalise;
 pub mod numbers;
 pub mod optimiser;
+pub mod probe;
 pub mod radix;
 pub mod recurrent;
 pub mod row_vectors;
@@ -49,6 +50,8 @@ pub enum Pass<'a> {
     Predict,
     /// A training step; dropout draws from this stream.
     Train(&'a mut crate::base::rng::Rng),
+    /// Scores, with the layers' own numbers reported.
+    Look(&'a mut probe::Probe),
 }
 
 #[cfg(test)]

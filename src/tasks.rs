@@ -13,10 +13,13 @@ pub mod evidence;
 pub mod experiment;
 pub mod explain;
 pub mod export;
+pub mod exposure;
 pub mod fairness;
 pub mod find;
 pub mod follow;
+pub mod heads;
 pub mod import;
+pub mod inside;
 pub mod online;
 pub mod outline;
 pub mod prediction;
@@ -69,6 +72,10 @@ pub enum Output {
     Beside(Arc<evaluate::Beside>),
     /// Actual and predicted rates of the groups of a column.
     ByColumn(Arc<by_column::ToldByColumn>),
+    /// What the layers of a model do.
+    Inside(Arc<inside::InsideSeen>),
+    /// What attention heads look at.
+    Heads(Arc<heads::HeadsSeen>),
     /// Attention behind one prediction.
     Explained(Box<explain::Explained>),
     /// The arms of a test.
@@ -103,6 +110,8 @@ pub enum Output {
     Segments(Box<segment::SegmentAnswer>),
     /// What a model makes of a field.
     FieldTried(Arc<dependence::FieldTried>),
+    /// Whom a model shows what.
+    Exposure(Arc<exposure::ExposureAnswer>),
     /// How groups are treated.
     Fairness(Arc<fairness::FairnessAnswer>),
     /// Groups in which a model fails.

@@ -25,7 +25,7 @@ pub mod spec;
 pub mod trained;
 pub mod trainer;
 
-pub use calibrating::Calibration;
+pub use calibrating::{Calibration, log_odds};
 pub use card::{ModelCard, measure};
 pub use history::{History, TrainSnapshot};
 pub use spec::{TRAIN_PARAMS, TrainSpec, specs_of};

@@ -4,7 +4,10 @@ use super::evaluate::encoded;
 use super::source::SourceArgs;
 use super::{Answer, Terminal};
 use crate::base::{Failure, Result};
-use crate::insight::prediction::{Counterfactual, Prediction, Shares, counterfactual, predict_one, shares};
+use crate::insight::prediction::{
+    Counterfactual, Prediction, Shares, Slopes, counterfactual, predict_one, shares, slopes,
+};
+use crate::insight::similar::{Similar, SimilarRow, similar};
 use crate::tasks::prediction::WANTED_ERROR;
 use crate::train::TrainedModel;
 use serde_json::{Value, json};
@@ -60,6 +63,12 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
     let found = predict_one(&model, dataset, row, &args.edits, &context)?;
     found.row.notes.iter().for_each(|note| context.warn(note.clone()));
     let shared = shares(&model, dataset, &found.row, WANTED_ERROR, &context)?;
+    let counts: Vec<f64> = shared.shares.iter().map(|share| share.log_odds.abs()).collect();
+    let alike = similar(&model, dataset, &found.row, &counts, &context)?;
+    let slopes = match slopes(&model, dataset, &found.row, &context) {
+        Err(failure) if failure.is_cancelled() => return Err(failure),
+        slopes => slopes,
+    };
     let changes = match args.reach {
         Some(percent) => {
             let target = (percent / 100.0, args.keep.as_slice());
@@ -67,8 +76,17 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
         }
         None => None,
     };
-    let text = [told(&found), shared_text(&shared), changes.as_ref().map(changed).unwrap_or_default()];
-    let json = json_of(&model.kind, &found, &shared, changes.as_ref());
+    let by_slopes = slope_text(&found, &slopes);
+    let text = [
+        told(&found),
+        shared_text(&shared),
+        by_slopes,
+        similar_text(&alike),
+        changes.as_ref().map(changed).unwrap_or_default(),
+    ];
+    let mut json = json_of(&model.kind, &found, &shared, changes.as_ref());
+    json["similar"] = json_of_similar(&alike);
+    json["integrated_gradients"] = json_of_slopes(&found, &slopes);
     Ok(Answer { text: text.join("\n").trim_end().to_owned(), json })
 }
 
@@ -95,6 +113,63 @@ fn shared_text(found: &Shares) -> String {
         found.log_odds, "", found.orders
     ));
     lines.join("\n")
+}
+
+fn similar_text(found: &Similar) -> String {
+    format!(
+        "the {} most similar of {} training rows were clicked {}; the model says {:.3} % for them",
+        found.rate.trials,
+        found.looked_through,
+        found.rate.estimate().in_percent(),
+        100.0 * found.predicted
+    )
+}
+
+fn json_of_similar(found: &Similar) -> Value {
+    let row = |row: &SimilarRow| json!({ "row": row.row + 1, "likeness": row.likeness, "label": row.label, "differs": row.differs });
+    json!({
+        "looked_through": found.looked_through,
+        "known": found.known,
+        "rate": found.rate,
+        "predicted": found.predicted,
+        "least": found.least,
+        "rows": found.rows.iter().map(row).collect::<Vec<_>>(),
+    })
+}
+
+fn slope_text(found: &Prediction, slopes: &Result<Slopes>) -> String {
+    let slopes = match slopes {
+        Ok(slopes) => slopes,
+        Err(failure) => return format!("integrated gradients: {}", failure.why),
+    };
+    let mut order: Vec<_> = found.row.inputs.iter().zip(&slopes.parts).collect();
+    order.sort_by(|a, b| b.1.abs().total_cmp(&a.1.abs()));
+    let parts: Vec<String> = order.iter().map(|(input, part)| format!("{} {part:+.4}", input.name)).collect();
+    format!(
+        "integrated gradients from the average row ({:.4}) to {:.4}, before calibration, {} pieces, complete to {:.1e}: {}",
+        slopes.base,
+        slopes.log_odds,
+        slopes.pieces,
+        slopes.gap,
+        parts.join(", ")
+    )
+}
+
+fn json_of_slopes(found: &Prediction, slopes: &Result<Slopes>) -> Value {
+    match slopes {
+        Err(failure) => json!({ "refused": failure.why }),
+        Ok(slopes) => {
+            let named = found.row.inputs.iter().zip(&slopes.parts);
+            let named = named.map(|(input, part)| json!({ "name": input.name, "log_odds": part }));
+            json!({
+                "base": slopes.base,
+                "log_odds": slopes.log_odds,
+                "pieces": slopes.pieces,
+                "gap": slopes.gap,
+                "inputs": named.collect::<Vec<_>>(),
+            })
+        }
+    }
 }
 
 fn changed(found: &Counterfactual) -> String {

@@ -163,7 +163,7 @@ pub fn average(
 }
 
 /// At most `limit` of the rows, evenly spread.
-fn spread(rows: &[u32], limit: usize) -> Vec<u32> {
+pub(super) fn spread(rows: &[u32], limit: usize) -> Vec<u32> {
     if rows.len() <= limit {
         return rows.to_vec();
     }

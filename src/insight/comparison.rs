@@ -1,5 +1,6 @@
 //! Is one model better than another, or only luckier? All on the same rows, differences paired.
 
+use super::disagreement::{Disagreement, disagreement};
 use crate::base::{Failure, Result};
 use crate::data::dataset::take_known;
 use crate::data::{Dataset, Split};
@@ -28,6 +29,8 @@ pub struct Compared {
     pub measures: Measures,
     /// How much higher its numbers are than the first model's; zeros for the first itself.
     pub differences: Differences,
+    /// Where it and the first model are of different minds; `None` for the first, and where nobody asked.
+    pub disagreement: Option<Disagreement>,
 }
 
 /// Scores the same rows with every model and compares each with the first.
@@ -51,8 +54,15 @@ pub fn compare(
         context.stage(&format!("Comparing {} of {}", place + 1, models.len()));
         predicted.push(model.predict(dataset, rows, context)?);
     }
+    context.stage("Who is right where");
+    let apart: Vec<Disagreement> =
+        predicted.iter().skip(1).map(|second| disagreement([&predicted[0], second], dataset, rows)).collect();
     let models = models.iter().cloned().zip(predicted).collect();
-    Ok(compare_scored(models, dataset, rows))
+    let mut comparison = compare_scored(models, dataset, rows);
+    for (model, apart) in comparison.models.iter_mut().skip(1).zip(apart) {
+        model.disagreement = Some(apart);
+    }
+    Ok(comparison)
 }
 
 /// The rows that all models are measured on, with the first one's reading of the log.
@@ -91,6 +101,7 @@ pub(super) fn compare_scored(
         model: Arc::clone(model),
         measures: Measures::of(outcomes(predicted)),
         differences: Differences::of(outcomes(first), predicted),
+        disagreement: None,
     });
     let models: Vec<Arc<TrainedModel>> = scored.iter().map(|(model, _)| Arc::clone(model)).collect();
     Comparison { models: compared.collect(), knobs: differing_knobs(&models) }

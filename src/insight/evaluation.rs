@@ -4,6 +4,7 @@ use crate::base::{Failure, Result};
 use crate::data::Dataset;
 use crate::data::dataset::take_known;
 use crate::jobs::JobContext;
+use crate::metrics::bootstrap::Bags;
 use crate::metrics::calibration::{self, ScoreBin};
 use crate::metrics::ranking::{self, Cut};
 use crate::metrics::threshold::{self, Confusion};
@@ -115,16 +116,78 @@ pub fn evaluate(
     rows: &[u32],
     context: &JobContext,
 ) -> Result<Evaluation> {
+    evaluate_in(model, dataset, rows, &mut None, context)
+}
+
+/// The same for one of several models on the same rows, which share what is drawn for the intervals: `known` is nothing
+/// for the first of them.
+///
+/// # Errors
+/// As for [`evaluate`].
+pub fn evaluate_in(
+    model: &TrainedModel,
+    dataset: &Dataset,
+    rows: &[u32],
+    known: &mut Option<(Vec<u32>, Bags)>,
+    context: &JobContext,
+) -> Result<Evaluation> {
     context.stage("scoring");
     let predicted = model.predict(dataset, rows, context)?;
     context.stage("judging");
-    judge(Scored {
+    let users = take_known(&dataset.users, rows);
+    // Another model may have been trained on other rows of the log, or may not know its users.
+    let (users, bags) =
+        match known.take().filter(|(of, bags)| *of == users && bags.of_row.len() == rows.len()) {
+            Some(known) => known,
+            None => {
+                let bags = Bags::new(rows.len(), &users);
+                (users, bags)
+            }
+        };
+    let scored = Scored {
         predicted: &predicted,
         labels: &take_known(&dataset.label, rows),
         weights: &take_known(&dataset.weight, rows),
         truth: &take_known(&dataset.truth, rows),
-        users: &take_known(&dataset.users, rows),
-    })
+        users: &users,
+    };
+    let judged = judge_in(scored, &bags);
+    *known = Some((users, bags));
+    judged
+}
+
+/// What a model said before it was calibrated.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BeforeCalibration {
+    /// Every measure on the same rows.
+    pub measures: Measures,
+    /// Predicted against actual in 20 groups of equal weight.
+    pub reliability: Vec<ScoreBin>,
+}
+
+/// Judges what a model said before it was calibrated; `None` for one that was not.
+///
+/// # Errors
+/// As for [`evaluate`].
+pub fn before_calibration(
+    model: &TrainedModel,
+    dataset: &Dataset,
+    rows: &[u32],
+    context: &JobContext,
+) -> Result<Option<BeforeCalibration>> {
+    if !model.is_calibrated() {
+        return Ok(None);
+    }
+    context.stage("as it was before calibration");
+    let predicted = model.predict_uncalibrated(dataset, rows, context)?;
+    let (labels, weights) = (take_known(&dataset.label, rows), take_known(&dataset.weight, rows));
+    let users = take_known(&dataset.users, rows);
+    let outcomes = Outcomes { predicted: &predicted, labels: &labels, weights: &weights, users: &users };
+    let reliability = calibration::reliability(&predicted, &labels, &weights, RELIABILITY_BINS);
+    Ok(Some(BeforeCalibration {
+        measures: Measures::of(outcomes),
+        reliability: reliability.unwrap_or_default(),
+    }))
 }
 
 /// Judges predictions against outcomes.
@@ -133,21 +196,30 @@ pub fn evaluate(
 /// No rows, lengths that differ, predictions that are no numbers, or outcomes of one kind only (no ranking
 /// can be judged then).
 pub fn judge(scored: Scored<'_>) -> Result<Evaluation> {
+    judge_in(scored, &Bags::new(scored.predicted.len(), scored.users))
+}
+
+/// The same with the bags that are drawn for the intervals: several models on the same rows share them.
+///
+/// # Errors
+/// As for [`judge`].
+pub fn judge_in(scored: Scored<'_>, bags: &Bags) -> Result<Evaluation> {
     let Scored { predicted, labels, weights, truth, .. } = scored;
     check(scored)?;
-    let cuts = ranking::cuts(predicted, labels, weights).ok_or_else(one_class)?;
+    let order = ranking::rows_by_score(predicted);
+    let cuts = ranking::cuts_of_ranked(&order, predicted, labels, weights).ok_or_else(one_class)?;
     let truth_cuts = (!truth.is_empty()).then(|| ranking::cuts(truth, labels, weights)).flatten();
     let clicks = cuts
         .last()
         .map_or_else(Rate::default, |last| Rate::wilson(last.positives, last.positives + last.negatives));
-    let deciles = calibration::reliability(predicted, labels, weights, SCORE_GROUPS);
+    let by_score = |bins| calibration::reliability_of_ranked(&order, predicted, labels, weights, bins);
+    let deciles = by_score(SCORE_GROUPS);
     Ok(Evaluation {
         rows: predicted.len(),
         clicks,
-        scores: scores(scored, &cuts).ok_or_else(one_class)?,
+        scores: scores(scored, (&order, &cuts), bags).ok_or_else(one_class)?,
         curves: curves(&cuts, truth_cuts.as_deref()),
-        reliability: calibration::reliability(predicted, labels, weights, RELIABILITY_BINS)
-            .unwrap_or_default(),
+        reliability: by_score(RELIABILITY_BINS).unwrap_or_default(),
         deciles: deciles
             .unwrap_or_default()
             .into_iter()
@@ -187,10 +259,11 @@ fn one_class() -> Failure {
     .hint("use a longer log, or another part of it")
 }
 
-fn scores(scored: Scored<'_>, cuts: &[Cut]) -> Option<Scores> {
+fn scores(scored: Scored<'_>, (order, cuts): (&[u32], &[Cut]), bags: &Bags) -> Option<Scores> {
     let Scored { predicted, labels, weights, truth, users } = scored;
     let of_truth = (!truth.is_empty()).then_some(truth);
-    let measures = Measures::of(Outcomes { predicted, labels, weights, users });
+    let outcomes = Outcomes { predicted, labels, weights, users };
+    let measures = Measures::of_ranked(outcomes, order, bags, ranking::auc_estimate_of_cuts(cuts));
     Some(Scores {
         measures,
         auc: measures.auc?,

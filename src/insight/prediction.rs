@@ -13,6 +13,7 @@ use crate::data::batch::{FIRST_VALUE_ID, MISSING_ID, RARE_ID, SequenceBatch};
 use crate::data::{Batch, Dataset, Encoder};
 use crate::jobs::JobContext;
 use crate::metrics::Estimate;
+use crate::models::integrated::Integrated;
 use crate::nn::losses::sigmoid;
 use crate::train::TrainedModel;
 
@@ -22,6 +23,8 @@ const BACKGROUND: usize = 128;
 const MAX_ORDERS: usize = 65_536;
 /// Rows of one forward pass, about.
 const BATCH_ROWS: usize = 4_096;
+/// How near integrated gradients must come to adding up, in log odds.
+const COMPLETE: f64 = 1e-4;
 /// Values of a field that are tried.
 const TRIED: usize = 200;
 /// Changes of a counterfactual at most.
@@ -111,6 +114,21 @@ pub struct Share {
     pub error: f64,
 }
 
+/// What each input adds by the slopes on the way from an average row.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Slopes {
+    /// Log odds of the average row, before the calibration layer.
+    pub base: f64,
+    /// Log odds of the row, before the calibration layer.
+    pub log_odds: f64,
+    /// One number an input, in the order of [`EditedRow::inputs`].
+    pub parts: Vec<f64>,
+    /// Pieces of the way.
+    pub pieces: usize,
+    /// How far base and parts are from adding up to the log odds.
+    pub gap: f64,
+}
+
 /// Changes that lead across a threshold.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Counterfactual {
@@ -123,6 +141,11 @@ pub struct Counterfactual {
 }
 
 impl EditedRow {
+    /// The row as a batch of one.
+    pub fn batch(&self) -> &Batch {
+        &self.batch
+    }
+
     /// Probability of a click by a model that reads the log in the same way.
     ///
     /// # Errors
@@ -287,15 +310,8 @@ pub fn shares(
     wanted: f64,
     context: &JobContext,
 ) -> Result<Shares> {
-    let all = &dataset.train;
-    if all.is_empty() {
-        return Err(Failure::new(
-            "cannot share out the log odds",
-            "the log has no training rows to compare with",
-        ));
-    }
-    let count = all.len().min(BACKGROUND);
-    let background: Vec<u32> = (0..count).map(|place| all[place * all.len() / count]).collect();
+    let background = background(dataset)?;
+    let count = background.len();
     let others = dataset.batch(&background);
     let players = row.inputs.len();
     let mut sums = vec![(0.0, 0.0); players];
@@ -339,6 +355,40 @@ pub fn shares(
     });
     let log_odds = model.logits(&row.batch)?.first().map_or(f64::NAN, |z| f64::from(*z));
     Ok(Shares { base: base / n, log_odds, shares: shares.collect(), background: count, orders })
+}
+
+/// Integrated gradients of the inputs, complete to 1e-4 in log odds where the score follows its slopes.
+///
+/// # Errors
+/// A kind without slopes, a log without training rows, the device fails, a cancel.
+pub fn slopes(
+    model: &TrainedModel,
+    dataset: &Dataset,
+    row: &EditedRow,
+    context: &JobContext,
+) -> Result<Slopes> {
+    context.check()?;
+    let others = dataset.batch(&background(dataset)?);
+    let found = model.integrated(&row.batch, &others, COMPLETE)?;
+    let gap = found.gap();
+    let Integrated { start, end, parts, pieces } = found;
+    if gap > 0.01 * (end - start).abs().max(0.1) {
+        let why = format!("the slopes explain {:.4} of {:.4}", parts.iter().sum::<f64>(), end - start);
+        return Err(Failure::new("cannot integrate the slopes", why)
+            .hint("the score of this kind does not follow its slopes; Shapley shares do"));
+    }
+    Ok(Slopes { base: start, log_odds: end, parts, pieces, gap })
+}
+
+/// Training rows that stand for all, evenly spread.
+fn background(dataset: &Dataset) -> Result<Vec<u32>> {
+    let all = &dataset.train;
+    if all.is_empty() {
+        let why = "the log has no training rows to compare with";
+        return Err(Failure::new("cannot share out the log odds", why));
+    }
+    let count = all.len().min(BACKGROUND);
+    Ok((0..count).map(|place| all[place * all.len() / count]).collect())
 }
 
 /// From a background row to the row itself, input by input.

@@ -6,7 +6,7 @@
 use super::bootstrap::{Bags, percentiles};
 use super::calibration::{self, bounded};
 use super::grouped::{GroupedAuc, NO_GROUP};
-use super::ranking::{auc_difference, auc_estimate_of_cuts};
+use super::ranking::{auc_difference, auc_estimate_of_cuts, rows_by_score};
 use super::rates::Estimate;
 use super::streamed::{EXACT_ROWS, cuts_within};
 use serde::{Deserialize, Serialize};
@@ -77,21 +77,31 @@ impl Measures {
     /// Measures predictions, every number with its interval.
     pub fn of(outcomes: Outcomes<'_>) -> Self {
         let bags = Bags::new(outcomes.predicted.len(), outcomes.users);
-        let sample = Sample::new(outcomes, &bags);
-        let rounds = sample.rounds(&bags);
+        let ranked = cuts_within(outcomes.predicted, outcomes.labels, outcomes.weights, EXACT_ROWS);
+        let auc = ranked.as_ref().and_then(|(cuts, _)| auc_estimate_of_cuts(cuts));
+        let order = rows_by_score(outcomes.predicted);
+        Self {
+            auc_error: ranked.map_or(0.0, |(_, error)| error),
+            ..Self::of_ranked(outcomes, &order, &bags, auc)
+        }
+    }
+
+    /// The same where the [order](rows_by_score) of the rows, their bags and the AUC are known already.
+    pub fn of_ranked(outcomes: Outcomes<'_>, order: &[u32], bags: &Bags, auc: Option<Estimate>) -> Self {
+        let sample = Sample::new(outcomes, order, bags);
+        let rounds = sample.rounds(bags);
         let whole = sample.numbers(&vec![1; bags.count]);
         let interval = |place: usize| {
             let [low, high] = middle(rounds.iter().map(|round| round[place]))?;
             whole[place].is_finite().then_some(Estimate { value: whole[place], low, high })
         };
-        let ranked = cuts_within(outcomes.predicted, outcomes.labels, outcomes.weights, EXACT_ROWS);
         let (impressions, clicks) = outcomes.totals();
         Self {
             rows: outcomes.predicted.len(),
             impressions,
             clicks,
-            auc: ranked.as_ref().and_then(|(cuts, _)| auc_estimate_of_cuts(cuts)),
-            auc_error: ranked.map_or(0.0, |(_, error)| error),
+            auc,
+            auc_error: 0.0,
             gauc: interval(GAUC),
             users_ranked: sample.users.groups.len(),
             users_one_class: sample.users.one_class,
@@ -113,7 +123,8 @@ impl Differences {
     /// Measures by how much `second` predicts otherwise than `first.predicted`, row by row and sample by sample.
     pub fn of(first: Outcomes<'_>, second: &[f32]) -> Self {
         let bags = Bags::new(first.predicted.len(), first.users);
-        let samples = [first, Outcomes { predicted: second, ..first }].map(|of| Sample::new(of, &bags));
+        let samples = [first, Outcomes { predicted: second, ..first }]
+            .map(|of| Sample::new(of, &rows_by_score(of.predicted), &bags));
         let [a, b] = samples.each_ref().map(|sample| sample.rounds(&bags));
         let once = vec![1; bags.count];
         let [whole_a, whole_b] = samples.each_ref().map(|sample| sample.numbers(&once));
@@ -169,7 +180,7 @@ fn centred(percentile: Estimate) -> Estimate {
     Estimate { value, low: (2.0 * value - high).max(0.0), high: (2.0 * value - low).max(value) }
 }
 
-/// Sums over the rows of one bag in one bin of the calibration error.
+/// Sums over rows.
 #[derive(Debug, Clone, Copy, Default)]
 struct Sums {
     weight: f64,
@@ -189,8 +200,10 @@ impl Sums {
 
 /// Everything that a resample needs to know of the rows.
 struct Sample {
-    /// Bag, bin and sums, in order of bags.
-    parts: Vec<(u32, u32, Sums)>,
+    /// Sums of each bag.
+    sums: Vec<Sums>,
+    /// Predicted less actual clicks of each bag's rows by bin of the calibration error.
+    gaps: Vec<[f64; ECE_BINS]>,
     /// The ranked users.
     users: GroupedAuc,
     /// `sum n AUC` and `sum n` of each bag's users; empty without users.
@@ -198,31 +211,28 @@ struct Sample {
 }
 
 impl Sample {
-    fn new(outcomes: Outcomes<'_>, bags: &Bags) -> Self {
+    fn new(outcomes: Outcomes<'_>, order: &[u32], bags: &Bags) -> Self {
         let Outcomes { predicted, labels, weights, users } = outcomes;
         let rows = predicted.len().min(labels.len());
-        let bins = calibration::bins_of_rows(predicted, weights, ECE_BINS).unwrap_or_default();
-        let mut dense = vec![Sums::default(); bags.count * ECE_BINS];
+        let is_known = !predicted.iter().any(|p| p.is_nan());
+        let bins = calibration::bins_of_ranked(order, predicted, weights, ECE_BINS);
+        let bins = bins.filter(|_| is_known).unwrap_or_default();
+        let mut sums = vec![Sums::default(); bags.count];
+        let mut gaps = vec![[0.0; ECE_BINS]; bags.count];
         for (row, bin) in bins.iter().enumerate().take(rows) {
             let (weight, p) = (outcomes.weight(row), f64::from(predicted[row]));
             let clicks = weight * f64::from(labels[row]).clamp(0.0, 1.0);
             let loss = -(clicks * bounded(p).ln() + (weight - clicks) * (-bounded(p)).ln_1p());
-            let place = bags.of_row[row] as usize * ECE_BINS + *bin as usize;
-            dense[place].add(1.0, &Sums { weight, clicks, predicted: weight * p, loss });
+            let bag = bags.of_row[row] as usize;
+            sums[bag].add(1.0, &Sums { weight, clicks, predicted: weight * p, loss });
+            gaps[bag][*bin as usize] += weight * p - clicks;
         }
-        let parts = dense.into_iter().enumerate().filter(|(_, sums)| sums.weight > 0.0);
         let users = if users.is_empty() {
             GroupedAuc::default()
         } else {
             GroupedAuc::of(predicted, labels, weights, users).unwrap_or_default()
         };
-        Self {
-            parts: parts
-                .map(|(place, sums)| ((place / ECE_BINS) as u32, (place % ECE_BINS) as u32, sums))
-                .collect(),
-            ranked: ranked_by_bag(&users, outcomes.users, bags),
-            users,
-        }
+        Self { sums, gaps, ranked: ranked_by_bag(&users, outcomes.users, bags), users }
     }
 
     fn rounds(&self, bags: &Bags) -> Vec<Numbers> {
@@ -231,16 +241,16 @@ impl Sample {
 
     /// The numbers of a sample in which each bag stands so many times.
     fn numbers(&self, times: &[u32]) -> Numbers {
-        let mut bins = [Sums::default(); ECE_BINS];
-        for (bag, bin, sums) in &self.parts {
-            let times = times[*bag as usize];
-            if times > 0 {
-                bins[*bin as usize].add(f64::from(times), sums);
-            }
-        }
         let mut all = Sums::default();
-        bins.iter().for_each(|bin| all.add(1.0, bin));
-        let gaps: f64 = bins.iter().map(|bin| (bin.predicted - bin.clicks).abs()).sum();
+        let mut bins = [0.0; ECE_BINS];
+        for ((times, sums), gaps) in
+            times.iter().zip(&self.sums).zip(&self.gaps).filter(|((t, _), _)| **t > 0)
+        {
+            let times = f64::from(*times);
+            all.add(times, sums);
+            bins.iter_mut().zip(gaps).for_each(|(bin, gap)| *bin += times * gap);
+        }
+        let gaps: f64 = bins.iter().map(|gap| gap.abs()).sum();
         let loss = all.loss / all.weight;
         let (mut pairs, mut ranked) = (0.0, 0.0);
         for (times, [sum, weight]) in times.iter().zip(&self.ranked) {

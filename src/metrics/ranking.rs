@@ -156,11 +156,15 @@ pub fn cuts(scores: &[f32], labels: &[f32], weights: &[f32]) -> Option<Vec<Cut>>
     if scores.iter().any(|score| score.is_nan()) {
         return None;
     }
-    let order = rows_by_score(&scores[..scores.len().min(labels.len())]);
+    cuts_of_ranked(&rows_by_score(&scores[..scores.len().min(labels.len())]), scores, labels, weights)
+}
+
+/// [`cuts`] where the [order](rows_by_score) of the rows is known already.
+pub fn cuts_of_ranked(order: &[u32], scores: &[f32], labels: &[f32], weights: &[f32]) -> Option<Vec<Cut>> {
     let mut cuts: Vec<Cut> = Vec::new();
     let (mut positives, mut negatives) = (0.0, 0.0);
     for row in order {
-        let row = row as usize;
+        let row = *row as usize;
         let weight = weights.get(row).map_or(1.0, |&w| f64::from(w));
         let label = f64::from(labels[row]).clamp(0.0, 1.0);
         positives += weight * label;
@@ -176,7 +180,7 @@ pub fn cuts(scores: &[f32], labels: &[f32], weights: &[f32]) -> Option<Vec<Cut>>
 }
 
 /// Rows from the highest score to the lowest; equal scores in the order of the rows.
-pub(super) fn rows_by_score(scores: &[f32]) -> Vec<u32> {
+pub fn rows_by_score(scores: &[f32]) -> Vec<u32> {
     let mut keys: Vec<u64> = (0..scores.len())
         .into_par_iter()
         .map(|row| u64::from(!ascending_bits(scores[row])) << 32 | row as u64)

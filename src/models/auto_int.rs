@@ -77,6 +77,10 @@ impl ModelKind for AutoInt {
         GENTLE_STEPS
     }
 
+    fn has_heads(&self) -> bool {
+        true
+    }
+
     fn build(&self, encoder: &Encoder, params: &Params, builder: &mut Builder) -> Result<Box<dyn Model>> {
         let width = params.count("embedding_width")?;
         let heads = (params.count("attention_heads")?, params.count("head_width")?);
@@ -115,15 +119,16 @@ impl Model for Network {
         self.input.lookups(batch)
     }
 
-    fn forward(&self, inputs: &Inputs<'_>, _pass: &mut Pass<'_>) -> Computed<Output> {
+    fn forward(&self, inputs: &Inputs<'_>, pass: &mut Pass<'_>) -> Computed<Output> {
         let (linear, mut fields) = self.input.forward(inputs)?;
         let (rows, count, _) = fields.dims3()?;
         let lengths = vec![count as u32; rows];
         for layer in &self.layers {
-            let (heads, _) = layer.attention.forward(&fields, &lengths, false)?;
+            let (heads, _) = layer.attention.forward(&fields, &lengths, pass)?;
             let flat = fields.reshape((rows * count, ()))?;
             let past = flat.matmul(&layer.past.t()?)?.reshape((rows, count, ()))?;
             fields = (heads + past)?.relu()?;
+            pass.value(layer.attention.name(), &fields);
         }
         let score = self.output.forward(&fields.flatten_from(1)?)?.squeeze(1)?;
         Ok(Output::of((linear + score)?))

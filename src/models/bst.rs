@@ -16,6 +16,7 @@ use crate::base::params::{ParamSpec, Params};
 use crate::data::batch::SequenceBatch;
 use crate::data::{Batch, Encoder};
 use crate::nn::mlp::Mlp;
+use crate::nn::probe::Members;
 use crate::nn::tables::Lookup;
 use crate::nn::transformer::TransformerLayer;
 use crate::nn::weights::{Builder, Init};
@@ -139,13 +140,13 @@ struct Past {
 }
 
 impl Past {
-    /// The ad's vector after all layers `[rows, width]` and, to show, what it looked at in the last one, `[rows,
+    /// The ad's vector after all layers `[rows, width]` and, in passes that only score, what it looked at in the last one, `[rows,
     /// positions]`; the ad itself stands first among the members and is left out of these weights.
     fn forward(
         &self,
         (history, target): (&Tensor, &Tensor),
         sequence: &SequenceBatch,
-        show: bool,
+        pass: &mut Pass<'_>,
     ) -> Computed<(Tensor, Option<Tensor>)> {
         let (rows, positions, width) = history.dims3()?;
         let ago =
@@ -154,9 +155,8 @@ impl Past {
         let mut members = (Tensor::cat(&[&target.unsqueeze(1)?, history], 1)? + ago)?;
         let lengths: Vec<u32> = sequence.lengths.iter().map(|length| length + 1).collect();
         let mut shown = None;
-        for (place, layer) in self.layers.iter().enumerate() {
-            let show = show && place + 1 == self.layers.len();
-            (members, shown) = layer.forward(&members, &lengths, show)?;
+        for layer in &self.layers {
+            (members, shown) = layer.forward(&members, &lengths, pass)?;
         }
         let of_past = shown.map(|weights| weights.narrow(1, 1, positions)).transpose()?;
         Ok((members.narrow(1, 0, 1)?.squeeze(1)?, of_past))
@@ -189,10 +189,11 @@ impl Model for Network {
         let linear = self.linear.forward(&inputs.gathered[0], &inputs.numeric)?;
         let mut parts = vec![inputs.gathered[1].flatten_from(1)?, inputs.numeric.clone()];
         let mut attention = Vec::with_capacity(self.pasts.len());
-        let show = matches!(pass, Pass::Predict);
         let pairs = inputs.gathered[2..].chunks_exact(2);
-        for ((past, sequence), pair) in self.pasts.iter().zip(&inputs.batch.sequences).zip(pairs) {
-            let (state, weights) = past.forward((&pair[0], &pair[1]), sequence, show)?;
+        let pasts = self.pasts.iter().zip(&inputs.batch.sequences).zip(pairs).enumerate();
+        for (place, ((past, sequence), pair)) in pasts {
+            pass.looks_among(Members::AdThenPast(place));
+            let (state, weights) = past.forward((&pair[0], &pair[1]), sequence, pass)?;
             parts.push(state);
             attention.extend(weights);
         }

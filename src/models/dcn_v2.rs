@@ -120,8 +120,9 @@ impl Model for Network {
     fn forward(&self, inputs: &Inputs<'_>, pass: &mut Pass<'_>) -> Computed<Output> {
         let (linear, start) = self.input.flat(inputs)?;
         let mut crossed = start.clone();
-        for layer in &self.cross {
+        for (place, layer) in self.cross.iter().enumerate() {
             crossed = layer.forward(&start, &crossed)?;
+            pass.value(&format!("cross.{place}"), &crossed);
         }
         let rest = match &self.of_cross {
             None => self.deep.forward(&crossed, pass)?,

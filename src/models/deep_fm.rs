@@ -99,6 +99,7 @@ impl Model for Network {
             fields.push(mean.unsqueeze(1)?);
         }
         let fields = Tensor::cat(&fields, 1)?;
+        pass.pairs(&fields);
         let flat = fields.reshape((rows, fields.dim(1)? * self.width))?;
         let deep = self.deep.forward(&side_by_side(&[flat, inputs.numeric.clone()])?, pass)?;
         Ok(Output::of(((linear + interact::pairwise(&fields)?)? + deep)?))

@@ -18,6 +18,7 @@ use crate::nn::attention::{AttentionPass, TargetAttention, Weighting};
 use crate::nn::deep::{DeepPass, Plain};
 use crate::nn::histories::Histories;
 use crate::nn::mlp::Mlp;
+use crate::nn::probe::Members;
 use crate::nn::row_vectors::RowVectors;
 use crate::nn::tables::Lookup;
 use crate::nn::weights::{Builder, Init};
@@ -162,9 +163,11 @@ impl Model for Network {
         let mut parts = vec![fields, inputs.numeric.clone()];
         let mut attention = Vec::with_capacity(self.interests.len());
         let pairs = inputs.gathered[2..].chunks_exact(2);
-        for ((interest, sequence), pair) in self.interests.iter().zip(&inputs.batch.sequences).zip(pairs) {
+        let interests = self.interests.iter().zip(&inputs.batch.sequences).zip(pairs).enumerate();
+        for (place, ((interest, sequence), pair)) in interests {
             let (history, target) = (&pair[0], &pair[1]);
-            let (pooled, weights) = interest.attention.forward(history, target, &sequence.lengths)?;
+            pass.looks_among(Members::PastForAd(place));
+            let (pooled, weights) = interest.attention.forward(history, target, &sequence.lengths, pass)?;
             parts.push((&pooled * target)?);
             parts.push(pooled);
             attention.push(weights);

@@ -61,8 +61,9 @@ impl Model for Network {
         self.input.lookups(batch)
     }
 
-    fn forward(&self, inputs: &Inputs<'_>, _pass: &mut Pass<'_>) -> Computed<Output> {
+    fn forward(&self, inputs: &Inputs<'_>, pass: &mut Pass<'_>) -> Computed<Output> {
         let (linear, vectors) = self.input.forward(inputs)?;
+        pass.pairs(&vectors);
         Ok(Output::of((linear + interact::pairwise(&vectors)?)?))
     }
 

@@ -194,8 +194,9 @@ fn write_tree(tree: &Tree, cuts: &[Cuts], mut write: impl FnMut(usize, [f32; NOD
     }
 }
 
-/// The answer of a tree for a row; nodes that no growing makes, as of weights that were moved, end it.
-fn answer(nodes: &[f32], row: &[f32]) -> f32 {
+/// The answer of a tree for a row, with each feature that is asked for on the way told to `asked`; nodes that no growing
+/// makes, as of weights that were moved, end it.
+fn answer(nodes: &[f32], row: &[f32], mut asked: impl FnMut(usize)) -> f32 {
     let mut at = 0;
     loop {
         let Some([feature, value, left, right]) = nodes.get(at * NODE..).and_then(<[f32]>::first_chunk)
@@ -204,6 +205,7 @@ fn answer(nodes: &[f32], row: &[f32]) -> f32 {
         };
         let of_row = (*feature >= 1.0).then(|| row.get(*feature as usize - 1)).flatten();
         let Some(x) = of_row else { return *value };
+        asked(*feature as usize - 1);
         // The same comparison as that of bins: what is no number goes left.
         let below = if *value < *x { *right } else { *left } as usize;
         if below <= at {
@@ -347,7 +349,7 @@ impl Model for Boosted {
         vec![self.rates.each(batch), Lookup { table: self.trees, reads, shape: vec![self.rows] }]
     }
 
-    fn forward(&self, inputs: &Inputs<'_>, _pass: &mut Pass<'_>) -> Computed<Output> {
+    fn forward(&self, inputs: &Inputs<'_>, pass: &mut Pass<'_>) -> Computed<Output> {
         let batch = inputs.batch;
         let rates: Vec<f32> = inputs.gathered[0].flatten_all()?.to_vec1()?;
         let nodes: Vec<f32> = inputs.gathered[1].flatten_all()?.to_vec1()?;
@@ -358,8 +360,22 @@ impl Model for Boosted {
             .chunks_exact(self.nodes * NODE)
             .take_while(|tree| tree.iter().any(|number| *number != 0.0))
             .collect();
-        let sum = |row: &[f32]| grown.iter().map(|tree| answer(tree, row)).sum::<f32>();
-        let sums: Vec<f32> = features.chunks_exact(self.numbers.count()).map(sum).collect();
+        let count = self.numbers.count();
+        let sum = |row: &[f32]| grown.iter().map(|tree| answer(tree, row, |_| ())).sum::<f32>();
+        let sums: Vec<f32> = features.chunks_exact(count).map(sum).collect();
+        if pass.probe().is_some() {
+            let mut everywhere = vec![0.0; count];
+            for node in grown.iter().flat_map(|tree| tree.chunks_exact(NODE)).filter(|node| node[0] >= 1.0) {
+                everywhere[node[0] as usize - 1] += 1.0;
+            }
+            let mut asked = vec![0.0_f32; features.len()];
+            for (row, asked) in features.chunks_exact(count).zip(asked.chunks_exact_mut(count)) {
+                for tree in &grown {
+                    answer(tree, row, |feature| asked[feature] += 1.0);
+                }
+            }
+            pass.cuts(everywhere, Tensor::from_vec(asked, (batch.rows, count), self.bias.device())?);
+        }
         let sums = Tensor::from_vec(sums, batch.rows, self.bias.device())?;
         Ok(Output::of(sums.broadcast_add(&self.bias)?))
     }
@@ -383,9 +399,9 @@ mod tests {
         write_tree(&tree, &cuts, |node, numbers| nodes[node * NODE..][..NODE].copy_from_slice(&numbers));
         for row in [[0.0, 0.0], [0.5, 1.0], [0.6, 1.0], [0.6, 1.1], [f32::NAN, f32::NAN]] {
             let bins = [cuts[0].bin(row[0]), cuts[1].bin(row[1])];
-            assert_eq!(f64::from(answer(&nodes, &row)), tree.of(&bins), "{row:?}");
+            assert_eq!(f64::from(answer(&nodes, &row, |_| ())), tree.of(&bins), "{row:?}");
         }
         nodes[2] = 0.0;
-        assert_eq!(answer(&nodes, &[0.0, 0.0]), 1.0, "a node below itself ends the walk");
+        assert_eq!(answer(&nodes, &[0.0, 0.0], |_| ()), 1.0, "a node below itself ends the walk");
     }
 }

@@ -112,17 +112,19 @@ struct Network {
 }
 
 struct Task {
+    name: &'static str,
     gate: Linear,
     tower: Mlp,
 }
 
 impl Task {
-    fn new(builder: &mut Builder, names: [&str; 2], inputs: usize, params: &Params) -> Result<Self> {
+    fn new(builder: &mut Builder, names: [&'static str; 2], inputs: usize, params: &Params) -> Result<Self> {
         let units = params.count("hidden_units")?;
         let shape =
             MlpShape { units, layers: 1, taper: 1.0, dropout: params.real("dropout")?, normalise: false };
         let [gate, tower] = names;
         Ok(Self {
+            name: gate,
             gate: builder.linear(gate, inputs, params.count("experts")?)?,
             tower: Mlp::new(builder, tower, units, shape)?,
         })
@@ -131,6 +133,7 @@ impl Task {
     /// `[rows]` from the inputs `[rows, inputs]` and the experts `[rows, experts, units]`.
     fn forward(&self, x: &Tensor, experts: &Tensor, pass: &mut Pass<'_>) -> Computed<Tensor> {
         let gate = softmax(&self.gate.forward(x)?, D::Minus1)?;
+        pass.value(self.name, &gate);
         let mixed = gate.unsqueeze(1)?.matmul(experts)?.squeeze(1)?;
         self.tower.forward(&mixed, pass)
     }

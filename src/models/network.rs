@@ -35,7 +35,7 @@ pub struct Network {
     pub tables: Vec<Table>,
     /// The optimiser whose memory the weights carry; none outside training.
     rule: Option<Rule>,
-    model: Box<dyn Model>,
+    pub(super) model: Box<dyn Model>,
     /// Direct forms at rest, with their buffers: one for each pass that runs at the same time.
     direct: Mutex<Vec<Box<dyn DirectModel>>>,
 }
@@ -58,7 +58,7 @@ pub struct Forward {
     pub logits: Vec<f32>,
     /// `[sequence]` of `[rows, positions]`.
     pub attention: Vec<Tensor>,
-    graph: Tensor,
+    pub(super) graph: Tensor,
     /// Log odds per row of what follows a click, and their graph; of kinds with that task.
     conversions: Option<(Vec<f32>, Conversions)>,
     leaves: Vec<(Lookup, Var)>,

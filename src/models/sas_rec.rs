@@ -14,6 +14,7 @@ use crate::base::Result;
 use crate::base::params::{ParamSpec, Params};
 use crate::data::batch::SequenceBatch;
 use crate::data::{Batch, Encoder};
+use crate::nn::probe::Members;
 use crate::nn::tables::Lookup;
 use crate::nn::transformer::TransformerLayer;
 use crate::nn::weights::{Builder, Init};
@@ -133,14 +134,13 @@ impl Past {
         &self,
         newest_first: &Tensor,
         sequence: &SequenceBatch,
-        show: bool,
+        pass: &mut Pass<'_>,
     ) -> Computed<(Tensor, Option<Tensor>)> {
         let (rows, positions, _) = newest_first.dims3()?;
         let mut members = newest_first.broadcast_add(&self.ago.narrow(0, 0, positions)?.unsqueeze(0)?)?;
         let mut shown = None;
-        for (place, layer) in self.layers.iter().enumerate() {
-            let show = show && place + 1 == self.layers.len();
-            (members, shown) = layer.forward(&members, &sequence.lengths, show)?;
+        for layer in &self.layers {
+            (members, shown) = layer.forward(&members, &sequence.lengths, pass)?;
         }
         let has_past: Vec<f32> = sequence.lengths.iter().map(|length| f32::from(*length > 0)).collect();
         let has_past = Tensor::from_vec(has_past, (rows, 1), members.device())?;
@@ -172,10 +172,11 @@ impl Model for Network {
     fn forward(&self, inputs: &Inputs<'_>, pass: &mut Pass<'_>) -> Computed<Output> {
         let mut logits = self.linear.forward(&inputs.gathered[0], &inputs.numeric)?;
         let mut attention = Vec::with_capacity(self.pasts.len());
-        let show = matches!(pass, Pass::Predict);
         let pairs = inputs.gathered[1..].chunks_exact(2);
-        for ((past, sequence), pair) in self.pasts.iter().zip(&inputs.batch.sequences).zip(pairs) {
-            let (state, weights) = past.forward(&pair[0], sequence, show)?;
+        let pasts = self.pasts.iter().zip(&inputs.batch.sequences).zip(pairs).enumerate();
+        for (place, ((past, sequence), pair)) in pasts {
+            pass.looks_among(Members::NewestFirst(place));
+            let (state, weights) = past.forward(&pair[0], sequence, pass)?;
             logits = (logits + (state * &pair[1])?.sum(1)?)?;
             attention.extend(weights);
         }

@@ -2,9 +2,9 @@
 
 mod fused;
 
-use super::Computed;
 use super::normalise::masked_softmax;
 use super::weights::{Builder, Init, Parameter};
+use super::{Computed, Pass};
 use crate::base::Result;
 use candle_core::{Device, Tensor};
 use fused::Fused;
@@ -23,6 +23,7 @@ pub enum Weighting {
 /// The paper also feeds `h - t`; before a linear layer that adds nothing that `h` and `t` cannot express.
 #[derive(Debug)]
 pub struct TargetAttention {
+    name: String,
     /// `[units, 3 width]`.
     hidden: Tensor,
     /// `[units]`.
@@ -52,6 +53,7 @@ impl TargetAttention {
         let hidden = builder.linear(&format!("{name}.hidden"), 3 * width, units)?;
         let start = Init::Normal((2.0 / (units + 1) as f64).sqrt());
         Ok(Self {
+            name: name.to_owned(),
             hidden: hidden.weight,
             hidden_bias: hidden.bias,
             output: builder.parameter(&format!("{name}.out.weight"), &[units], start)?,
@@ -88,9 +90,15 @@ impl TargetAttention {
     ///
     /// # Errors
     /// Shapes that do not fit.
-    pub fn forward(&self, history: &Tensor, target: &Tensor, lengths: &[u32]) -> Computed<(Tensor, Tensor)> {
-        if !history.device().is_cpu() {
-            return self.plain(history, target, lengths);
+    pub fn forward(
+        &self,
+        history: &Tensor,
+        target: &Tensor,
+        lengths: &[u32],
+        pass: &mut Pass<'_>,
+    ) -> Computed<(Tensor, Tensor)> {
+        if !history.device().is_cpu() || pass.probe().is_some() {
+            return self.plain(history, target, lengths, pass);
         }
         let (_, positions, width) = history.dims3()?;
         let mut parts = vec![self.hidden.flatten_all()?, self.hidden_bias.clone(), self.output.clone()];
@@ -102,7 +110,13 @@ impl TargetAttention {
     }
 
     /// The same by graph operations: for other devices, and the reference of the fused pass.
-    fn plain(&self, history: &Tensor, target: &Tensor, lengths: &[u32]) -> Computed<(Tensor, Tensor)> {
+    fn plain(
+        &self,
+        history: &Tensor,
+        target: &Tensor,
+        lengths: &[u32],
+        pass: &mut Pass<'_>,
+    ) -> Computed<(Tensor, Tensor)> {
         let (rows, positions, width) = history.dims3()?;
         let mask = mask(lengths, positions, history.device())?;
         let product = history.broadcast_mul(&target.unsqueeze(1)?)?;
@@ -124,7 +138,8 @@ impl TargetAttention {
                 (((half.tanh()? + 1.0)? * 0.5)? * mask)?
             }
         };
-        let pooled = weights.unsqueeze(1)?.matmul(history)?.squeeze(1)?;
+        let gated = pass.heads(&self.name, weights.reshape((rows, 1, 1, positions))?, lengths)?;
+        let pooled = gated.reshape((rows, 1, positions))?.matmul(history)?.squeeze(1)?;
         Ok((pooled, weights))
     }
 }
@@ -210,7 +225,7 @@ mod tests {
     fn softmax_weights_add_up_to_one_and_an_empty_history_pools_to_zero() {
         let [history, target] = inputs();
         let attention = attention(Weighting::Softmax);
-        let (pooled, weights) = attention.forward(&history, &target, &LENGTHS).unwrap();
+        let (pooled, weights) = attention.forward(&history, &target, &LENGTHS, &mut Pass::Predict).unwrap();
         let weights = weights.to_vec2::<f32>().unwrap();
         assert!((weights[0].iter().sum::<f32>() - 1.0).abs() < 1e-6);
         assert_eq!(weights[1], [1.0, 0.0, 0.0]);
@@ -218,7 +233,7 @@ mod tests {
         assert_eq!(pooled.to_vec2::<f32>().unwrap()[2], [0.0; 2]);
     }
 
-    type Way = fn(&TargetAttention, &Tensor, &Tensor, &[u32]) -> Computed<(Tensor, Tensor)>;
+    type Way = fn(&TargetAttention, &Tensor, &Tensor, &[u32], &mut Pass<'_>) -> Computed<(Tensor, Tensor)>;
 
     /// Sizes below, at and above whole vectors; more rows than a thread takes at a time.
     #[test]
@@ -231,8 +246,9 @@ mod tests {
                 let lengths: Vec<u32> = (0..70).map(|row| row * 7 % (positions as u32 + 1)).collect();
                 let history = Var::from_tensor(&normals(&[70, positions, width], 1)).unwrap();
                 let target = Var::from_tensor(&normals(&[70, width], 2)).unwrap();
-                let answer = |pass: Way| -> Vec<Tensor> {
-                    let (pooled, weights) = pass(&attention, &history, &target, &lengths[..]).unwrap();
+                let answer = |way: Way| -> Vec<Tensor> {
+                    let (pooled, weights) =
+                        way(&attention, &history, &target, &lengths[..], &mut Pass::Predict).unwrap();
                     let both = Tensor::cat(&[pooled, weights], 1).unwrap();
                     let probe = normals(both.dims(), 5);
                     let store = (&both * probe).unwrap().sum_all().unwrap().backward().unwrap();
@@ -267,6 +283,7 @@ mod tests {
             for fused in [true, false] {
                 agrees_with_differences(&all, |t| {
                     let attention = TargetAttention {
+                        name: String::new(),
                         hidden: t[2].clone(),
                         hidden_bias: t[3].clone(),
                         output: t[4].clone(),
@@ -275,7 +292,7 @@ mod tests {
                         place: 0,
                     };
                     let pass = if fused { TargetAttention::forward } else { TargetAttention::plain };
-                    let (pooled, weights) = pass(&attention, &t[0], &t[1], &LENGTHS)?;
+                    let (pooled, weights) = pass(&attention, &t[0], &t[1], &LENGTHS, &mut Pass::Predict)?;
                     Tensor::cat(&[pooled, weights], 1)
                 });
             }

@@ -2,10 +2,10 @@
 
 mod fused;
 
-use super::Computed;
 use super::linear::Linear;
 use super::normalise::masked_softmax;
 use super::weights::Builder;
+use super::{Computed, Pass};
 use crate::base::Result;
 use candle_core::Tensor;
 use fused::Fused;
@@ -13,6 +13,7 @@ use fused::Fused;
 /// Self-attention: each member asks all others in several heads and gets the weighed sum of their answers.
 #[derive(Debug)]
 pub struct SelfAttention {
+    name: String,
     /// From members to questions, keys and answers, one behind the other: `[3 heads width, inputs]`.
     projection: Linear,
     heads: usize,
@@ -20,6 +21,7 @@ pub struct SelfAttention {
     width: usize,
     scale: f32,
     looks_back: bool,
+    tells: bool,
 }
 
 impl SelfAttention {
@@ -36,7 +38,12 @@ impl SelfAttention {
     ) -> Result<Self> {
         let scale = if scaled { 1.0 / (width as f32).sqrt() } else { 1.0 };
         let projection = builder.linear(name, inputs, 3 * heads * width)?;
-        Ok(Self { projection, heads, width, scale, looks_back: false })
+        Ok(Self { name: name.to_owned(), projection, heads, width, scale, looks_back: false, tells: false })
+    }
+
+    /// Its name among the parameters.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// The same where each member asks itself and those behind it only, which came before it where the newest stands
@@ -46,8 +53,15 @@ impl SelfAttention {
         Self { looks_back: true, ..self }
     }
 
+    /// The same that tells what its first member looks at, in passes that only score.
+    #[must_use]
+    pub fn telling(self) -> Self {
+        Self { tells: true, ..self }
+    }
+
     /// `[rows, members, inputs]` -> `[rows, members, heads width]`, and the weights that member 0 gives, the mean over
-    /// heads, if asked for. The first `lengths[row]` members are real; others ask nothing, are not asked, and get 0.
+    /// heads, if it is [`telling`](Self::telling). The first `lengths[row]` members are real; others ask nothing, are not
+    /// asked, and get 0.
     ///
     /// # Errors
     /// Shapes that do not fit.
@@ -55,18 +69,19 @@ impl SelfAttention {
         &self,
         x: &Tensor,
         lengths: &[u32],
-        with_weights: bool,
+        pass: &mut Pass<'_>,
     ) -> Computed<(Tensor, Option<Tensor>)> {
         let (rows, members, inputs) = x.dims3()?;
         let packed = self.projection.forward(&x.reshape((rows * members, inputs))?)?;
         let packed = packed.reshape((rows, members, 3 * self.heads * self.width))?;
-        let weights = if with_weights { Some(self.first_weights(&packed, lengths)?) } else { None };
-        let out = if x.device().is_cpu() {
+        let weights =
+            if self.tells && pass.only_scores() { Some(self.first_weights(&packed, lengths)?) } else { None };
+        let out = if x.device().is_cpu() && pass.probe().is_none() {
             let Self { heads, width, scale, looks_back, .. } = *self;
             let fused = Fused { heads, width, scale, looks_back, lengths: lengths.to_vec() };
             packed.contiguous()?.apply_op1(fused)?
         } else {
-            self.plain(&packed, lengths)?
+            self.plain(&packed, lengths, pass)?
         };
         Ok((out, weights))
     }
@@ -87,12 +102,14 @@ impl SelfAttention {
         masked_softmax(&scores, &mask)?.mean(1)?.squeeze(1)
     }
 
-    /// The same by graph operations: for other devices, and the reference of the fused pass.
-    fn plain(&self, packed: &Tensor, lengths: &[u32]) -> Computed<Tensor> {
+    /// The same by graph operations: for other devices and passes that are looked into, and the reference of the fused
+    /// pass.
+    fn plain(&self, packed: &Tensor, lengths: &[u32], pass: &mut Pass<'_>) -> Computed<Tensor> {
         let (rows, members, _) = packed.dims3()?;
         let (question, key) = (self.part(packed, 0)?, self.part(packed, 1)?);
         let scores = (question.matmul(&key.t()?)? * f64::from(self.scale))?;
         let weights = masked_softmax(&scores, &self.mask(lengths, &scores)?)?;
+        let weights = pass.heads(&self.name, weights, lengths)?;
         let out = weights.matmul(&self.part(packed, 2)?)?;
         out.transpose(1, 2)?.reshape((rows, members, self.heads * self.width))
     }
@@ -127,10 +144,10 @@ mod tests {
     #[test]
     fn equals_the_loops_of_the_paper() {
         let (rows, members, inputs, heads, width) = (2, 3, 4, 2, 3);
-        let attention = attention(inputs, heads, width);
+        let attention = attention(inputs, heads, width).telling();
         let x = normals(&[rows, members, inputs], 1);
         let lengths = [3, 2];
-        let (out, weights) = attention.forward(&x, &lengths, true).unwrap();
+        let (out, weights) = attention.forward(&x, &lengths, &mut Pass::Predict).unwrap();
         let (out, x) = (out.to_vec3::<f32>().unwrap(), x.to_vec3::<f32>().unwrap());
         let weights = weights.unwrap().to_vec2::<f32>().unwrap();
         let matrix = attention.projection.weight.to_vec2::<f32>().unwrap();
@@ -176,7 +193,7 @@ mod tests {
             let SelfAttention { scale, .. } = attention;
             let fused = Fused { heads, width, scale, looks_back, lengths: lengths.clone() };
             let fused = packed.apply_op1(fused).unwrap();
-            let plain = attention.plain(&packed, &lengths).unwrap();
+            let plain = attention.plain(&packed, &lengths, &mut Pass::Predict).unwrap();
             let answer = |out: &Tensor| {
                 let store = (out * normals(out.dims(), 5)).unwrap().sum_all().unwrap().backward().unwrap();
                 [out.clone(), store.get(&packed).unwrap().clone()]
@@ -195,8 +212,16 @@ mod tests {
         let Linear { weight, bias } = attention.projection;
         agrees_with_differences(&[normals(&[3, 3, 3], 1), weight, bias], |t| {
             let projection = Linear { weight: t[1].clone(), bias: t[2].clone() };
-            let attention = SelfAttention { projection, heads: 2, width: 2, scale: 0.7, looks_back: true };
-            Ok(attention.forward(&t[0], &[3, 2, 0], false)?.0)
+            let shape = SelfAttention {
+                name: String::new(),
+                projection,
+                heads: 2,
+                width: 2,
+                scale: 0.7,
+                looks_back: true,
+                tells: false,
+            };
+            Ok(shape.forward(&t[0], &[3, 2, 0], &mut Pass::Predict)?.0)
         });
     }
 
@@ -208,7 +233,14 @@ mod tests {
         other[0][1] = vec![9.0, -9.0, 5.0, 1.0];
         let other = Tensor::new(other, &Device::Cpu).unwrap();
         let answers = |x: &Tensor| {
-            attention.forward(x, &[5], false).unwrap().0.squeeze(0).unwrap().to_vec2::<f32>().unwrap()
+            attention
+                .forward(x, &[5], &mut Pass::Predict)
+                .unwrap()
+                .0
+                .squeeze(0)
+                .unwrap()
+                .to_vec2::<f32>()
+                .unwrap()
         };
         let (before, after) = (answers(&x), answers(&other));
         // Members behind the changed one came before it.

@@ -34,6 +34,7 @@ impl MlpShape {
 /// Hidden layers with relu, then a linear output.
 #[derive(Debug)]
 pub struct Mlp {
+    name: String,
     hidden: Vec<Hidden>,
     output: Linear,
     dropout: f64,
@@ -90,7 +91,7 @@ impl Mlp {
             width = units;
         }
         let output = builder.linear(&format!("{name}.out"), width, outputs)?;
-        Ok(Self { hidden, output, dropout: shape.dropout, place, shape, outputs })
+        Ok(Self { name: name.to_owned(), hidden, output, dropout: shape.dropout, place, shape, outputs })
     }
 
     /// The same stack without a graph.
@@ -112,13 +113,16 @@ impl Mlp {
     /// Shapes that do not fit.
     pub fn vectors(&self, x: &Tensor, pass: &mut Pass<'_>) -> Computed<Tensor> {
         let mut x = x.clone();
-        for layer in &self.hidden {
+        for (place, layer) in self.hidden.iter().enumerate() {
             x = match &layer.norm {
                 None => layer.linear.forward_relu(&x)?,
                 Some((gain, bias)) => layer_norm(&layer.linear.forward(&x)?, gain, bias)?.relu()?,
             };
+            pass.value(&format!("{}.{place}", self.name), &x);
             x = dropout(&x, self.dropout, pass)?;
         }
-        self.output.forward(&x)
+        let out = self.output.forward(&x)?;
+        pass.value(&format!("{}.out", self.name), &out);
+        Ok(out)
     }
 }

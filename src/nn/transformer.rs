@@ -1,10 +1,10 @@
 //! What is one layer of a Transformer? Attention and a small network, each with a way past it and a normalisation.
 
-use super::Computed;
 use super::heads::SelfAttention;
 use super::linear::Linear;
 use super::normalise::layer_norm;
 use super::weights::{Builder, Init};
+use super::{Computed, Pass};
 use crate::base::Result;
 use candle_core::Tensor;
 
@@ -17,6 +17,7 @@ const INNER: usize = 4;
 /// (Chen et al. 2019, equations 5 and 6).
 #[derive(Debug)]
 pub struct TransformerLayer {
+    name: String,
     heads: SelfAttention,
     joined: Linear,
     inner: Linear,
@@ -40,7 +41,8 @@ impl TransformerLayer {
         let norms = [norm(0)?, norm(1)?];
         let shape = (heads, width / heads);
         Ok(Self {
-            heads: SelfAttention::new(builder, &format!("{name}.heads"), width, shape, true)?,
+            name: name.to_owned(),
+            heads: SelfAttention::new(builder, &format!("{name}.heads"), width, shape, true)?.telling(),
             joined: builder.linear(&format!("{name}.joined"), width, width)?,
             inner: builder.linear(&format!("{name}.inner"), width, INNER * width)?,
             outer: builder.linear(&format!("{name}.outer"), INNER * width, width)?,
@@ -62,10 +64,10 @@ impl TransformerLayer {
         &self,
         x: &Tensor,
         lengths: &[u32],
-        with_weights: bool,
+        pass: &mut Pass<'_>,
     ) -> Computed<(Tensor, Option<Tensor>)> {
         let (rows, members, width) = x.dims3()?;
-        let (answers, weights) = self.heads.forward(x, lengths, with_weights)?;
+        let (answers, weights) = self.heads.forward(x, lengths, pass)?;
         let flat = |x: &Tensor| x.reshape((rows * members, width));
         let [first, second] = &self.norms;
         let x = (flat(x)? + self.joined.forward(&flat(&answers)?)?)?;
@@ -74,6 +76,8 @@ impl TransformerLayer {
         // Leaky relu: max(x, 0) + leak min(x, 0).
         let inner = ((inner.relu()? * (1.0 - LEAK))? + (inner * LEAK)?)?;
         let x = (&x + self.outer.forward(&inner)?)?;
-        Ok((layer_norm(&x, &second.0, &second.1)?.reshape((rows, members, width))?, weights))
+        let x = layer_norm(&x, &second.0, &second.1)?.reshape((rows, members, width))?;
+        pass.value(&self.name, &x);
+        Ok((x, weights))
     }
 }

@@ -76,12 +76,18 @@ pub enum Purpose {
     Slices,
     /// What a model makes of a field.
     TryField,
+    /// Whom a model shows what.
+    Exposure,
     /// How a model treats groups.
     Fairness,
     /// Points of an embedding table.
     Project,
     /// Attention behind one prediction.
     Explain,
+    /// What the layers of a model do.
+    Inside,
+    /// What attention heads look at.
+    Heads,
     /// Attention over many rows.
     Average,
     /// Auctions for an audience.

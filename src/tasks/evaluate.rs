@@ -5,8 +5,10 @@ use crate::base::{Failure, Result};
 use crate::data::query::matching_rows;
 use crate::data::{Dataset, LogFrame, Split};
 use crate::domain::Segment;
-use crate::insight::{self, Evaluation, Subject};
+use crate::insight::evaluation::{BeforeCalibration, before_calibration, evaluate_in};
+use crate::insight::{Evaluation, Subject};
 use crate::jobs::{Job, JobContext, Lane};
+use crate::metrics::bootstrap::Bags;
 use crate::train::TrainedModel;
 use std::sync::Arc;
 
@@ -31,6 +33,8 @@ pub struct Evaluated {
     pub segment: Segment,
     /// Numbers and curves.
     pub evaluation: Evaluation,
+    /// What the model said before it was calibrated, if it was.
+    pub before: Option<BeforeCalibration>,
 }
 
 impl Job for Evaluate {
@@ -45,17 +49,26 @@ impl Job for Evaluate {
     }
 
     fn run(self: Box<Self>, context: &JobContext) -> Result<Output> {
-        let evaluation = self.judge(context)?;
+        let evaluation = self.judge(&mut None, context)?;
+        let judged = self.subject.judged_dataset(context)?;
+        let rows = self.rows(&judged.dataset)?;
+        let before = before_calibration(&self.subject.model, &judged.dataset, &rows, context)?;
         let Self { subject, split, segment } = *self;
-        Ok(Output::Evaluated(Box::new(Evaluated { model: subject.model, split, segment, evaluation })))
+        Ok(Output::Evaluated(Box::new(Evaluated {
+            model: subject.model,
+            split,
+            segment,
+            evaluation,
+            before,
+        })))
     }
 }
 
 impl Evaluate {
-    fn judge(&self, context: &JobContext) -> Result<Evaluation> {
+    fn judge(&self, known: &mut Option<(Vec<u32>, Bags)>, context: &JobContext) -> Result<Evaluation> {
         let judged = self.subject.judged_dataset(context)?;
         let rows = self.rows(&judged.dataset)?;
-        insight::evaluate(&self.subject.model, &judged.dataset, &rows, context)
+        evaluate_in(&self.subject.model, &judged.dataset, &rows, known, context)
     }
 
     /// The rows that are judged.
@@ -133,11 +146,12 @@ impl Job for EvaluateBeside {
 
     fn run(self: Box<Self>, context: &JobContext) -> Result<Output> {
         let Self { subjects, split, segment } = *self;
+        let mut known = None;
         let mut models = Vec::with_capacity(subjects.len());
         for subject in subjects {
             let model = Arc::clone(&subject.model);
             let one = Evaluate { subject, split, segment: segment.clone() };
-            models.push((model, unless_stopped(one.judge(context))?));
+            models.push((model, unless_stopped(one.judge(&mut known, context))?));
         }
         Ok(Output::Beside(Arc::new(Beside { split, segment, models })))
     }

@@ -2,9 +2,10 @@
 
 use super::Output;
 use crate::base::{Failure, Result};
-use crate::data::{Dataset, query};
+use crate::data::{Dataset, LogFrame, query};
 use crate::domain::Segment;
-use crate::insight::{AverageAttention, Explanation, Subject, attention};
+use crate::insight::heads::RowHeads;
+use crate::insight::{AverageAttention, Explanation, Subject, attention, heads};
 use crate::jobs::{Job, JobContext, Lane};
 use crate::train::TrainedModel;
 use std::sync::Arc;
@@ -26,6 +27,8 @@ pub struct Explained {
     pub model: Arc<TrainedModel>,
     /// The prediction and the attention behind it.
     pub explanation: Explanation,
+    /// What each attention head looks at in this row.
+    pub heads: Vec<RowHeads>,
     /// The row's fields as `(name, value)`, as the model sees them.
     pub fields: Vec<(String, String)>,
     /// What happened, where the log says so and the ad is the one that was shown.
@@ -71,6 +74,7 @@ impl Job for Explain {
         Ok(Output::Explained(Box::new(Explained {
             fields: fields.map(|(field, ids)| (field.name.clone(), field.name_of(ids[row]))).collect(),
             clicked: if ad.is_none() { dataset.label.get(row).copied() } else { None },
+            heads: heads::of_row(&self.subject.model, &dataset, self.row, ad)?,
             model: self.subject.model,
             explanation,
         })))
@@ -104,13 +108,21 @@ impl Job for Average {
 
     fn run(self: Box<Self>, context: &JobContext) -> Result<Output> {
         let dataset = self.subject.fitting_dataset(context)?;
-        let (rows, words) = match &self.segment {
-            Segment::All => (dataset.test.to_vec(), "all test rows".to_owned()),
-            segment => (query::matching_rows(&self.subject.log, segment)?, segment.to_string()),
-        };
+        let (rows, words) = asked_rows(&self.subject.log, &dataset, &self.segment)?;
         let averages = attention::average(&self.subject.model, &dataset, &rows, context)?;
         Ok(Output::Averaged(Box::new(Averaged { model: self.subject.model, rows: words, averages })))
     }
+}
+
+/// The rows of a segment, and what to call them; the segment of all rows stands for the test rows.
+///
+/// # Errors
+/// A segment that does not fit the log.
+pub fn asked_rows(log: &LogFrame, dataset: &Dataset, segment: &Segment) -> Result<(Vec<u32>, String)> {
+    Ok(match segment {
+        Segment::All => (dataset.test.to_vec(), "all test rows".to_owned()),
+        segment => (query::matching_rows(log, segment)?, segment.to_string()),
+    })
 }
 
 #[cfg(test)]

@@ -3,7 +3,8 @@
 use super::{Output, unless_stopped};
 use crate::base::Result;
 use crate::insight::Subject;
-use crate::insight::prediction::{self, Counterfactual, Edit, Prediction, Shares};
+use crate::insight::prediction::{self, Counterfactual, Edit, Prediction, Shares, Slopes};
+use crate::insight::similar::{self, Similar};
 use crate::jobs::{Job, JobContext, Lane};
 use crate::train::TrainedModel;
 use std::sync::Arc;
@@ -92,6 +93,10 @@ pub struct Reasons {
     pub question: EditedQuestion,
     /// What each input adds to the log odds.
     pub shares: Result<Shares>,
+    /// The same by integrated gradients.
+    pub slopes: Result<Slopes>,
+    /// Past impressions like it.
+    pub similar: Result<Similar>,
     /// The changes that were asked for, with the probability to be crossed.
     pub counterfactual: Option<(f64, Result<Counterfactual>)>,
 }
@@ -115,6 +120,19 @@ impl Job for Why {
             .as_ref()
             .map_err(Clone::clone)
             .and_then(|row| prediction::shares(&subject.model, &dataset, row, WANTED_ERROR, context));
+        let slopes = row
+            .as_ref()
+            .map_err(Clone::clone)
+            .and_then(|row| prediction::slopes(&subject.model, &dataset, row, context));
+        let slopes = unless_stopped(slopes)?;
+        let counts: Result<Vec<f64>> = shares
+            .as_ref()
+            .map(|known| known.shares.iter().map(|share| share.log_odds.abs()).collect())
+            .map_err(Clone::clone);
+        let similar = row.as_ref().map_err(Clone::clone).and_then(|row| {
+            counts.and_then(|counts| similar::similar(&subject.model, &dataset, row, &counts, context))
+        });
+        let similar = unless_stopped(similar)?;
         let counterfactual = match target {
             None => None,
             Some((target, kept)) => {
@@ -125,6 +143,6 @@ impl Job for Why {
             }
         };
         let (model, shares) = (subject.model, unless_stopped(shares)?);
-        Ok(Output::Reasons(Arc::new(Reasons { model, question, shares, counterfactual })))
+        Ok(Output::Reasons(Arc::new(Reasons { model, question, shares, slopes, similar, counterfactual })))
     }
 }

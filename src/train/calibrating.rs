@@ -171,7 +171,7 @@ impl Curve {
 }
 
 /// `ln(p / (1 - p))`.
-pub(super) fn log_odds(p: f64) -> f64 {
+pub fn log_odds(p: f64) -> f64 {
     (p / (1.0 - p)).ln()
 }
 

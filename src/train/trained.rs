@@ -9,6 +9,8 @@ use crate::base::{Failure, Result};
 use crate::data::{Batch, Dataset, Encoder};
 use crate::jobs::JobContext;
 use crate::metrics::Measures;
+use crate::models::integrated::Integrated;
+use crate::models::looked::{Look, Looked, WeightSizes};
 use crate::models::{self, Attack, Network};
 use crate::nn::losses::sigmoid;
 use crate::nn::{Pass, device};
@@ -315,6 +317,40 @@ impl TrainedModel {
                 Ok(AttentionMap { sequence, max_len, weights })
             })
             .collect()
+    }
+
+    /// Scores a batch and tells what its layers did; log odds are those after the calibration layer.
+    ///
+    /// # Errors
+    /// The device fails.
+    pub fn look(&self, batch: &Batch, look: Look<'_>) -> Result<Looked> {
+        let mut looked = self.network.look(batch, look)?;
+        if let Some(calibration) = &self.card.calibration {
+            calibration.apply(batch, &mut looked.logits);
+        }
+        Ok(looked)
+    }
+
+    /// The sizes of the weights and of the loss's slopes by them on a batch, before calibration.
+    ///
+    /// # Errors
+    /// The device fails.
+    pub fn sizes(&self, batch: &Batch) -> Result<Vec<WeightSizes>> {
+        self.network.sizes(batch)
+    }
+
+    /// What each input of a row adds to the log odds before the calibration layer, along the straight way from the average
+    /// of `background`: see [`Network::integrated`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn integrated(&self, row: &Batch, background: &Batch, complete: f64) -> Result<Integrated> {
+        self.network.integrated(&self.encoder, row, background, complete)
+    }
+
+    /// A dense tensor by its name: its dimensions and its numbers.
+    pub fn parameter(&self, name: &str) -> Option<(&[usize], &[f32])> {
+        self.network.parameter(name)
     }
 
     /// Writes `weights.safetensors` and `card.json` into a folder, making it if need be. A model that was there

@@ -6,6 +6,7 @@
 pub mod bands;
 pub mod bars;
 pub mod curve;
+pub mod flow;
 pub mod heatmap;
 pub mod histogram;
 pub mod parallel;

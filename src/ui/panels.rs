@@ -12,6 +12,7 @@ pub mod evidence;
 pub mod experiment;
 pub mod fairness;
 pub mod gallery;
+pub mod layers;
 pub mod prediction;
 pub mod privacy;
 pub mod rows;
@@ -73,6 +74,7 @@ pub fn all() -> Vec<Box<dyn Panel>> {
         Box::new(embeddings::EmbeddingsPanel::default()),
         Box::<prediction::PredictionPanel>::default(),
         Box::new(attention::AttentionPanel::default()),
+        Box::<layers::LayersPanel>::default(),
         Box::new(slots::SlotsPanel::default()),
         Box::<evidence::EvidencePanel>::default(),
         Box::<studio::StudioPanel>::default(),

@@ -8,6 +8,7 @@ pub mod job_strip;
 pub mod metric_card;
 pub mod notices;
 pub mod row_window;
+pub mod short_table;
 
 use super::Theme;
 pub use data_table::data_table;

@@ -234,6 +234,15 @@ fn the_panels_show_slices_and_groups_and_choose_a_slice() {
     harness.get_by_label("demographic parity");
     let answer = harness.state().0.store.inspect.fairness.clone().unwrap();
     assert!(answer.found.is_ok(), "{answer:?}");
+    let mut harness = harness;
+    harness.get_by_label("Exposure").click();
+    harness.run_steps(2);
+    assert!(harness.state_mut().0.settle(LIMIT));
+    harness.run_steps(2);
+    harness.get_by_label_contains("Every one of ");
+    assert!(harness.query_all_by_label_contains("Share of lists by ").next().is_some());
+    let answer = harness.state().0.store.inspect.exposure.clone().unwrap();
+    assert!(answer.found.as_ref().is_ok_and(|found| found.users > 10), "{answer:?}");
 }
 
 #[test]

@@ -222,6 +222,46 @@ fn a_prediction_is_taken_apart_and_edited() {
 }
 
 #[test]
+fn a_model_is_looked_into_and_compared() {
+    let folder = folder_with_log();
+    let at = folder.path();
+    for kind in ["logistic", "auto_int"] {
+        answer(at, &format!("train log.csv --model {kind} --set epochs=1 --out {kind}"));
+    }
+    let heads = answer(at, "heads auto_int log.csv --map attention.0");
+    let first = &heads["heads"]["layers"][0]["heads"][0];
+    has_keys(first, &["evenness", "pull", "loss_without"]);
+    failure(adloupe(at, "heads logistic log.csv"), &["logistic", "auto_int"]);
+    failure(adloupe(at, "heads auto_int log.csv --map deep.7"), &["deep.7", "attention.1"]);
+    let inside = answer(at, "inside auto_int log.csv --segment device='ios'");
+    let of_segment = answer(at, "segment log.csv --by device --where device='ios'");
+    assert_eq!(inside["rows_asked"], of_segment["rows"][0]["impressions"], "{of_segment}");
+    failure(adloupe(at, "inside auto_int log.csv --segment device='nobody'"), &["no row"]);
+
+    let compared = answer(at, "compare log.csv --model logistic --model auto_int");
+    let apart = &compared["models"][1]["disagreement"];
+    let count = |name: &str| apart["right"][name].as_u64().unwrap();
+    let rows = compared["models"][0]["measures"]["rows"].as_u64().unwrap();
+    assert_eq!(count("both") + count("only_first") + count("only_second") + count("neither"), rows);
+    assert!(compared["models"][0]["disagreement"].is_null(), "{compared}");
+    failure(adloupe(at, "compare log.csv --model logistic"), &["two models"]);
+
+    let why = answer(at, "why auto_int log.csv --row 2900");
+    let slopes = &why["integrated_gradients"];
+    assert!(slopes["gap"].as_f64().unwrap() <= 1e-4, "{slopes}");
+    let similar = &why["similar"];
+    assert_eq!(similar["rate"]["trials"].as_f64(), Some(200.0), "{similar}");
+    assert!(similar["rows"][0]["likeness"].as_f64() >= similar["least"].as_f64(), "{similar}");
+
+    let exposure = answer(at, "exposure logistic log.csv --by category --people gender --top 5");
+    let shares: f64 =
+        exposure["groups"].as_array().unwrap().iter().map(|of| of["shown"]["value"].as_f64().unwrap()).sum();
+    assert!((shares - 1.0).abs() < 1e-9, "{exposure}");
+    failure(adloupe(at, "exposure logistic log.csv --by gender"), &["gender", "category"]);
+    failure(adloupe(at, "exposure logistic log.csv --people category"), &["category"]);
+}
+
+#[test]
 fn models_are_ranked_and_asked_what_they_would_show() {
     let folder = folder_with_log();
     let at = folder.path();

@@ -5,11 +5,13 @@ use adloupe::data::Split;
 use adloupe::data::batch::FIRST_VALUE_ID;
 use adloupe::gpu::{Camera, Cloud};
 use adloupe::session::commands::InspectCommand;
+use adloupe::session::commands::inspect::HeadsBeside;
 use adloupe::session::{Command, Session};
 use adloupe::ui::panels::Panel;
 use adloupe::ui::panels::attention::AttentionPanel;
 use adloupe::ui::panels::curves::CurvesPanel;
 use adloupe::ui::panels::embeddings::EmbeddingsPanel;
+use adloupe::ui::panels::layers::LayersPanel;
 use adloupe::ui::{Theme, fonts, gpu_view};
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
@@ -191,4 +193,70 @@ fn attention_is_shown_for_one_row_and_averaged() {
     let session = &harness.state().parts.0;
     let second = session.store.dataset.as_ref().unwrap().test[1];
     assert_eq!(session.store.inspect.explained.as_ref().unwrap().explanation.row, second);
+}
+
+#[test]
+fn heads_are_looked_at_switched_off_and_compared() {
+    let folder = tempfile::tempdir().unwrap();
+    for kind in ["auto_int", "bst", "sas_rec", "din"] {
+        let mut session = trained(&folder, kind);
+        let berlin = session.store.dataset.as_ref().unwrap().encoder.categorical[1].clone();
+        let other = format!("{} = '{}'", berlin.name, berlin.values[0]);
+        ask(&mut session, InspectCommand::Heads(String::new(), HeadsBeside::Rows(other)));
+        let seen = session.store.inspect.heads.clone().unwrap();
+        let atlas = &seen.atlas;
+        assert!(atlas.rows_measured > 100 && atlas.log_loss.is_some(), "{kind}");
+        for layer in &atlas.layers {
+            for head in &layer.heads {
+                let evenness = head.evenness.unwrap();
+                assert!((0.0..=1.000_001).contains(&evenness.value), "{kind} {}: {evenness:?}", layer.name);
+                let more = head.loss_without.unwrap();
+                assert!(more.low < more.value && more.value < more.high, "{kind}: {more:?}");
+                // Fields are all in every row, so their mean weights sum to 1 as each row's do.
+                if kind == "auto_int" {
+                    for weights in head.map.chunks_exact(layer.members.len()) {
+                        assert!((weights.iter().sum::<f64>() - 1.0).abs() < 1e-4, "{weights:?}");
+                    }
+                }
+            }
+        }
+        let mut harness = harness(session, Box::<AttentionPanel>::default(), true);
+        harness.run();
+        if kind != "auto_int" {
+            harness.get_by_label("Heads").click();
+            harness.run();
+        }
+        harness.get_by_label_contains("Without a head: the log loss");
+        harness.get_by_label_contains("Mean weight, ");
+        harness.get_by_label("Difference").click();
+        harness.run();
+        harness.get_by_label_contains("Difference of mean weights, ");
+        harness.get_by_label("Relevance").click();
+        harness.run();
+        harness.get_by_label_contains("Relevance of ");
+    }
+}
+
+#[test]
+fn layers_tell_of_sizes_slopes_gates_pairs_and_cuts() {
+    let folder = tempfile::tempdir().unwrap();
+    for (kind, heading) in [
+        ("deep_fm", "what two fields add to the log odds: "),
+        ("dcn_v2", "cross.0: "),
+        ("mmoe", "Mean weight of experts, gate.click"),
+        ("gbdt", "Cuts on the way of a row"),
+    ] {
+        let mut harness = harness(trained(&folder, kind), Box::<LayersPanel>::default(), true);
+        harness.run();
+        assert!(harness.state_mut().parts.0.settle(LIMIT));
+        harness.run();
+        assert!(harness.query_all_by_label_contains(heading).next().is_some(), "{kind}: {heading}");
+        let seen = harness.state().parts.0.store.inspect.inside.clone().unwrap();
+        let learnt = seen.inside.weights.iter().filter(|of| of.slope.is_some_and(|slope| slope > 0.0));
+        assert!(kind == "gbdt" || learnt.count() > 3, "{kind}: {:?}", seen.inside.weights);
+        for gate in &seen.inside.gates {
+            let sum: f64 = gate.experts.iter().flatten().map(|expert| expert.value).sum();
+            assert!((sum - 1.0).abs() < 1e-4, "{gate:?}");
+        }
+    }
 }

@@ -7,9 +7,10 @@ use crate::base::{Result, failure::Explain};
 use crate::data::importers::{self, ImportOptions};
 use crate::data::query::misfit::{Judged, Misfit, MisfitQuery, misfits};
 use crate::data::{EncodeOptions, dataset};
-use crate::insight::evaluation::{Scored, judge};
+use crate::insight::evaluation::{Scored, judge_in};
 use crate::insight::prediction::{edited, predict_one, shares};
 use crate::jobs::{JobContext, Latest};
+use crate::metrics::bootstrap::Bags;
 use crate::train::{TrainSpec, Trainer};
 use std::path::Path;
 
@@ -61,8 +62,9 @@ fn curves(rows: usize, context: &JobContext) -> Result<BenchRow> {
     };
     let models: Vec<Vec<f32>> = (0..MODELS).map(|model| noisy(0.2 * model as f64)).collect();
     let seconds = best_of(3, context, || {
+        let bags = Bags::new(rows, &users);
         for predicted in &models {
-            judge(Scored { predicted, labels: &labels, users: &users, ..Scored::default() })?;
+            judge_in(Scored { predicted, labels: &labels, users: &users, ..Scored::default() }, &bags)?;
         }
         Ok(())
     })?;

@@ -91,7 +91,7 @@ impl Network {
         // All passes drop the same units, so that the attack is on the network that is trained in this step.
         let dropout = match pass {
             Pass::Train(rng) => Some(rng.clone()),
-            Pass::Predict => None,
+            Pass::Predict | Pass::Look(_) => None,
         };
         let loss = self.gradients_into(batch, pass, out)?;
         let moves = self.worst_moves(batch, attack, dropout.as_ref())?;

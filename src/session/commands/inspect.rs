@@ -7,6 +7,7 @@ use crate::domain::Segment;
 use crate::insight::Leaderboard;
 use crate::insight::Subject;
 use crate::insight::comparison::Comparison;
+use crate::insight::exposure::ExposureQuestion;
 use crate::insight::fairness::FairnessQuestion;
 use crate::insight::report::ReportPlan;
 use crate::insight::robustness::AttackQuestion;
@@ -16,7 +17,10 @@ use crate::tasks::compare::{Compare, Rank, Retrieve, Retrieved};
 use crate::tasks::dependence::{FieldTried, TryField};
 use crate::tasks::evaluate::{Beside, Evaluate, EvaluateBeside, Evaluated};
 use crate::tasks::explain::{Average, Averaged, Explain, Explained};
+use crate::tasks::exposure::{ExposureAnswer, TellExposure};
 use crate::tasks::fairness::{CompareGroups, FairnessAnswer};
+use crate::tasks::heads::{Against, HeadsSeen, LookAtHeads};
+use crate::tasks::inside::{InsideSeen, LookInside};
 use crate::tasks::outline::Drawn;
 use crate::tasks::prediction::{EditedQuestion, Predict, Predicted, Reasons, Why};
 use crate::tasks::project::{Project, Projected};
@@ -50,6 +54,8 @@ pub enum InspectCommand {
     Why(EditedQuestion, Option<(f64, Vec<String>)>),
     /// The groups of one part of the log in which the model fails.
     Slices(Split, MisfitQuery),
+    /// Whom the model shows what.
+    Exposure(ExposureQuestion),
     /// How the model treats the groups of a column in one part of the log.
     Fairness(Split, FairnessQuestion),
     /// What the model makes of a field, asked with the rows of one part of the log.
@@ -71,6 +77,22 @@ pub enum InspectCommand {
     Explain(u32, Option<String>),
     /// Attention averaged over a segment (its text form); over all test rows when empty.
     Average(String),
+    /// What the layers do over a segment (its text form).
+    Inside(String),
+    /// The attention heads over a segment, beside other rows or another model.
+    Heads(String, HeadsBeside),
+}
+
+/// What attention heads are compared with.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum HeadsBeside {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// The same model over another segment (its text form).
+    Rows(String),
+    /// A model of the list, by place, over the same rows.
+    Model(usize),
 }
 
 /// What was found out about models. Each answer names the model that it is about.
@@ -98,6 +120,8 @@ pub struct InspectState {
     pub drawn: Option<Arc<Drawn>>,
     /// The groups in which the model fails.
     pub sliced: Option<Arc<Sliced>>,
+    /// Whom the model shows what.
+    pub exposure: Option<Arc<ExposureAnswer>>,
     /// How groups are treated.
     pub fairness: Option<Arc<FairnessAnswer>>,
     /// What the model makes of a field.
@@ -106,6 +130,10 @@ pub struct InspectState {
     pub projected: Option<Arc<Projected>>,
     /// The last explained prediction.
     pub explained: Option<Arc<Explained>>,
+    /// The layers that were looked at last.
+    pub inside: Option<Arc<InsideSeen>>,
+    /// The attention heads that were looked at last.
+    pub heads: Option<Arc<HeadsSeen>>,
     /// The last averaged attention.
     pub averaged: Option<Arc<Averaged>>,
 }
@@ -156,6 +184,9 @@ pub(super) fn apply(session: &mut Session, command: InspectCommand) -> Result<()
         InspectCommand::Slices(split, query) => {
             session.jobs.start(Purpose::Slices, FindSlices { subject, split, query })
         }
+        InspectCommand::Exposure(question) => {
+            session.jobs.start(Purpose::Exposure, TellExposure { subject, question })
+        }
         InspectCommand::Fairness(split, question) => {
             session.jobs.start(Purpose::Fairness, CompareGroups { subject, split, question })
         }
@@ -169,6 +200,21 @@ pub(super) fn apply(session: &mut Session, command: InspectCommand) -> Result<()
         InspectCommand::Project(field) => session.jobs.start(Purpose::Project, Project { subject, field }),
         InspectCommand::Explain(row, ad) => {
             session.jobs.start(Purpose::Explain, Explain { subject, row, ad })
+        }
+        InspectCommand::Inside(text) => {
+            let segment = Segment::parse(&text)?;
+            session.jobs.start(Purpose::Inside, LookInside { subject, segment })
+        }
+        InspectCommand::Heads(text, beside) => {
+            let segment = Segment::parse(&text)?;
+            let against = match beside {
+                HeadsBeside::Nothing => None,
+                HeadsBeside::Rows(text) => Some(Against::Rows(Segment::parse(&text)?)),
+                HeadsBeside::Model(place) => {
+                    subjects(session, &subject, &[place]).pop().map(|other| Against::Model(Box::new(other)))
+                }
+            };
+            session.jobs.start(Purpose::Heads, LookAtHeads { subject, segment, against })
         }
         InspectCommand::Average(text) => {
             let segment = Segment::parse(&text)?;

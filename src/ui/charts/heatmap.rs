@@ -22,6 +22,65 @@ pub struct Matrix<'a> {
     pub columns: &'a [String],
     /// `[line * columns + column]`.
     pub values: &'a [f64],
+    /// True for differences: one colour below 0, another above it, none at 0.
+    pub around_zero: bool,
+}
+
+/// A matrix so small that only its pattern shows; answers to clicks. `texts` stand below it.
+pub fn thumbnail(
+    ui: &mut Ui,
+    theme: &Theme,
+    matrix: Matrix<'_>,
+    is_chosen: bool,
+    texts: [&str; 2],
+) -> Response {
+    const SIDE: f32 = 84.0;
+    let (rect, response) = ui.allocate_exact_size(vec2(112.0, SIDE + 36.0), Sense::click());
+    name_canvas(&response, &format!("{}: {}, {}", matrix.name, texts[0], texts[1]));
+    let (lines, columns) = (matrix.lines.len().max(1) as f32, matrix.columns.len().max(1) as f32);
+    let range = matrix.range();
+    let at = rect.min + vec2((rect.width() - SIDE) / 2.0, 2.0);
+    let cell = vec2(SIDE / columns, SIDE / lines);
+    let mut mesh = egui::Mesh::default();
+    for (place, value) in matrix.values.iter().enumerate() {
+        let (line, column) = (place / matrix.columns.len().max(1), place % matrix.columns.len().max(1));
+        let corner = at + vec2(column as f32 * cell.x, line as f32 * cell.y);
+        mesh.add_colored_rect(Rect::from_min_size(corner, cell), matrix.colour(theme, *value, range));
+    }
+    ui.painter().add(mesh);
+    if is_chosen || response.hovered() {
+        let colour = if is_chosen { theme.accent } else { theme.weak_text };
+        let stroke = Stroke::new(2.0, colour);
+        let framed = Rect::from_min_size(at, vec2(SIDE, SIDE)).expand(1.0);
+        ui.painter().rect_stroke(framed, 2.0, stroke, egui::StrokeKind::Outside);
+    }
+    for (place, text) in texts.into_iter().enumerate() {
+        let below = pos2(rect.center().x, at.y + SIDE + 4.0 + 14.0 * place as f32);
+        let colour = if place == 0 { theme.text } else { theme.weak_text };
+        ui.painter().text(below, Align2::CENTER_TOP, text, FontId::proportional(11.5), colour);
+    }
+    response.on_hover_cursor(egui::CursorIcon::PointingHand)
+}
+
+impl Matrix<'_> {
+    /// Smallest and largest known value, as far from 0 as each other for differences.
+    fn range(&self) -> (f64, f64) {
+        let (low, high) = range(self.values);
+        let far = low.abs().max(high.abs());
+        if self.around_zero { (-far, far) } else { (low, high) }
+    }
+
+    fn colour(&self, theme: &Theme, value: f64, range: (f64, f64)) -> Color32 {
+        if value.is_nan() {
+            return theme.background;
+        }
+        let share = share(value, range) as f32;
+        if !self.around_zero {
+            return theme.ramp(share);
+        }
+        let side = if share < 0.5 { theme.series(1) } else { theme.series(0) };
+        theme.background.lerp_to_gamma(side, (2.0 * share - 1.0).abs())
+    }
 }
 
 /// The texture of a matrix, made anew when the values or the colours change.
@@ -61,7 +120,7 @@ impl Heatmap {
         let cell = (room / columns.max(1) as f32).clamp(10.0, 34.0);
         let size = vec2(LINE_NAMES + cell * columns as f32 + LEGEND, COLUMN_NAMES + cell * lines as f32);
         let (rect, response) = ui.allocate_exact_size(size, Sense::click());
-        let (low, high) = range(matrix.values);
+        let (low, high) = matrix.range();
         name_canvas(
             &response,
             &format!("{}: {lines} by {columns}, values from {} to {}", matrix.name, short(low), short(high)),
@@ -76,7 +135,7 @@ impl Heatmap {
             ui.painter().image(texture.id(), cells, uv, Color32::WHITE);
         }
         draw_names(ui, theme, matrix, rect, cells, cell);
-        draw_legend(ui, theme, cells, (low, high));
+        draw_legend(ui, theme, matrix, cells, (low, high));
         self.pointed = pointed(&response, cells, cell, (lines, columns));
         match self.pointed {
             Some(at) => hover(ui, theme, response, cells, cell, describe, at),
@@ -86,20 +145,13 @@ impl Heatmap {
 
     fn texture(&mut self, ui: &Ui, theme: &Theme, matrix: Matrix<'_>, range: (f64, f64)) {
         let mut key: Vec<u64> = matrix.values.iter().map(|v| v.to_bits()).collect();
-        key.push(u64::from(theme.dark));
+        key.push(u64::from(theme.dark) + 2 * u64::from(matrix.around_zero));
         if self.texture.is_some() && self.made_from == key {
             return;
         }
         let size = [matrix.columns.len(), matrix.lines.len()];
-        let pixels: Vec<Color32> = matrix
-            .values
-            .iter()
-            .map(
-                |&value| {
-                    if value.is_nan() { theme.background } else { theme.ramp(share(value, range) as f32) }
-                },
-            )
-            .collect();
+        let pixels: Vec<Color32> =
+            matrix.values.iter().map(|value| matrix.colour(theme, *value, range)).collect();
         if size[0] == 0 || size[0] * size[1] != pixels.len() {
             self.texture = None;
             return;
@@ -140,17 +192,17 @@ fn draw_names(ui: &Ui, theme: &Theme, matrix: Matrix<'_>, rect: Rect, cells: Rec
 }
 
 /// The ramp with its ends, right of the cells.
-fn draw_legend(ui: &Ui, theme: &Theme, cells: Rect, (low, high): (f64, f64)) {
+fn draw_legend(ui: &Ui, theme: &Theme, matrix: Matrix<'_>, cells: Rect, (low, high): (f64, f64)) {
     const STEPS: usize = 24;
     let painter = ui.painter();
     let left = cells.right() + 8.0;
     let height = cells.height().min(120.0);
     for step in 0..STEPS {
-        let share = step as f32 / (STEPS - 1) as f32;
+        let value = low + (high - low) * step as f64 / (STEPS - 1) as f64;
         let bottom = cells.top() + height * (1.0 - step as f32 / STEPS as f32);
         let top = bottom - height / STEPS as f32 - 0.5;
         let part = Rect::from_min_max(pos2(left, top), pos2(left + 8.0, bottom));
-        painter.rect_filled(part, 0.0, theme.ramp(share));
+        painter.rect_filled(part, 0.0, matrix.colour(theme, value, (low, high)));
     }
     let font = FontId::proportional(10.0);
     let at = |y: f32| pos2(left + 11.0, y);

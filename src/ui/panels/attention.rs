@@ -1,6 +1,8 @@
-//! Which past behaviours did the model lean on: for one impression and ad, and averaged over a segment?
+//! What did the model look at: which past behaviours for one impression and ad, averaged over a segment, and what does
+//! each of its attention heads do?
 
 mod average;
+mod heads;
 
 use super::{Panel, model_or_offer};
 use crate::data::Dataset;
@@ -25,6 +27,18 @@ pub struct AttentionPanel {
     ad_filter: String,
     segment: String,
     heatmap: Heatmap,
+    view: View,
+    heads: heads::Heads,
+}
+
+/// What is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum View {
+    /// Past behaviours that were weighed.
+    #[default]
+    Past,
+    /// Heads.
+    Heads,
 }
 
 /// Ads listed in the menu at most; the filter finds the others.
@@ -40,13 +54,13 @@ impl Panel for AttentionPanel {
     }
 
     fn summary(&self) -> &'static str {
-        "Which past behaviours the model weighed for an impression and an ad"
+        "What the model looked at: past behaviours, and each attention head"
     }
 
     fn ui(&mut self, ui: &mut Ui, cx: &mut PanelContext<'_>) {
         widgets::heading(ui, cx.theme, self.title(), self.summary());
         let Some(model) = model_or_offer(ui, cx, "There is no model to ask yet.") else { return };
-        if let Some(why) = no_attention(&model) {
+        if let Some(why) = no_attention(&model).filter(|_| !has_heads(&model)) {
             if widgets::empty_state(ui, cx.theme, &why, "Train a model with attention") {
                 cx.send(Command::View(ViewCommand::Show("training")));
             }
@@ -63,13 +77,22 @@ impl Panel for AttentionPanel {
             }
             return;
         };
-        egui::ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
+        self.choose_view(ui, &model);
+        egui::ScrollArea::vertical().auto_shrink(false).id_salt(self.view as u8).show(ui, |ui| {
+            ui.set_max_width(ui.available_width() - 12.0);
+            if self.view == View::Heads {
+                return self.heads.ui(ui, cx, &model);
+            }
             ui.columns(2, |columns| {
                 self.one(&mut columns[0], cx, &model, &dataset);
                 self.averaged(&mut columns[1], cx, &model);
             });
         });
     }
+}
+
+fn has_heads(model: &TrainedModel) -> bool {
+    crate::models::kind(&model.kind).is_ok_and(|kind| kind.has_heads())
 }
 
 /// Why this model has nothing to show here; `None` when it has.
@@ -86,6 +109,19 @@ fn no_attention(model: &TrainedModel) -> Option<String> {
 }
 
 impl AttentionPanel {
+    fn choose_view(&mut self, ui: &mut Ui, model: &TrainedModel) {
+        if no_attention(model).is_some() {
+            self.view = View::Heads;
+            return;
+        }
+        ui.horizontal(|ui| {
+            ui.selectable_value(&mut self.view, View::Past, "Past behaviours");
+            ui.selectable_value(&mut self.view, View::Heads, "Heads")
+                .on_hover_text("What each head looks at, and what the model loses without it");
+        });
+        ui.add_space(4.0);
+    }
+
     fn one(&mut self, ui: &mut Ui, cx: &mut PanelContext<'_>, model: &Arc<TrainedModel>, dataset: &Dataset) {
         ui.strong("One impression");
         let rows = dataset.test.len();
@@ -191,6 +227,7 @@ fn explained(ui: &mut Ui, theme: &Theme, shown: &Explained) {
         weighed(ui, theme, history);
     }
     ui.add_space(8.0);
+    heads::of_row(ui, theme, &shown.heads);
     egui::CollapsingHeader::new("The row as the model sees it").show(ui, |ui| {
         egui::Grid::new("fields of the row").striped(true).num_columns(2).show(ui, |ui| {
             for (field, value) in &shown.fields {

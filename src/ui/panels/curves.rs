@@ -8,8 +8,8 @@ mod threshold;
 use super::{Panel, model_or_offer};
 use crate::data::Split;
 use crate::insight::Evaluation;
-use crate::insight::evaluation::{Curves, ScoreGroup, Scores};
-use crate::metrics::Estimate;
+use crate::insight::evaluation::{BeforeCalibration, Curves, ScoreGroup, Scores};
+use crate::metrics::{Estimate, Measures};
 use crate::session::commands::inspect::InspectCommand;
 use crate::session::{Command, Purpose};
 use crate::tasks::evaluate::{Beside, Evaluated};
@@ -177,6 +177,9 @@ fn show(ui: &mut Ui, theme: &Theme, evaluated: &Evaluated, beside: &[Arc<Beside>
         .filter(|(model, _)| !Arc::ptr_eq(model, &evaluated.model))
         .filter_map(|(model, found)| Some(Other { kind: &model.kind, evaluation: found.as_ref().ok()? }))
         .collect();
+    if let Some(before) = &evaluated.before {
+        ui.weak(before_words(before));
+    }
     compared(ui, theme, &evaluated.model.kind, evaluation, &others);
     ui.columns(2, |columns| {
         let model = Named { kind: &evaluated.model.kind, evaluation, others: &others };
@@ -199,8 +202,11 @@ fn show(ui: &mut Ui, theme: &Theme, evaluated: &Evaluated, beside: &[Arc<Beside>
             height: CHART_HEIGHT,
         };
         titled(&mut columns[0], frame.name, |ui| {
-            let others: Vec<_> =
+            let mut others: Vec<_> =
                 others.iter().map(|other| (other.kind, other.evaluation.reliability.as_slice())).collect();
+            if let Some(before) = &evaluated.before {
+                others.push(("before calibration", before.reliability.as_slice()));
+            }
             reliability::show(ui, theme, frame, (&evaluated.model.kind, &evaluation.reliability), &others);
         });
         gain(&mut columns[1], theme, Named { kind: &evaluated.model.kind, evaluation, others: &others });
@@ -218,6 +224,18 @@ fn show(ui: &mut Ui, theme: &Theme, evaluated: &Evaluated, beside: &[Arc<Beside>
             histogram::show(ui, theme, frame, &spread.edges, &spread.counts, theme.series(0));
         });
     });
+}
+
+/// What calibration changed: the numbers before it.
+fn before_words(before: &BeforeCalibration) -> String {
+    let Measures { log_loss, normalized_entropy, ece, predicted_over_actual, .. } = before.measures;
+    format!(
+        "Before calibration: log loss {}, normalised entropy {}, calibration error {}, predicted / actual {}.",
+        Estimate::known_in_words(log_loss, 4),
+        Estimate::known_in_words(normalized_entropy, 4),
+        Estimate::known_in_words(ece, 4),
+        Estimate::known_in_words(predicted_over_actual, 3)
+    )
 }
 
 /// The model in view with those that are drawn beside it.

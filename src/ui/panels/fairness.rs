@@ -1,5 +1,7 @@
 //! Does the model treat groups alike, and what would other thresholds cost?
 
+mod exposure;
+
 use super::{Panel, model_or_offer};
 use crate::data::query::groupable_columns;
 use crate::data::{LogFrame, Split};
@@ -9,12 +11,11 @@ use crate::metrics::fairness::{Chosen, GroupRates};
 use crate::session::commands::inspect::InspectCommand;
 use crate::session::{Command, Purpose};
 use crate::train::TrainedModel;
+use crate::ui::widgets::short_table::{Title, short_table};
 use crate::ui::{PanelContext, Theme, widgets};
-use egui::{RichText, Ui};
-use egui_extras::{Column, TableBuilder};
+use egui::Ui;
 use std::sync::Arc;
 
-const ROW_HEIGHT: f32 = 22.0;
 /// Groups with fewer impressions are left out.
 const MIN_IMPRESSIONS: f64 = 100.0;
 
@@ -27,6 +28,18 @@ pub struct FairnessPanel {
     /// `None` where the average row breaks even.
     click_value: Option<f64>,
     asked: Option<(FairnessQuestion, Arc<TrainedModel>)>,
+    view: View,
+    exposure: exposure::ExposureView,
+}
+
+/// What is compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum View {
+    /// Whom a threshold selects.
+    #[default]
+    Thresholds,
+    /// Whom the model shows what.
+    Exposure,
 }
 
 impl Panel for FairnessPanel {
@@ -39,7 +52,7 @@ impl Panel for FairnessPanel {
     }
 
     fn summary(&self) -> &'static str {
-        "Whom a threshold on the score selects, group by group, and what equal treatment costs"
+        "Whom a threshold on the score selects and what equal treatment costs; whom the model shows what"
     }
 
     fn ui(&mut self, ui: &mut Ui, cx: &mut PanelContext<'_>) {
@@ -50,6 +63,15 @@ impl Panel for FairnessPanel {
             ui.weak("No log is open that models can read.");
             return;
         };
+        ui.horizontal(|ui| {
+            ui.selectable_value(&mut self.view, View::Thresholds, "Thresholds");
+            ui.selectable_value(&mut self.view, View::Exposure, "Exposure")
+                .on_hover_text("Which ads the model would show whom, and whether lists become narrower");
+        });
+        ui.add_space(4.0);
+        if self.view == View::Exposure {
+            return self.exposure.ui(ui, cx, &model);
+        }
         let answer = cx.session.store.inspect.fairness.clone();
         let found = answer.as_ref().and_then(|answer| answer.found.as_ref().ok());
         self.question(ui, &log, &model, found);
@@ -162,36 +184,8 @@ fn show(ui: &mut Ui, theme: &Theme, found: &Fairness) {
     });
 }
 
-type Title = (&'static str, f32, &'static str);
-
-/// A table of short texts, whose first column is a name.
-fn table(ui: &mut Ui, theme: &Theme, id: &str, titles: &[Title], rows: &[Vec<(String, bool)>]) {
-    let mut builder = TableBuilder::new(ui).striped(true).resizable(true).vscroll(false);
-    for (_, width, _) in titles {
-        builder = builder.column(Column::initial(*width).at_least(44.0).clip(true));
-    }
-    builder
-        .id_salt(id)
-        .header(ROW_HEIGHT, |mut header| {
-            for (title, _, meaning) in titles {
-                header.col(|ui| drop(ui.strong(*title).on_hover_text(*meaning)));
-            }
-        })
-        .body(|body| {
-            body.rows(ROW_HEIGHT, rows.len(), |mut line| {
-                for (text, warn) in &rows[line.index()] {
-                    let colour = if *warn { theme.warn } else { theme.text };
-                    line.col(|ui| {
-                        let text = RichText::new(text).color(colour);
-                        ui.add(egui::Label::new(text.clone()).truncate()).on_hover_text(text);
-                    });
-                }
-            });
-        });
-}
-
 fn groups(ui: &mut Ui, theme: &Theme, found: &Fairness) {
-    let titles: [Title; 9] = [
+    let titles: [Title<'_>; 9] = [
         ("Group", 100.0, "Value of the column"),
         ("Impressions", 84.0, "Rows, or their weight"),
         ("CTR, 95 %", 146.0, "Actual click rate"),
@@ -212,7 +206,7 @@ fn groups(ui: &mut Ui, theme: &Theme, found: &Fairness) {
     for cell in [6, 8] {
         rows[0][cell] = ("-".to_owned(), false);
     }
-    table(ui, theme, "fairness groups", &titles, &rows);
+    short_table(ui, theme, "fairness groups", &titles, &rows);
 }
 
 /// Texts, and whether the difference is more than chance explains.
@@ -238,7 +232,7 @@ fn cells(group: &FairGroup, rates: &GroupRates) -> Vec<(String, bool)> {
 }
 
 fn strategies(ui: &mut Ui, theme: &Theme, found: &Fairness) {
-    let titles: [Title; 7] = [
+    let titles: [Title<'_>; 7] = [
         ("Strategy", 150.0, "How the thresholds are chosen"),
         ("Profit", 80.0, "What clicks of the selected bring less their cost, in costs of an impression"),
         ("Selection gap", 96.0, "Demographic parity difference"),
@@ -267,5 +261,5 @@ fn strategies(ui: &mut Ui, theme: &Theme, found: &Fairness) {
     };
     let mut rows = vec![row("the threshold above", &found.chosen)];
     rows.extend(found.strategies.iter().map(|chosen| row(chosen.strategy.name(), chosen)));
-    table(ui, theme, "fairness strategies", &titles, &rows);
+    short_table(ui, theme, "fairness strategies", &titles, &rows);
 }

@@ -3,7 +3,7 @@
 
 use super::{Panel, model_or_offer};
 use crate::data::Dataset;
-use crate::insight::prediction::{Edit, InputValue, OneChange, Prediction, Shares};
+use crate::insight::prediction::{Edit, InputValue, OneChange, Prediction, Shares, Slopes};
 use crate::session::commands::DataCommand;
 use crate::session::commands::inspect::{InspectCommand, model_in_view};
 use crate::session::{Command, Purpose};
@@ -137,6 +137,8 @@ impl PredictionPanel {
                 let reasons = cx.session.store.inspect.reasons.clone();
                 let reasons = reasons.filter(|reasons| reasons.question == known.question);
                 shares(right, cx.theme, reasons.as_deref());
+                right.add_space(10.0);
+                similar(right, cx.theme, reasons.as_deref());
                 right.add_space(10.0);
                 self.changes(right, cx.theme, &prediction.changes);
                 right.add_space(10.0);
@@ -341,6 +343,75 @@ fn shares(ui: &mut Ui, theme: &Theme, reasons: Option<&Reasons>) {
     let style = BarStyle { name: title, colour: theme.series(0), reference: Some(0.0), marked: None };
     bars::show(ui, theme, style, &rows);
     ui.weak(sum_words(found));
+    if let Some(slopes) = reasons.map(|reasons| &reasons.slopes) {
+        egui::CollapsingHeader::new("The same by integrated gradients").show(ui, |ui| match slopes {
+            Ok(slopes) => by_slopes(ui, theme, found, slopes),
+            Err(failure) => drop(ui.weak(&failure.why)),
+        });
+    }
+}
+
+/// What each input adds by the slopes on the way from an average row.
+fn by_slopes(ui: &mut Ui, theme: &Theme, found: &Shares, slopes: &Slopes) {
+    let mut order: Vec<usize> = (0..slopes.parts.len().min(found.shares.len())).collect();
+    order.sort_by(|a, b| slopes.parts[*b].abs().total_cmp(&slopes.parts[*a].abs()));
+    let row = |place: &usize| bars::Row {
+        name: format!("{} = {}", found.shares[*place].name, found.shares[*place].value),
+        value: slopes.parts[*place],
+        interval: None,
+        text: format!("{:+.3}", slopes.parts[*place]),
+    };
+    let rows: Vec<bars::Row> = order.iter().map(row).collect();
+    let title = "Integrated gradients in the log odds of a click";
+    let style = BarStyle { name: title, colour: theme.series(1), reference: Some(0.0), marked: None };
+    bars::show(ui, theme, style, &rows);
+    ui.weak(format!(
+        "From {:.3}, the log odds of the average row (mean embeddings and numbers, no history), to {:.3} for this row, both          before the calibration layer: {} pieces, complete to {:.0e}.",
+        slopes.base, slopes.log_odds, slopes.pieces, slopes.gap
+    ));
+}
+
+/// Past impressions like this one, and what happened.
+fn similar(ui: &mut Ui, theme: &Theme, reasons: Option<&Reasons>) {
+    let found = match reasons.map(|reasons| &reasons.similar) {
+        None => return,
+        Some(Err(failure)) => return drop(ui.weak(failure.to_string())),
+        Some(Ok(found)) => found,
+    };
+    ui.strong("Similar past impressions");
+    ui.label(format!(
+        "The {} most similar of {} training rows: clicked {}, n {}; the model says {:.3} % for them",
+        widgets::grouped(found.rate.trials),
+        widgets::grouped(found.looked_through as f64),
+        found.rate.estimate().in_percent(),
+        widgets::grouped(found.rate.trials),
+        100.0 * found.predicted
+    ));
+    let sampled = if found.looked_through < found.known {
+        format!(
+            " {} of {} training rows were looked through, evenly spread.",
+            found.looked_through, found.known
+        )
+    } else {
+        String::new()
+    };
+    ui.weak(format!(
+        "Likeness weighs each input by the size of its share above; the least among them is {:.0} %.{sampled}",
+        100.0 * found.least
+    ));
+    egui::CollapsingHeader::new("The most similar").show(ui, |ui| {
+        for row in &found.rows {
+            ui.horizontal_wrapped(|ui| {
+                ui.label(format!("row {}, {:.0} % alike", row.row + 1, 100.0 * row.likeness));
+                let (text, colour) =
+                    if row.label > 0.0 { ("clicked", theme.good) } else { ("not clicked", theme.weak_text) };
+                ui.colored_label(colour, text);
+                if !row.differs.is_empty() {
+                    ui.weak(format!("other: {}", row.differs.join(", ")));
+                }
+            });
+        }
+    });
 }
 
 /// That the shares add up, and over what they are means.

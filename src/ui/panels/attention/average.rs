@@ -118,6 +118,7 @@ fn matrix(ui: &mut Ui, theme: &Theme, heatmap: &mut Heatmap, average: &AverageAt
         lines: &known.past,
         columns: &known.targets,
         values: &known.weights,
+        around_zero: false,
     };
     heatmap.show(ui, theme, drawn, |line, column| {
         let cell = line * known.targets.len() + column;

@@ -192,6 +192,7 @@ impl Charts {
             lines: &line_names,
             columns: &column_names,
             values: &values,
+            around_zero: false,
         };
         let describe = |line: usize, column: usize| {
             let names = format!("{} x {}", line_names[line], column_names[column]);

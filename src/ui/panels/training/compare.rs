@@ -2,7 +2,10 @@
 
 use super::progress::{points, unknown, with_interval};
 use crate::insight::comparison::Comparison;
+use crate::insight::disagreement::{Disagreement, RowApart};
 use crate::metrics::Estimate;
+use crate::metrics::paired::UserGain;
+use crate::metrics::significance::p_words;
 use crate::session::commands::InspectCommand;
 use crate::session::commands::train::ModelRun;
 use crate::session::{Command, Purpose};
@@ -48,6 +51,12 @@ pub(super) fn show(ui: &mut Ui, cx: &mut PanelContext<'_>, chosen: &BTreeSet<usi
                 .all(|(one, place)| Arc::ptr_eq(&one.model, &runs[*place].model));
         if of_chosen {
             table(ui, cx.theme, compared, &places);
+            let first = places.first().map_or(0, |place| place + 1);
+            for (one, place) in compared.models.iter().zip(&places) {
+                if let Some(apart) = &one.disagreement {
+                    different_minds(ui, (first, place + 1), apart);
+                }
+            }
         }
     }
 }
@@ -142,6 +151,48 @@ fn table(ui: &mut Ui, theme: &Theme, compared: &Comparison, places: &[usize]) {
             knobs => format!("{knobs} settings differ; values unlike the first run's are coloured."),
         }
     ));
+}
+
+/// Who is right where two runs differ, and who gains.
+fn different_minds(ui: &mut Ui, (first, second): (usize, usize), apart: &Disagreement) {
+    let title = format!("Where run {second} and run {first} are of different minds");
+    egui::CollapsingHeader::new(title).show(ui, |ui| {
+        let right = &apart.right;
+        ui.label(format!(
+            "Saying click from {:.2} % on (the click rate): both right in {} rows, only run {first} in {}, only run {second} in {}, neither in {}; McNemar {}",
+            100.0 * apart.threshold,
+            widgets::grouped(right.both as f64),
+            widgets::grouped(right.only_first as f64),
+            widgets::grouped(right.only_second as f64),
+            widgets::grouped(right.neither as f64),
+            p_words(right.p),
+        ));
+        ui.label(format!("Their log odds are {:.3} apart on average.", apart.apart));
+        if let Some(users) = &apart.users {
+            let gains = &users.gains;
+            ui.label(format!(
+                "Of {} users {} are predicted better by run {second} (smaller log loss), {} worse; sign test {}",
+                widgets::grouped(gains.users as f64),
+                widgets::grouped(gains.gain as f64),
+                widgets::grouped(gains.lose as f64),
+                p_words(gains.p),
+            ));
+            let named = |names: &[String], of: &[UserGain]| {
+                let all = names.iter().zip(of);
+                let all: Vec<String> =
+                    all.map(|(name, gain)| format!("{name} {:+.2} ({:.0} rows)", gain.saved, gain.impressions)).collect();
+                all.join(", ")
+            };
+            ui.weak(format!("Gain most (nats saved): {}", named(&users.winners, &gains.winners)));
+            ui.weak(format!("Lose most: {}", named(&users.losers, &gains.losers)));
+        }
+        let row = |row: &RowApart| {
+            let clicked = if row.label > 0.0 { "clicked" } else { "not clicked" };
+            format!("row {}: {:.2} % and {:.2} %, {clicked}", row.row + 1, 100.0 * row.first, 100.0 * row.second)
+        };
+        let rows: Vec<String> = apart.rows.iter().map(row).collect();
+        ui.weak(format!("Furthest apart (run {first} and run {second}): {}", rows.join("; ")));
+    });
 }
 
 /// A difference, green where it is surely for the better and red where it is surely for the worse.
