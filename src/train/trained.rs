@@ -322,8 +322,9 @@ impl TrainedModel {
     /// Scores a batch and tells what its layers did; log odds are those after the calibration layer.
     ///
     /// # Errors
-    /// The device fails.
+    /// An ensemble, or the device fails.
     pub fn look(&self, batch: &Batch, look: Look<'_>) -> Result<Looked> {
+        self.check_alone()?;
         let mut looked = self.network.look(batch, look)?;
         if let Some(calibration) = &self.card.calibration {
             calibration.apply(batch, &mut looked.logits);
@@ -334,8 +335,9 @@ impl TrainedModel {
     /// The sizes of the weights and of the loss's slopes by them on a batch, before calibration.
     ///
     /// # Errors
-    /// The device fails.
+    /// An ensemble, or the device fails.
     pub fn sizes(&self, batch: &Batch) -> Result<Vec<WeightSizes>> {
+        self.check_alone()?;
         self.network.sizes(batch)
     }
 
@@ -343,9 +345,19 @@ impl TrainedModel {
     /// of `background`: see [`Network::integrated`].
     ///
     /// # Errors
-    /// As there.
+    /// An ensemble, or as there.
     pub fn integrated(&self, row: &Batch, background: &Batch, complete: f64) -> Result<Integrated> {
+        self.check_alone()?;
         self.network.integrated(&self.encoder, row, background, complete)
+    }
+
+    /// Refuses an ensemble, whose members have layers of their own.
+    fn check_alone(&self) -> Result<()> {
+        if self.members.is_empty() {
+            return Ok(());
+        }
+        let why = format!("it is an ensemble of {}, each with layers of its own", self.members.len());
+        Err(Failure::new("cannot look into the model", why).hint("look into a model that was trained alone"))
     }
 
     /// A dense tensor by its name: its dimensions and its numbers.
