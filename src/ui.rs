@@ -4,6 +4,7 @@
 
 pub mod app;
 pub mod charts;
+pub mod curves_cost;
 pub mod dialogs;
 pub mod explore_cost;
 pub mod fonts;

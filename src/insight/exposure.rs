@@ -336,7 +336,9 @@ impl Places {
         let less = |a: &Option<Estimate>, b: &Option<Estimate>| {
             let (a, b) = (a.as_ref()?, b.as_ref()?);
             let error = a.standard_error().hypot(b.standard_error());
-            Some(Estimate::normal(a.value - b.value, error))
+            // Where all lists of both are alike the difference is nothing but rounding.
+            let gap = a.value - b.value;
+            Some(Estimate::normal(if gap.abs() < 1e-9 { 0.0 } else { gap }, error))
         };
         let told = |(at, (id, places)): (usize, &(u32, Vec<usize>))| {
             let shown = of(places);

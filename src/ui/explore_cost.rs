@@ -47,7 +47,7 @@ pub fn measure(log: &Path, filters: &[&str], context: &JobContext) -> Result<Exp
     })
 }
 
-type Window<'a> = Harness<'a, AdloupeApp>;
+pub(super) type Window<'a> = Harness<'a, AdloupeApp>;
 
 fn filtering(harness: &mut Window<'_>, filters: &[&str], context: &JobContext) -> Result<(f64, f64)> {
     show(harness, "segments")?;
@@ -95,7 +95,7 @@ fn scrolling(harness: &mut Window<'_>, context: &JobContext) -> Result<(f64, f64
     Ok((median(taken), median(drawn)))
 }
 
-fn show(harness: &mut Window<'_>, panel: &'static str) -> Result<()> {
+pub(super) fn show(harness: &mut Window<'_>, panel: &'static str) -> Result<()> {
     apply(harness, Command::View(ViewCommand::Show(panel)))?;
     for _ in 0..3 {
         harness.run_steps(2);
@@ -104,7 +104,7 @@ fn show(harness: &mut Window<'_>, panel: &'static str) -> Result<()> {
     Ok(())
 }
 
-fn settle(harness: &mut Window<'_>) -> Result<()> {
+pub(super) fn settle(harness: &mut Window<'_>) -> Result<()> {
     if harness.state_mut().session.settle(LIMIT) {
         Ok(())
     } else {
@@ -112,7 +112,7 @@ fn settle(harness: &mut Window<'_>) -> Result<()> {
     }
 }
 
-fn median(mut seconds: Vec<f64>) -> f64 {
+pub(super) fn median(mut seconds: Vec<f64>) -> f64 {
     seconds.sort_unstable_by(f64::total_cmp);
     seconds.get(seconds.len() / 2).copied().unwrap_or(f64::NAN)
 }

@@ -6,12 +6,13 @@ use crate::base::rng::Rng;
 use crate::base::{Result, failure::Explain};
 use crate::data::importers::{self, ImportOptions};
 use crate::data::query::misfit::{Judged, Misfit, MisfitQuery, misfits};
-use crate::data::{EncodeOptions, dataset};
+use crate::data::{EncodeOptions, dataset, sample};
 use crate::insight::evaluation::{Scored, judge_in};
 use crate::insight::prediction::{edited, predict_one, shares};
 use crate::jobs::{JobContext, Latest};
 use crate::metrics::bootstrap::Bags;
 use crate::train::{TrainSpec, Trainer};
+use crate::ui::curves_cost;
 use std::path::Path;
 
 /// Models whose curves are drawn together.
@@ -23,6 +24,8 @@ const SHARES_LIMIT: f64 = 2.0;
 const EDIT_LIMIT: f64 = 0.05;
 /// Standard error of the shares, in log odds.
 const SHARE_ERROR: f64 = 0.001;
+/// Seconds that a frame of Curves may take.
+const FRAME_LIMIT: f64 = 0.004;
 /// Rows of the log of the model that is asked about single predictions.
 const MODEL_ROWS: usize = 30_000;
 
@@ -35,9 +38,11 @@ pub fn explain(rows: usize, context: &JobContext) -> Result<Vec<BenchRow>> {
     let folder = std::env::temp_dir().join(format!("adloupe-explain-{}", std::process::id()));
     std::fs::create_dir_all(&folder).explain("cannot make a temporary folder")?;
     let found = slices(&folder, rows, context);
+    let frame = curves_frame(&folder, context);
     // A leftover in the temporary folder is no failure of the measurement.
     let _ = std::fs::remove_dir_all(&folder);
     figures.extend(found?);
+    figures.push(frame?);
     figures.extend(one_prediction(context)?);
     Ok(figures)
 }
@@ -70,6 +75,15 @@ fn curves(rows: usize, context: &JobContext) -> Result<BenchRow> {
     })?;
     let work = format!("numbers with intervals and curves of {MODELS} models, {rows} scored rows");
     Ok(faster(&work, seconds, CURVES_LIMIT * (rows as f64 / 1e6).max(0.1)))
+}
+
+/// A frame of the panel in which the curves of several models lie over each other.
+fn curves_frame(folder: &Path, context: &JobContext) -> Result<BenchRow> {
+    let path = folder.join("sample.parquet");
+    sample::generate(MODEL_ROWS, 5, &path, context)?;
+    let seconds = curves_cost::measure(&path, context)?;
+    let work = format!("a frame of Curves with {} models, without its pixels", curves_cost::KINDS.len());
+    Ok(faster(&work, seconds, FRAME_LIMIT))
 }
 
 fn slices(folder: &Path, rows: usize, context: &JobContext) -> Result<Vec<BenchRow>> {

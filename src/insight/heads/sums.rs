@@ -215,15 +215,22 @@ pub(super) fn named(of_layer: &HeadWeights, encoder: &Encoder, batch: &Batch) ->
         Members::NewestFirst(sequence) => of_past(sequence, member + 1),
         Members::PastForAd(sequence) => of_past(sequence, length - member),
     };
-    let all: Vec<String> = (0..length).map(name).collect();
-    let asks = match of_layer.members {
-        Members::PastForAd(sequence) => vec![now(sequence)],
-        _ => all.clone(),
+    // The newest first, as everywhere else.
+    let order: Vec<usize> = match of_layer.members {
+        Members::Fields | Members::NewestFirst(_) => (0..length).collect(),
+        Members::AdThenPast(_) => (0..length.min(1)).chain((1..length).rev()).collect(),
+        Members::PastForAd(_) => (0..length).rev().collect(),
+    };
+    let all: Vec<String> = order.iter().map(|member| name(*member)).collect();
+    let (asks, asking) = match of_layer.members {
+        Members::PastForAd(sequence) => (vec![now(sequence)], vec![0]),
+        _ => (all.clone(), order.clone()),
     };
     let of_head = |head: usize| {
         let from = head * questions * members;
-        let lines = of_layer.weights[from..from + questions * members].chunks_exact(members.max(1));
-        lines.take(asks.len()).flat_map(|line| line[..length].iter().map(|w| f64::from(*w))).collect()
+        let weight =
+            |question: usize, member: usize| f64::from(of_layer.weights[from + question * members + member]);
+        asking.iter().flat_map(|question| order.iter().map(|member| weight(*question, *member))).collect()
     };
     RowHeads {
         layer: of_layer.layer.clone(),

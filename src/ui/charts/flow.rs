@@ -45,13 +45,16 @@ fn draw(ui: &mut Ui, theme: &Theme, flow: Flow<'_>) -> Response {
         // The shorter column stands in the middle.
         rect.top() + LINE * (place as f32 + 0.5 + (lines - count) as f32 / 2.0)
     };
+    // The strongest line is drawn in full: heads that look at many at once would be seen faintly only.
+    let strongest =
+        flow.heads.iter().flatten().copied().filter(|w| w.is_finite()).fold(f64::MIN_POSITIVE, f64::max);
     let pointed = response.hover_pos().and_then(|at| side_of(at, rect, &flow, &y_of));
     for (head, weights) in flow.heads.iter().enumerate() {
         let colour = theme.series(head);
         for (cell, weight) in weights.iter().enumerate() {
             let (to, from) = (cell / flow.from.len().max(1), cell % flow.from.len().max(1));
             let hidden = pointed.is_some_and(|(is_left, place)| place != if is_left { from } else { to });
-            if hidden || weight.is_nan() || *weight < 0.02 {
+            if hidden || weight.is_nan() || *weight < 0.05 * strongest {
                 continue;
             }
             let shift = head as f32 - (flow.heads.len() as f32 - 1.0) / 2.0;
@@ -59,7 +62,7 @@ fn draw(ui: &mut Ui, theme: &Theme, flow: Flow<'_>) -> Response {
                 pos2(rect.left() + NAMES, y_of(from, flow.from.len()) + 1.5 * shift),
                 pos2(rect.right() - NAMES, y_of(to, flow.to.len()) + 1.5 * shift),
             ];
-            let share = (*weight as f32).clamp(0.0, 1.0);
+            let share = (*weight / strongest) as f32;
             let stroke = Stroke::new(0.5 + 3.5 * share, colour.gamma_multiply(0.15 + 0.85 * share));
             ui.painter().add(Shape::line_segment(ends, stroke));
         }
