@@ -12,7 +12,8 @@
 //!  4  models                          architectures, one per file
 //!  3  nn                              candle pieces that candle-nn lacks
 //!  2  data      auctions              bytes -> arrays (polars only in data); pricing rules
-//!     language                       what a text says: words, vectors, facts, local language models
+//!     language  maps                 what a text says: words, vectors, facts, local language models;
+//!                                    vectors -> pictures: neighbours, PCA, t-SNE, UMAP, clusters
 //!  1  domain    metrics     jobs  gpu nouns; pure maths; job machinery (crossbeam only here); wgpu passes
 //!  0  base                            failures, parameters, seeded randomness, files
 //! ```
@@ -27,6 +28,7 @@ pub mod headless;
 pub mod insight;
 pub mod jobs;
 pub mod language;
+pub mod maps;
 pub mod market;
 pub mod metrics;
 pub mod models;

@@ -138,6 +138,8 @@ pub enum Output {
     Weighed(Box<(u64, evidence::Evidence)>),
     /// Points of an embedding table.
     Projected(Box<project::Projected>),
+    /// What sets some points of a map apart.
+    Described(Arc<project::Described>),
 }
 
 /// A question that makes no sense is answered with the reason, which belongs beside the question and not among the

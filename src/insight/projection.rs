@@ -1,320 +1,212 @@
-//! Which values did the model learn to treat alike? An embedding table flattened to a picture, with what the
-//! log says about each point and its nearest neighbours in the full space.
+//! Which values did the model learn to treat alike? Their vectors as a map, drawn by any method, with its heaps and how
+//! far it can be trusted.
 
-use super::pca;
-use crate::base::Result;
+use super::groups::{self, Feature};
+use super::values::Values;
+use crate::base::params::Params;
+use crate::base::{Failure, Result};
 use crate::data::Dataset;
-use crate::data::batch::FIRST_VALUE_ID;
 use crate::jobs::JobContext;
-use crate::metrics::Rate;
-use crate::train::EmbeddingTable;
-use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
+use crate::maps::clusters::{Clusters, NONE};
+use crate::maps::method::{Frame, find};
+use crate::maps::quality::{Quality, SAMPLE};
+use crate::maps::{MapRequest, MapState, Metric};
 use std::sync::Arc;
 
-/// A table's points on their first two principal components, with what colours them.
+/// What is to be drawn, and how.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MapQuestion {
+    /// The field whose values are the points.
+    pub field: String,
+    /// Name of the method.
+    pub method: String,
+    /// What "close" means.
+    pub metric: Metric,
+    /// Two or three dimensions.
+    pub dimensions: usize,
+    /// Start of all draws.
+    pub seed: u64,
+    /// The method's knobs; those that are missing stand at their defaults.
+    pub params: Params,
+}
+
+impl MapQuestion {
+    /// Principal components of the values of a field.
+    pub fn of(field: impl Into<String>) -> Self {
+        Self {
+            field: field.into(),
+            method: "pca".to_owned(),
+            metric: Metric::Euclidean,
+            dimensions: 2,
+            seed: 1,
+            params: Params::default(),
+        }
+    }
+}
+
+/// Values on a map.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Projection {
-    /// The table in the full space: row `i` belongs to vocabulary id `i`.
-    pub table: Arc<EmbeddingTable>,
-    /// Table row of each point. Values that the training rows never held are left out: they carry no learning.
-    pub ids: Vec<u32>,
-    /// Position of each point.
-    pub xy: Vec<[f32; 2]>,
-    /// Share of variance along each component, all of them.
-    pub explained: Vec<f64>,
-    /// Clicks and impressions of each point's value over the whole log; empty without a data set.
-    pub rates: Vec<Rate>,
-    /// Properties of the values that can colour the points: an ad's campaign, a user's city.
-    pub traits: Vec<Trait>,
-    /// Rows of the table that are not drawn, and why; empty when all are.
-    pub left_out: String,
+    /// The points.
+    pub values: Arc<Values>,
+    /// What was asked.
+    pub question: MapQuestion,
+    /// Where they are, and what has to be known to read it.
+    pub map: MapState,
+    /// Passes made, of all; `None` once the map is done.
+    pub moving: Option<(usize, usize)>,
+    /// How far it can be trusted; `None` while it moves, and for fewer than three points.
+    pub quality: Option<Quality>,
+    /// Its heaps.
+    pub clusters: Clusters,
+    /// What sets each heap apart from the other points, most telling first.
+    pub labels: Vec<Vec<Feature>>,
 }
 
-/// A property that the points' values determine (nearly) everywhere in the log.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-pub struct Trait {
-    /// The field that holds it.
-    pub field: String,
-    /// Its values, by code.
-    pub names: Vec<String>,
-    /// Code of each point.
-    pub codes: Vec<u32>,
-    /// Share of impressions that agree with their value's most frequent code.
-    pub purity: f64,
-}
+/// Neighbours by which a map is judged.
+const JUDGED: usize = 15;
+/// What is told of a heap.
+const FEATURES: usize = 3;
 
-/// A value close to another.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Neighbour {
-    /// Its place in [`Projection::ids`].
-    pub point: usize,
-    /// Cosine of the angle between the two embeddings.
-    pub cosine: f64,
-}
-
-/// More values than this make no legend.
-const TRAIT_VALUES: usize = 40;
-/// Cells of a cross table (value by property): above this the property is not looked at.
-const CROSS_CELLS: usize = 32 << 20;
-/// A property counts as determined from this share of agreeing impressions on.
-const TRAIT_PURITY: f64 = 0.95;
-
-/// Projects `table` with PCA; `dataset` (the log that the model knows) gives counts, click rates and traits.
+/// Draws the map of some values; `show` gets it while it moves.
 ///
 /// # Errors
-/// Fewer than two values with training rows, or an embedding without variance.
+/// An unknown method, points of which no such map can be drawn, a cancel.
 pub fn project(
-    table: Arc<EmbeddingTable>,
+    values: &Arc<Values>,
+    question: &MapQuestion,
     dataset: Option<&Dataset>,
+    mut show: impl FnMut(Projection),
     context: &JobContext,
 ) -> Result<Projection> {
-    context.stage("counting the values");
-    let counts = dataset.and_then(|dataset| Counted::new(dataset, &table));
-    let ids: Vec<u32> = match &counts {
-        Some(counts) => (0..table.names.len() as u32).filter(|&id| counts.trained[id as usize]).collect(),
-        None => (0..table.names.len() as u32).collect(),
+    let method = find(&question.method)?;
+    let params = question.params.completed(method.params())?;
+    if !matches!(question.dimensions, 2 | 3) {
+        let why = format!("a map has two or three dimensions, not {}", question.dimensions);
+        return Err(Failure::new("cannot draw the map", why));
+    }
+    let request = MapRequest {
+        points: &values.points,
+        target: Some(values.predicted.as_slice()).filter(|known| !known.is_empty()),
+        dimensions: question.dimensions,
+        params: &params,
+        seed: question.seed,
     };
+    let bare = |map: MapState, moving| Projection {
+        values: Arc::clone(values),
+        question: question.clone(),
+        map,
+        moving,
+        quality: None,
+        clusters: Clusters::default(),
+        labels: Vec::new(),
+    };
+    let mut each = |frame: Frame| {
+        let map = MapState { places: frame.places, ..MapState::default() };
+        show(bare(map, Some((frame.done, frame.total))));
+    };
+    let map = method.draw(&request, &mut each, context).map_err(|failure| failure.at(&question.field))?;
+    show(bare(map.clone(), Some((1, 1))));
+    let mut made = bare(map, None);
+    let places = &made.map.places;
+    made.quality = Quality::measure(&values.points, places, JUDGED, SAMPLE, question.seed, context)?;
+    made.clusters = Clusters::of(places, 1.0);
     context.check()?;
-    context.stage("principal components");
-    let width = table.width;
-    let row = |id: u32| &table.values[id as usize * width..(id as usize + 1) * width];
-    let drawn: Vec<f32> = ids.iter().flat_map(|&id| row(id).iter().copied()).collect();
-    let components = pca::components(&drawn, width).map_err(|f| f.at(&table.field))?;
-    context.check()?;
-    context.stage("properties of the values");
-    let missing = table.names.len() - ids.len();
-    Ok(Projection {
-        xy: ids.par_iter().map(|&id| components.project(row(id))).collect(),
-        explained: components.explained,
-        rates: counts
-            .as_ref()
-            .map_or_else(Vec::new, |counts| ids.iter().map(|&id| counts.rate(id)).collect()),
-        traits: match (dataset, &counts) {
-            (Some(dataset), Some(counts)) => traits(dataset, counts, &ids, context)?,
-            _ => Vec::new(),
-        },
-        left_out: if missing == 0 {
-            String::new()
-        } else {
-            format!("{missing} values without a training row are not drawn")
-        },
-        table,
-        ids,
-    })
+    if let Some(dataset) = dataset {
+        made.labels = groups::describe(values, dataset, &made.clusters.of, made.clusters.len(), context)?;
+        made.labels.iter_mut().for_each(|features| {
+            features.retain(|feature| feature.log_odds.low > 0.0);
+            features.truncate(FEATURES);
+        });
+    }
+    Ok(made)
 }
 
 impl Projection {
-    /// Name of a point.
-    pub fn name(&self, point: usize) -> &str {
-        let id = self.ids.get(point).copied().unwrap_or(u32::MAX) as usize;
-        self.table.names.get(id).map_or("", String::as_str)
+    /// Points.
+    pub fn len(&self) -> usize {
+        self.values.len()
     }
 
-    /// Embedding of a point.
-    pub fn vector(&self, point: usize) -> &[f32] {
-        let id = self.ids.get(point).copied().unwrap_or(u32::MAX) as usize;
-        let start = id.saturating_mul(self.table.width);
-        self.table.values.get(start..start.saturating_add(self.table.width)).unwrap_or_default()
+    /// True when there are none.
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty()
     }
 
-    /// The `count` points with the highest cosine to `point` in the full space, exact, itself left out.
-    pub fn neighbours(&self, point: usize, count: usize) -> Vec<Neighbour> {
-        let target = self.vector(point);
-        let mut all: Vec<Neighbour> = (0..self.ids.len())
-            .into_par_iter()
-            .filter(|&other| other != point)
-            .map(|other| Neighbour { point: other, cosine: cosine(target, self.vector(other)) })
-            .collect();
-        let closer = |a: &Neighbour, b: &Neighbour| b.cosine.total_cmp(&a.cosine).then(a.point.cmp(&b.point));
-        if all.len() > count && count > 0 {
-            all.select_nth_unstable_by(count - 1, closer);
-        }
-        all.truncate(count);
-        all.sort_by(closer);
-        all
-    }
-}
-
-/// Cosine of two vectors; 0 when one of them is zero.
-fn cosine(a: &[f32], b: &[f32]) -> f64 {
-    let (mut dot, mut aa, mut bb) = (0.0, 0.0, 0.0);
-    for (&x, &y) in a.iter().zip(b) {
-        let (x, y) = (f64::from(x), f64::from(y));
-        dot += x * y;
-        aa += x * x;
-        bb += y * y;
-    }
-    let size = (aa * bb).sqrt();
-    if size > 0.0 { dot / size } else { 0.0 }
-}
-
-/// What the log says about each value of the projected field.
-struct Counted<'a> {
-    column: &'a [u32],
-    field: usize,
-    clicks: Vec<f64>,
-    impressions: Vec<f64>,
-    trained: Vec<bool>,
-}
-
-impl<'a> Counted<'a> {
-    /// `None` when the data set has no such field or another vocabulary.
-    fn new(dataset: &'a Dataset, table: &EmbeddingTable) -> Option<Self> {
-        let fields = &dataset.encoder.categorical;
-        let field = fields.iter().position(|f| f.name == table.field)?;
-        let size = table.names.len();
-        if fields[field].cardinality() != size {
-            return None;
-        }
-        let mut counted = Self {
-            column: dataset.categorical.get(field)?,
-            field,
-            clicks: vec![0.0; size],
-            impressions: vec![0.0; size],
-            trained: vec![false; size],
-        };
-        for (row, &id) in counted.column.iter().enumerate() {
-            let weight = dataset.weight.get(row).map_or(1.0, |&w| f64::from(w));
-            let label = dataset.label.get(row).map_or(0.0, |&y| f64::from(y));
-            counted.impressions[id as usize] += weight;
-            counted.clicks[id as usize] += weight * label;
-        }
-        for &row in dataset.train.iter() {
-            counted.trained[counted.column[row as usize] as usize] = true;
-        }
-        Some(counted)
+    /// Places in the plane, for a map of two dimensions.
+    pub fn xy(&self) -> Vec<[f32; 2]> {
+        self.map.places.iter().map(|[x, y, _]| [*x, *y]).collect()
     }
 
-    fn rate(&self, id: u32) -> Rate {
-        Rate::wilson(self.clicks[id as usize], self.impressions[id as usize])
+    /// Share of the variance along the axes of the map, where they are principal components.
+    pub fn explained(&self) -> Option<f64> {
+        let axes = self.map.axes.as_ref().filter(|axes| !axes.explained.is_empty())?;
+        Some(axes.explained.iter().take(self.question.dimensions).sum())
     }
-}
 
-/// Every field with few values that the projected field determines.
-fn traits(dataset: &Dataset, counted: &Counted<'_>, ids: &[u32], context: &JobContext) -> Result<Vec<Trait>> {
-    let mut found = Vec::new();
-    for (place, field) in dataset.encoder.categorical.iter().enumerate() {
-        context.check()?;
-        let size = field.cardinality();
-        let too_many =
-            size > TRAIT_VALUES + FIRST_VALUE_ID as usize || size * counted.impressions.len() > CROSS_CELLS;
-        if place == counted.field || too_many {
-            continue;
-        }
-        let Some(column) = dataset.categorical.get(place) else {
-            continue;
-        };
-        let mut table = vec![0u32; counted.impressions.len() * size];
-        for (&id, &code) in counted.column.iter().zip(column.iter()) {
-            table[id as usize * size + code as usize] += 1;
-        }
-        let best = |id: u32| {
-            let line = &table[id as usize * size..(id as usize + 1) * size];
-            let top = (0..size).max_by_key(|&code| (line[code], std::cmp::Reverse(code)));
-            let code = top.unwrap_or(0);
-            (code as u32, u64::from(line[code]))
-        };
-        let agreeing: u64 = (0..counted.impressions.len() as u32).map(|id| best(id).1).sum();
-        let purity = agreeing as f64 / counted.column.len().max(1) as f64;
-        let codes: Vec<u32> = ids.iter().map(|&id| best(id).0).collect();
-        let varies = codes.windows(2).any(|pair| pair[0] != pair[1]);
-        if purity >= TRAIT_PURITY && varies {
-            found.push(Trait {
-                field: field.name.clone(),
-                names: (0..size as u32).map(|code| field.name_of(code)).collect(),
-                codes,
-                purity,
-            });
+    /// What a heap is called: what sets it apart most.
+    pub fn label(&self, cluster: usize) -> String {
+        match self.labels.get(cluster).and_then(|features| features.first()) {
+            Some(feature) => format!("{} {}", feature.field, feature.value),
+            None => format!("heap {}", cluster + 1),
         }
     }
-    Ok(found)
+
+    /// The heap of a point.
+    pub fn cluster(&self, point: usize) -> Option<usize> {
+        self.clusters
+            .of
+            .get(point)
+            .copied()
+            .filter(|cluster| *cluster != NONE)
+            .map(|cluster| cluster as usize)
+    }
+
+    /// Why the map must not be taken at its word in a heap, if so: mean share of true neighbours kept by its sampled
+    /// points, where it is less than half of the map's own and at least 10 were sampled.
+    pub fn misleading(&self, cluster: usize) -> Option<f64> {
+        let quality = self.quality.as_ref()?;
+        let inside =
+            quality.of_points.iter().filter(|(point, _)| self.cluster(*point as usize) == Some(cluster));
+        let (n, sum) = inside.fold((0, 0.0), |(n, sum), (_, share)| (n + 1, sum + f64::from(*share)));
+        let mean = sum / f64::from(n.max(1));
+        (n >= 10 && mean < 0.5 * quality.preservation.value).then_some(mean)
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::values::tests::{dataset, table};
     use super::*;
-    use crate::data::Encoder;
-    use crate::data::encode::{CategoricalField, Side};
 
-    fn field(name: &str, side: Side, values: &[&str]) -> CategoricalField {
-        CategoricalField {
-            name: name.to_owned(),
-            side,
-            values: values.iter().map(|v| (*v).to_owned()).collect(),
-            hash_buckets: 0,
-        }
-    }
-
-    /// Ads 2..=5 over 40 rows; the campaign follows the ad, the page does not; ad 5 has no training row.
-    fn dataset() -> Dataset {
-        let encoder = Encoder {
-            categorical: vec![
-                field("ad", Side::Ad, &["a", "b", "c", "d"]),
-                field("campaign", Side::Ad, &["跑鞋", "phone"]),
-                field("page", Side::Context, &["home", "news"]),
-            ],
-            ..Encoder::default()
-        };
-        let ads: Vec<u32> = (0..40).map(|r| if r >= 36 { 5 } else { 2 + r % 3 }).collect();
-        Dataset {
-            encoder: Arc::new(encoder),
-            rows: 40,
-            categorical: vec![
-                ads.clone().into(),
-                ads.iter().map(|ad| if *ad < 4 { 2 } else { 3 }).collect(),
-                (0..40).map(|r| 2 + (r / 3) % 2).collect(),
-            ],
-            label: ads.iter().map(|ad| f32::from(*ad == 2)).collect(),
-            train: (0..36).collect(),
-            ..Dataset::default()
-        }
-    }
-
-    fn table() -> Arc<EmbeddingTable> {
-        let names = ["missing", "rare or new", "a", "b", "c", "d"];
-        Arc::new(EmbeddingTable {
-            field: "ad".into(),
-            names: names.map(str::to_owned).to_vec(),
-            width: 2,
-            values: vec![9.0, 9.0, 8.0, 8.0, 1.0, 0.0, 0.9, 0.1, -1.0, 0.2, 5.0, 5.0],
-        })
+    fn values() -> Arc<Values> {
+        Arc::new(Values::new(table(), Some(&dataset()), Metric::Cosine, &JobContext::detached()).unwrap())
     }
 
     #[test]
-    fn only_learned_values_are_drawn_and_carry_their_rates() {
-        let made = project(table(), Some(&dataset()), &JobContext::detached()).unwrap();
-        assert_eq!(made.ids, [2, 3, 4]);
-        assert!(made.left_out.starts_with("3 values"));
-        assert_eq!((made.rates[0].successes, made.rates[0].trials), (12.0, 12.0));
-        assert_eq!(made.rates[1].successes, 0.0);
-        assert_eq!(made.name(2), "c");
-    }
-
-    #[test]
-    fn traits_are_what_the_value_determines() {
-        let made = project(table(), Some(&dataset()), &JobContext::detached()).unwrap();
-        let fields: Vec<&str> = made.traits.iter().map(|t| t.field.as_str()).collect();
-        assert_eq!(fields, ["campaign"]);
-        let campaign = &made.traits[0];
-        assert_eq!(campaign.names[campaign.codes[0] as usize], "跑鞋");
-        assert_eq!(campaign.names[campaign.codes[2] as usize], "phone");
-    }
-
-    #[test]
-    fn neighbours_come_by_angle_in_the_full_space() {
-        let made = project(table(), None, &JobContext::detached()).unwrap();
-        let near = made.neighbours(2, 2);
-        // (1, 0) and (0.9, 0.1): cos = 0.9 / sqrt(0.82); next is one of the diagonals, cos 45°.
-        assert_eq!(near[0].point, 3);
-        assert!((near[0].cosine - 0.9 / 0.82f64.sqrt()).abs() < 1e-6);
-        assert!((near[1].cosine - 0.5f64.sqrt()).abs() < 1e-6);
+    fn a_map_has_its_variance_and_refuses_what_it_cannot_draw() {
+        let context = JobContext::detached();
+        let made = project(&values(), &MapQuestion::of("ad"), Some(&dataset()), |_| {}, &context).unwrap();
+        assert_eq!(made.map.places.len(), 3);
+        // Two numbers a point: two components hold all.
+        assert!((made.explained().unwrap() - 1.0).abs() < 1e-6);
+        assert_eq!((made.moving, made.cluster(0)), (None, None));
+        let refused =
+            |question: MapQuestion| project(&values(), &question, None, |_| {}, &context).unwrap_err();
+        let few = refused(MapQuestion { method: "tsne".into(), ..MapQuestion::of("ad") });
+        assert!(few.why.contains("seven points") && few.place == "ad", "{few}");
+        let unknown = refused(MapQuestion { method: "lda".into(), ..MapQuestion::of("ad") });
+        assert!(unknown.hint.contains("umap"));
+        assert!(refused(MapQuestion { dimensions: 4, ..MapQuestion::of("ad") }).why.contains("not 4"));
+        let blind = refused(MapQuestion { method: "by_ctr".into(), ..MapQuestion::of("ad") });
+        assert!(blind.why.contains("no predictions"), "{blind}");
     }
 
     #[test]
     fn a_cancel_is_answered() {
         let cancel = Arc::new(std::sync::atomic::AtomicBool::new(true));
         let context = JobContext::watched(cancel, |_| {});
-        assert!(project(table(), None, &context).unwrap_err().is_cancelled());
+        let stopped = project(&values(), &MapQuestion::of("ad"), None, |_| {}, &context);
+        assert!(stopped.unwrap_err().is_cancelled());
     }
 }

@@ -82,6 +82,8 @@ pub enum Purpose {
     Fairness,
     /// Points of an embedding table.
     Project,
+    /// What sets some points of a map apart.
+    Describe,
     /// Attention behind one prediction.
     Explain,
     /// What the layers of a model do.
@@ -145,6 +147,7 @@ impl Purpose {
     /// True for jobs that take so long that a person may want the machine meanwhile.
     pub fn can_pause(self) -> bool {
         matches!(self, Self::Import | Self::Train | Self::Search | Self::Find)
+        matches!(self, Self::Import | Self::Train | Self::Find | Self::Project)
     }
 }
 

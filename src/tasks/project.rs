@@ -1,22 +1,28 @@
-//! From an embedding table to points.
+//! From an embedding table to a map that is seen while it forms.
 
 use super::Output;
 use crate::base::Result;
-use crate::insight::{self, Projection, Subject};
-use crate::jobs::{Job, JobContext, Lane};
+use crate::insight::groups::{Feature, describe};
+use crate::insight::{MapQuestion, Projection, Subject, Values, project};
+use crate::jobs::{Job, JobContext, Lane, Latest};
+use crate::maps::method::find;
 use crate::train::TrainedModel;
 use std::sync::Arc;
 
-/// Flattens the embeddings of one field.
+/// Draws the map of a table.
 pub struct Project {
     /// Whose embeddings, and which log colours them.
     pub subject: Subject,
-    /// The field.
-    pub field: String,
+    /// What is drawn, and how.
+    pub question: MapQuestion,
+    /// The same points as they were compared before, if they were.
+    pub known: Option<Arc<Values>>,
+    /// Where the map is seen while it moves.
+    pub live: Latest<Projected>,
 }
 
-/// A flattened table.
-#[derive(Debug)]
+/// A map, and whose it is.
+#[derive(Debug, Clone)]
 pub struct Projected {
     /// The model.
     pub model: Arc<TrainedModel>,
@@ -28,7 +34,8 @@ impl Job for Project {
     type Output = Output;
 
     fn name(&self) -> String {
-        format!("Project the embeddings of {}", self.field)
+        let method = find(&self.question.method).map_or("", |method| method.title());
+        format!("{method} map of {}", self.question.field)
     }
 
     fn lane(&self) -> Lane {
@@ -36,9 +43,70 @@ impl Job for Project {
     }
 
     fn run(self: Box<Self>, context: &JobContext) -> Result<Output> {
-        let table = Arc::new(self.subject.model.table(&self.field)?);
-        let dataset = self.subject.fitting_dataset(context)?;
-        let projection = Arc::new(insight::project(table, Some(&dataset), context)?);
-        Ok(Output::Projected(Box::new(Projected { model: self.subject.model, projection })))
+        let Self { subject, question, known, live } = *self;
+        let model = Arc::clone(&subject.model);
+        let dataset = subject.fitting_dataset(context)?;
+        let values = match known {
+            Some(known) => known,
+            None => {
+                let table = Arc::new(model.table(&question.field)?);
+                let mut values = Values::new(table, Some(&dataset), question.metric, context)?;
+                values.predict(&model, &dataset, context)?;
+                Arc::new(values)
+            }
+        };
+        let show = |projection: Projection| {
+            live.publish(Projected { model: Arc::clone(&model), projection: Arc::new(projection) });
+            context.wake();
+        };
+        let projection = Arc::new(project(&values, &question, Some(&dataset), show, context)?);
+        Ok(Output::Projected(Box::new(Projected { model, projection })))
+    }
+}
+
+/// Asks what sets some points of a map apart.
+pub struct DescribeGroup {
+    /// The log behind the map.
+    pub subject: Subject,
+    /// The map.
+    pub projection: Arc<Projection>,
+    /// The points.
+    pub points: Arc<Vec<u32>>,
+}
+
+/// What sets some points apart.
+#[derive(Debug)]
+pub struct Described {
+    /// The points.
+    pub points: Arc<Vec<u32>>,
+    /// Of this map.
+    pub projection: Arc<Projection>,
+    /// The surest first.
+    pub features: Vec<Feature>,
+}
+
+impl Job for DescribeGroup {
+    type Output = Output;
+
+    fn name(&self) -> String {
+        format!("What {} points of {} are", self.points.len(), self.projection.question.field)
+    }
+
+    fn lane(&self) -> Lane {
+        Lane::Cpu
+    }
+
+    fn run(self: Box<Self>, context: &JobContext) -> Result<Output> {
+        let Self { subject, projection, points } = *self;
+        let dataset = subject.fitting_dataset(context)?;
+        let mut group = vec![u32::MAX; projection.len()];
+        for point in points.iter() {
+            if let Some(group) = group.get_mut(*point as usize) {
+                *group = 0;
+            }
+        }
+        let mut told = describe(&projection.values, &dataset, &group, 1, context)?;
+        let features = told.pop().unwrap_or_default();
+        Ok(Output::Described(Arc::new(Described { points, projection, features })))
     }
 }

@@ -5,6 +5,7 @@
 
 use super::{PanelContext, Theme, widgets};
 use crate::data::Split;
+use crate::insight::MapQuestion;
 use crate::market::MarketSpec;
 use crate::market::spec::Shift;
 use crate::session::commands::market::source_in_view;
@@ -257,7 +258,9 @@ fn projection(session: &Session) -> Option<Command> {
     model(session).or_else(|| {
         let missing = session.store.inspect.projected.is_none();
         let field = session.store.dataset.as_ref().and_then(|data| data.encoder.keys.ad.clone());
-        field.filter(|_| missing).map(|field| Command::Inspect(InspectCommand::Project(field)))
+        field
+            .filter(|_| missing)
+            .map(|field| Command::Inspect(InspectCommand::Project(MapQuestion::of(field))))
     })
 }
 

@@ -178,7 +178,25 @@ fn a_model_is_trained_evaluated_used_and_shown() {
     let embedded = answer(folder.path(), "embed model --field ad_id --method pca --out ads.csv");
     has_keys(&embedded, &["field", "method", "out"]);
     let table = std::fs::read_to_string(folder.path().join("ads.csv")).unwrap();
-    assert!(table.starts_with("value,x,y\n") && table.contains("ad_0"), "{table}");
+    assert!(table.starts_with("value,x,y,cluster\n") && table.contains("ad_0"), "{table}");
+    // Moving maps repeat, and the one by clicks needs the log.
+    for method in ["umap", "tsne"] {
+        let line = format!(
+            "embed model --log log.csv --field ad_id --method {method} --seed 4 --set epochs=60 --out"
+        );
+        let told = answer(folder.path(), &format!("{line} one.csv"));
+        has_keys(&told, &["trustworthiness", "preservation", "sample", "clusters", "notes"]);
+        assert!(told["trustworthiness"]["value"].as_f64().unwrap() > 0.5, "{told}");
+        answer(folder.path(), &format!("{line} two.csv"));
+        let read = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap();
+        assert_eq!(read("one.csv"), read("two.csv"));
+    }
+    answer(
+        folder.path(),
+        "embed model --log log.csv --field ad_id --method by_ctr --dimensions 3 --out three.csv",
+    );
+    let table = std::fs::read_to_string(folder.path().join("three.csv")).unwrap();
+    assert!(table.starts_with("value,x,y,z,cluster,impressions,clicks,predicted\n"), "{table}");
 }
 
 #[test]
@@ -399,6 +417,10 @@ fn failures_tell_what_where_why_and_what_to_try() {
         ("evaluate none log.csv", ["none", "card.json"]),
         ("segment log.csv --by planet", ["'planet'", "city"]),
         ("embed model --field planet --out x.csv", ["'planet'", "city"]),
+        ("embed model --field ad_id --method lda --out x.csv", ["lda", "umap"]),
+        ("embed model --field ad_id --method by_ctr --out x.csv", ["no predictions", "principal components"]),
+        ("embed model --field ad_id --method umap --set epochs=x --out x.csv", ["epochs", "0 to 5000"]),
+        ("embed model --field device --method tsne --out x.csv", ["seven points", "principal components"]),
         ("predict model log.csv --out x.xlsx", ["x.xlsx", ".parquet"]),
         ("simulate none.json", ["none.json", "No such file"]),
         ("generate --rows 1 --out x.csv", ["1 rows", "100000"]),

@@ -4,6 +4,7 @@ use crate::support::{LIMIT, draw, session, trained};
 use adloupe::data::Split;
 use adloupe::data::batch::FIRST_VALUE_ID;
 use adloupe::gpu::{Camera, Cloud};
+use adloupe::insight::MapQuestion;
 use adloupe::session::commands::InspectCommand;
 use adloupe::session::commands::inspect::HeadsBeside;
 use adloupe::session::{Command, Session};
@@ -83,7 +84,7 @@ fn the_map_is_drawn_in_both_themes_and_its_points_can_be_asked() {
     for dark in [true, false] {
         let mut session = trained(&folder, "deep_fm");
         let ad = session.store.dataset.as_ref().unwrap().encoder.keys.ad.clone().unwrap();
-        ask(&mut session, InspectCommand::Project(ad));
+        ask(&mut session, InspectCommand::Project(MapQuestion::of(ad)));
         let mut harness = harness(session, Box::<EmbeddingsPanel>::default(), dark);
         harness.run();
         let ground = Theme::load(dark).unwrap().background;
@@ -105,10 +106,10 @@ fn the_map_is_drawn_in_both_themes_and_its_points_can_be_asked() {
 /// Where a projected point lies on the screen while the map shows all points.
 fn place_of(harness: &Harness<'_, OnePanel>, point: usize) -> egui::Pos2 {
     let projection = &harness.state().parts.0.store.inspect.projected.as_ref().unwrap().projection;
-    let cloud = Cloud { xy: projection.xy.clone(), codes: Vec::new() };
+    let cloud = Cloud { xy: projection.xy(), codes: Vec::new() };
     let rect = harness.get_by_label_contains("Embedding map").rect();
     let size = [rect.width(), rect.height()];
-    let [x, y] = Camera::fit(cloud.bounds().unwrap(), size).screen_from_world(projection.xy[point], size);
+    let [x, y] = Camera::fit(cloud.bounds().unwrap(), size).screen_from_world(projection.xy()[point], size);
     rect.min + egui::vec2(x, y)
 }
 
@@ -116,11 +117,11 @@ fn place_of(harness: &Harness<'_, OnePanel>, point: usize) -> egui::Pos2 {
 fn a_point_tells_of_itself_its_neighbours_and_becomes_an_audience() {
     let folder = tempfile::tempdir().unwrap();
     let mut session = trained(&folder, "deep_fm");
-    ask(&mut session, InspectCommand::Project("city".to_owned()));
+    ask(&mut session, InspectCommand::Project(MapQuestion::of("city")));
     let projection = session.store.inspect.projected.as_ref().unwrap().projection.clone();
-    let point = projection.ids.iter().position(|id| *id >= FIRST_VALUE_ID).unwrap();
-    let name = projection.name(point).to_owned();
-    let near = projection.neighbours(point, 2)[1];
+    let point = projection.values.ids.iter().position(|id| *id >= FIRST_VALUE_ID).unwrap();
+    let name = projection.values.name(point).to_owned();
+    let near = projection.values.neighbours(point, 2)[1];
     let mut harness = harness(session, Box::<EmbeddingsPanel>::default(), true);
     harness.run_ok();
     let at = place_of(&harness, point);
@@ -130,12 +131,14 @@ fn a_point_tells_of_itself_its_neighbours_and_becomes_an_audience() {
     harness.drag_at(at);
     harness.drop_at(at);
     harness.run_steps(4);
-    harness.get_by_label(&format!("{:.3}", near.cosine));
+    harness.get_by_label(&format!("{:.3}", near.distance));
     // A neighbour is a way on: its own neighbours are listed then.
-    harness.get_by_role_and_label(egui::accesskit::Role::Link, projection.name(near.point)).click();
+    harness
+        .get_by_role_and_label(egui::accesskit::Role::Link, projection.values.name(near.place as usize))
+        .click();
     harness.run_steps(4);
-    let beyond = projection.neighbours(near.point, 1)[0];
-    harness.get_by_label(&format!("{:.3}", beyond.cosine));
+    let beyond = projection.values.neighbours(near.place as usize, 1)[0];
+    harness.get_by_label(&format!("{:.3}", beyond.distance));
     // Fence the point in and keep it.
     harness.get_by_label("Lasso").click();
     harness.run_steps(2);

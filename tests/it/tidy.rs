@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: [&[&str]; 12] = [
     &["base"],
     &["domain", "metrics", "jobs", "gpu"],
-    &["language"],
+    &["language", "maps"],
     &["data", "auctions"],
     &["nn"],
     &["models"],

@@ -4,13 +4,13 @@ use crate::base::{Failure, Result};
 use crate::data::Split;
 use crate::data::query::misfit::MisfitQuery;
 use crate::domain::Segment;
-use crate::insight::Leaderboard;
-use crate::insight::Subject;
 use crate::insight::comparison::Comparison;
 use crate::insight::exposure::ExposureQuestion;
 use crate::insight::fairness::FairnessQuestion;
 use crate::insight::report::ReportPlan;
 use crate::insight::robustness::AttackQuestion;
+use crate::insight::{Leaderboard, MapQuestion, Subject, Values};
+use crate::jobs::Latest;
 use crate::session::{Purpose, Session};
 use crate::tasks::by_column::{ColumnQuestion, TellByColumn, ToldByColumn};
 use crate::tasks::compare::{Compare, Rank, Retrieve, Retrieved};
@@ -23,7 +23,7 @@ use crate::tasks::heads::{Against, HeadsSeen, LookAtHeads};
 use crate::tasks::inside::{InsideSeen, LookInside};
 use crate::tasks::outline::Drawn;
 use crate::tasks::prediction::{EditedQuestion, Predict, Predicted, Reasons, Why};
-use crate::tasks::project::{Project, Projected};
+use crate::tasks::project::{DescribeGroup, Described, Project, Projected};
 use crate::tasks::report::WriteReport;
 use crate::tasks::robustness::{AttackModels, Attacked};
 use crate::tasks::slices::{FindSlices, Sliced};
@@ -71,8 +71,12 @@ pub enum InspectCommand {
         /// Column whose groups are compared for fairness.
         fairness: Option<String>,
     },
-    /// Points of the embeddings of a field.
-    Project(String),
+    /// A map of the embeddings of a field. One that was drawn of this model before is shown again.
+    Project(MapQuestion),
+    /// Stops the map that moves and keeps it as it is.
+    StopMap,
+    /// What sets some points of the map in view apart from the others.
+    DescribeGroup(Arc<Vec<u32>>),
     /// Attention for one row, with its own ad or another one by name.
     Explain(u32, Option<String>),
     /// Attention averaged over a segment (its text form); over all test rows when empty.
@@ -126,8 +130,14 @@ pub struct InspectState {
     pub fairness: Option<Arc<FairnessAnswer>>,
     /// What the model makes of a field.
     pub field_tried: Option<Arc<FieldTried>>,
-    /// The last projection.
+    /// The map in view, once it is done or stopped.
     pub projected: Option<Arc<Projected>>,
+    /// Maps that were drawn before, the one in view last.
+    pub maps: Vec<Arc<Projected>>,
+    /// A map while it moves.
+    pub moving: Latest<Projected>,
+    /// What sets the points that were asked about last apart.
+    pub described: Option<Arc<Described>>,
     /// The last explained prediction.
     pub explained: Option<Arc<Explained>>,
     /// The layers that were looked at last.
@@ -197,7 +207,16 @@ pub(super) fn apply(session: &mut Session, command: InspectCommand) -> Result<()
             let plan = ReportPlan { columns, fairness, ..ReportPlan::default() };
             write_report(session, subject, (plan, beside), path)
         }
-        InspectCommand::Project(field) => session.jobs.start(Purpose::Project, Project { subject, field }),
+        InspectCommand::Project(question) => draw_map(session, subject, question),
+        InspectCommand::StopMap => {
+            stop_map(session);
+            Ok(())
+        }
+        InspectCommand::DescribeGroup(points) => {
+            let Some(shown) = &session.store.inspect.projected else { return Ok(()) };
+            let projection = Arc::clone(&shown.projection);
+            session.jobs.start(Purpose::Describe, DescribeGroup { subject, projection, points })
+        }
         InspectCommand::Explain(row, ad) => {
             session.jobs.start(Purpose::Explain, Explain { subject, row, ad })
         }
@@ -270,9 +289,50 @@ pub(super) fn evaluated(session: &mut Session, evaluated: Evaluated) {
     session.store.inspect.evaluated = Some(Arc::new(evaluated));
 }
 
-/// Takes in a projection.
+/// Maps kept at most; the one that was not looked at for longest goes first.
+const MAPS_KEPT: usize = 8;
+
+fn draw_map(session: &mut Session, subject: Subject, question: MapQuestion) -> Result<()> {
+    let state = &mut session.store.inspect;
+    let of_model = |map: &&Arc<Projected>| Arc::ptr_eq(&map.model, &subject.model);
+    let known = state.maps.iter().filter(of_model).find(|map| map.projection.question == question);
+    if let Some(known) = known.cloned() {
+        session.jobs.cancel(Purpose::Project);
+        show_map(session, known);
+        return Ok(());
+    }
+    let same = |values: &&Arc<Values>| {
+        values.table.field == question.field && values.points.metric == question.metric
+    };
+    let known = state.maps.iter().filter(of_model).map(|map| &map.projection.values).find(same).cloned();
+    state.moving = Latest::default();
+    let live = state.moving.clone();
+    session.jobs.start(Purpose::Project, Project { subject, question, known, live })
+}
+
+/// What the map has come to is the answer.
+fn stop_map(session: &mut Session) {
+    session.jobs.cancel(Purpose::Project);
+    if let Some(seen) = session.store.inspect.moving.get() {
+        session.store.inspect.moving = Latest::default();
+        session.store.inspect.projected = Some(seen);
+    }
+}
+
+fn show_map(session: &mut Session, map: Arc<Projected>) {
+    let state = &mut session.store.inspect;
+    state.maps.retain(|known| !Arc::ptr_eq(known, &map));
+    if state.maps.len() >= MAPS_KEPT {
+        state.maps.remove(0);
+    }
+    state.maps.push(Arc::clone(&map));
+    state.projected = Some(map);
+    state.moving = Latest::default();
+}
+
+/// Takes in a map.
 pub(super) fn projected(session: &mut Session, projected: Projected) {
-    session.store.inspect.projected = Some(Arc::new(projected));
+    show_map(session, Arc::new(projected));
 }
 
 /// Takes in an explained prediction.

@@ -5,8 +5,8 @@ mod side;
 
 use super::{Panel, model_or_offer};
 use crate::gpu::Bits;
-use crate::insight::Projection;
-use crate::insight::projection::Neighbour;
+use crate::insight::{MapQuestion, Projection};
+use crate::maps::search::Near;
 use crate::session::commands::inspect::InspectCommand;
 use crate::session::{Command, Purpose};
 use crate::tasks::project::Projected;
@@ -32,7 +32,7 @@ pub struct EmbeddingsPanel {
     coloured: Option<Coloured>,
     revision: u64,
     focus: Option<usize>,
-    near: Vec<Neighbour>,
+    near: Vec<Near>,
     marks: Vec<usize>,
     selected: Option<Arc<Bits>>,
     /// The group chosen for all panels, once its points are selected here.
@@ -64,7 +64,7 @@ impl Panel for EmbeddingsPanel {
                 ui.weak("Projecting …");
             } else if widgets::empty_state(ui, cx.theme, "No table is projected yet.", "Show the embeddings")
             {
-                cx.send(Command::Inspect(InspectCommand::Project(first)));
+                cx.send(Command::Inspect(InspectCommand::Project(MapQuestion::of(first))));
             }
             return;
         };
@@ -104,9 +104,9 @@ impl EmbeddingsPanel {
         }
         self.link(projection, cx);
         // Another field has other properties: start with the one most worth seeing.
-        let same_field = self.field == projection.table.field;
+        let same_field = self.field == projection.values.table.field;
         if !same_field || !self.colour_by.fits(projection) {
-            self.field.clone_from(&projection.table.field);
+            self.field.clone_from(&projection.values.table.field);
             self.colour_by = ColourBy::default_for(projection);
         }
         let known = self
@@ -132,9 +132,9 @@ impl EmbeddingsPanel {
         }
         self.linked = marked.cloned();
         let Some(Ok(chosen)) = marked.map(|marked| &marked.found) else { return };
-        let mut bits = Bits::new(projection.ids.len());
-        for point in 0..projection.ids.len() {
-            let share = chosen.share(&projection.table.field, projection.name(point));
+        let mut bits = Bits::new(projection.len());
+        for point in 0..projection.len() {
+            let share = chosen.share(&projection.values.table.field, projection.values.name(point));
             if share.is_some_and(|share| share > 0.5) {
                 bits.set(point);
             }
@@ -153,14 +153,14 @@ impl EmbeddingsPanel {
         let projection = &projected.projection;
         ui.horizontal_wrapped(|ui| {
             let label = ui.label("Table");
-            let shown = &projection.table.field;
+            let shown = &projection.values.table.field;
             egui::ComboBox::from_id_salt("table")
                 .selected_text(shown)
                 .show_ui(ui, |ui| {
                     for table in projected.model.tables() {
                         let text = format!("{} ({} values x {})", table.field, table.rows, table.width);
                         if ui.selectable_label(table.field == *shown, text).clicked() {
-                            cx.send(Command::Inspect(InspectCommand::Project(table.field)));
+                            cx.send(Command::Inspect(InspectCommand::Project(MapQuestion::of(table.field))));
                         }
                     }
                 })
@@ -184,26 +184,26 @@ impl EmbeddingsPanel {
             } else if !current {
                 ui.colored_label(cx.theme.warn, "of an earlier model");
                 if ui.button("Project the present one").clicked() {
-                    cx.send(Command::Inspect(InspectCommand::Project(shown.clone())));
+                    cx.send(Command::Inspect(InspectCommand::Project(MapQuestion::of(shown.clone()))));
                 }
             }
         });
-        let shown: f64 = projection.explained.iter().take(2).sum();
-        let of = projection.table.width;
+        let shown = projection.explained().unwrap_or(0.0);
+        let of = projection.values.table.width;
         let mut words = format!(
             "{} model, principal components: x and y hold {:.0} % of the variance of {of} numbers",
             projected.model.kind,
             100.0 * shown
         );
-        if !projection.left_out.is_empty() {
-            words = format!("{words}; {}", projection.left_out);
+        if !projection.values.left_out.is_empty() {
+            words = format!("{words}; {}", projection.values.left_out);
         }
         ui.label(RichText::new(words).small().color(cx.theme.weak_text));
     }
 
     fn map(&mut self, ui: &mut Ui, cx: &PanelContext<'_>, projection: &Arc<Projection>) {
         let Some(coloured) = &self.coloured else { return };
-        let label = |point: usize| short_name(projection.name(point));
+        let label = |point: usize| short_name(projection.values.name(point));
         let scene = Scene {
             name: "Embedding map",
             revision: self.revision,
@@ -234,9 +234,9 @@ impl EmbeddingsPanel {
 
     /// Puts a point in focus, with its neighbours.
     fn look_at(&mut self, projection: &Projection, point: usize) {
-        self.near = projection.neighbours(point, NEIGHBOURS);
+        self.near = projection.values.neighbours(point, NEIGHBOURS);
         self.focus = Some(point);
-        self.marks = std::iter::once(point).chain(self.near.iter().map(|near| near.point)).collect();
+        self.marks = std::iter::once(point).chain(self.near.iter().map(|near| near.place as usize)).collect();
     }
 }
 

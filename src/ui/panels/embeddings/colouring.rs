@@ -30,18 +30,18 @@ impl ColourBy {
     /// Everything that can colour these points.
     pub fn all(projection: &Projection) -> Vec<Self> {
         let mut choices = vec![Self::Nothing];
-        if !projection.rates.is_empty() {
+        if !projection.values.rates.is_empty() {
             choices.extend([Self::Impressions, Self::ClickRate]);
         }
-        choices.extend(projection.traits.iter().map(|known| Self::Trait(known.field.clone())));
+        choices.extend(projection.values.traits.iter().map(|known| Self::Trait(known.field.clone())));
         choices
     }
 
     /// What is most worth seeing: a property if there is one, else the click rate.
     pub fn default_for(projection: &Projection) -> Self {
-        match projection.traits.first() {
+        match projection.values.traits.first() {
             Some(known) => Self::Trait(known.field.clone()),
-            None if projection.rates.is_empty() => Self::Nothing,
+            None if projection.values.rates.is_empty() => Self::Nothing,
             None => Self::ClickRate,
         }
     }
@@ -84,13 +84,13 @@ impl Coloured {
     /// Colours the points of a projection.
     pub fn new(projection: &Arc<Projection>, by: ColourBy, theme: &Theme) -> Self {
         let (codes, palette, legend) = match &by {
-            ColourBy::Nothing => (vec![0; projection.ids.len()], vec![theme.series(0)], Legend::None),
+            ColourBy::Nothing => (vec![0; projection.len()], vec![theme.series(0)], Legend::None),
             ColourBy::Impressions => impressions(projection, theme),
             ColourBy::ClickRate => click_rate(projection, theme),
             ColourBy::Trait(field) => of_trait(projection, field, theme),
         };
         Self {
-            cloud: Arc::new(Cloud { xy: projection.xy.clone(), codes }),
+            cloud: Arc::new(Cloud { xy: projection.xy(), codes }),
             palette: Arc::new(palette.iter().map(|c| [c.r(), c.g(), c.b()]).collect()),
             legend,
             of: Arc::clone(projection),
@@ -158,7 +158,7 @@ fn step(value: f64, low: f64, high: f64) -> u8 {
 }
 
 fn impressions(projection: &Projection, theme: &Theme) -> Parts {
-    let counts = || projection.rates.iter().map(|rate| rate.trials);
+    let counts = || projection.values.rates.iter().map(|rate| rate.trials);
     let low = counts().fold(f64::INFINITY, f64::min).max(1.0);
     let high = counts().fold(1.0, f64::max);
     let codes = counts().map(|n| step(n.max(1.0).ln(), low.ln(), high.ln())).collect();
@@ -172,12 +172,12 @@ fn impressions(projection: &Projection, theme: &Theme) -> Parts {
 
 /// The scale runs over the values with enough impressions; the others are drawn by the middle of it.
 fn click_rate(projection: &Projection, theme: &Theme) -> Parts {
-    let known = || projection.rates.iter().filter(|rate| rate.trials >= LEAST_IMPRESSIONS);
+    let known = || projection.values.rates.iter().filter(|rate| rate.trials >= LEAST_IMPRESSIONS);
     let low = known().map(|rate| rate.rate).fold(f64::INFINITY, f64::min);
     let high = known().map(|rate| rate.rate).fold(0.0, f64::max);
     let low = if low.is_finite() { low } else { 0.0 };
-    let few = projection.rates.len() - known().count();
-    let codes = projection.rates.iter().map(|rate| {
+    let few = projection.values.rates.len() - known().count();
+    let codes = projection.values.rates.iter().map(|rate| {
         let value = if rate.trials >= LEAST_IMPRESSIONS { rate.rate } else { (low + high) / 2.0 };
         step(value, low, high)
     });
@@ -196,8 +196,8 @@ fn click_rate(projection: &Projection, theme: &Theme) -> Parts {
 
 /// The most frequent codes have the theme's colours, the rest share the last entry.
 fn of_trait(projection: &Projection, field: &str, theme: &Theme) -> Parts {
-    let Some(known) = projection.traits.iter().find(|known| known.field == field) else {
-        return (vec![0; projection.ids.len()], vec![theme.series(0)], Legend::None);
+    let Some(known) = projection.values.traits.iter().find(|known| known.field == field) else {
+        return (vec![0; projection.len()], vec![theme.series(0)], Legend::None);
     };
     let mut counts = vec![0usize; known.names.len()];
     for &code in &known.codes {
@@ -227,18 +227,19 @@ fn of_trait(projection: &Projection, field: &str, theme: &Theme) -> Parts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::insight::projection::Trait;
+    use crate::insight::values::Trait;
+    use crate::insight::{MapQuestion, Values, project};
+    use crate::jobs::JobContext;
+    use crate::maps::Metric;
     use crate::metrics::Rate;
     use crate::train::EmbeddingTable;
 
     fn projection() -> Arc<Projection> {
         let names: Vec<String> = ["跑鞋", "phone", "tea"].map(str::to_owned).to_vec();
-        let table = EmbeddingTable { field: "ad".into(), names, width: 1, values: vec![0.0; 3] };
-        Arc::new(Projection {
-            table: Arc::new(table),
-            ids: vec![0, 1, 2],
-            xy: vec![[0.0; 2]; 3],
-            explained: vec![1.0],
+        let table = EmbeddingTable { field: "ad".into(), names, width: 1, values: vec![0.0, 1.0, 3.0] };
+        let context = JobContext::detached();
+        let values = Values::new(Arc::new(table), None, Metric::Euclidean, &context).unwrap();
+        let values = Values {
             rates: vec![Rate::wilson(1.0, 100.0), Rate::wilson(9.0, 100.0), Rate::wilson(1.0, 2.0)],
             traits: vec![Trait {
                 field: "category".into(),
@@ -246,8 +247,9 @@ mod tests {
                 codes: vec![1, 2, 2],
                 purity: 1.0,
             }],
-            left_out: String::new(),
-        })
+            ..values
+        };
+        Arc::new(project(&Arc::new(values), &MapQuestion::of("ad"), None, |_| {}, &context).unwrap())
     }
 
     #[test]

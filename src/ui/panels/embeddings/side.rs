@@ -22,12 +22,12 @@ const LISTED: usize = 30;
 
 /// The card of one point: name, rate, properties.
 pub fn card(ui: &mut Ui, theme: &Theme, projection: &Projection, point: usize) {
-    ui.label(RichText::new(projection.name(point)).strong().color(theme.text));
-    if let Some(rate) = projection.rates.get(point) {
+    ui.label(RichText::new(projection.values.name(point)).strong().color(theme.text));
+    if let Some(rate) = projection.values.rates.get(point) {
         ui.label(format!("{} impressions", widgets::grouped(rate.trials)));
         ui.label(format!("CTR {}", widgets::percent_with_interval(rate)));
     }
-    for known in &projection.traits {
+    for known in &projection.values.traits {
         if let Some(name) = known.codes.get(point).and_then(|&code| known.names.get(code as usize)) {
             ui.weak(format!("{}: {name}", known.field));
         }
@@ -54,14 +54,14 @@ impl EmbeddingsPanel {
             return;
         };
         card(ui, cx.theme, projection, focus);
-        ui.small("cosine of the angle between the embeddings, all dimensions");
+        ui.small(format!("{} distance in the full space", projection.question.metric.title()));
         let mut chosen = None;
         egui::Grid::new("neighbours").striped(true).num_columns(2).show(ui, |ui| {
             for near in &self.near {
-                if ui.link(super::short_name(projection.name(near.point))).clicked() {
-                    chosen = Some(near.point);
+                if ui.link(super::short_name(projection.values.name(near.place as usize))).clicked() {
+                    chosen = Some(near.place as usize);
                 }
-                ui.label(format!("{:.3}", near.cosine));
+                ui.label(format!("{:.3}", near.distance));
                 ui.end_row();
             }
         });
@@ -78,8 +78,8 @@ impl EmbeddingsPanel {
             return;
         };
         let count = bits.count();
-        ui.label(format!("{count} of {} values", projection.ids.len()));
-        if !projection.rates.is_empty() {
+        ui.label(format!("{count} of {} values", projection.values.ids.len()));
+        if !projection.values.rates.is_empty() {
             let pooled = pooled(projection, &bits);
             ui.label(format!("{} impressions", widgets::grouped(pooled.trials)));
             ui.label(format!("CTR {}", widgets::percent_with_interval(&pooled)));
@@ -109,7 +109,7 @@ impl EmbeddingsPanel {
             self.selected = None;
         }
         for point in bits.iter().take(LISTED) {
-            ui.small(projection.name(point));
+            ui.small(projection.values.name(point));
         }
         if count > LISTED {
             ui.small(format!("and {} more", count - LISTED));
@@ -119,7 +119,7 @@ impl EmbeddingsPanel {
 
 /// Clicks and impressions of all selected values together.
 fn pooled(projection: &Projection, bits: &Bits) -> Rate {
-    let rates = bits.iter().filter_map(|point| projection.rates.get(point));
+    let rates = bits.iter().filter_map(|point| projection.values.rates.get(point));
     let (clicks, impressions) =
         rates.fold((0.0, 0.0), |(clicks, n), rate| (clicks + rate.successes, n + rate.trials));
     Rate::wilson(clicks, impressions)
@@ -128,13 +128,13 @@ fn pooled(projection: &Projection, bits: &Bits) -> Rate {
 /// `field in ('a', 'b')`, or why the selection cannot be said so.
 fn segment_text(projected: &Projected, bits: &Bits) -> Result<Segment, &'static str> {
     let projection = &projected.projection;
-    let field = &projection.table.field;
+    let field = &projection.values.table.field;
     let encoder = &projected.model.encoder;
     let known = encoder.position(field).and_then(|place| encoder.categorical.get(place));
     if known.is_none_or(|field| field.hash_buckets > 0) {
         return Err("The values of this field are hashed together, so they make no audience.");
     }
-    if bits.iter().any(|point| projection.ids[point] < FIRST_VALUE_ID) {
+    if bits.iter().any(|point| projection.values.ids[point] < FIRST_VALUE_ID) {
         return Err("Leave 'missing' and 'rare or new' out to save this as an audience.");
     }
     // The fields derived from the time have names of their own in segments.
@@ -147,6 +147,6 @@ fn segment_text(projected: &Projected, bits: &Bits) -> Result<Segment, &'static 
         Ok(hour) if column == Derived::Hour.name() => Literal::Number(hour),
         _ => Literal::Text(name.to_owned()),
     };
-    let values = bits.iter().map(|point| literal(projection.name(point))).collect();
+    let values = bits.iter().map(|point| literal(projection.values.name(point))).collect();
     Ok(Segment::Where { column: column.to_owned(), test: Test::In(values) })
 }
