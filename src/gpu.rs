@@ -3,17 +3,21 @@
 //! Two renderers draw the same cloud: [`points`] (a wgpu pass, one triangle a point) and [`density`] (a grid
 //! counted on the processor, for software adapters and for clouds that would only overdraw). Neither asks
 //! for an optional wgpu feature. [`camera`] says what is in view, [`picking`] what is under the cursor,
-//! [`lasso`] what a drawn outline holds. [`contest`] draws nothing: it computes.
+//! [`lasso`] what a drawn outline holds, [`contours`] where a density crosses a height, [`orbit`] from where three
+//! dimensions are seen. [`contest`] draws nothing: it computes.
 
 pub mod camera;
 pub mod contest;
+pub mod contours;
 pub mod density;
 pub mod lasso;
+pub mod orbit;
 pub mod picking;
 pub mod points;
 
 pub use camera::Camera;
 pub use lasso::Lasso;
+pub use orbit::Orbit;
 pub use picking::PickGrid;
 
 /// A graphics adapter in words: its name, kind and interface.
@@ -56,6 +60,16 @@ impl Bits {
         (0..self.len).filter(|&place| self.get(place))
     }
 
+    /// The bits of this one, joined with those of another: added, or taken away.
+    #[must_use]
+    pub fn joined(&self, other: &Self, add: bool) -> Self {
+        let mut all = self.clone();
+        for (word, other) in all.words.iter_mut().zip(&other.words) {
+            *word = if add { *word | other } else { *word & !other };
+        }
+        all
+    }
+
     /// The words, for upload.
     pub fn words(&self) -> &[u32] {
         &self.words
@@ -79,5 +93,22 @@ impl Cloud {
             let [l, b, r, t] = bounds.unwrap_or([x, y, x, y]);
             Some([l.min(x), b.min(y), r.max(x), t.max(y)])
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Bits;
+
+    #[test]
+    fn selections_are_added_and_taken_away() {
+        let of = |places: &[usize]| {
+            let mut bits = Bits::new(70);
+            places.iter().for_each(|place| bits.set(*place));
+            bits
+        };
+        let (one, other) = (of(&[0, 40, 69]), of(&[40, 41]));
+        assert_eq!(one.joined(&other, true), of(&[0, 40, 41, 69]));
+        assert_eq!(one.joined(&other, false), of(&[0, 69]));
     }
 }

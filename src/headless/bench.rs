@@ -16,6 +16,7 @@ pub mod planner;
 pub mod studio;
 pub mod tokenise;
 pub mod training;
+pub mod view;
 
 use super::{Answer, Terminal};
 use crate::auctions;
@@ -41,7 +42,7 @@ use std::time::{Duration, Instant};
 pub(super) const WINDOW: &str = "window";
 
 /// The groups, and what each measures.
-const GROUPS: [(&str, &str); 14] = [
+const GROUPS: [(&str, &str); 15] = [
     ("spine", "the steps of the main job"),
     ("explain", "curves, slices, reasons of a prediction"),
     ("explore", "questions about groups of rows"),
@@ -55,6 +56,7 @@ const GROUPS: [(&str, &str); 14] = [
     ("train", "steps against PyTorch's"),
     ("din", "of those only the deep interest network's"),
     ("tokenise", "a log into ids against FuxiCTR's way"),
+    ("view", "maps of embeddings against umap-learn and openTSNE"),
     (WINDOW, "what a frame costs at rest and while a model trains"),
 ];
 
@@ -119,6 +121,7 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
         }
         "din" => din::din(&terminal.context())?,
         "tokenise" => tokenise::tokenise(args.rows.unwrap_or(tokenise::ROWS), &terminal.context())?,
+        "view" => view::view(args.rows.unwrap_or(view::ROWS), &terminal.context())?,
         WINDOW => window(&terminal.context())?,
         other => {
             let known: Vec<String> = GROUPS.iter().map(|(name, what)| format!("{name} ({what})")).collect();
@@ -353,6 +356,11 @@ fn ours(work: &str, ours: f64, unit: &'static str, reach: Option<f64>) -> BenchR
         reach,
         met: reach.map(|reach| ours >= reach),
     }
+}
+
+/// A figure that should stay below its reach.
+fn below(work: &str, taken: f64, unit: &'static str, reach: f64) -> BenchRow {
+    BenchRow { met: Some(taken <= reach), ..ours(work, taken, unit, Some(reach)) }
 }
 
 /// Seconds of the fastest of `rounds`.

@@ -146,8 +146,7 @@ const FINISHED_KEPT: usize = 200;
 impl Purpose {
     /// True for jobs that take so long that a person may want the machine meanwhile.
     pub fn can_pause(self) -> bool {
-        matches!(self, Self::Import | Self::Train | Self::Search | Self::Find)
-        matches!(self, Self::Import | Self::Train | Self::Find | Self::Project)
+        matches!(self, Self::Import | Self::Train | Self::Search | Self::Find | Self::Project)
     }
 }
 

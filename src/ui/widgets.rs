@@ -5,6 +5,7 @@ pub mod data_table;
 pub mod empty_state;
 pub mod filter_field;
 pub mod job_strip;
+pub mod map_shapes;
 pub mod metric_card;
 pub mod notices;
 pub mod row_window;

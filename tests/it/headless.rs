@@ -417,7 +417,6 @@ fn failures_tell_what_where_why_and_what_to_try() {
         ("evaluate none log.csv", ["none", "card.json"]),
         ("segment log.csv --by planet", ["'planet'", "city"]),
         ("embed model --field planet --out x.csv", ["'planet'", "city"]),
-        ("embed model --field ad_id --method lda --out x.csv", ["lda", "umap"]),
         ("embed model --field ad_id --method by_ctr --out x.csv", ["no predictions", "principal components"]),
         ("embed model --field ad_id --method umap --set epochs=x --out x.csv", ["epochs", "0 to 5000"]),
         ("embed model --field device --method tsne --out x.csv", ["seven points", "principal components"]),

@@ -1,6 +1,6 @@
 //! How long does the studio take? A text against ten thousand known ones, a round of twelve candidates, a large library.
 
-use super::{BenchRow, best_of, market, ours};
+use super::{BenchRow, below, best_of, market, ours};
 use crate::adcopy::library::Library;
 use crate::adcopy::review::Action;
 use crate::adcopy::{Brief, Fact, Item, KnownText, Originals, ProductSheet, Rulebook};
@@ -107,8 +107,4 @@ fn library(context: &JobContext) -> Result<Vec<BenchRow>> {
         ours("library of 100,000 creatives opened", opened, "s", None),
         ours("one creative of 100,000 changed and kept", changed, "s", None),
     ])
-}
-
-fn below(work: &str, taken: f64, unit: &'static str, reach: f64) -> BenchRow {
-    BenchRow { met: Some(taken <= reach), ..ours(work, taken, unit, Some(reach)) }
 }

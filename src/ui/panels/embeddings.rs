@@ -1,18 +1,21 @@
 //! Which values did the model learn to treat alike?
 
+mod beside;
 mod colouring;
+mod controls;
 mod side;
 
 use super::{Panel, model_or_offer};
 use crate::gpu::Bits;
-use crate::insight::{MapQuestion, Projection};
+use crate::insight::{MapQuestion, Projection, Values};
 use crate::maps::search::Near;
 use crate::session::commands::inspect::InspectCommand;
 use crate::session::{Command, Purpose};
 use crate::tasks::project::Projected;
 use crate::tasks::segment::Marked;
-use crate::ui::widgets::cloud_view::{CloudView, Scene};
+use crate::ui::widgets::cloud_view::{CloudView, Join, Scene};
 use crate::ui::{PanelContext, widgets};
+use beside::Beside;
 use colouring::{ColourBy, Coloured};
 use egui::{RichText, Ui};
 use std::sync::Arc;
@@ -21,6 +24,8 @@ use std::sync::Arc;
 const NEIGHBOURS: usize = 12;
 /// Width of the column beside the map.
 const SIDE_WIDTH: f32 = 270.0;
+/// Values found by name that are ringed.
+const RINGED: usize = 40;
 
 /// The map of an embedding table.
 #[derive(Default)]
@@ -30,7 +35,11 @@ pub struct EmbeddingsPanel {
     /// The field that `colour_by` was chosen for.
     field: String,
     coloured: Option<Coloured>,
+    /// The map that is seen, and how often it changed.
+    seen: Option<Arc<Projection>>,
     revision: u64,
+    /// Which map it is: frames of one that moves count as one.
+    map: u64,
     focus: Option<usize>,
     near: Vec<Near>,
     marks: Vec<usize>,
@@ -38,6 +47,12 @@ pub struct EmbeddingsPanel {
     /// The group chosen for all panels, once its points are selected here.
     linked: Option<Arc<Marked>>,
     audience_name: String,
+    /// What is to be drawn next.
+    question: Option<MapQuestion>,
+    /// Words that are looked for, and the points whose names hold them.
+    search: String,
+    hits: Vec<usize>,
+    beside: Beside,
 }
 
 impl Panel for EmbeddingsPanel {
@@ -57,11 +72,17 @@ impl Panel for EmbeddingsPanel {
         widgets::heading(ui, cx.theme, self.title(), self.summary());
         let Some(model) = model_or_offer(ui, cx, "There is no model with embeddings yet.") else { return };
         let running = cx.session.jobs.of(Purpose::Project).is_some();
-        let Some(projected) = cx.session.store.inspect.projected.clone() else {
+        let Some(projected) = in_view(cx) else {
             let fields: Vec<String> = model.tables().into_iter().map(|table| table.field).collect();
             let first = first_field(&fields, model.encoder.keys.ad.as_deref());
             if running {
-                ui.weak("Projecting …");
+                ui.weak("Drawing the map …");
+            } else if fields.is_empty() {
+                let why = format!("A {} model has no embeddings to show.", model.kind);
+                ui.weak(why);
+                if ui.button("Train another kind").clicked() {
+                    cx.send(Command::View(crate::session::commands::ViewCommand::Show("training")));
+                }
             } else if widgets::empty_state(ui, cx.theme, "No table is projected yet.", "Show the embeddings")
             {
                 cx.send(Command::Inspect(InspectCommand::Project(MapQuestion::of(first))));
@@ -70,10 +91,10 @@ impl Panel for EmbeddingsPanel {
         };
         self.follow(&projected, cx);
         let current = Arc::ptr_eq(&model, &projected.model);
-        self.controls(ui, cx, &projected, current, running);
+        self.controls(ui, cx, &projected, current);
         ui.horizontal_top(|ui| {
             let map = egui::vec2(ui.available_width() - SIDE_WIDTH - 12.0, ui.available_height());
-            ui.allocate_ui(map, |ui| self.map(ui, cx, &projected.projection));
+            ui.allocate_ui(map, |ui| self.maps(ui, cx, &projected));
             ui.vertical(|ui| {
                 ui.set_width(SIDE_WIDTH);
                 egui::ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
@@ -84,6 +105,13 @@ impl Panel for EmbeddingsPanel {
     }
 }
 
+/// The map while it moves, else the last one.
+fn in_view(cx: &PanelContext<'_>) -> Option<Arc<Projected>> {
+    let state = &cx.session.store.inspect;
+    let moving = cx.session.jobs.of(Purpose::Project).and_then(|_| state.moving.get());
+    moving.or_else(|| state.projected.clone())
+}
+
 /// The ads where there are any: they are what people come for.
 fn first_field(fields: &[String], ad: Option<&str>) -> String {
     let wanted = fields.iter().find(|field| Some(field.as_str()) == ad);
@@ -91,36 +119,47 @@ fn first_field(fields: &[String], ad: Option<&str>) -> String {
 }
 
 impl EmbeddingsPanel {
-    /// Colours the points anew when the projection, the choice or the theme changed.
+    /// Colours the points anew when the map, the choice or the theme changed.
     fn follow(&mut self, projected: &Projected, cx: &PanelContext<'_>) {
         let projection = &projected.projection;
-        let same_points = self.coloured.as_ref().is_some_and(|coloured| coloured.is_of(projection));
-        if !same_points {
-            self.focus = None;
-            self.selected = None;
-            self.near.clear();
-            self.marks.clear();
-            self.linked = None;
+        if !self.seen.as_ref().is_some_and(|seen| Arc::ptr_eq(seen, projection)) {
+            let before = self.seen.replace(Arc::clone(projection));
+            let same_map = before.as_ref().is_some_and(|before| before.question == projection.question);
+            self.revision += 1;
+            self.map += u64::from(!same_map);
+            let same_points = before.is_some_and(|before| Arc::ptr_eq(&before.values, &projection.values));
+            if !same_points {
+                self.forget_points();
+            }
+            self.question.get_or_insert_with(|| projection.question.clone());
         }
-        self.link(projection, cx);
+        self.link(&projection.values, cx);
         // Another field has other properties: start with the one most worth seeing.
         let same_field = self.field == projection.values.table.field;
         if !same_field || !self.colour_by.fits(projection) {
             self.field.clone_from(&projection.values.table.field);
             self.colour_by = ColourBy::default_for(projection);
         }
-        let known = self
-            .coloured
-            .as_ref()
-            .is_some_and(|coloured| same_points && coloured.is_by(&self.colour_by, cx.theme.dark));
+        let known = self.coloured.as_ref().is_some_and(|coloured| {
+            coloured.is_of(projection) && coloured.is_by(&self.colour_by, cx.theme.dark)
+        });
         if !known {
-            self.revision += 1;
             self.coloured = Some(Coloured::new(projection, self.colour_by.clone(), cx.theme));
         }
     }
 
+    fn forget_points(&mut self) {
+        self.focus = None;
+        self.selected = None;
+        self.near.clear();
+        self.marks.clear();
+        self.linked = None;
+        self.search.clear();
+        self.hits.clear();
+    }
+
     /// Selects the values most of whose rows lie in the group that is chosen for all panels.
-    fn link(&mut self, projection: &Projection, cx: &PanelContext<'_>) {
+    fn link(&mut self, values: &Values, cx: &PanelContext<'_>) {
         let marked = cx.session.store.marked.as_ref();
         let is_known = match (marked, &self.linked) {
             (Some(marked), Some(linked)) => Arc::ptr_eq(marked, linked),
@@ -132,9 +171,9 @@ impl EmbeddingsPanel {
         }
         self.linked = marked.cloned();
         let Some(Ok(chosen)) = marked.map(|marked| &marked.found) else { return };
-        let mut bits = Bits::new(projection.len());
-        for point in 0..projection.len() {
-            let share = chosen.share(&projection.values.table.field, projection.values.name(point));
+        let mut bits = Bits::new(values.len());
+        for point in 0..values.len() {
+            let share = chosen.share(&values.table.field, values.name(point));
             if share.is_some_and(|share| share > 0.5) {
                 bits.set(point);
             }
@@ -142,76 +181,50 @@ impl EmbeddingsPanel {
         self.selected = (bits.count() > 0).then(|| Arc::new(bits));
     }
 
-    fn controls(
-        &mut self,
-        ui: &mut Ui,
-        cx: &mut PanelContext<'_>,
-        projected: &Projected,
-        current: bool,
-        running: bool,
-    ) {
-        let projection = &projected.projection;
-        ui.horizontal_wrapped(|ui| {
-            let label = ui.label("Table");
-            let shown = &projection.values.table.field;
-            egui::ComboBox::from_id_salt("table")
-                .selected_text(shown)
-                .show_ui(ui, |ui| {
-                    for table in projected.model.tables() {
-                        let text = format!("{} ({} values x {})", table.field, table.rows, table.width);
-                        if ui.selectable_label(table.field == *shown, text).clicked() {
-                            cx.send(Command::Inspect(InspectCommand::Project(MapQuestion::of(table.field))));
-                        }
-                    }
-                })
-                .response
-                .labelled_by(label.id);
-            let label = ui.label("Colour by");
-            egui::ComboBox::from_id_salt("colour by")
-                .selected_text(self.colour_by.title())
-                .show_ui(ui, |ui| {
-                    for choice in ColourBy::all(projection) {
-                        let title = choice.title();
-                        ui.selectable_value(&mut self.colour_by, choice, title);
-                    }
-                })
-                .response
-                .labelled_by(label.id);
-            ui.separator();
-            self.view.toolbar(ui);
-            if running {
-                ui.weak("projecting …");
-            } else if !current {
-                ui.colored_label(cx.theme.warn, "of an earlier model");
-                if ui.button("Project the present one").clicked() {
-                    cx.send(Command::Inspect(InspectCommand::Project(MapQuestion::of(shown.clone()))));
-                }
-            }
+    /// One map, or two side by side.
+    fn maps(&mut self, ui: &mut Ui, cx: &PanelContext<'_>, projected: &Projected) {
+        let Some(other) = self.beside.laid_on(cx, projected) else {
+            self.map(ui, cx, &projected.projection, &[]);
+            return;
+        };
+        let arrows = if self.beside.arrows { other.arrows.clone() } else { Vec::new() };
+        let width = (ui.available_width() - 8.0) / 2.0;
+        let half = egui::vec2(width, ui.available_height());
+        ui.horizontal_top(|ui| {
+            ui.allocate_ui(half, |ui| ui.vertical(|ui| self.map(ui, cx, &projected.projection, &arrows)));
+            ui.allocate_ui(half, |ui| {
+                ui.vertical(|ui| {
+                    ui.small(RichText::new(other.words.as_str()).color(cx.theme.weak_text));
+                    self.beside.map(ui, cx, &other, self.coloured.as_ref(), &self.marks);
+                });
+            });
         });
-        let shown = projection.explained().unwrap_or(0.0);
-        let of = projection.values.table.width;
-        let mut words = format!(
-            "{} model, principal components: x and y hold {:.0} % of the variance of {of} numbers",
-            projected.model.kind,
-            100.0 * shown
-        );
-        if !projection.values.left_out.is_empty() {
-            words = format!("{words}; {}", projection.values.left_out);
-        }
-        ui.label(RichText::new(words).small().color(cx.theme.weak_text));
     }
 
-    fn map(&mut self, ui: &mut Ui, cx: &PanelContext<'_>, projection: &Arc<Projection>) {
+    fn map(
+        &mut self,
+        ui: &mut Ui,
+        cx: &PanelContext<'_>,
+        projection: &Arc<Projection>,
+        arrows: &[(usize, [f32; 3])],
+    ) {
         let Some(coloured) = &self.coloured else { return };
-        let label = |point: usize| short_name(projection.values.name(point));
+        let values = &projection.values;
+        let label = |point: usize| short_name(values.name(point));
+        let marks: Vec<usize> = self.marks.iter().chain(self.hits.iter().take(RINGED)).copied().collect();
+        let captions = if self.colour_by == ColourBy::Cluster { captions(projection) } else { Vec::new() };
         let scene = Scene {
             name: "Embedding map",
+            map: self.map,
             revision: self.revision,
-            cloud: &coloured.cloud,
+            places: &projection.map.places,
+            codes: &coloured.codes,
             palette: &coloured.palette,
             selected: self.selected.as_ref(),
-            marks: &self.marks,
+            marks: &marks,
             label: &label,
+            captions: &captions,
+            arrows,
         };
         let touched = self.view.show(ui, cx.theme, &scene);
         if let Some(point) = touched.hovered {
@@ -225,19 +238,31 @@ impl EmbeddingsPanel {
             .show(|ui| side::card(ui, cx.theme, projection, point));
         }
         if let Some(point) = touched.clicked {
-            self.look_at(projection, point);
+            self.look_at(values, point);
         }
-        if let Some(bits) = touched.lassoed {
+        if let Some((bits, join)) = touched.lassoed {
+            let bits = match (join, &self.selected) {
+                (Join::Add, Some(selected)) => selected.joined(&bits, true),
+                (Join::Subtract, Some(selected)) => selected.joined(&bits, false),
+                (Join::Subtract, None) => Bits::new(values.len()),
+                _ => bits,
+            };
             self.selected = (bits.count() > 0).then(|| Arc::new(bits));
         }
     }
 
     /// Puts a point in focus, with its neighbours.
-    fn look_at(&mut self, projection: &Projection, point: usize) {
-        self.near = projection.values.neighbours(point, NEIGHBOURS);
+    fn look_at(&mut self, values: &Values, point: usize) {
+        self.near = values.neighbours(point, NEIGHBOURS);
         self.focus = Some(point);
         self.marks = std::iter::once(point).chain(self.near.iter().map(|near| near.place as usize)).collect();
     }
+}
+
+/// What the heaps are, where they are densest.
+fn captions(projection: &Projection) -> Vec<([f32; 3], String)> {
+    let peaks = projection.clusters.peaks.iter().enumerate();
+    peaks.map(|(cluster, at)| (*at, short_name(&projection.label(cluster)))).collect()
 }
 
 /// Enough of a name to know it by.

@@ -1,7 +1,9 @@
 //! A map of points that can be panned, zoomed, asked and fenced in.
 
+use super::map_shapes;
+use crate::gpu::contours::{Contour, contours};
 use crate::gpu::density::View;
-use crate::gpu::{Bits, Camera, Cloud, Lasso, PickGrid};
+use crate::gpu::{Bits, Camera, Cloud, Lasso, Orbit, PickGrid};
 use crate::ui::Theme;
 use crate::ui::gpu_view::{self, DensityTexture, Drawing};
 use egui::{
@@ -9,6 +11,7 @@ use egui::{
     pos2, vec2,
 };
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// Which of the two renderers draws.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -30,16 +33,34 @@ pub enum Tool {
     Pan,
     /// Draws an outline around the points to select.
     Lasso,
+    /// Draws a box around them.
+    Box,
+}
+
+/// What the points fenced in do to the selection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Join {
+    /// They are the new one.
+    #[default]
+    Replace,
+    /// They come to it.
+    Add,
+    /// They leave it.
+    Subtract,
 }
 
 /// What is to be shown in this frame.
 pub struct Scene<'a> {
     /// Accessible name.
     pub name: &'a str,
-    /// Changes whenever the cloud or its codes do.
+    /// Which map it is: another one is shown whole, whatever was in view.
+    pub map: u64,
+    /// Changes whenever the places do.
     pub revision: u64,
-    /// The points.
-    pub cloud: &'a Arc<Cloud>,
+    /// Where the points are; the third number is the depth.
+    pub places: &'a [[f32; 3]],
+    /// Palette entry of each point.
+    pub codes: &'a Arc<Vec<u8>>,
     /// Colours by code.
     pub palette: &'a Arc<Vec<[u8; 3]>>,
     /// The selection, if there is one.
@@ -48,6 +69,10 @@ pub struct Scene<'a> {
     pub marks: &'a [usize],
     /// Name of a point, drawn beside it where there is room.
     pub label: &'a dyn Fn(usize) -> String,
+    /// Words at places of the map: what its heaps are.
+    pub captions: &'a [([f32; 3], String)],
+    /// Where points came from, by point.
+    pub arrows: &'a [(usize, [f32; 3])],
 }
 
 /// What the pointer did.
@@ -57,8 +82,8 @@ pub struct Touched {
     pub hovered: Option<usize>,
     /// The point that was clicked.
     pub clicked: Option<usize>,
-    /// The points inside the outline that was just closed.
-    pub lassoed: Option<Bits>,
+    /// The points inside the outline that was just closed, and what they do to the selection.
+    pub lassoed: Option<(Bits, Join)>,
 }
 
 /// The state of one map: camera, tool, and what was derived from the present cloud.
@@ -68,18 +93,38 @@ pub struct CloudView {
     pub renderer: Renderer,
     /// What a drag does.
     pub tool: Tool,
+    /// What a fence does.
+    pub join: Join,
+    /// Lines of equal density are drawn.
+    pub contours: bool,
+    /// From where three dimensions are seen.
+    pub orbit: Orbit,
+    /// `None` while all points are in view, however they move.
     camera: Option<Camera>,
-    known: Option<Known>,
+    shown: Option<Shown>,
     outline: Vec<[f32; 2]>,
     density: DensityTexture,
 }
 
-struct Known {
+/// The cloud as it is seen now, and what was derived from it.
+struct Shown {
+    map: u64,
+    /// Of the places that were shown last.
     revision: u64,
-    xy: Vec<[f32; 2]>,
+    codes: Arc<Vec<u8>>,
+    orbit: Orbit,
+    /// The places on their way, and where they come from while they are.
+    places: Vec<[f32; 3]>,
+    from: Option<(Vec<[f32; 3]>, Instant)>,
+    has_depth: bool,
+    middle: [f32; 3],
+    cloud: Arc<Cloud>,
+    /// Changes whenever the cloud does.
+    drawn: u64,
     bounds: [f32; 4],
-    grid: PickGrid,
+    grid: Option<PickGrid>,
     in_view: Option<(Camera, [usize; 2], usize)>,
+    lines: Option<(Camera, [usize; 2], Vec<Contour>)>,
 }
 
 /// Points that a software adapter draws as discs in good time.
@@ -90,6 +135,10 @@ const HARDWARE_POINTS: usize = 1_000_000;
 const REACH: f32 = 8.0;
 /// Names written into the map at most.
 const LABELS: usize = 40;
+/// How long places take from one state of a map to the next.
+const MORPH: Duration = Duration::from_millis(350);
+/// More points than this go there at once.
+const MORPH_POINTS: usize = 1_000_000;
 
 impl CloudView {
     /// The row of controls above the map.
@@ -97,9 +146,22 @@ impl CloudView {
         ui.selectable_value(&mut self.tool, Tool::Pan, "Pan").on_hover_text("Drag moves the map");
         ui.selectable_value(&mut self.tool, Tool::Lasso, "Lasso")
             .on_hover_text("Drag around points to select them (or hold Shift while dragging)");
+        ui.selectable_value(&mut self.tool, Tool::Box, "Box")
+            .on_hover_text("Drag a box around points to select them");
+        if self.tool != Tool::Pan {
+            for (join, text, help) in [
+                (Join::Replace, "New", "What is fenced in becomes the selection"),
+                (Join::Add, "Add", "What is fenced in comes to the selection (or hold Ctrl)"),
+                (Join::Subtract, "Subtract", "What is fenced in leaves the selection (or hold Alt)"),
+            ] {
+                ui.selectable_value(&mut self.join, join, text).on_hover_text(help);
+            }
+        }
         if ui.button("Fit").on_hover_text("Show all points").clicked() {
             self.camera = None;
+            self.orbit = Orbit::default();
         }
+        ui.toggle_value(&mut self.contours, "Contours").on_hover_text("Lines of equal density");
         ui.separator();
         for (renderer, text, help) in [
             (Renderer::Auto, "Auto", "Points where they are cheap, density elsewhere"),
@@ -115,27 +177,35 @@ impl CloudView {
         let size = ui.available_size().max(vec2(120.0, 120.0));
         let (rect, response) = ui.allocate_exact_size(size, Sense::click_and_drag());
         ui.painter().rect_filled(rect, 4.0, theme.background);
-        self.learn(scene);
+        if self.learn(scene) {
+            ui.request_repaint();
+        }
+        let Some(cloud) = self.shown.as_ref().map(|shown| Arc::clone(&shown.cloud)) else {
+            return Touched::default();
+        };
         let mut camera = self.camera_of(rect);
+        let before = camera;
         let mut touched = Touched::default();
-        self.steer(ui, &response, rect, &mut camera, scene.cloud, &mut touched);
-        self.camera = Some(camera);
+        let fit_again = self.steer(ui, &response, rect, &mut camera, &cloud, &mut touched);
+        if camera != before && !fit_again {
+            self.camera = Some(camera);
+        }
         let pixels_per_point = ui.pixels_per_point();
         let drawing = Drawing {
             view: response.id,
-            revision: scene.revision,
-            cloud: Arc::clone(scene.cloud),
+            revision: self.shown.as_ref().map_or(0, |shown| shown.drawn),
+            cloud: Arc::clone(&cloud),
             palette: Arc::clone(scene.palette),
             selected: scene.selected.map(Arc::clone),
             camera: Camera { zoom: camera.zoom * pixels_per_point, ..camera },
-            radius_px: (radius(scene.cloud.xy.len()) * pixels_per_point).max(1.0),
+            radius_px: (radius(cloud.xy.len()) * pixels_per_point).max(1.0),
         };
         let pixels =
             [rect.width(), rect.height()].map(|side| (side * pixels_per_point).round().max(1.0) as usize);
         let how = self.draw(ui, rect, drawing, pixels);
-        let visible = self.count_in_view(scene.cloud, camera, rect);
-        self.decorate(ui, theme, scene, rect, camera, visible);
-        let status = format!("{visible} of {} points in view, {how}", scene.cloud.xy.len());
+        let visible = self.count_in_view(&cloud, camera, rect);
+        self.decorate(ui, theme, scene, (rect, camera), visible);
+        let status = format!("{visible} of {} points in view, {how}", cloud.xy.len());
         let at = rect.left_bottom() + vec2(8.0, -6.0);
         ui.painter().text(at, Align2::LEFT_BOTTOM, &status, FontId::proportional(11.5), theme.weak_text);
         let chosen = scene.selected.map_or(0, |bits| bits.count());
@@ -143,34 +213,40 @@ impl CloudView {
             WidgetInfo::labeled(Role::Figure, true, format!("{}: {status}, {chosen} selected", scene.name))
         });
         if let Some(pointer) = response.hover_pos() {
-            touched.hovered = self.pick(scene.cloud, camera, rect, pointer);
+            touched.hovered = self.pick(&cloud, camera, rect, pointer);
             touched.clicked = touched.hovered.filter(|_| response.clicked());
         }
         touched
     }
 
-    /// Builds what depends on the cloud alone, once a revision; positions that changed are fitted anew.
-    fn learn(&mut self, scene: &Scene<'_>) {
-        let known = self.known.as_ref().map(|known| known.revision);
-        if known == Some(scene.revision) {
-            return;
-        }
-        let moved = self.known.as_ref().is_none_or(|known| known.xy != scene.cloud.xy);
-        if moved {
+    /// Brings the cloud up to the scene; true while points are on their way.
+    fn learn(&mut self, scene: &Scene<'_>) -> bool {
+        let same_points = self.shown.as_ref().is_some_and(|shown| shown.places.len() == scene.places.len());
+        if self.shown.as_ref().is_none_or(|shown| shown.map != scene.map) || !same_points {
             self.camera = None;
             self.outline.clear();
         }
-        self.known = Some(Known {
-            revision: scene.revision,
-            xy: scene.cloud.xy.clone(),
-            bounds: scene.cloud.bounds().unwrap_or_default(),
-            grid: PickGrid::new(scene.cloud),
-            in_view: None,
-        });
+        let places_changed = self
+            .shown
+            .as_ref()
+            .is_none_or(|shown| (shown.map, shown.revision) != (scene.map, scene.revision));
+        let mut shown = self.shown.take().filter(|_| same_points).unwrap_or_else(|| Shown::new(scene));
+        if places_changed && same_points {
+            shown.set_out(scene);
+        }
+        let moving = shown.go_on(scene);
+        let coloured = !Arc::ptr_eq(&shown.codes, scene.codes);
+        if moving || places_changed || coloured || shown.orbit != self.orbit {
+            shown.orbit = self.orbit;
+            shown.codes = Arc::clone(scene.codes);
+            shown.redraw();
+        }
+        self.shown = Some(shown);
+        moving
     }
 
     fn camera_of(&self, rect: Rect) -> Camera {
-        let bounds = self.known.as_ref().map_or([0.0; 4], |known| known.bounds);
+        let bounds = self.shown.as_ref().map_or([0.0; 4], |shown| shown.bounds);
         self.camera.unwrap_or_else(|| Camera::fit(bounds, rect.size().into()))
     }
 
@@ -182,9 +258,10 @@ impl CloudView {
         camera: &mut Camera,
         cloud: &Cloud,
         touched: &mut Touched,
-    ) {
+    ) -> bool {
         let size: [f32; 2] = rect.size().into();
-        if response.double_clicked() {
+        let fit_again = response.double_clicked();
+        if fit_again {
             self.camera = None;
             *camera = self.camera_of(rect);
         }
@@ -198,22 +275,45 @@ impl CloudView {
                 camera.zoom_about((pointer - rect.min).into(), size, factor);
             }
         }
-        let fencing = self.tool == Tool::Lasso || ui.input(|input| input.modifiers.shift);
+        let (shift, ctrl, alt) =
+            ui.input(|input| (input.modifiers.shift, input.modifiers.command, input.modifiers.alt));
+        let fencing = self.tool != Tool::Pan || shift;
+        let has_depth = self.shown.as_ref().is_some_and(|shown| shown.has_depth);
         if response.dragged() {
-            if fencing || !self.outline.is_empty() {
-                if let Some(pointer) = response.interact_pointer_pos() {
-                    self.outline.push(camera.world_from_screen((pointer - rect.min).into(), size));
+            let drag: [f32; 2] = response.drag_delta().into();
+            if response.dragged_by(egui::PointerButton::Secondary) || !(fencing || has_depth) {
+                if self.outline.is_empty() {
+                    camera.pan(drag);
                 }
-            } else {
-                camera.pan(response.drag_delta().into());
+            } else if !fencing && self.outline.is_empty() {
+                self.orbit.drag(drag);
+            }
+            let fence =
+                (fencing || !self.outline.is_empty()).then(|| response.interact_pointer_pos()).flatten();
+            if let Some(pointer) = fence {
+                self.fence(camera.world_from_screen((pointer - rect.min).into(), size));
             }
         }
         if response.drag_stopped() {
             let outline = std::mem::take(&mut self.outline);
-            touched.lassoed = Lasso::new(outline).map(|lasso| lasso.select(cloud));
+            let join = match (ctrl, alt) {
+                (true, _) => Join::Add,
+                (_, true) => Join::Subtract,
+                _ => self.join,
+            };
+            touched.lassoed = Lasso::new(outline).map(|lasso| (lasso.select(cloud), join));
         }
         let icon = if fencing { CursorIcon::Crosshair } else { CursorIcon::Grab };
         response.clone().on_hover_cursor(icon);
+        fit_again
+    }
+
+    /// Draws the fence on to a place of the plane.
+    fn fence(&mut self, at: [f32; 2]) {
+        match (self.tool, self.outline.first().copied()) {
+            (Tool::Box, Some(from)) => self.outline = vec![from, [at[0], from[1]], at, [from[0], at[1]]],
+            _ => self.outline.push(at),
+        }
     }
 
     /// Draws with the renderer that fits and says which.
@@ -240,27 +340,26 @@ impl CloudView {
     }
 
     fn count_in_view(&mut self, cloud: &Cloud, camera: Camera, rect: Rect) -> usize {
-        let Some(known) = &mut self.known else { return 0 };
+        let Some(shown) = &mut self.shown else { return 0 };
         let size = [rect.width() as usize, rect.height() as usize];
-        match known.in_view {
+        match shown.in_view {
             Some((at, of, count)) if at == camera && of == size => count,
             _ => {
                 let view = View { camera, size, palette: &[], selected: None };
                 let count = visible_points(cloud, &view).count();
-                known.in_view = Some((camera, size, count));
+                shown.in_view = Some((camera, size, count));
                 count
             }
         }
     }
 
-    /// Rings, names and the open outline.
+    /// Contours, arrows, captions, rings, names and the open outline.
     fn decorate(
-        &self,
+        &mut self,
         ui: &Ui,
         theme: &Theme,
         scene: &Scene<'_>,
-        rect: Rect,
-        camera: Camera,
+        (rect, camera): (Rect, Camera),
         visible: usize,
     ) {
         let painter = ui.painter().with_clip_rect(rect);
@@ -269,23 +368,28 @@ impl CloudView {
             let [x, y] = camera.screen_from_world(world, size);
             rect.min + vec2(x, y)
         };
-        let mut taken: Vec<Rect> = Vec::new();
-        let mut write = |point: usize, strong: bool| {
-            let Some(&world) = scene.cloud.xy.get(point) else { return };
-            let colour = if strong { theme.text } else { theme.weak_text };
-            let galley = painter.layout_no_wrap((scene.label)(point), FontId::proportional(11.5), colour);
-            let place = Rect::from_min_size(screen(world) + vec2(7.0, -7.0), galley.size());
-            if strong || !taken.iter().any(|other| other.intersects(place)) {
-                painter.galley(place.min, galley, colour);
-                taken.push(place);
-            }
-        };
+        if self.contours {
+            self.draw_contours(&painter, theme, rect, camera);
+        }
+        let Some(shown) = &self.shown else { return };
+        let arrows: Vec<[Pos2; 2]> = scene
+            .arrows
+            .iter()
+            .filter_map(|(point, from)| {
+                Some([screen(shown.flat(*from)), screen(*shown.cloud.xy.get(*point)?)])
+            })
+            .collect();
+        map_shapes::arrows(&painter, theme, &arrows);
+        let mut names = map_shapes::Names::new(&painter, theme);
         for (order, &point) in scene.marks.iter().enumerate() {
-            if let Some(&world) = scene.cloud.xy.get(point) {
+            if let Some(&world) = shown.cloud.xy.get(point) {
                 let colour = if order == 0 { theme.accent } else { theme.text };
                 painter.circle_stroke(screen(world), 7.0, Stroke::new(1.5, colour));
-                write(point, true);
+                names.write(screen(world), &(scene.label)(point), true);
             }
+        }
+        for (at, words) in scene.captions {
+            names.caption(screen(shown.flat(*at)), words);
         }
         if visible <= 10 * LABELS {
             let view = View {
@@ -294,9 +398,9 @@ impl CloudView {
                 palette: &[],
                 selected: None,
             };
-            for point in visible_points(scene.cloud, &view).take(LABELS) {
+            for point in visible_points(&shown.cloud, &view).take(LABELS) {
                 if !scene.marks.contains(&point) {
-                    write(point, false);
+                    names.write(screen(shown.cloud.xy[point]), &(scene.label)(point), false);
                 }
             }
         }
@@ -306,9 +410,105 @@ impl CloudView {
         }
     }
 
-    fn pick(&self, cloud: &Cloud, camera: Camera, rect: Rect, pointer: Pos2) -> Option<usize> {
+    /// Lines are computed anew when points or view changed.
+    fn draw_contours(&mut self, painter: &egui::Painter, theme: &Theme, rect: Rect, camera: Camera) {
+        let Some(shown) = &mut self.shown else { return };
+        let size = [rect.width() as usize, rect.height() as usize];
+        let known = shown.lines.take().filter(|(at, of, _)| *at == camera && *of == size);
+        let (_, _, lines) = shown.lines.insert(
+            known.unwrap_or_else(|| (camera, size, contours(&shown.cloud, camera, rect.size().into()))),
+        );
+        map_shapes::contours(painter, theme, rect, lines);
+    }
+
+    fn pick(&mut self, cloud: &Cloud, camera: Camera, rect: Rect, pointer: Pos2) -> Option<usize> {
+        let shown = self.shown.as_mut()?;
+        // Points on their way are not sorted for every step.
+        if shown.from.is_some() {
+            return None;
+        }
         let world = camera.world_from_screen((pointer - rect.min).into(), rect.size().into());
-        self.known.as_ref()?.grid.nearest(cloud, world, REACH / camera.zoom)
+        let grid = shown.grid.get_or_insert_with(|| PickGrid::new(cloud));
+        grid.nearest(cloud, world, REACH / camera.zoom)
+    }
+}
+
+impl Shown {
+    fn new(scene: &Scene<'_>) -> Self {
+        let mut shown = Self {
+            map: scene.map,
+            revision: scene.revision,
+            codes: Arc::clone(scene.codes),
+            orbit: Orbit::default(),
+            places: scene.places.to_vec(),
+            from: None,
+            has_depth: false,
+            middle: [0.0; 3],
+            cloud: Arc::default(),
+            drawn: 0,
+            bounds: [0.0; 4],
+            grid: None,
+            in_view: None,
+            lines: None,
+        };
+        shown.redraw();
+        shown
+    }
+
+    /// The places have changed: from where they are seen they go to the new ones.
+    fn set_out(&mut self, scene: &Scene<'_>) {
+        (self.map, self.revision) = (scene.map, scene.revision);
+        let fits = scene.places.len() <= MORPH_POINTS;
+        self.from = fits.then(|| (std::mem::take(&mut self.places), Instant::now()));
+        self.places = match &self.from {
+            Some((from, _)) => from.clone(),
+            None => scene.places.to_vec(),
+        };
+    }
+
+    /// Goes a step towards the scene's places; false once they are reached.
+    fn go_on(&mut self, scene: &Scene<'_>) -> bool {
+        let Some((from, since)) = &self.from else { return false };
+        let share = since.elapsed().as_secs_f32() / MORPH.as_secs_f32();
+        if share >= 1.0 {
+            self.places = scene.places.to_vec();
+            self.from = None;
+            return true;
+        }
+        // Slow at both ends.
+        let share = share * share * (3.0 - 2.0 * share);
+        for ((place, from), to) in self.places.iter_mut().zip(from).zip(scene.places) {
+            for axis in 0..3 {
+                place[axis] = from[axis] + share * (to[axis] - from[axis]);
+            }
+        }
+        true
+    }
+
+    /// Where a place beside the points is seen.
+    fn flat(&self, place: [f32; 3]) -> [f32; 2] {
+        let flat = self.orbit.flatten(&[place], self.middle);
+        flat.first().copied().unwrap_or_default()
+    }
+
+    fn redraw(&mut self) {
+        let (low, high) = map_shapes::extent(&self.places);
+        self.has_depth = high[2] > low[2];
+        self.middle = [0, 1, 2].map(|axis| (low[axis] + high[axis]) / 2.0);
+        let xy = self.orbit.flatten(&self.places, self.middle);
+        self.cloud = Arc::new(Cloud { xy, codes: self.codes.to_vec() });
+        self.drawn += 1;
+        // A cloud that is turned stays within the ball around it.
+        self.bounds = if self.has_depth {
+            let radius = (0..3).map(|axis| (high[axis] - low[axis]).powi(2)).sum::<f32>().sqrt() / 2.0;
+            let [x, y, _] = self.middle;
+            [x - radius, y - radius, x + radius, y + radius]
+        } else {
+            self.cloud.bounds().unwrap_or_default()
+        };
+        self.grid = None;
+        self.in_view = None;
+        self.lines = None;
     }
 }
 

@@ -1,7 +1,7 @@
 //! Which colour has each point, and what does it mean?
 
-use crate::gpu::Cloud;
-use crate::insight::Projection;
+use crate::insight::{Projection, Values};
+use crate::maps::clusters::NONE;
 use crate::ui::Theme;
 use crate::ui::charts::short;
 use egui::{Color32, Rect, Sense, Ui, pos2, vec2};
@@ -17,6 +17,12 @@ pub enum ColourBy {
     Impressions,
     /// Click rate.
     ClickRate,
+    /// Click rate that the model expects.
+    Predicted,
+    /// How much more often the model expects clicks than they came.
+    Error,
+    /// Heap of the map.
+    Cluster,
     /// A property of the values, by field.
     Trait(String),
 }
@@ -30,8 +36,15 @@ impl ColourBy {
     /// Everything that can colour these points.
     pub fn all(projection: &Projection) -> Vec<Self> {
         let mut choices = vec![Self::Nothing];
-        if !projection.values.rates.is_empty() {
+        let values = &projection.values;
+        if !values.rates.is_empty() {
             choices.extend([Self::Impressions, Self::ClickRate]);
+        }
+        if !values.predicted.is_empty() {
+            choices.extend([Self::Predicted, Self::Error]);
+        }
+        if !projection.clusters.is_empty() {
+            choices.push(Self::Cluster);
         }
         choices.extend(projection.values.traits.iter().map(|known| Self::Trait(known.field.clone())));
         choices
@@ -48,7 +61,8 @@ impl ColourBy {
 
     /// True when these points can be coloured so.
     pub fn fits(&self, projection: &Projection) -> bool {
-        Self::all(projection).contains(self)
+        // A map that moves has no heaps yet; it will.
+        *self == Self::Cluster || Self::all(projection).contains(self)
     }
 
     /// The words in the menu.
@@ -57,19 +71,24 @@ impl ColourBy {
             Self::Nothing => "nothing".to_owned(),
             Self::Impressions => "impressions".to_owned(),
             Self::ClickRate => "click rate".to_owned(),
+            Self::Predicted => "predicted click rate".to_owned(),
+            Self::Error => "error of the prediction".to_owned(),
+            Self::Cluster => "heap of the map".to_owned(),
             Self::Trait(field) => field.clone(),
         }
     }
 }
 
-/// A projection with colours, ready to draw.
+/// Points with colours, ready to draw.
 pub struct Coloured {
-    /// Positions and palette entries.
-    pub cloud: Arc<Cloud>,
+    /// Palette entries.
+    pub codes: Arc<Vec<u8>>,
     /// Colours by entry.
     pub palette: Arc<Vec<[u8; 3]>>,
     legend: Legend,
-    of: Arc<Projection>,
+    of: Arc<Values>,
+    /// Heaps that were coloured.
+    heaps: Arc<Projection>,
     by: ColourBy,
     dark: bool,
 }
@@ -87,21 +106,26 @@ impl Coloured {
             ColourBy::Nothing => (vec![0; projection.len()], vec![theme.series(0)], Legend::None),
             ColourBy::Impressions => impressions(projection, theme),
             ColourBy::ClickRate => click_rate(projection, theme),
+            ColourBy::Predicted => predicted(projection, theme),
+            ColourBy::Error => error(projection, theme),
+            ColourBy::Cluster => of_cluster(projection, theme),
             ColourBy::Trait(field) => of_trait(projection, field, theme),
         };
         Self {
-            cloud: Arc::new(Cloud { xy: projection.xy(), codes }),
+            codes: Arc::new(codes),
             palette: Arc::new(palette.iter().map(|c| [c.r(), c.g(), c.b()]).collect()),
             legend,
-            of: Arc::clone(projection),
+            of: Arc::clone(&projection.values),
+            heaps: Arc::clone(projection),
             by,
             dark: theme.dark,
         }
     }
 
-    /// True when it was made from this projection.
+    /// True when these points were coloured, and where heaps count the heaps of this map.
     pub fn is_of(&self, projection: &Arc<Projection>) -> bool {
-        Arc::ptr_eq(&self.of, projection)
+        let same_heaps = self.by != ColourBy::Cluster || Arc::ptr_eq(&self.heaps, projection);
+        Arc::ptr_eq(&self.of, &projection.values) && same_heaps
     }
 
     /// True when it was made by this choice in this theme.
@@ -194,6 +218,83 @@ fn click_rate(projection: &Projection, theme: &Theme) -> Parts {
     (codes.collect(), ramp(theme), legend)
 }
 
+/// The model's mean log odds, told as rates.
+fn predicted(projection: &Projection, theme: &Theme) -> Parts {
+    let odds = || projection.values.predicted.iter().map(|odds| f64::from(*odds));
+    let known = || odds().filter(|odds| odds.is_finite());
+    let (low, high) =
+        known().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)));
+    if low > high {
+        return (vec![0; projection.len()], vec![theme.weak_text], Legend::None);
+    }
+    let codes =
+        odds().map(|value| step(if value.is_finite() { value } else { (low + high) / 2.0 }, low, high));
+    let percent = |odds: f64| format!("{:.2} %", 100.0 * expected(odds));
+    let (scored, all) = projection.values.scored;
+    let legend = Legend::Ramp {
+        low: format!("predicted CTR {}", percent(low)),
+        high: percent(high),
+        note: format!("by mean log odds, {scored} of {all} rows scored"),
+    };
+    (codes.collect(), ramp(theme), legend)
+}
+
+/// Click rate at some log odds.
+pub(super) fn expected(odds: f64) -> f64 {
+    1.0 / (1.0 + (-odds).exp())
+}
+
+/// Log of predicted over actual clicks of the values with enough impressions, half a click added to each.
+fn error(projection: &Projection, theme: &Theme) -> Parts {
+    let values = &projection.values;
+    let errors: Vec<Option<f64>> = values
+        .rates
+        .iter()
+        .zip(&values.predicted)
+        .map(|(rate, odds)| {
+            let clicks = expected(f64::from(*odds)) * rate.trials;
+            let known = rate.trials >= LEAST_IMPRESSIONS && clicks.is_finite();
+            known.then(|| ((clicks + 0.5) / (rate.successes + 0.5)).ln())
+        })
+        .collect();
+    let widest = errors.iter().flatten().fold(1e-6f64, |most, error| most.max(error.abs()));
+    let few = errors.iter().filter(|error| error.is_none()).count();
+    let codes = errors.iter().map(|error| step(error.unwrap_or(0.0), -widest, widest)).collect();
+    let legend = Legend::Ramp {
+        low: format!("{:.1} times too few", widest.exp()),
+        high: format!("{:.1} times too many", widest.exp()),
+        note: format!(
+            "clicks that the model expects, against those that came; {few} values with fewer than \
+             {LEAST_IMPRESSIONS} impressions have the middle colour"
+        ),
+    };
+    (codes, ramp(theme), legend)
+}
+
+/// The largest heaps have the theme's colours, the others and points between them one.
+fn of_cluster(projection: &Projection, theme: &Theme) -> Parts {
+    let own = theme.series.len().min(projection.clusters.len());
+    let entry = |cluster: &u32| if *cluster == NONE { own as u8 } else { (*cluster as usize).min(own) as u8 };
+    let mut palette: Vec<Color32> = (0..own).map(|place| theme.series(place)).collect();
+    palette.push(theme.weak_text);
+    let mut names: Vec<(Color32, String)> = (0..own)
+        .map(|cluster| {
+            let words = format!("{} ({})", projection.label(cluster), projection.clusters.sizes[cluster]);
+            (palette[cluster], words)
+        })
+        .collect();
+    let named: usize = projection.clusters.sizes.iter().take(own).sum();
+    if named < projection.len() {
+        names.push((
+            theme.weak_text,
+            format!("other heaps and points between ({})", projection.len() - named),
+        ));
+    }
+    let mut codes: Vec<u8> = projection.clusters.of.iter().map(entry).collect();
+    codes.resize(projection.len(), own as u8);
+    (codes, palette, Legend::Names(names))
+}
+
 /// The most frequent codes have the theme's colours, the rest share the last entry.
 fn of_trait(projection: &Projection, field: &str, theme: &Theme) -> Parts {
     let Some(known) = projection.values.traits.iter().find(|known| known.field == field) else {
@@ -256,18 +357,34 @@ mod tests {
     fn a_rate_of_two_impressions_does_not_stretch_the_scale() {
         let theme = Theme::load(true).unwrap();
         let coloured = Coloured::new(&projection(), ColourBy::ClickRate, &theme);
-        assert_eq!(coloured.cloud.codes[..2], [0, 255]);
+        assert_eq!(coloured.codes[..2], [0, 255]);
         // The middle of 0..=255, rounded either way.
-        assert!((127..=128).contains(&coloured.cloud.codes[2]), "{:?}", coloured.cloud.codes);
+        assert!((127..=128).contains(&coloured.codes[2]), "{:?}", coloured.codes);
     }
 
     #[test]
     fn frequent_traits_come_first_and_unused_ones_are_no_colour() {
         let theme = Theme::load(false).unwrap();
         let coloured = Coloured::new(&projection(), ColourBy::Trait("category".into()), &theme);
-        assert_eq!(coloured.cloud.codes, [1, 0, 0]);
+        assert_eq!(coloured.codes[..], [1, 0, 0]);
         let Legend::Names(names) = &coloured.legend else { panic!("names") };
         assert_eq!(names.iter().map(|n| n.1.as_str()).collect::<Vec<_>>(), ["other (2)", "鞋 (1)"]);
         assert_eq!(ColourBy::all(&projection()).len(), 4);
+    }
+
+    #[test]
+    fn a_model_that_expects_twice_the_clicks_is_at_the_end_of_the_scale() {
+        let theme = Theme::load(true).unwrap();
+        let mut made = (*projection()).clone();
+        let mut values = (*made.values).clone();
+        // Predicted 2 % and 9 % where 1 and 9 of 100 came; the third has two impressions.
+        values.predicted = [0.02f32, 0.09, 0.5].map(|p| (p / (1.0 - p)).ln()).to_vec();
+        made.values = Arc::new(values);
+        let made = Arc::new(made);
+        let coloured = Coloured::new(&made, ColourBy::Error, &theme);
+        assert_eq!(coloured.codes[0], 255);
+        assert!((126..=129).contains(&coloured.codes[1]) && (126..=129).contains(&coloured.codes[2]));
+        let coloured = Coloured::new(&made, ColourBy::Predicted, &theme);
+        assert_eq!((coloured.codes[0], coloured.codes[2]), (0, 255));
     }
 }

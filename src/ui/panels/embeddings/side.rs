@@ -1,19 +1,23 @@
 //! What is known of the point in focus, its neighbours and the selection?
 
 use super::EmbeddingsPanel;
+use super::colouring::expected;
 use crate::data::batch::FIRST_VALUE_ID;
 use crate::data::encode::{TIME_HOUR, TIME_WEEKDAY};
 use crate::data::query::Derived;
 use crate::domain::Segment;
 use crate::domain::segment::{Literal, Test};
 use crate::gpu::Bits;
-use crate::insight::Projection;
+use crate::insight::groups::Feature;
+use crate::insight::{Projection, Values};
 use crate::metrics::Rate;
-use crate::session::Command;
+use crate::session::commands::inspect::InspectCommand;
 use crate::session::commands::{PrivacyCommand, SegmentCommand};
+use crate::session::{Command, Purpose};
 use crate::tasks::project::Projected;
 use crate::ui::{PanelContext, Theme, widgets};
 use egui::{RichText, Ui};
+use std::sync::Arc;
 
 /// Values that a group may name to be chosen in all panels.
 const MOST_CHOSEN: usize = 2_000;
@@ -26,6 +30,12 @@ pub fn card(ui: &mut Ui, theme: &Theme, projection: &Projection, point: usize) {
     if let Some(rate) = projection.values.rates.get(point) {
         ui.label(format!("{} impressions", widgets::grouped(rate.trials)));
         ui.label(format!("CTR {}", widgets::percent_with_interval(rate)));
+    }
+    if let Some(odds) = projection.values.predicted.get(point).filter(|odds| odds.is_finite()) {
+        ui.label(format!("predicted CTR {:.3} %", 100.0 * expected(f64::from(*odds))));
+    }
+    if let Some(cluster) = projection.cluster(point) {
+        ui.weak(format!("heap {}: {}", cluster + 1, projection.label(cluster)));
     }
     for known in &projection.values.traits {
         if let Some(name) = known.codes.get(point).and_then(|&code| known.names.get(code as usize)) {
@@ -45,6 +55,8 @@ impl EmbeddingsPanel {
         self.neighbours(ui, cx, projection);
         ui.add_space(10.0);
         self.selection(ui, cx, projected);
+        ui.add_space(10.0);
+        self.heaps(ui, cx, projection);
     }
 
     fn neighbours(&mut self, ui: &mut Ui, cx: &PanelContext<'_>, projection: &Projection) {
@@ -66,7 +78,7 @@ impl EmbeddingsPanel {
             }
         });
         if let Some(point) = chosen {
-            self.look_at(projection, point);
+            self.look_at(&projection.values, point);
         }
     }
 
@@ -80,7 +92,7 @@ impl EmbeddingsPanel {
         let count = bits.count();
         ui.label(format!("{count} of {} values", projection.values.ids.len()));
         if !projection.values.rates.is_empty() {
-            let pooled = pooled(projection, &bits);
+            let pooled = pooled(&projection.values, &bits);
             ui.label(format!("{} impressions", widgets::grouped(pooled.trials)));
             ui.label(format!("CTR {}", widgets::percent_with_interval(&pooled)));
         }
@@ -105,6 +117,7 @@ impl EmbeddingsPanel {
                 ui.weak(why);
             }
         }
+        self.what_it_is(ui, cx, projection, &bits);
         if ui.button("Clear selection").clicked() {
             self.selected = None;
         }
@@ -117,9 +130,82 @@ impl EmbeddingsPanel {
     }
 }
 
+impl EmbeddingsPanel {
+    /// The question what sets the selection apart, and its answer.
+    fn what_it_is(&self, ui: &mut Ui, cx: &mut PanelContext<'_>, projection: &Projection, bits: &Bits) {
+        let busy = cx.session.jobs.of(Purpose::Describe).is_some();
+        let asked = ui.add_enabled(!busy, egui::Button::new("What is this group?"));
+        if asked.clicked() {
+            let points = bits.iter().map(|point| point as u32).collect();
+            cx.send(Command::Inspect(InspectCommand::DescribeGroup(Arc::new(points))));
+        }
+        let answer = cx.session.store.inspect.described.as_ref().filter(|described| {
+            Arc::ptr_eq(&described.projection.values, &projection.values)
+                && described.points.len() == bits.count()
+                && described.points.iter().all(|point| bits.get(*point as usize))
+        });
+        let Some(described) = answer else { return };
+        if described.features.is_empty() {
+            ui.weak("No property of these values differs from the others' by more than chance.");
+            return;
+        }
+        ui.small("Log odds against the other values, 95 % for all questions together (Bonferroni)");
+        features(ui, cx, &described.features);
+    }
+
+    /// The heaps of the map with what sets them apart; a click selects one.
+    fn heaps(&mut self, ui: &mut Ui, cx: &PanelContext<'_>, projection: &Projection) {
+        if projection.clusters.is_empty() {
+            return;
+        }
+        ui.strong(format!("{} heaps", projection.clusters.len()));
+        ui.small("Where points lie densely on this map; named by what sets them apart most.");
+        let mut chosen = None;
+        for (cluster, size) in projection.clusters.sizes.iter().enumerate() {
+            let words = format!("{} ({size})", projection.label(cluster));
+            let link = ui.link(words).on_hover_text("Selects its points");
+            if link.clicked() {
+                chosen = Some(cluster as u32);
+            }
+            if let Some(kept) = projection.misleading(cluster) {
+                let words = format!(
+                    "misleading: its points keep {:.0} % of their true neighbours here",
+                    100.0 * kept
+                );
+                ui.label(RichText::new(words).small().color(cx.theme.warn));
+            }
+        }
+        if let Some(chosen) = chosen {
+            let mut bits = Bits::new(projection.len());
+            let inside = projection.clusters.of.iter().enumerate().filter(|(_, of)| **of == chosen);
+            inside.for_each(|(point, _)| bits.set(point));
+            self.selected = Some(Arc::new(bits));
+        }
+    }
+}
+
+/// Properties with their log odds and shares.
+fn features(ui: &mut Ui, cx: &PanelContext<'_>, features: &[Feature]) {
+    egui::Grid::new("features").striped(true).num_columns(2).show(ui, |ui| {
+        for feature in features {
+            let words = format!("{} {}", feature.field, feature.value);
+            let shares = format!(
+                "{:.0} % of these, {:.0} % of the others",
+                100.0 * feature.inside,
+                100.0 * feature.outside
+            );
+            ui.label(RichText::new(super::short_name(&words)).small())
+                .on_hover_text(format!("{words}\n{shares}"));
+            let colour = if feature.log_odds.value > 0.0 { cx.theme.text } else { cx.theme.weak_text };
+            ui.label(RichText::new(feature.log_odds.in_words(1)).small().color(colour)).on_hover_text(shares);
+            ui.end_row();
+        }
+    });
+}
+
 /// Clicks and impressions of all selected values together.
-fn pooled(projection: &Projection, bits: &Bits) -> Rate {
-    let rates = bits.iter().filter_map(|point| projection.values.rates.get(point));
+fn pooled(values: &Values, bits: &Bits) -> Rate {
+    let rates = bits.iter().filter_map(|point| values.rates.get(point));
     let (clicks, impressions) =
         rates.fold((0.0, 0.0), |(clicks, n), rate| (clicks + rate.successes, n + rate.trials));
     Rate::wilson(clicks, impressions)

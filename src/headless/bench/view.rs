@@ -1,0 +1,255 @@
+//! How fast are maps of embeddings drawn and asked, beside umap-learn and openTSNE?
+//!
+//! Points lie around 60 centres on bent sheets of 8 dimensions in a space of 64, with noise in all. Both sides draw the
+//! same points from start to end, and both maps are judged by the same measure on the same sampled points. Without the
+//! rivals (`benches/rivals/setup.sh`) only our own figures are told.
+
+use super::{BenchRow, below, best_of, ours};
+use crate::base::failure::Explain;
+use crate::base::params::Params;
+use crate::base::rng::Rng;
+use crate::base::{Failure, Result};
+use crate::gpu::density::{DensityGrid, View};
+use crate::gpu::{Camera, Cloud, Lasso};
+use crate::headless::Terminal;
+use crate::jobs::JobContext;
+use crate::maps::method::find;
+use crate::maps::quality::{Quality, SAMPLE};
+use crate::maps::search::nearest;
+use crate::maps::{MapRequest, Metric, Points};
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// Points of the maps.
+pub const ROWS: usize = 70_000;
+const WIDTH: usize = 64;
+const CENTRES: usize = 60;
+const SHEET: usize = 8;
+/// Neighbours by which maps are judged.
+const JUDGED: usize = 15;
+const SIZE: [usize; 2] = [1_280, 800];
+
+const SCRIPT: &str = include_str!("../../../benches/rivals/maps.py");
+
+/// All figures.
+///
+/// # Errors
+/// A full disk, a rival that fails, Ctrl-C.
+pub fn view(rows: usize, context: &JobContext) -> Result<Vec<BenchRow>> {
+    let mut figures = vec![
+        binned(1_000_000, 16.0, context)?,
+        binned(4_000_000, 60.0, context)?,
+        fenced(context)?,
+        found(100_000, 5.0, context)?,
+        found(1_000_000, 50.0, context)?,
+    ];
+    figures.extend(maps(rows, context)?);
+    figures.push(not_run("frames of 4,000,000 points on a discrete graphics card", "frames/s", 60.0));
+    Ok(figures)
+}
+
+/// A promise for a machine that this is not.
+fn not_run(work: &str, unit: &'static str, reach: f64) -> BenchRow {
+    BenchRow {
+        rival: Some(format!("not run: no discrete graphics card here (aim {reach})")),
+        ..ours(work, f64::NAN, unit, None)
+    }
+}
+
+fn cloud(points: usize) -> Cloud {
+    let mut rng = Rng::named(1, "bench points");
+    let xy = (0..points).map(|_| [rng.normal() as f32, rng.normal() as f32]).collect();
+    Cloud { xy, codes: (0..points).map(|point| (point % 8) as u8).collect() }
+}
+
+/// Milliseconds from points to the colours of a full picture.
+fn binned(points: usize, reach: f64, context: &JobContext) -> Result<BenchRow> {
+    let cloud = cloud(points);
+    let view = View {
+        camera: Camera::fit([-4.0, -4.0, 4.0, 4.0], SIZE.map(|side| side as f32)),
+        size: SIZE,
+        palette: &[[200, 80, 40]; 8],
+        selected: None,
+    };
+    let seconds = best_of(9, context, || {
+        std::hint::black_box(DensityGrid::count(&cloud, view).colour(0));
+        Ok(())
+    })?;
+    Ok(below(&format!("{points} points counted and coloured"), 1e3 * seconds, "ms", reach))
+}
+
+/// Milliseconds of a lasso of 200 corners over a million points.
+fn fenced(context: &JobContext) -> Result<BenchRow> {
+    let cloud = cloud(1_000_000);
+    let corner = |i: usize| {
+        let (angle, radius) = (i as f32 * 0.0314, 1.0 + 0.3 * (i as f32 * 0.7).sin());
+        [radius * angle.cos(), radius * angle.sin()]
+    };
+    let outline: Vec<[f32; 2]> = (0..200).map(corner).collect();
+    let seconds = best_of(9, context, || {
+        std::hint::black_box(Lasso::new(outline.clone()).map(|lasso| lasso.select(&cloud)));
+        Ok(())
+    })?;
+    Ok(below("lasso of 200 corners over 1,000,000 points", 1e3 * seconds, "ms", 10.0))
+}
+
+/// Milliseconds for the 20 exact neighbours of one vector.
+fn found(points: usize, reach: f64, context: &JobContext) -> Result<BenchRow> {
+    let mut rng = Rng::named(2, "bench neighbours");
+    let values: Vec<f32> = (0..points * WIDTH).map(|_| rng.normal() as f32).collect();
+    let points = Points::new(values, WIDTH, Metric::Cosine)?;
+    let query = points.row(17).to_vec();
+    let seconds = best_of(9, context, || {
+        std::hint::black_box(nearest(&points, &query, 20, Some(17)));
+        Ok(())
+    })?;
+    Ok(below(&format!("20 exact neighbours among {} x {WIDTH}", points.len()), 1e3 * seconds, "ms", reach))
+}
+
+/// Points on bent sheets.
+fn sheets(rows: usize) -> Vec<f32> {
+    let mut rng = Rng::named(3, "bench sheets");
+    let mut normals = |count: usize, scale: f64| -> Vec<f32> {
+        (0..count).map(|_| (scale * rng.normal()) as f32).collect()
+    };
+    let centres = normals(CENTRES * WIDTH, 1.0);
+    let sheets = normals(CENTRES * SHEET * WIDTH, 0.5);
+    let inside = normals(rows * SHEET, 1.0);
+    let mut values = normals(rows * WIDTH, 0.2);
+    for (row, (value, along)) in values.chunks_mut(WIDTH).zip(inside.chunks(SHEET)).enumerate() {
+        let centre = row % CENTRES;
+        for (column, value) in value.iter_mut().enumerate() {
+            *value += centres[centre * WIDTH + column];
+            for (axis, along) in along.iter().enumerate() {
+                let bent = if column % 2 == 0 { *along } else { (2.0 * along).sin() };
+                *value += bent * sheets[(centre * SHEET + axis) * WIDTH + column];
+            }
+        }
+    }
+    values
+}
+
+/// Seconds of a map and how far it can be trusted, beside the rival's.
+fn maps(rows: usize, context: &JobContext) -> Result<Vec<BenchRow>> {
+    let points = Points::new(sheets(rows), WIDTH, Metric::Euclidean)?;
+    let folder = tempfile::tempdir().explain("cannot make a temporary folder")?;
+    let python = std::env::var("ADLOUPE_RIVALS").unwrap_or_else(|_| "python3".to_owned());
+    write_points(&points, folder.path())?;
+    let mut figures = Vec::new();
+    for (id, module, name, most) in
+        [("umap", "umap", "umap-learn", 1.5), ("tsne", "openTSNE", "openTSNE", 1.0)]
+    {
+        let Drawn { seconds, first, longest, places } = drawn(id, &points, context)?;
+        let title = find(id)?.title();
+        let mut time = ours(&format!("{title} map of {rows} x {WIDTH}"), seconds, "s", None);
+        let mut trust = ours(
+            &format!("  its trustworthiness, {title}"),
+            judged(&points, &places, context)?,
+            "of 1",
+            None,
+        );
+        if has(&python, module) {
+            let (their_seconds, their_places) = rival(&python, folder.path(), id, rows)?;
+            let their_trust = judged(&points, &their_places, context)?;
+            time = BenchRow {
+                rival: Some(name.to_owned()),
+                rival_value: Some(their_seconds),
+                ratio: Some(seconds / their_seconds),
+                ..below(&time.work, seconds, "s", most * their_seconds)
+            };
+            trust = BenchRow {
+                rival: Some(name.to_owned()),
+                rival_value: Some(their_trust),
+                ratio: Some(trust.ours / their_trust),
+                reach: Some(their_trust),
+                met: Some(trust.ours >= their_trust),
+                ..trust
+            };
+        } else {
+            Terminal::note(&format!("no {module}: run benches/rivals/setup.sh and set ADLOUPE_RIVALS"));
+        }
+        figures.extend([
+            time,
+            trust,
+            below(&format!("  its first picture, {title}"), first, "s", 1.0),
+            below(&format!("  longest wait for the next once it moves, {title}"), longest, "s", 0.5),
+        ]);
+    }
+    Ok(figures)
+}
+
+/// A map and how long it took.
+struct Drawn {
+    seconds: f64,
+    /// To the first picture.
+    first: f64,
+    /// The longest wait for the next picture once points move.
+    longest: f64,
+    places: Vec<[f32; 3]>,
+}
+
+fn drawn(id: &str, points: &Points, context: &JobContext) -> Result<Drawn> {
+    let method = find(id)?;
+    let params = Params::defaults(method.params());
+    let request = MapRequest { points, target: None, dimensions: 2, params: &params, seed: 1 };
+    let begun = Instant::now();
+    let (mut first, mut last, mut longest) = (None, None, Duration::ZERO);
+    let mut show = |frame: crate::maps::Frame| {
+        let now = Instant::now();
+        first.get_or_insert(now - begun);
+        if frame.done > 0 {
+            if let Some(last) = last {
+                longest = longest.max(now - last);
+            }
+            last = Some(now);
+        }
+        std::hint::black_box(frame);
+    };
+    let map = method.draw(&request, &mut show, context)?;
+    let first = first.unwrap_or_else(|| begun.elapsed());
+    Ok(Drawn {
+        seconds: begun.elapsed().as_secs_f64(),
+        first: first.as_secs_f64(),
+        longest: longest.as_secs_f64(),
+        places: map.places,
+    })
+}
+
+fn judged(points: &Points, places: &[[f32; 3]], context: &JobContext) -> Result<f64> {
+    let quality = Quality::measure(points, places, JUDGED, SAMPLE, 1, context)?;
+    Ok(quality.map_or(f64::NAN, |quality| quality.trustworthiness.value))
+}
+
+fn has(python: &str, module: &str) -> bool {
+    Command::new(python)
+        .args(["-c", &format!("import {module}")])
+        .output()
+        .is_ok_and(|run| run.status.success())
+}
+
+fn write_points(points: &Points, folder: &Path) -> Result<()> {
+    let what = "cannot write the rival's data";
+    let bytes: Vec<u8> = points.values().iter().flat_map(|value| value.to_le_bytes()).collect();
+    std::fs::write(folder.join("points.f32"), bytes).explain(what)?;
+    std::fs::write(folder.join("shape.txt"), format!("{} {}", points.len(), points.width())).explain(what)?;
+    std::fs::write(folder.join("maps.py"), SCRIPT).explain(what)
+}
+
+/// Seconds of the rival, and its map.
+fn rival(python: &str, folder: &Path, way: &str, rows: usize) -> Result<(f64, Vec<[f32; 3]>)> {
+    let what = "cannot measure the rival";
+    let run = Command::new(python).arg(folder.join("maps.py")).arg(folder).arg(way).output().explain(what)?;
+    let text = String::from_utf8_lossy(&run.stdout);
+    let line = text.lines().last().unwrap_or_default();
+    let answer: serde_json::Value = serde_json::from_str(line).map_err(|_| {
+        Failure::new(what, String::from_utf8_lossy(&run.stderr).lines().last().unwrap_or("it said nothing"))
+    })?;
+    let bytes = std::fs::read(folder.join("map.f32")).explain(what)?;
+    let numbers: Vec<f32> = bytes.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+    let places: Vec<[f32; 3]> = numbers.as_chunks::<2>().0.iter().map(|[x, y]| [*x, *y, 0.0]).collect();
+    if places.len() != rows {
+        return Err(Failure::new(what, format!("its map has {} points of {rows}", places.len())));
+    }
+    Ok((answer["seconds"].as_f64().unwrap_or(f64::NAN), places))
+}
