@@ -6,6 +6,7 @@
 //! updated, so that a step costs the same with a hundred values or a hundred million. Functions that only
 //! compose candle operations answer with candle's error ([`Computed`]); `models::Network` turns it into a Failure.
 
+pub mod adapter;
 pub mod attention;
 pub mod cross;
 pub mod deep;

@@ -6,6 +6,7 @@
 //! program. What goes wrong is named by [`guard`]. The answer is a [`TrainedModel`],
 //! which scores, shows its tables and attention, and lives in a folder of `weights.safetensors` and `card.json`.
 
+pub mod adapters;
 pub mod calibrating;
 pub mod card;
 pub mod checkpoint;
@@ -24,6 +25,7 @@ pub mod search;
 pub mod spec;
 pub mod trained;
 pub mod trainer;
+pub mod tuning;
 
 pub use calibrating::{Calibration, log_odds};
 pub use card::{ModelCard, measure};

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes a virtual environment with the rivals of `adloupe bench train`, `explore`, `learn`, `market`, `tokenise` and
+# Makes a virtual environment with the rivals of `adloupe bench train`, `explore`, `learn`, `market`, `tokenise`, `trees` and
 # `view`: setup.sh [FOLDER]. Then tell the program where:
 #   ADLOUPE_RIVALS=FOLDER/bin/python adloupe bench train
 # Takes the processor's build of PyTorch where the package index has one, else the index's own.
@@ -14,6 +14,8 @@ python3 -m venv "$folder"
   || echo "vowpalwabbit cannot be installed here: bench learn will measure without it" >&2
 "$folder/bin/pip" install --quiet umap-learn openTSNE \
   || echo "umap-learn or openTSNE cannot be installed here: bench view will measure without them" >&2
+"$folder/bin/pip" install --quiet lightgbm catboost \
+  || echo "lightgbm or catboost cannot be installed here: bench trees will measure without it" >&2
 # What the auction simulators import; their own sources are taken from a checkout:
 #   ADLOUPE_AUCTION_GYM=.../auction-gym ADLOUPE_AUCTION_NET=.../AuctionNet ADLOUPE_RIVALS=... adloupe bench market
 "$folder/bin/pip" install --quiet scipy numba gin-config \

@@ -16,6 +16,7 @@ pub mod planner;
 pub mod studio;
 pub mod tokenise;
 pub mod training;
+pub mod trees;
 pub mod view;
 
 use super::{Answer, Terminal};
@@ -42,7 +43,7 @@ use std::time::{Duration, Instant};
 pub(super) const WINDOW: &str = "window";
 
 /// The groups, and what each measures.
-const GROUPS: [(&str, &str); 15] = [
+const GROUPS: [(&str, &str); 16] = [
     ("spine", "the steps of the main job"),
     ("explain", "curves, slices, reasons of a prediction"),
     ("explore", "questions about groups of rows"),
@@ -50,6 +51,7 @@ const GROUPS: [(&str, &str); 15] = [
     ("kinds", "the AUC of every kind of model over five seeds, beside the truth's"),
     ("language", "texts into vectors, sentence encoder and language model"),
     ("learn", "one pass over a log against Vowpal Wabbit"),
+    ("trees", "boosted trees against LightGBM and CatBoost"),
     ("market", "auctions a second"),
     ("planner", "off-policy estimates, raking, a budget curve"),
     ("studio", "originality, a round of candidates, a large library of words"),
@@ -108,6 +110,7 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
         "import" => import::import(args.rows.unwrap_or(1_000_000), &terminal.context())?,
         "kinds" => kinds::kinds(args.rows.unwrap_or(100_000), &terminal.context())?,
         "learn" => learn::learn(args.rows.unwrap_or(1_000_000), &terminal.context())?,
+        "trees" => trees::trees(args.rows.unwrap_or(1_000_000), &terminal.context())?,
         "market" => market::market(&terminal.context())?,
         "language" => language::language(&terminal.context())?,
         "planner" => planner::planner(&terminal.context())?,

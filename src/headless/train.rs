@@ -1,16 +1,18 @@
 //! `adloupe train`: fits a model to a log and says how good it is on the latest part.
 
+use super::evaluate::{check_outcome, encoded};
 use super::source::SourceArgs;
 use super::{Answer, Terminal};
 use crate::base::{Failure, Result, files::check_writable};
-use crate::data::Dataset;
 use crate::data::dataset::open_prepared;
 use crate::data::options::EncodeOptions;
+use crate::data::{Dataset, Split};
 use crate::jobs::{JobContext, Latest};
 use crate::metrics::{Estimate, Measures};
 use crate::nn::device::DEVICES;
-use crate::train::card::TrainingCard;
+use crate::train::card::{TrainingCard, measure};
 use crate::train::ensemble::member_specs;
+use crate::train::tuning::Tuning;
 use crate::train::{ModelCard, TrainSnapshot, TrainSpec, TrainedModel, Trainer};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -24,7 +26,7 @@ pub struct Args {
     #[command(flatten)]
     source: SourceArgs,
     /// Kind of model: see 'adloupe models'.
-    #[arg(long, required_unless_present = "resume")]
+    #[arg(long, required_unless_present_any = ["resume", "from"])]
     model: Option<String>,
     /// A knob of the model or of training, name=value; may be given again.
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = name_value)]
@@ -45,6 +47,18 @@ pub struct Args {
     /// How far an impression's embeddings may be moved in that.
     #[arg(long, requires = "adversarial")]
     epsilon: Option<f64>,
+    /// Begins with the weights of the model in this folder, of its kind and on the log as it reads it.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["resume", "checkpoint", "members", "text_vectors"])]
+    from: Option<PathBuf>,
+    /// Parts of that model that stay as they are: embedding, linear, deep, ...
+    #[arg(long, value_name = "PART[,PART]", value_delimiter = ',', requires = "from")]
+    freeze: Vec<String>,
+    /// Leaves that model as it is and trains an adapter of this rank (LoRA), saved in adapters/NAME of its folder.
+    #[arg(long, value_name = "RANK", requires = "from", conflicts_with_all = ["freeze", "out"])]
+    adapter_rank: Option<usize>,
+    /// Name of the adapter.
+    #[arg(long, value_name = "NAME", default_value = "adapter", requires = "adapter_rank")]
+    adapter: String,
     /// Trains so many models on rows drawn anew (resample=false: only with other seeds) and averages them, so that every
     /// prediction has an interval.
     #[arg(long, value_name = "N", default_value_t = 1, conflicts_with_all = ["checkpoint", "resume"])]
@@ -81,6 +95,9 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
     if let Some(folder) = &args.checkpoint {
         check_writable("cannot save the checkpoint", folder)?;
     }
+    if let Some(base) = &args.from {
+        return tuned(args, base, &context);
+    }
     let spec = if args.resume.is_none() { Some(spec(args)?) } else { None };
     let dataset = open(args, &context)?;
     if let Some(spec) = spec.as_ref().filter(|_| args.members != 1) {
@@ -112,6 +129,41 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
         model.save(folder)?;
     }
     Ok(answer(&model, args.out.as_deref()))
+}
+
+/// A training that begins with what a saved model knows.
+fn tuned(args: &Args, folder: &Path, context: &JobContext) -> Result<Answer> {
+    let base = TrainedModel::load(folder)?;
+    let mut spec = TrainSpec::going_on(&base)?;
+    if let Some(kind) = args.model.as_ref().filter(|kind| **kind != base.kind) {
+        let why = format!("it is a {}, not a {kind}", base.kind);
+        return Err(Failure::new("cannot go on from the model", why).hint(format!("--model {}", base.kind)));
+    }
+    settle(args, &mut spec)?;
+    let log = args.source.open(context)?;
+    check_outcome(&log, &base.encoder.label, &args.source.roles)?;
+    let read = encoded(&base.encoder, &log, &args.source, false, context)?;
+    let before = base.predict(&read.dataset, read.dataset.rows_of(Split::Test), context)?;
+    let before = measure(&read.dataset, read.dataset.rows_of(Split::Test), &before);
+    let tuning = Tuning { frozen: args.freeze.clone(), rank: args.adapter_rank };
+    let memory = args.source.options()?.memory();
+    let mut trainer = Trainer::tuning(memory, &read.dataset, &spec, (&base, &tuning))?;
+    train(&mut trainer, context)?;
+    let model = trainer.finish(context)?;
+    let adapter = args.adapter_rank.map(|_| folder.join("adapters").join(&args.adapter));
+    let out = adapter.as_ref().or(args.out.as_ref());
+    if let Some(folder) = out {
+        model.save(folder)?;
+    }
+    let mut answer = answer(&model, out.map(PathBuf::as_path));
+    extend(&mut answer.json, json!({ "from": folder, "before": measures(before) }));
+    let words = |numbers: &Measures| Estimate::known_in_words(numbers.auc, 4);
+    answer.text = format!(
+        "{}\nthe model that it began with, on the same test rows: AUC {}",
+        answer.text,
+        words(&before)
+    );
+    Ok(answer)
 }
 
 /// Models that differ by seed and rows, averaged.
@@ -169,6 +221,12 @@ pub(super) fn name_value(text: &str) -> Result<(String, String)> {
 
 fn spec(args: &Args) -> Result<TrainSpec> {
     let mut spec = TrainSpec::new(args.model.as_deref().unwrap_or_default())?;
+    settle(args, &mut spec)?;
+    Ok(spec)
+}
+
+/// Sets what the flags say.
+fn settle(args: &Args, spec: &mut TrainSpec) -> Result<()> {
     spec.source = args.source.name();
     for (name, value) in &args.set {
         spec.set(name, value)?;
@@ -185,7 +243,7 @@ fn spec(args: &Args) -> Result<TrainSpec> {
             spec.set(name, &value)?;
         }
     }
-    Ok(spec)
+    Ok(())
 }
 
 /// Trains while a line per epoch goes to standard error.

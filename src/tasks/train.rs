@@ -5,8 +5,9 @@ use crate::base::{Failure, Result};
 use crate::data::dataset::WholeLog;
 use crate::data::importers::usual_memory;
 use crate::data::options::EncodeOptions;
-use crate::data::{Dataset, LogFrame};
+use crate::data::{Dataset, Encoder, LogFrame};
 use crate::jobs::{Job, JobContext, Lane, Latest};
+use crate::train::tuning::Tuning;
 use crate::train::{TrainSnapshot, TrainSpec, TrainedModel, Trainer};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -31,6 +32,8 @@ const KEPT_EVERY: Duration = Duration::from_secs(60);
 pub enum Start {
     /// From nothing.
     Fresh(TrainingRows, TrainSpec),
+    /// From what a model knows, on the log as it reads it.
+    Tuned(TrainingRows, Box<LogFrame>, TrainSpec, Arc<TrainedModel>, Tuning),
     /// Where a checkpoint in a folder stands.
     Kept(TrainingRows, PathBuf),
     /// Where it was stopped.
@@ -80,6 +83,7 @@ impl Job for Train {
     fn name(&self) -> String {
         match &self.start {
             Start::Fresh(_, spec) => format!("Train {}", spec.kind),
+            Start::Tuned(_, _, spec, ..) => format!("Train {} further", spec.kind),
             Start::Kept(..) => "Go on with an unfinished training".to_owned(),
             Start::Resume(trainer) => format!("Go on training {}", trainer.spec.kind),
             Start::Finish(trainer) => format!("Measure {}", trainer.spec.kind),
@@ -96,6 +100,15 @@ impl Job for Train {
             Start::Fresh(rows, spec) => {
                 let memory = rows.memory();
                 (Box::new(Trainer::within(memory, &*rows.dataset(context)?, &spec)?), true)
+            }
+            Start::Tuned(rows, log, spec, base, tuning) => {
+                let memory = rows.memory();
+                let mut dataset = rows.dataset(context)?;
+                if dataset.encoder != base.encoder {
+                    context.stage("encoding the log for this model");
+                    dataset = Arc::new(Encoder::encode(&base.encoder, &*log, context)?);
+                }
+                (Box::new(Trainer::tuning(memory, &dataset, &spec, (&base, &tuning))?), true)
             }
             Start::Kept(rows, folder) => {
                 let (memory, dataset) = (rows.memory(), rows.dataset(context)?);
@@ -131,7 +144,7 @@ impl Job for Train {
     /// What an earlier run learnt is not lost because its successor was stopped while it waited.
     fn never_began(self: Box<Self>) -> Result<Output> {
         match self.start {
-            Start::Fresh(..) | Start::Kept(..) => Err(Failure::cancelled()),
+            Start::Fresh(..) | Start::Tuned(..) | Start::Kept(..) => Err(Failure::cancelled()),
             Start::Resume(trainer) | Start::Finish(trainer) => {
                 Ok(Output::Trained(Box::new(Trained::Stopped(trainer, self.revision))))
             }

@@ -1,5 +1,6 @@
 //! What can be asked of a trained model? Scores, tables, attention; and it travels as a folder.
 
+use super::adapters::Adapters;
 use super::calibrating::{Calibration, log_odds};
 use super::card::{ModelCard, hash_of};
 use super::conversions;
@@ -13,6 +14,7 @@ use crate::models::integrated::Integrated;
 use crate::models::looked::{Look, Looked, WeightSizes};
 use crate::models::{self, Attack, Network};
 use crate::nn::losses::sigmoid;
+use crate::nn::stored::Stored;
 use crate::nn::{Pass, device};
 use std::path::Path;
 use std::sync::Arc;
@@ -34,6 +36,8 @@ pub struct TrainedModel {
     network: Arc<Network>,
     /// The members of an ensemble, the first included; empty for a model of its own.
     pub(super) members: Vec<Arc<TrainedModel>>,
+    /// What makes it of another model, whose weights stay.
+    adapter: Option<Arc<Adapters>>,
 }
 
 /// One embedding table that can be looked at.
@@ -82,7 +86,15 @@ impl TrainedModel {
         network: Arc<Network>,
         members: Vec<Arc<Self>>,
     ) -> Self {
-        Self { kind: card.kind.clone(), params: card.params.clone(), encoder, card, network, members }
+        Self {
+            kind: card.kind.clone(),
+            params: card.params.clone(),
+            encoder,
+            card,
+            network,
+            members,
+            adapter: None,
+        }
     }
 
     /// Where it runs now: cpu, cuda or metal.
@@ -371,6 +383,9 @@ impl TrainedModel {
     /// # Errors
     /// The folder cannot be written.
     pub fn save(&self, folder: &Path) -> Result<()> {
+        if let Some(adapter) = &self.adapter {
+            return adapter.save(folder, &self.card, &self.network);
+        }
         self.save_members(folder)?;
         self.card.save(folder, &self.encoder, &self.network)
     }
@@ -380,6 +395,10 @@ impl TrainedModel {
     /// # Errors
     /// A file is missing or broken, or card and weights do not belong together.
     pub fn load(folder: &Path) -> Result<Self> {
+        if Adapters::is_in(folder) {
+            let (adapter, model) = Adapters::load(folder)?;
+            return Ok(model.adapted_by(Some(adapter)));
+        }
         let (card, encoder, network) = ModelCard::load(folder)?;
         Self::new(card, Arc::new(encoder), network).with_members_of(folder)
     }
@@ -387,6 +406,29 @@ impl TrainedModel {
     /// The same weights with another card, and members.
     pub(super) fn among(&self, card: ModelCard, members: Vec<Arc<Self>>) -> Self {
         Self::around(card, Arc::clone(&self.encoder), Arc::clone(&self.network), members)
+    }
+
+    /// Told what it is made by, where an adapter made it.
+    pub(super) fn adapted_by(self, adapter: Option<Adapters>) -> Self {
+        Self { adapter: adapter.map(Arc::new), ..self }
+    }
+
+    /// The rank of the adapter that it is made by; `None` for a model of its own.
+    pub fn adapter_rank(&self) -> Option<usize> {
+        self.adapter.as_ref().map(|adapter| adapter.rank())
+    }
+
+    /// A copy of the weights, as a safetensors file.
+    pub(super) fn weights(&self) -> Result<Stored> {
+        self.network.copied()
+    }
+
+    /// A network of its own with the same weights, on the processor.
+    pub(super) fn copied_network(&self) -> Result<Network> {
+        let kind = models::kind(&self.kind)?;
+        let mut network = Network::new(kind, &self.encoder, &self.params, 0, device::choose("cpu")?)?;
+        network.set_bytes(&self.weights()?)?;
+        Ok(network)
     }
 
     /// Hash of its weights.

@@ -1,5 +1,6 @@
 //! What does a training do, step by step, and what must it remember to go on after a stop?
 
+use super::adapters::Adapters;
 use super::calibrating::{self, Calibration};
 use super::card::{DataCard, ModelCard, TrainingCard, measure};
 use super::checkpoint::Keep;
@@ -45,6 +46,8 @@ pub struct Trainer {
     pub(super) dataset: Dataset,
     pub(super) network: Network,
     pub(super) position: Position,
+    /// What alone learns, where the weights stay.
+    pub(super) adapters: Option<Adapters>,
     /// Of the last step; buffers are kept from step to step.
     gradients: Gradients,
     objective: Objective,
@@ -127,6 +130,7 @@ impl Trainer {
             spec,
             dataset: order::near(dataset, memory),
             network,
+            adapters: None,
             objective,
             meter: resources::Meter::default(),
             learnt_rate: objective.learnt_rate(rate),
@@ -215,6 +219,7 @@ impl Trainer {
     pub fn finish(mut self, context: &JobContext) -> Result<TrainedModel> {
         if let Some(best) = &self.best {
             self.network.set_bytes(best)?;
+            self.adapters.iter_mut().for_each(Adapters::take_best);
         }
         let objective_shift = self.objective.log_odds_shift();
         if objective_shift != 0.0 {
@@ -234,7 +239,8 @@ impl Trainer {
             conversions,
             ..ModelCard::default()
         };
-        Ok(TrainedModel::new(card, Arc::clone(&self.dataset.encoder), self.network))
+        let model = TrainedModel::new(card, Arc::clone(&self.dataset.encoder), self.network);
+        Ok(model.adapted_by(self.adapters))
     }
 
     /// What the test rows say; nothing where there are none.
@@ -263,7 +269,7 @@ impl Trainer {
             device: device::name(&self.network.device).to_owned(),
             epochs: position.epoch,
             best_epoch: position.stopping.best.map_or(position.epoch, |(_, epoch)| epoch),
-            weights: self.network.count(),
+            weights: self.adapters.as_ref().map_or_else(|| self.network.count(), Adapters::count),
             objective_shift: 0.0,
             log_odds_shift: None,
             seconds: position.total_secs,
@@ -348,7 +354,10 @@ impl Trainer {
             decay: self.spec.params.real("weight_decay")? as f32,
             count: self.position.step + 1,
         };
-        self.network.apply(&self.gradients, step)?;
+        match &mut self.adapters {
+            Some(adapters) => adapters.apply(&mut self.network, &self.gradients, step)?,
+            None => self.network.apply(&self.gradients, step)?,
+        }
         let position = &mut self.position;
         position.step += 1;
         position.batch += 1;
@@ -429,6 +438,7 @@ impl Trainer {
         })?;
         if self.position.stopping.record(epoch, monitored) {
             self.best = Some(self.network.copied()?);
+            self.adapters.iter_mut().for_each(Adapters::keep);
         }
         Ok(())
     }

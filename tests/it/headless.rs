@@ -347,6 +347,22 @@ fn an_ensemble_gives_every_score_an_interval() {
 }
 
 #[test]
+fn a_model_is_tuned_and_adapted_beside_its_base() {
+    let folder = folder_with_log();
+    let at = folder.path();
+    answer(at, "train log.csv --model fm --epochs 1 --out base");
+    let tuned = answer(at, "train log.csv --from base --freeze linear --epochs 1 --out tuned");
+    has_keys(&tuned, &["from", "before", "auc"]);
+    failure(adloupe(at, "train log.csv --from base --freeze nothing"), &["embedding"]);
+    failure(adloupe(at, "train log.csv --from base --model deep_fm"), &["fm"]);
+    answer(at, "train log.csv --from base --adapter-rank 2 --adapter mine --epochs 1");
+    let adapted = answer(at, "evaluate base/adapters/mine log.csv");
+    assert!(adapted["auc"].is_number());
+    answer(at, "train log.csv --model fm --epochs 1 --seed 9 --out base");
+    failure(adloupe(at, "evaluate base/adapters/mine log.csv"), &["another model"]);
+}
+
+#[test]
 fn a_report_holds_the_figures_of_the_commands_printed_in_it() {
     let folder = folder_with_model();
     let at = folder.path();

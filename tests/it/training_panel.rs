@@ -309,3 +309,25 @@ fn members_are_trained_averaged_and_give_predictions_an_interval() {
     assert!(harness.state_mut().0.settle(LIMIT));
     assert_eq!(harness.state().0.store.training.models.len(), 4);
 }
+
+#[test]
+fn the_model_in_view_is_trained_further_and_a_wrong_part_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut harness = harness(support::trained(&folder, "fm"), true);
+    harness.get_by_label("Train model 1 further").click();
+    harness.run();
+    harness.get_by_label("Only an adapter (LoRA)").click();
+    harness.run();
+    harness.get_by_label("Train it further").click();
+    harness.run_ok();
+    assert!(harness.state_mut().0.settle(LIMIT), "{:?}", harness.state().0.notices.all());
+    let session = &mut harness.state_mut().0;
+    assert_eq!(session.store.training.models.len(), 2);
+    assert_eq!(session.store.training.models[1].model.adapter_rank(), Some(4));
+    let model = session.store.training.models[0].model.clone();
+    let tuning = adloupe::train::tuning::Tuning { frozen: vec!["nothing".into()], rank: None };
+    let going_on = adloupe::train::TrainSpec::going_on(&model).unwrap();
+    session.apply(Command::Train(TrainCommand::Tune(going_on, tuning)));
+    session.settle(LIMIT);
+    assert!(format!("{:?}", session.notices.all()).contains("no part 'nothing'"));
+}

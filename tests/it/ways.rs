@@ -9,6 +9,7 @@ use adloupe::jobs::{JobContext, Latest};
 use adloupe::metrics::calibration::{ece, predicted_over_actual};
 use adloupe::models::Attack;
 use adloupe::train::ensemble::member_specs;
+use adloupe::train::tuning::Tuning;
 use adloupe::train::{self, TrainSpec, TrainedModel};
 use std::sync::Arc;
 
@@ -224,4 +225,108 @@ fn one_more_member_comes_out_where_the_others_say() {
         let share = held as f64 / rows as f64;
         assert!((0.91..0.98).contains(&share), "{kind}: {share} for 0.95");
     }
+}
+
+/// Clicks on the same users and ads whose taste has turned round.
+fn turned(dataset: &Dataset) -> Dataset {
+    let mut rng = Rng::named(7, "turned");
+    let columns = dataset.categorical[0].iter().zip(dataset.categorical[1].iter());
+    let chance = |(user, ad): (&u32, &u32)| if user % 2 == ad % 2 { 0.1 } else { 0.6 };
+    let label: Vec<f32> = columns.map(|pair| f32::from(rng.chance(chance(pair)))).collect();
+    Dataset { label: label.into(), ..dataset.clone() }
+}
+
+fn tuned(dataset: &Dataset, settings: &[(&str, &str)], base: &TrainedModel, tuning: &Tuning) -> TrainedModel {
+    let mut spec = TrainSpec::going_on(base).unwrap();
+    for (name, value) in
+        [("device", "cpu"), ("epochs", "6"), ("learning_rate", "0.02")].iter().chain(settings)
+    {
+        spec.set(name, value).unwrap();
+    }
+    let mut trainer = train::Trainer::tuning(1 << 32, dataset, &spec, (base, tuning)).unwrap();
+    trainer.run(&Latest::default(), &JobContext::detached()).unwrap();
+    trainer.finish(&JobContext::detached()).unwrap()
+}
+
+#[test]
+fn an_adapter_learns_what_is_new_while_its_base_stays_and_is_refused_on_another() {
+    let before = clicks(6_000, 30, 3);
+    let after = turned(&before);
+    let context = JobContext::detached();
+    for kind in ["fm", "deep_fm"] {
+        let base = trained(&before, kind, &[("epochs", "8")]);
+        let folder = tempfile::tempdir().unwrap();
+        base.save(folder.path()).unwrap();
+        let bytes = || std::fs::read(folder.path().join("weights.safetensors")).unwrap();
+        let untouched = bytes();
+        let all = |model: &TrainedModel| model.predict(&after, &after.test, &context).unwrap();
+        let scored = all(&base);
+        // Before the first step it is the base.
+        let mut spec = TrainSpec::going_on(&base).unwrap();
+        spec.set("calibrate", "off").unwrap();
+        spec.set("device", "cpu").unwrap();
+        let adapter = Tuning { rank: Some(2), ..Tuning::default() };
+        let fresh = train::Trainer::tuning(1 << 32, &after, &spec, (&base, &adapter)).unwrap();
+        assert_eq!(all(&fresh.finish(&context).unwrap()), scored, "{kind}");
+        let model = tuned(&after, &[], &base, &adapter);
+        let auc = |scores: &[f32]| train::measure(&after, &after.test, scores).auc.unwrap().value;
+        let (was, is) = (auc(&scored), auc(&all(&model)));
+        assert!(is > was + 0.15, "{kind}: {is} after {was}");
+        assert!(
+            model.card.training.weights < base.card.training.weights,
+            "{:?}",
+            model.card.training.weights
+        );
+        let at = folder.path().join("adapters").join("turned");
+        model.save(&at).unwrap();
+        let back = TrainedModel::load(&at).unwrap();
+        assert_eq!(back.adapter_rank(), Some(2));
+        assert_eq!(all(&back), all(&model), "merged from its file it scores the same");
+        assert_eq!(all(&base), scored);
+        assert_eq!(bytes(), untouched, "not a byte of the base has changed");
+        // Elsewhere it is refused, with the reason.
+        assert!(model.save(&folder.path().join("alone")).unwrap_err().hint.contains("adapters/NAME"));
+        let other = tempfile::tempdir().unwrap();
+        trained(&before, kind, &[("seed", "2")]).save(other.path()).unwrap();
+        assert!(model.save(&other.path().join("adapters").join("x")).is_err());
+        let moved = other.path().join("adapters").join("moved");
+        std::fs::create_dir_all(&moved).unwrap();
+        for name in ["adapter.json", "adapter.safetensors"] {
+            std::fs::copy(at.join(name), moved.join(name)).unwrap();
+        }
+        let failure = TrainedModel::load(&moved).unwrap_err();
+        assert!(failure.why.contains("another model"), "{failure}");
+    }
+}
+
+#[test]
+fn parts_that_stay_stay_and_the_others_go_on_from_what_was_known() {
+    let before = clicks(6_000, 30, 3);
+    let after = turned(&before);
+    let base = trained(&before, "deep_fm", &[("epochs", "6")]);
+    let frozen = Tuning { frozen: vec!["embedding".into(), "linear".into()], rank: None };
+    let model = tuned(&after, &[], &base, &frozen);
+    assert_eq!(model.table("user").unwrap(), base.table("user").unwrap());
+    let whole = tuned(&after, &[], &base, &Tuning::default());
+    assert_ne!(whole.table("user").unwrap(), base.table("user").unwrap());
+    let context = JobContext::detached();
+    let auc = |model: &TrainedModel| {
+        let scores = model.predict(&after, &after.test, &context).unwrap();
+        train::measure(&after, &after.test, &scores).auc.unwrap().value
+    };
+    let (was, some, all) = (auc(&base), auc(&model), auc(&whole));
+    assert!(some > was && all > was + 0.05, "{some} and {all} after {was}");
+    let refuse = |frozen: &[&str], settings: &[(&str, &str)]| {
+        let mut spec = TrainSpec::going_on(&base).unwrap();
+        settings.iter().for_each(|(name, value)| spec.set(name, value).unwrap());
+        let tuning = Tuning { frozen: frozen.iter().map(|part| (*part).into()).collect(), rank: None };
+        train::Trainer::tuning(1 << 32, &after, &spec, (&base, &tuning)).unwrap_err()
+    };
+    assert!(refuse(&["embeddings"], &[]).hint.contains("embedding"));
+    assert!(refuse(&["embedding", "linear", "deep", "numeric", "bias"], &[]).why.contains("no part is left"));
+    assert!(refuse(&[], &[("embedding_width", "4")]).why.contains("embedding_width"));
+    let other = clicks(2_000, 31, 3);
+    let spec = TrainSpec::going_on(&base).unwrap();
+    let tuning = Tuning::default();
+    assert!(train::Trainer::tuning(1 << 32, &other, &spec, (&base, &tuning)).is_err());
 }

@@ -20,6 +20,7 @@ use crate::train::checkpoint::{Kept, is_in_use};
 use crate::train::ensemble::member_specs;
 use crate::train::online::progress::Progress;
 use crate::train::search::{Ended, SearchPlan, SearchState};
+use crate::train::tuning::Tuning;
 use crate::train::{TrainSnapshot, TrainSpec, TrainedModel, Trainer};
 use std::collections::VecDeque;
 use std::fs;
@@ -39,6 +40,8 @@ pub enum TrainCommand {
     Start(TrainSpec),
     /// Trains one after another on the open log.
     StartAll(Vec<TrainSpec>),
+    /// Trains the model in view further, with these knobs of training, on the open log.
+    Tune(TrainSpec, Tuning),
     /// Trains so many members of an ensemble on rows drawn anew, and averages them.
     StartEnsemble(TrainSpec, usize),
     /// Averages models of the list, by place.
@@ -162,6 +165,7 @@ pub(super) fn apply(session: &mut Session, command: TrainCommand) -> Result<()> 
             session.store.training.waiting = specs.into();
             start_next(session)
         }
+        TrainCommand::Tune(spec, tuning) => tune(session, spec, tuning),
         TrainCommand::StartEnsemble(spec, members) => {
             session.store.training.waiting = member_specs(&spec, members, true)?.into();
             session.store.training.members = Some((session.store.training.models.len(), members));
@@ -371,6 +375,22 @@ fn start(session: &mut Session, mut spec: TrainSpec) -> Result<()> {
     let keep = kept_folder(session, &spec)?;
     let start = Start::Fresh(rows, spec);
     session.jobs.start(Purpose::Train, Train { start, live, revision, keep })
+}
+
+/// Trains the model in view further.
+fn tune(session: &mut Session, mut spec: TrainSpec, tuning: Tuning) -> Result<()> {
+    let subject = super::inspect::subject(session)?;
+    let Some(rows) = training_rows(session) else { return Ok(()) };
+    spec.source = subject.log.source.path.display().to_string();
+    let revision = subject.log.revision;
+    let training = &mut session.store.training;
+    training.stopped = None;
+    training.members = None;
+    training.live = Latest::default();
+    let live = training.live.clone();
+    let start = Start::Tuned(rows, Box::new(subject.log), spec, subject.model, tuning);
+    // What it began with is in no checkpoint, so it is not kept beyond the program.
+    session.jobs.start(Purpose::Train, Train { start, live, revision, keep: None })
 }
 
 /// What a training on the open log learns from; `None` before it is encoded.

@@ -8,6 +8,7 @@ mod retrieval;
 mod robustness;
 mod runs;
 mod search;
+mod tuning;
 pub(super) mod unfinished;
 
 use crate::base::params::Params;
@@ -35,6 +36,7 @@ pub struct TrainingPanel {
     sort_by: leaderboard::SortBy,
     asking: retrieval::Asking,
     attacking: robustness::Attacking,
+    tuning: tuning::TuningForm,
     /// Members of an ensemble to be trained.
     members: usize,
     searching: search::Searching,
@@ -52,6 +54,7 @@ impl Default for TrainingPanel {
             sort_by: leaderboard::SortBy::default(),
             asking: retrieval::Asking::default(),
             attacking: robustness::Attacking::default(),
+            tuning: tuning::TuningForm::default(),
             members: 1,
             searching: search::Searching::default(),
             online: online::OnlineView::default(),
@@ -226,6 +229,7 @@ impl TrainingPanel {
                 "More than one: trains an ensemble on rows drawn anew, averages it, and gives every prediction an interval",
             );
         });
+        self.tuning.show(ui, cx, self.params.get(kind.id()));
         if let Some(words) = rows_learnt_from(&session.store) {
             ui.weak(words);
         }
