@@ -239,10 +239,7 @@ impl Library {
     /// # Errors
     /// Nobody is named, or what the disk answers.
     pub fn add(&mut self, who: &str, additions: Vec<Addition>) -> Result<Vec<String>> {
-        if who.trim().is_empty() {
-            return Err(Failure::new("cannot keep the drafts", "nobody is named who wrote them")
-                .hint("name the author"));
-        }
+        named(who, "cannot keep the drafts")?;
         let mut after = self.clone();
         let mut entries = Vec::new();
         let mut names = Vec::new();
@@ -270,6 +267,7 @@ impl Library {
     /// # Errors
     /// As [`add`](Self::add).
     pub fn import(&mut self, who: &str, from: &str, items: Vec<Item>) -> Result<usize> {
+        named(who, "cannot take in the texts")?;
         let mut after = self.clone();
         let mut known: HashMap<(String, String), usize> = after
             .items
@@ -379,6 +377,17 @@ impl Library {
             }
             out.write_all(b"\n").explain(what)
         })
+    }
+}
+
+/// Refuses work that nobody answers for.
+fn named(who: &str, what: &str) -> Result<()> {
+    match who.trim() {
+        "" => {
+            Err(Failure::new(what, "nobody is named who does it")
+                .hint("say who you are: it stands in the audit"))
+        }
+        _ => Ok(()),
     }
 }
 

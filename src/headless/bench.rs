@@ -18,6 +18,7 @@ pub mod tokenise;
 pub mod training;
 pub mod trees;
 pub mod view;
+pub mod writing;
 
 use super::{Answer, Terminal};
 use crate::auctions;
@@ -43,7 +44,7 @@ use std::time::{Duration, Instant};
 pub(super) const WINDOW: &str = "window";
 
 /// The groups, and what each measures.
-const GROUPS: [(&str, &str); 16] = [
+const GROUPS: [(&str, &str); 17] = [
     ("spine", "the steps of the main job"),
     ("explain", "curves, slices, reasons of a prediction"),
     ("explore", "questions about groups of rows"),
@@ -59,6 +60,7 @@ const GROUPS: [(&str, &str); 16] = [
     ("din", "of those only the deep interest network's"),
     ("tokenise", "a log into ids against FuxiCTR's way"),
     ("view", "maps of embeddings against umap-learn and openTSNE"),
+    ("writing", "length and grounding of a language model's texts, with and without the mask"),
     (WINDOW, "what a frame costs at rest and while a model trains"),
 ];
 
@@ -125,6 +127,7 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
         "din" => din::din(&terminal.context())?,
         "tokenise" => tokenise::tokenise(args.rows.unwrap_or(tokenise::ROWS), &terminal.context())?,
         "view" => view::view(args.rows.unwrap_or(view::ROWS), &terminal.context())?,
+        "writing" => writing::writing(&terminal.context())?,
         WINDOW => window(&terminal.context())?,
         other => {
             let known: Vec<String> = GROUPS.iter().map(|(name, what)| format!("{name} ({what})")).collect();

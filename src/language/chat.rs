@@ -23,7 +23,7 @@ const ASKING: &str = "cannot ask the language model";
 /// Candidates of a word among which a drawing chooses.
 const CANDIDATES: usize = 40;
 /// Words that are looked at, likeliest first, until the rule allows some.
-const DEPTHS: [usize; 2] = [4 * CANDIDATES, 4096];
+const DEPTHS: [usize; 2] = [512, 4096];
 
 /// What may be written, asked while it is being written.
 pub trait Rule: Sync {
@@ -33,6 +33,16 @@ pub trait Rule: Sync {
     /// True where a text that began well may end here.
     fn may_end(&self, _text: &str) -> bool {
         true
+    }
+
+    /// What is added to the score of a word that leads to this text, in nats.
+    fn favour(&self, _text: &str) -> f64 {
+        0.0
+    }
+
+    /// What is added to the score of an end, where the text may end.
+    fn favour_end(&self) -> f64 {
+        0.0
     }
 }
 
@@ -169,28 +179,34 @@ impl ChatModel {
         let mut next = std::borrow::Cow::Borrowed(heard.next.as_slice());
         let mut rng = Rng::named(drawing.seed, "words");
         let mut written: Vec<u8> = Vec::new();
-        let mut tokens = 0;
-        let done = |written: &[u8], is_finished, tokens| Written { text: tidy(written), is_finished, tokens };
-        while tokens < drawing.most_tokens {
+        // Where each token began.
+        let mut starts: Vec<usize> = Vec::new();
+        while starts.len() < drawing.most_tokens {
             context.check()?;
             let Some(token) = self.draw(&next, &written, drawing, rule, &mut rng) else {
-                return Ok(done(&written, false, tokens));
+                break;
             };
+            let tokens = starts.len();
             if self.end.contains(&token) {
-                return Ok(done(&written, true, tokens));
+                return Ok(Written { text: tidy(&written), is_finished: true, tokens });
             }
+            starts.push(written.len());
             written.extend(&self.pieces[token as usize]);
-            tokens += 1;
             // One line is what was asked for.
             if tidy(&written).contains('\n') {
                 let line = tidy(&written).lines().next().unwrap_or_default().trim().to_owned();
-                return Ok(Written { text: line, is_finished: true, tokens });
+                return Ok(Written { text: line, is_finished: true, tokens: tokens + 1 });
             }
             told(&tidy(&written));
             let states = self.pool.install(|| self.llama.states(&[token], &mut memory));
             next = self.pool.install(|| self.llama.scores(&states)).into();
         }
-        Ok(done(&written, false, tokens))
+        // A text that can go no further ends where it last could have, and whole where it never could.
+        let tokens = starts.len();
+        let ends = starts.iter().rev().filter(|at| written[**at] == b' ').copied();
+        let mut ends = std::iter::once(written.len()).chain(ends).map(|end| tidy(&written[..end]));
+        let text = ends.find(|text| rule.may_end(text)).unwrap_or_else(|| tidy(&written));
+        Ok(Written { text, is_finished: false, tokens })
     }
 
     /// The next word: drawn among the likeliest that the rule allows, `None` where it allows none.
@@ -244,8 +260,8 @@ impl ChatModel {
                     break;
                 }
                 text.truncate(written.len());
-                if self.may_follow(*token, &mut text, rule) {
-                    allowed.push((*token, f64::from(scores[*token as usize])));
+                if let Some(favour) = self.may_follow(*token, &mut text, rule) {
+                    allowed.push((*token, f64::from(scores[*token as usize]) + favour));
                 }
             }
             if !allowed.is_empty() {
@@ -253,28 +269,32 @@ impl ChatModel {
             }
             from = depth;
         }
+        allowed.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
         allowed
     }
 
-    /// True where a token may come after a text, which it joins for the question.
-    fn may_follow(&self, token: u32, text: &mut Vec<u8>, rule: &dyn Rule) -> bool {
+    /// Whether a token may come after a text, which it joins for the question: what its score gains, `None` where not.
+    fn may_follow(&self, token: u32, text: &mut Vec<u8>, rule: &dyn Rule) -> Option<f64> {
         if self.end.contains(&token) {
             let whole = tidy(text);
             // An empty answer is none.
-            return !whole.is_empty() && rule.may_end(&whole);
+            let may_end = !whole.is_empty() && rule.may_end(&whole);
+            return may_end.then(|| rule.favour_end());
         }
         let piece = self.pieces.get(token as usize).map(Vec::as_slice).unwrap_or_default();
         let before = text.len();
         text.extend(piece);
-        let Some(line) = readable(text).filter(|_| !piece.is_empty()) else { return false };
-        let line = line.trim_start();
+        let line = readable(text).filter(|_| !piece.is_empty())?.trim_start();
         // White space alone leads nowhere, if it goes on.
         if line.is_empty() {
-            return before == 0;
+            return (before == 0).then_some(0.0);
         }
         match line.split_once('\n') {
-            Some((line, _)) => rule.goes_on(line.trim_end()) && rule.may_end(line.trim_end()),
-            None => rule.goes_on(line.trim_end()),
+            Some((line, _)) => {
+                let line = line.trim_end();
+                (rule.goes_on(line) && rule.may_end(line)).then(|| rule.favour_end())
+            }
+            None => rule.goes_on(line.trim_end()).then(|| rule.favour(line.trim_end())),
         }
     }
 
@@ -320,7 +340,10 @@ fn tidy(bytes: &[u8]) -> String {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tiny;
+
+#[cfg(test)]
+mod tests {
     use super::*;
     use crate::language::words::seen_characters;
     use candle_core::quantized::gguf_file::Value;
@@ -368,62 +391,11 @@ pub(super) mod tests {
         assert!(plain < 2.0 && shuffled > plain + 2.0, "{plain} and {shuffled}");
     }
 
-    /// A model of 300 words, one layer and random weights, as a file: what limits do does not depend on its wisdom.
-    pub fn tiny(path: &Path, words: usize) {
-        use candle_core::quantized::{GgmlDType, QTensor};
-        use candle_core::{Device, Tensor};
-        let mut rng = Rng::named(5, "tiny model");
-        let mut tensor = |name: &str, rows: usize, columns: usize| {
-            let values: Vec<f32> = (0..rows * columns).map(|_| rng.normal() as f32 * 0.3).collect();
-            let shape = if columns == 1 { vec![rows] } else { vec![rows, columns] };
-            let tensor = Tensor::from_vec(values, shape, &Device::Cpu).unwrap();
-            (name.to_owned(), QTensor::quantize(&tensor, GgmlDType::F32).unwrap())
-        };
-        let mut tensors = vec![tensor("token_embd.weight", 300, 8), tensor("output_norm.weight", 8, 1)];
-        for (name, rows, columns) in [
-            ("attn_q", 8, 8),
-            ("attn_k", 4, 8),
-            ("attn_v", 4, 8),
-            ("attn_output", 8, 8),
-            ("ffn_gate", 16, 8),
-            ("ffn_up", 16, 8),
-            ("ffn_down", 8, 16),
-            ("attn_norm", 8, 1),
-            ("ffn_norm", 8, 1),
-        ] {
-            tensors.push(tensor(&format!("blk.0.{name}.weight"), rows, columns));
-        }
-        let mut letters: Vec<String> = bytes::letters().map(String::from).to_vec();
-        letters.extend((letters.len()..words).map(|at| format!("<w{at}>")));
-        let texts = |texts: Vec<String>| Value::Array(texts.into_iter().map(Value::String).collect());
-        let counts = [
-            ("llama.embedding_length", 8),
-            ("llama.attention.head_count", 2),
-            ("llama.attention.head_count_kv", 1),
-            ("llama.feed_forward_length", 16),
-            ("llama.block_count", 1),
-            ("llama.context_length", 256),
-            ("tokenizer.ggml.eos_token_id", 1),
-            ("tokenizer.ggml.bos_token_id", 0),
-        ];
-        let mut about: Vec<(&str, Value)> = counts.map(|(key, count)| (key, Value::U32(count))).to_vec();
-        about.push(("general.architecture", Value::String("llama".into())));
-        about.push(("tokenizer.ggml.model", Value::String("gpt2".into())));
-        about.push(("tokenizer.ggml.tokens", texts(letters)));
-        about.push(("tokenizer.ggml.merges", texts(Vec::new())));
-        let about: Vec<(&str, &Value)> = about.iter().map(|(key, value)| (*key, value)).collect();
-        let tensors: Vec<(&str, &QTensor)> =
-            tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
-        let mut bytes = std::io::Cursor::new(Vec::new());
-        candle_core::quantized::gguf_file::write(&mut bytes, &about, &tensors).unwrap();
-        std::fs::write(path, bytes.into_inner()).unwrap();
-    }
-
     #[test]
     fn any_model_stays_within_the_rule_repeats_and_lives_on_when_its_file_is_gone() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("tiny.gguf");
-        tiny(&path, 300);
+        tiny::write(&path, 300);
         let looked = look_at(&path).unwrap();
         assert!(looked.name == "tiny.gguf" && looked.bytes > 2400);
         let model = ChatModel::open(&path, &JobContext::detached()).unwrap();
@@ -444,13 +416,13 @@ pub(super) mod tests {
             different.insert(written.text);
         }
         assert!(different.len() > 4, "seeds differ");
-        let failure = model.write(&"long ".repeat(100), drawing(1), &rule, &context).unwrap_err();
+        let failure = model.write(&"long ".repeat(1000), drawing(1), &rule, &context).unwrap_err();
         assert!(failure.why.contains("fit") && failure.hint.contains("fewer"), "{failure}");
         let nothing = model.write("x", drawing(1), &|_: &str| false, &context).unwrap();
         assert!(nothing.text.is_empty() && !nothing.is_finished);
         let stopped = JobContext::watched(std::sync::Arc::new(true.into()), |_| {});
         assert!(model.write("x", drawing(1), &rule, &stopped).unwrap_err().is_cancelled());
-        tiny(&path, 310);
+        tiny::write(&path, 310);
         let failure = ChatModel::open(&path, &JobContext::detached()).unwrap_err();
         assert!(failure.why.contains("310 words and its weights 300"), "{failure}");
     }

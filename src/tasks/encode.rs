@@ -3,13 +3,15 @@
 use super::Output;
 use crate::base::Result;
 use crate::data::dataset::prepare_kept;
-use crate::data::{Dataset, LogFrame};
+use crate::data::{Dataset, EncodeOptions, LogFrame};
 use crate::jobs::{Job, JobContext, Lane};
 
 /// Encodes a log.
 pub struct Encode {
     /// The log.
     pub log: LogFrame,
+    /// How it is read.
+    pub options: EncodeOptions,
 }
 
 /// The arrays and which reading of the log they belong to.
@@ -32,7 +34,7 @@ impl Job for Encode {
     }
 
     fn run(self: Box<Self>, context: &JobContext) -> Result<Output> {
-        let dataset = match prepare_kept(&self.log, &Default::default(), context) {
+        let dataset = match prepare_kept(&self.log, &self.options, context) {
             Err(failure) if failure.is_cancelled() => return Err(failure),
             answer => answer,
         };

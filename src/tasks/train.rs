@@ -47,7 +47,7 @@ pub enum TrainingRows {
     /// The rows of a log that is held.
     Held(Arc<Dataset>),
     /// All rows of a log of which a sample is held.
-    Whole(Box<LogFrame>, Arc<WholeLog>),
+    Whole(Box<LogFrame>, Arc<WholeLog>, EncodeOptions),
 }
 
 impl TrainingRows {
@@ -55,14 +55,14 @@ impl TrainingRows {
     pub(super) fn memory(&self) -> u64 {
         match self {
             Self::Held(_) => usual_memory(),
-            Self::Whole(_, whole) => whole.import.memory(),
+            Self::Whole(_, whole, _) => whole.import.memory(),
         }
     }
 
     pub(super) fn dataset(self, context: &JobContext) -> Result<Arc<Dataset>> {
         match self {
             Self::Held(dataset) => Ok(dataset),
-            Self::Whole(log, whole) => whole.prepare(&log, &EncodeOptions::default(), context),
+            Self::Whole(log, whole, options) => whole.prepare(&log, &options, context),
         }
     }
 }

@@ -49,3 +49,4 @@ mod training_panel;
 mod ways;
 mod whole_window;
 mod window;
+mod writing;

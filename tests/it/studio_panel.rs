@@ -163,7 +163,17 @@ fn the_ads_of_a_log_come_into_the_library_with_how_they_did() {
     settle(&mut harness);
     harness.get_all_by_label("Take in the ads of the log").last().unwrap().click();
     settle(&mut harness);
+    let session = &harness.state().0;
+    assert!(session.notices.all().last().unwrap().text.contains("nobody is named"), "the audit names people");
+    assert!(session.store.copy.library.as_ref().unwrap().items().is_empty());
+    harness.get_by_label("You are").focus();
+    harness.run_ok();
+    harness.get_by_label("You are").type_text("mei");
+    harness.run_ok();
+    harness.get_all_by_label("Take in the ads of the log").last().unwrap().click();
+    settle(&mut harness);
     let library = harness.state().0.store.copy.library.clone().unwrap();
+    assert_eq!(library.audit().unwrap()[0].who, "mei");
     assert!(library.items().len() > 40);
     let clicks: f64 = library.items().iter().map(|item| item.performance[0].rate.trials).sum();
     assert!((clicks - 3000.0).abs() < 1e-9, "every impression is somebody's: {clicks}");

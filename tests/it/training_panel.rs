@@ -43,6 +43,41 @@ fn a_click_trains_and_the_model_with_its_curves_appears() {
 }
 
 #[test]
+fn one_switch_has_any_kind_read_texts() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("log.csv");
+    let mut rows = "user_id,ad_id,timestamp,headline,click\n".to_owned();
+    for row in 0..400 {
+        let (ad, headline) =
+            if row % 3 == 0 { ("a", "light running shoes") } else { ("b", "fresh coffee beans") };
+        let click = u8::from(row % 3 == 0 && row % 2 == 0);
+        rows.push_str(&format!("u{},{ad},{},{headline},{click}\n", row % 40, 1_700_000_000 + row * 60));
+    }
+    std::fs::write(&path, rows).unwrap();
+    let mut session = session();
+    session.apply(Command::Data(DataCommand::Open(path)));
+    assert!(session.settle(LIMIT));
+    session.apply(Command::Data(DataCommand::SetRole("headline".into(), adloupe::data::Role::Text)));
+    assert!(session.settle(LIMIT));
+    let mut harness = harness(session, true);
+    harness.run_ok();
+    harness.get_by_label("Read texts as vectors").click();
+    harness.run_ok();
+    assert!(harness.state_mut().0.settle(LIMIT));
+    harness.run_ok();
+    let session = &mut harness.state_mut().0;
+    let numbers = session.store.dataset.as_ref().unwrap().encoder.texts.len();
+    assert_eq!(numbers, 1, "the one column of texts is read");
+    session.apply(Command::Train(TrainCommand::Start(spec("logistic", "1"))));
+    assert!(session.settle(LIMIT));
+    assert_eq!(session.store.training.model().unwrap().encoder.texts.len(), 1);
+    harness.get_by_label("Read texts as vectors").click();
+    harness.run_ok();
+    assert!(harness.state_mut().0.settle(LIMIT));
+    assert!(harness.state().0.store.dataset.as_ref().unwrap().encoder.texts.is_empty());
+}
+
+#[test]
 fn a_stopped_training_goes_on_or_is_kept_as_it_is() {
     let folder = tempfile::tempdir().unwrap();
     let mut session = opened(&folder, 3000);

@@ -7,8 +7,9 @@
 
 use super::super::brief::{Brief, Language};
 use super::super::checks::{Checker, Severity};
+use super::super::claim::{Meaning, claims};
 use super::super::originality::Originals;
-use super::super::plain::{Plain, is_ideograph};
+use super::super::plain::{self, Plain, is_ideograph};
 use super::super::sheet::KnownSheet;
 use crate::language::chat::Rule;
 use crate::language::words::{Kind, tokens};
@@ -29,6 +30,10 @@ const OPEN_MARKS: &str = ",:;-–—&/$€£¥，：；、（";
 const REPEATED: usize = 2;
 /// Chinese characters at the end of a text that may still become another word.
 const UNSURE: usize = 4;
+/// Nats that a word of a fact gains, and an end where a text is whole: times seven.
+const FAVOUR: f64 = 2.0;
+/// Words of a text at least, and Chinese characters.
+const FEWEST: [usize; 2] = [3, 4];
 /// Groups of rules that no continuation mends.
 const FINAL: [&str; 5] = ["grounding", "prohibited", "personal", "urgency", "injection"];
 
@@ -40,6 +45,10 @@ pub struct Mask<'a> {
     /// Asked about beginnings: it knows names by their beginnings, and no originals.
     part: Checker,
     words: BTreeSet<String>,
+    /// Of them, those of the facts that are no plain words.
+    telling: BTreeSet<String>,
+    /// Words as the sheet types them, where they hold capitals after a small letter's place: `TrailFox`, `USB`.
+    typed: BTreeSet<String>,
     /// Letters of the longest Chinese word.
     longest: usize,
     marks: HashSet<char>,
@@ -52,14 +61,27 @@ impl<'a> Mask<'a> {
         let sheet = &checker.known.sheet;
         let facts = sheet.facts.iter().enumerate();
         let told = facts.filter(|(place, _)| !checker.known.kept_back.contains(place));
-        let said = told.flat_map(|(_, fact)| std::iter::once(&fact.text).chain(&fact.say));
-        let texts: Vec<&String> =
-            said.chain(&checker.known.names).chain(&brief.must).chain([&sheet.category]).collect();
+        let facts: Vec<&String> =
+            told.flat_map(|(_, fact)| std::iter::once(&fact.text).chain(&fact.say)).collect();
+        let texts: Vec<&String> = facts
+            .iter()
+            .copied()
+            .chain(&checker.known.names)
+            .chain(&brief.must)
+            .chain([&sheet.category])
+            .collect();
         let plain = &checker.book.plain_words[usize::from(brief.language == Language::Zh)];
-        let mut words: BTreeSet<String> = plain.iter().cloned().collect();
-        for text in &texts {
-            words.extend(runs(text).into_iter().flat_map(|run| own_words(&text[run])));
-        }
+        let words_of = |texts: &[&String]| -> BTreeSet<String> {
+            let of = |text: &&String| -> Vec<String> {
+                runs(text).into_iter().flat_map(|run| own_words(&text[run])).collect()
+            };
+            texts.iter().flat_map(of).collect()
+        };
+        let telling = words_of(&facts).into_iter().filter(|word| !plain.contains(word)).collect();
+        let typed = texts.iter().flat_map(|text| runs(text).into_iter().map(|run| text[run].to_owned()));
+        let typed = typed.filter(|word| has_inner_capitals(word)).collect();
+        let mut words = words_of(&texts);
+        words.extend(plain.iter().cloned());
         let longest =
             words.iter().filter(|word| word.contains(is_ideograph)).map(|word| word.chars().count()).max();
         let marks = texts.iter().flat_map(|text| text.chars()).chain(MARKS.chars());
@@ -74,6 +96,8 @@ impl<'a> Mask<'a> {
             longest: longest.unwrap_or(1),
             marks: marks.filter(|mark| !mark.is_alphanumeric()).collect(),
             words,
+            telling,
+            typed,
             seen: Mutex::default(),
         }
     }
@@ -83,8 +107,12 @@ impl<'a> Mask<'a> {
         runs.iter().all(|run| {
             let may_go_on = !is_whole && run.end == text.len();
             let word = text[run.clone()].to_lowercase();
+            let own = &text[run.clone()];
+            let is_typed =
+                || self.typed.range(own.to_owned()..).next().is_some_and(|one| one.starts_with(own));
             match word.contains(is_ideograph) {
                 true => self.is_made_of_words(&word, may_go_on),
+                false if has_inner_capitals(own) && !is_typed() => false,
                 false => self.words.contains(&word) || may_go_on && self.begins_one(&word),
             }
         })
@@ -112,6 +140,20 @@ impl<'a> Mask<'a> {
             }
         }
         reached[letters.len()]
+    }
+
+    /// True where a text claims something, which its checks then found to be true, or says a fact in all its words. A name
+    /// alone is not enough.
+    fn says_a_fact(&self, text: &str) -> bool {
+        let known = &self.whole.known;
+        let claimed = claims(text, &known.names, &self.whole.book);
+        let own = plain::tokens(&Plain::of(text).text);
+        let says = |wording: &String| {
+            let words = plain::tokens(&Plain::of(wording).text);
+            !words.is_empty() && words.iter().all(|word| own.contains(word))
+        };
+        claimed.iter().any(|claim| !matches!(claim.meaning, Meaning::Name(_)))
+            || known.sheet.facts.iter().any(|fact| says(&fact.text) || fact.say.iter().any(says))
     }
 
     fn has_fitting_marks(&self, text: &str) -> bool {
@@ -157,6 +199,20 @@ impl<'a> Mask<'a> {
 }
 
 impl Rule for Mask<'_> {
+    /// Words of the facts come before others: a small model would rather praise.
+    fn favour(&self, text: &str) -> f64 {
+        let runs = runs(text);
+        let Some(last) = runs.last().filter(|run| run.end == text.len()) else { return 0.0 };
+        let word = text[last.clone()].to_lowercase();
+        let said = |run: &Range<usize>| run != last && text[run.clone()].to_lowercase() == word;
+        let begins = self.telling.range(word.clone()..).next().is_some_and(|known| known.starts_with(&word));
+        if begins && !runs.iter().any(said) { FAVOUR } else { 0.0 }
+    }
+
+    fn favour_end(&self) -> f64 {
+        FAVOUR
+    }
+
     fn goes_on(&self, text: &str) -> bool {
         let lower = text.to_lowercase();
         let runs = runs(text);
@@ -171,13 +227,18 @@ impl Rule for Mask<'_> {
     fn may_end(&self, text: &str) -> bool {
         let runs = runs(text);
         let last = runs.last().map(|run| text[run.clone()].to_lowercase()).unwrap_or_default();
-        let leads_on = LEADING.contains(&last.as_str()) || text.ends_with(|c: char| OPEN_MARKS.contains(c));
+        let is_short = match text.contains(is_ideograph) {
+            true => text.chars().filter(|letter| is_ideograph(*letter)).count() < FEWEST[1],
+            false => runs.len() < FEWEST[0],
+        };
+        let leads_on =
+            is_short || LEADING.contains(&last.as_str()) || text.ends_with(|c: char| OPEN_MARKS.contains(c));
         !leads_on
             && self.is_known(text, &runs, true)
             && self.brief.allows(text)
             && self.whole.check(text, None).is_ok_and(|verdict| {
                 verdict.passes()
-                    && !verdict.grounded.is_empty()
+                    && self.says_a_fact(text)
                     && verdict
                         .findings
                         .iter()
@@ -200,6 +261,11 @@ fn runs(text: &str) -> Vec<Range<usize>> {
         before = kind;
     }
     runs
+}
+
+/// True for capitals after the first letter.
+fn has_inner_capitals(word: &str) -> bool {
+    word.chars().skip(1).any(char::is_uppercase)
 }
 
 /// The words of a run; a Chinese one is told whole as well, and in its words.
@@ -292,6 +358,8 @@ mod tests {
                 "A cheap",
                 "Yes,, y",
                 " . ",
+                "YOUR",
+                "TRAILF",
                 "your day, your day",
                 "😀",
             ] {
@@ -306,9 +374,15 @@ mod tests {
             for text in ["Your TrailFox 3 running shoe costs $89", "Try it: 30-day returns", "防水鞋面"] {
                 assert!(mask.goes_on(text) && mask.may_end(text), "{text}");
             }
-            for text in
-                ["It is for you", "It costs $89 and", "It costs $8", "It costs $89,", "Your run", "防水鞋"]
-            {
+            for text in [
+                "It is for you",
+                "240 g",
+                "It costs $89 and",
+                "It costs $8",
+                "It costs $89,",
+                "Your run",
+                "防水鞋",
+            ] {
                 assert!(!mask.may_end(text), "{text}");
             }
             assert!(mask.goes_on("防"), "a Chinese word may be unfinished");

@@ -1,14 +1,17 @@
 //! How fast is text understood and written? The built-in encoder, copies among many texts, and the models that are there.
 
 use super::{BenchRow, ours};
-use crate::base::Result;
 use crate::base::rng::Rng;
+use crate::base::{Failure, Result, failure::Explain};
+use crate::headless::Terminal;
 use crate::jobs::JobContext;
 use crate::language::chat::{ChatModel, Drawing};
 use crate::language::duplicates::near_duplicates;
 use crate::language::sentence::SentenceEncoder;
 use crate::language::{Encoder, EncoderOptions};
+use std::io::Write;
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
 const TEXTS: usize = 40_000;
@@ -42,10 +45,56 @@ pub fn language(context: &JobContext) -> Result<Vec<BenchRow>> {
         let encoder = SentenceEncoder::open(Path::new(SENTENCES))?;
         let some: Vec<&str> = SHORT.iter().copied().cycle().take(128).collect();
         let seconds = least(context, || encoder.encode(&some, context).map(drop))?;
-        rows.push(ours("MiniLM, 128 short sentences", 128.0 / seconds, "sentences/s", None));
+        rows.extend(beside_rivals(128.0 / seconds, &some)?);
     }
     if Path::new(WORDS).exists() {
         rows.extend(words(context)?);
+    }
+    Ok(rows)
+}
+
+const SCRIPT: &str = include_str!("../../../benches/rivals/sentences.py");
+
+/// Our sentences a second, beside those of PyTorch and ONNX Runtime with the same weights where they are there.
+fn beside_rivals(speed: f64, sentences: &[&str]) -> Result<Vec<BenchRow>> {
+    let own = ours("MiniLM, 128 short sentences", speed, "sentences/s", None);
+    let python = std::env::var("ADLOUPE_RIVALS").unwrap_or_else(|_| "python3".to_owned());
+    let there =
+        Command::new(&python).args(["-c", "import torch, transformers"]).stderr(Stdio::null()).status();
+    if !there.is_ok_and(|status| status.success()) {
+        Terminal::note("no PyTorch with transformers: run benches/rivals/setup.sh and set ADLOUPE_RIVALS");
+        return Ok(vec![own]);
+    }
+    let what = "cannot measure the rivals";
+    let mut child = Command::new(python)
+        .args(["-W", "ignore", "-c", SCRIPT, SENTENCES])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .explain(what)?;
+    if let Some(mut input) = child.stdin.take() {
+        input.write_all(sentences.join("\n").as_bytes()).explain(what)?;
+    }
+    let output = child.wait_with_output().explain(what)?;
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    let mut rows = Vec::new();
+    for line in told.lines() {
+        let (name, figure) = line.split_once(' ').unwrap_or((line, ""));
+        match figure.parse::<f64>() {
+            Ok(theirs) => rows.push(BenchRow {
+                rival: Some(name.replace("ONNX", "ONNX Runtime")),
+                rival_value: Some(theirs),
+                ratio: Some(speed / theirs),
+                ..own.clone()
+            }),
+            Err(_) => Terminal::note(&format!("{name} gave no figure: {figure}")),
+        }
+    }
+    if rows.is_empty() {
+        return Err(
+            Failure::new(what, "the script gave no figure").hint("benches/rivals/sentences.py says why")
+        );
     }
     Ok(rows)
 }

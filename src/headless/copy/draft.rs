@@ -119,11 +119,11 @@ fn text_of(found: &Round, kept: &[String]) -> String {
     for note in found.basis.iter().flat_map(|basis| &basis.notes) {
         let _ = writeln!(text, "note: {note}");
     }
-    let _ = writeln!(text, "{:>28}  {:<10} words", "click rate, 95 % interval", "by");
+    let _ = writeln!(text, "{:>28}  {:<14} words", "click rate, 95 % interval", "by");
     for candidate in &found.candidates {
         let _ = writeln!(
             text,
-            "{:>28}  {:<10} {}",
+            "{:>28}  {:<14} {}",
             rate(candidate),
             candidate.draft.proposer,
             candidate.draft.text

@@ -167,14 +167,16 @@ mod tests {
     fn a_file_that_computes_otherwise_than_it_should_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("tiny.gguf");
-        crate::language::chat::tests::tiny(&path, 300);
+        crate::language::chat::tiny::write(&path, 300);
         let context = JobContext::detached();
         let model = ChatModel::open(&path, &context).unwrap();
         assert_eq!(model.hash, blake3::hash(&std::fs::read(&path).unwrap()).to_hex().to_string());
-        // 200 words are more than the tiny model looks back on, so it is asked about a sentence here.
-        let right = model.loss_of("bread and cheese", &context).unwrap().exp();
+        let right = model.loss_of(CHECKED.trim(), &context).unwrap().exp();
         assert!(right > 10.0);
-        let failure = model.is_as_known(right, &context).unwrap_err();
-        assert!(failure.why.contains("tokens"), "{failure}");
+        model.is_as_known(right * 1.04, &context).unwrap();
+        for wrong in [right * 1.1, right * 0.9] {
+            let failure = model.is_as_known(wrong, &context).unwrap_err();
+            assert!(failure.why.contains("perplexity"), "{failure}");
+        }
     }
 }

@@ -81,7 +81,25 @@ fn set_role(session: &mut Session, column: &str, role: Role) -> Result<()> {
 
 fn encode(session: &mut Session) -> Result<()> {
     let log = open_log(session)?.frame.clone();
-    session.jobs.start(Purpose::Encode, Encode { log })
+    let options = session.store.training.encoding();
+    session.jobs.start(Purpose::Encode, Encode { log, options })
+}
+
+/// Encodes the open log after the way of reading it was changed; nothing happens where none can be.
+pub(super) fn encode_anew(session: &mut Session) -> Result<()> {
+    let Some(open) = &session.store.log else { return Ok(()) };
+    if open.profile.label.is_none() {
+        return Ok(());
+    }
+    // What all rows were encoded as is as old.
+    if let Some(whole) = &session.store.whole {
+        let fresh =
+            WholeLog { paths: whole.paths.clone(), import: whole.import.clone(), ..WholeLog::default() };
+        session.store.whole = Some(Arc::new(fresh));
+    }
+    session.store.dataset = None;
+    session.store.untrainable = None;
+    encode(session)
 }
 
 fn save_recipe(session: &mut Session) -> Result<()> {

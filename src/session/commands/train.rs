@@ -7,6 +7,7 @@ use crate::base::files::{disk_failure, state_folder, write_atomically};
 use crate::base::params::Params;
 use crate::base::{Failure, Result};
 use crate::data::importers::{ImportOptions, RecipeChoice};
+use crate::data::options::EncodeOptions;
 use crate::data::recipe::Recipe;
 use crate::jobs::Latest;
 use crate::session::store::OpenLog;
@@ -50,6 +51,8 @@ pub enum TrainCommand {
     StartNext,
     /// Forgets those that wait.
     DropWaiting,
+    /// Has every kind of model read each text column as so many numbers; 0 leaves texts to people. The log is encoded anew.
+    ReadTexts(usize),
     /// Finds out what a kind would be made of, on the open log with these knobs.
     Draw(&'static str, Params),
     /// Stops the training; it can go on.
@@ -95,6 +98,8 @@ pub struct TrainingState {
     pub waiting: VecDeque<TrainSpec>,
     /// The members that are being trained: the place of the first in the list, and how many.
     pub members: Option<(usize, usize)>,
+    /// Numbers that each text column is read as; 0: texts are left to people.
+    pub text_vectors: usize,
     /// Where trainings are kept while they run; `None` for nowhere.
     pub runs: Option<PathBuf>,
     /// What a former run of the program left unfinished, newest first.
@@ -143,6 +148,11 @@ impl TrainingState {
         self.models.get(self.selected).map(|run| &run.model)
     }
 
+    /// How the open log is encoded for models.
+    pub fn encoding(&self) -> EncodeOptions {
+        EncodeOptions { text_vectors: self.text_vectors, ..EncodeOptions::default() }
+    }
+
     fn add(&mut self, run: ModelRun) {
         self.models.push(run);
         self.selected = self.models.len() - 1;
@@ -176,6 +186,11 @@ pub(super) fn apply(session: &mut Session, command: TrainCommand) -> Result<()> 
         TrainCommand::DropWaiting => {
             session.store.training.waiting.clear();
             Ok(())
+        }
+        TrainCommand::ReadTexts(numbers) => {
+            session.store.training.text_vectors = numbers;
+            session.store.training.encoding().check()?;
+            super::data::encode_anew(session)
         }
         TrainCommand::Draw(kind, params) => {
             let Some(dataset) = session.store.dataset.clone() else { return Ok(()) };
@@ -398,7 +413,10 @@ fn training_rows(session: &Session) -> Option<TrainingRows> {
     let (dataset, log) = (session.store.dataset.as_ref()?, session.store.log.as_ref()?);
     Some(match &session.store.whole {
         None => TrainingRows::Held(Arc::clone(dataset)),
-        Some(whole) => TrainingRows::Whole(Box::new(log.frame.clone()), Arc::clone(whole)),
+        Some(whole) => {
+            let options = session.store.training.encoding();
+            TrainingRows::Whole(Box::new(log.frame.clone()), Arc::clone(whole), options)
+        }
     })
 }
 

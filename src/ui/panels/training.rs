@@ -12,6 +12,7 @@ mod tuning;
 pub(super) mod unfinished;
 
 use crate::base::params::Params;
+use crate::data::Role;
 use crate::models::{MODELS, ModelKind, first_choice};
 use crate::nn::device;
 use crate::session::commands::{DataCommand, TrainCommand};
@@ -78,6 +79,8 @@ enum View {
 }
 
 const FORM_WIDTH: f32 = 330.0;
+/// Numbers that a text is read as.
+const TEXT_NUMBERS: usize = 16;
 
 impl Panel for TrainingPanel {
     fn id(&self) -> &'static str {
@@ -173,6 +176,7 @@ impl TrainingPanel {
         let specs = specs_of(kind.id()).unwrap_or_default();
         let (training, own) = specs.split_at(TRAIN_PARAMS.len().min(specs.len()));
         let params = self.params.entry(kind.id()).or_insert_with(|| Params::defaults(&specs));
+        texts(ui, cx);
         ui.strong("Training");
         form::params_form(ui, "training knobs", training, params);
         if !own.is_empty() {
@@ -290,6 +294,39 @@ impl TrainingPanel {
             }
         });
     }
+}
+
+/// One switch for every kind: whether texts are read as vectors.
+fn texts(ui: &mut egui::Ui, cx: &mut PanelContext<'_>) {
+    let Some(log) = &cx.session.store.log else { return };
+    let columns: Vec<&str> = log
+        .frame
+        .schema
+        .columns
+        .iter()
+        .filter(|column| column.role == Role::Text)
+        .map(|column| column.name.as_str())
+        .collect();
+    let now = cx.session.store.training.text_vectors;
+    let mut reads = now > 0;
+    ui.horizontal(|ui| {
+        let free = cx.session.jobs.of(Purpose::Train).is_none();
+        let switch = ui.add_enabled(
+            free && (reads || !columns.is_empty()),
+            egui::Checkbox::new(&mut reads, "Read texts as vectors"),
+        );
+        let why = format!(
+            "Every kind of model reads each text column as {TEXT_NUMBERS} numbers, by the words of the training rows; the log \
+             is encoded anew"
+        );
+        if switch.on_hover_text(why).on_disabled_hover_text("No column has the role text").changed() {
+            cx.send(Command::Train(TrainCommand::ReadTexts(if reads { TEXT_NUMBERS } else { 0 })));
+        }
+        if reads {
+            ui.weak(columns.join(", "));
+        }
+    });
+    ui.add_space(4.0);
 }
 
 /// Which rows a training learns from, where the open log is a sample; `None` where it is whole.

@@ -33,13 +33,11 @@ impl StudioPanel {
         self.head(ui, cx, &library);
         if library.items().is_empty() {
             let why = "The library is empty: keep candidates, or take in the ads of the log.";
-            let named = !self.person.trim().is_empty();
             if widgets::empty_state(ui, cx.theme, why, "Take in the ads of the log") {
-                let who = if named { self.person.trim() } else { "unnamed" };
                 if cx.session.store.log.is_none() {
                     cx.send(Command::Data(crate::session::commands::DataCommand::OpenSample));
                 } else {
-                    cx.send(Command::Copy(CopyCommand::ImportLog(who.to_owned())));
+                    cx.send(Command::Copy(CopyCommand::ImportLog(self.person.trim().to_owned())));
                 }
             }
             return;
@@ -86,9 +84,7 @@ impl StudioPanel {
                 cx.ask(DialogRequest::open(DialogKind::OpenFolder, "Open a library", then));
             }
             if cx.session.store.log.is_some() && ui.small_button("Take in the ads of the log").clicked() {
-                let who = self.person.trim();
-                let who = if who.is_empty() { "unnamed" } else { who };
-                cx.send(Command::Copy(CopyCommand::ImportLog(who.to_owned())));
+                cx.send(Command::Copy(CopyCommand::ImportLog(self.person.trim().to_owned())));
             }
         });
         let head = library.head();
