@@ -21,6 +21,7 @@ pub mod propose;
 pub mod readability;
 pub mod review;
 pub mod rulebook;
+pub mod search;
 pub mod sheet;
 
 pub use brief::Brief;

@@ -29,6 +29,7 @@ pub mod report;
 pub mod robustness;
 pub mod rows;
 pub mod search;
+pub mod search_copy;
 pub mod segment;
 pub mod simulate;
 pub mod slices;
@@ -88,6 +89,8 @@ pub enum Output {
     ModelLookedAt(PathBuf, Result<crate::language::chat::ModelFile>),
     /// A library of words after something was done.
     Library(Box<copy_library::Worked>),
+    /// Creatives that mean nearly what was asked, or why none was found.
+    CopyFound(Box<Result<search_copy::Found>>),
     /// Variants that competed.
     Tried(Box<Result<copy_trial::Tried>>),
     /// Columns that changed.

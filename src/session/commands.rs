@@ -77,6 +77,7 @@ pub(super) fn absorb(session: &mut Session, output: Output) -> Result<()> {
         Output::Copy(round) => copy::written(session, *round)?,
         Output::ByModel(wrote) => copy_model::wrote(session, *wrote),
         Output::ModelLookedAt(path, file) => copy_model::looked_at(session, &path, file),
+        Output::CopyFound(found) => session.store.copy.found = Some(found.map(std::sync::Arc::new)),
         Output::Tried(tried) => session.store.copy.tried = Some(*tried),
         Output::Library(done) => copy::worked(session, *done)?,
         Output::Compared(compared) => inspect::compared(session, compared),

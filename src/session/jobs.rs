@@ -102,6 +102,8 @@ pub enum Purpose {
     LookAtModel,
     /// Have a language model write.
     WriteByModel,
+    /// Search the library by meaning.
+    SearchCopy,
     /// Let variants compete.
     Trial,
     /// Read or write the library of words.

@@ -26,6 +26,8 @@ pub struct Kept {
     pub tried: usize,
     /// Of them, those that came to an end that their rule allows.
     pub whole: usize,
+    /// Of all, texts without a word: nothing that the rule allows was among the model's likeliest.
+    pub blank: usize,
     /// Of all, texts that have room (G1).
     pub within: usize,
     /// Of all, texts that rest on facts with every claim (G2).
@@ -111,6 +113,7 @@ pub fn keeps(
             kept.tried += 1;
             kept.whole += usize::from(tried.is_whole);
             if tried.draft.text.is_empty() {
+                kept.blank += 1;
                 continue;
             }
             let verdict = checker.check(&tried.draft.text, None)?;

@@ -5,6 +5,7 @@ use super::{Answer, Terminal, lines_of, rulebook};
 use crate::adcopy::brief::Language;
 use crate::adcopy::library::source_of;
 use crate::adcopy::review::{Action, Status};
+use crate::adcopy::search::Index;
 use crate::adcopy::{Addressed, Checker, Item, Library, ProductSheet};
 use crate::base::files::write_atomically;
 use crate::base::{Failure, Result, failure::Explain};
@@ -28,6 +29,15 @@ pub struct ListArgs {
     /// Only those in this state.
     #[arg(long)]
     status: Option<StatusName>,
+    /// Those most like this text, by meaning, best first.
+    #[arg(long, value_name = "TEXT")]
+    like: Option<String>,
+    /// Reads meaning by this sentence encoder: a folder with config.json, model.safetensors and tokenizer.json.
+    #[arg(long, value_name = "FOLDER", requires = "like")]
+    encoder: Option<PathBuf>,
+    /// Texts told of those that are alike.
+    #[arg(long, value_name = "N", requires = "like", default_value_t = 20)]
+    top: usize,
 }
 
 /// States as arguments.
@@ -121,6 +131,9 @@ pub struct AuditArgs {
 /// As [`Library::open`].
 pub fn list(args: &ListArgs, terminal: &Terminal) -> Result<Answer> {
     let library = opened(&args.library, terminal)?;
+    if let Some(like) = &args.like {
+        return alike(&library, like, args, terminal);
+    }
     let wanted = args.status.map(|status| Status::ALL[status as usize]);
     let items: Vec<_> =
         library.items().iter().filter(|item| wanted.is_none_or(|wanted| item.status == wanted)).collect();
@@ -135,6 +148,30 @@ pub fn list(args: &ListArgs, terminal: &Terminal) -> Result<Answer> {
     let _ = writeln!(text, "{} of {} creatives", items.len(), library.items().len());
     let json = serde_json::to_value(&items).explain("cannot write the answer")?;
     Ok(Answer { text, json: json!({ "creatives": json }) })
+}
+
+/// Lists by likeness to a text.
+fn alike(library: &Library, like: &str, args: &ListArgs, terminal: &Terminal) -> Result<Answer> {
+    let context = terminal.context();
+    let index = Index::of(library, args.encoder.as_deref(), &context)?;
+    let wanted = args.status.map(|status| Status::ALL[status as usize]);
+    let hits = index.nearest(like, library.items().len(), &context)?;
+    let mut text = String::new();
+    let mut found = Vec::new();
+    for hit in hits {
+        let item = library.get(&hit.id)?;
+        if wanted.is_some_and(|wanted| item.status != wanted) {
+            continue;
+        }
+        if found.len() == args.top {
+            break;
+        }
+        // Writing into a String cannot fail.
+        let _ = writeln!(text, "{}  {:<9}  {}\n    {}", item.id, item.status.name(), item.text, hit.why());
+        found.push(json!({ "id": hit.id, "text": item.text, "cosine": hit.cosine, "words": hit.words }));
+    }
+    let _ = writeln!(text, "{} of {} creatives", found.len(), library.items().len());
+    Ok(Answer { text, json: json!({ "creatives": found }) })
 }
 
 /// Takes in.

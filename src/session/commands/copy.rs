@@ -15,6 +15,7 @@ use crate::session::sample::sample_log_path;
 use crate::session::{Purpose, Session};
 use crate::tasks::copy_library::{LibraryWork, Work, Worked};
 use crate::tasks::copy_trial::{Tried, TryVariants, Variant};
+use crate::tasks::search_copy::{Found, SearchCopy};
 use crate::tasks::write_by_model::ByModel;
 use crate::tasks::write_copy::{Candidate, Round, WriteCopy};
 use std::path::PathBuf;
@@ -53,6 +54,8 @@ pub enum CopyCommand {
     Keep(Vec<String>, String),
     /// Opens the library of a folder; `None` for the usual one.
     OpenLibrary(Option<PathBuf>),
+    /// Searches the library for texts that mean nearly this; nothing: shows all again.
+    Search(String),
     /// Does something to a creative: its name, what, who.
     Review(String, Action, String),
     /// Lets the approved variants of the brief's product compete for pages; with those that nobody approved where asked.
@@ -74,6 +77,8 @@ pub struct CopyState {
     pub writer: WriterState,
     /// The library, once it was opened.
     pub library: Option<Arc<Library>>,
+    /// What was searched for last, and found.
+    pub found: Option<Result<Arc<Found>>>,
     /// The variants that competed last.
     pub tried: Option<Result<Tried>>,
 }
@@ -121,6 +126,7 @@ pub(super) fn apply(session: &mut Session, command: CopyCommand) -> Result<()> {
             };
             work(session, String::new(), Work::Open(folder))
         }
+        CopyCommand::Search(question) => search(session, question),
         CopyCommand::Review(id, action, who) => review(session, id, action, who),
         CopyCommand::Try(with_drafts) => compete(session, with_drafts),
         CopyCommand::ImportLog(who) => {
@@ -129,6 +135,18 @@ pub(super) fn apply(session: &mut Session, command: CopyCommand) -> Result<()> {
             work(session, who, Work::ImportLog(log, name))
         }
     }
+}
+
+/// Searches the library that is open by meaning.
+fn search(session: &mut Session, question: String) -> Result<()> {
+    let before = session.store.copy.found.take();
+    if question.trim().is_empty() {
+        session.jobs.cancel(Purpose::SearchCopy);
+        return Ok(());
+    }
+    let library = session.store.copy.library.clone().unwrap_or_default();
+    let index = before.and_then(Result::ok).map(|found| Arc::clone(&found.index));
+    session.jobs.start(Purpose::SearchCopy, SearchCopy { library, question, index })
 }
 
 fn usual_folder(session: &Session) -> Result<PathBuf> {

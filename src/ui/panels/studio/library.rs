@@ -2,11 +2,15 @@
 
 use super::StudioPanel;
 use crate::adcopy::review::{Action, Status};
+use crate::adcopy::search::Hit;
 use crate::adcopy::{Item, Library};
-use crate::session::Command;
 use crate::session::commands::CopyCommand;
+use crate::session::{Command, Purpose};
+use crate::tasks::search_copy::Found;
+use crate::ui::panels::segments::complain;
 use crate::ui::{DialogKind, DialogRequest, PanelContext, Theme, widgets};
 use egui::{RichText, Ui};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// What is looked at in the library.
@@ -43,7 +47,25 @@ impl StudioPanel {
             return;
         }
         self.trial(ui, cx, &library);
-        let shown = self.shown(&library);
+        let found = match cx.session.store.copy.found.clone() {
+            Some(Ok(found)) => Some(found),
+            Some(Err(failure)) => {
+                complain(ui, cx.theme, &failure);
+                None
+            }
+            None => None,
+        };
+        if let Some(found) = &found {
+            ui.horizontal_wrapped(|ui| {
+                ui.label(format!("{} texts like '{}', most alike first", found.hits.len(), found.question));
+                if ui.small_button("Show all").clicked() {
+                    cx.send(Command::Copy(CopyCommand::Search(String::new())));
+                }
+            });
+        }
+        let hits: HashMap<&str, &Hit> =
+            found.iter().flat_map(|found| &found.hits).map(|hit| (hit.id.as_str(), hit)).collect();
+        let shown = self.shown(&library, found.as_deref());
         // One that is looked at needs room below.
         let height = if library.get(&self.review.open).is_ok() { 190.0 } else { 380.0 };
         let mut clicked = None;
@@ -52,7 +74,8 @@ impl StudioPanel {
             let item = &library.items()[shown[row]];
             let label = cell(theme, item, column);
             let label = ui.add(egui::Label::new(label).truncate().sense(egui::Sense::click()));
-            if label.on_hover_text(&item.text).clicked() {
+            let why = hits.get(item.id.as_str()).map_or_else(String::new, |hit| format!("\n{}", hit.why()));
+            if label.on_hover_text(format!("{}{why}", item.text)).clicked() {
                 clicked = Some(item.id.clone());
             }
         });
@@ -78,7 +101,16 @@ impl StudioPanel {
             }
             let field =
                 egui::TextEdit::singleline(&mut self.review.search).hint_text("words").desired_width(120.0);
-            ui.add(field);
+            let label = ui.label("Search").id;
+            ui.add(field).labelled_by(label);
+            let wanted = self.review.search.trim();
+            let meant = ui.add_enabled(!wanted.is_empty(), egui::Button::new("By meaning").small());
+            if meant.on_hover_text("Texts that mean nearly this, best first").clicked() {
+                cx.send(Command::Copy(CopyCommand::Search(wanted.to_owned())));
+            }
+            if cx.session.jobs.of(Purpose::SearchCopy).is_some() {
+                ui.weak("searching …");
+            }
             if ui.small_button("Another folder …").clicked() {
                 let then = |folder| Command::Copy(CopyCommand::OpenLibrary(Some(folder)));
                 cx.ask(DialogRequest::open(DialogKind::OpenFolder, "Open a library", then));
@@ -96,8 +128,20 @@ impl StudioPanel {
         ));
     }
 
-    /// Places of the creatives that are looked at, newest first.
-    fn shown(&self, library: &Library) -> Vec<usize> {
+    /// Places of the creatives that are looked at: those that were found by meaning, best first, else newest first.
+    fn shown(&self, library: &Library, found: Option<&Found>) -> Vec<usize> {
+        if let Some(found) = found {
+            let places: HashMap<&str, usize> =
+                library.items().iter().enumerate().map(|(at, item)| (item.id.as_str(), at)).collect();
+            let wanted =
+                |at: &usize| self.review.status.is_none_or(|status| library.items()[*at].status == status);
+            return found
+                .hits
+                .iter()
+                .filter_map(|hit| places.get(hit.id.as_str()).copied())
+                .filter(wanted)
+                .collect();
+        }
         let search = self.review.search.trim().to_lowercase();
         let wanted = |item: &Arc<Item>| {
             self.review.status.is_none_or(|status| item.status == status)
