@@ -259,8 +259,8 @@ fn a_model_is_looked_into_and_compared() {
     let compared = answer(at, "compare log.csv --model logistic --model auto_int");
     let apart = &compared["models"][1]["disagreement"];
     let count = |name: &str| apart["right"][name].as_u64().unwrap();
-    let rows = compared["models"][0]["measures"]["rows"].as_u64().unwrap();
-    assert_eq!(count("both") + count("only_first") + count("only_second") + count("neither"), rows);
+    // Every one of the test rows, which are the last 15 % of 3,000.
+    assert_eq!(count("both") + count("only_first") + count("only_second") + count("neither"), 450);
     assert!(compared["models"][0]["disagreement"].is_null(), "{compared}");
     failure(adloupe(at, "compare log.csv --model logistic"), &["two models"]);
 
