@@ -71,6 +71,8 @@ fn one_switch_has_any_kind_read_texts() {
     session.apply(Command::Train(TrainCommand::Start(spec("logistic", "1"))));
     assert!(session.settle(LIMIT));
     assert_eq!(session.store.training.model().unwrap().encoder.texts.len(), 1);
+    // A model moves what stands below it.
+    harness.run_ok();
     harness.get_by_label("Read texts as vectors").click();
     harness.run_ok();
     assert!(harness.state_mut().0.settle(LIMIT));
