@@ -26,6 +26,27 @@ pub struct Batch {
     pub weight: Vec<f32>,
 }
 
+impl Batch {
+    /// The first example many times, without what happened and what it counts.
+    pub fn repeated(&self, times: usize) -> Self {
+        Self {
+            rows: times,
+            categorical: self.categorical.iter().map(|ids| vec![ids[0]; times]).collect(),
+            numeric: self.numeric.iter().map(|values| vec![values[0]; times]).collect(),
+            sequences: self
+                .sequences
+                .iter()
+                .map(|sequence| SequenceBatch {
+                    max_len: sequence.max_len,
+                    ids: sequence.ids[..sequence.max_len].repeat(times),
+                    lengths: vec![sequence.lengths[0]; times],
+                })
+                .collect(),
+            ..Self::default()
+        }
+    }
+}
+
 /// One behaviour sequence per row, padded to a common length.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SequenceBatch {

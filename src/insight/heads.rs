@@ -201,8 +201,7 @@ fn without_each(
         return Ok((0, None));
     }
     let rows = super::attention::spread(rows, ABLATION_ROWS);
-    let (labels, weights) = (take_known(&dataset.label, &rows), take_known(&dataset.weight, &rows));
-    let users = take_known(&dataset.users, &rows);
+    let (weights, users) = (take_known(&dataset.weight, &rows), take_known(&dataset.users, &rows));
     let loss = |silent: Option<(&str, usize)>| -> Result<Vec<f64>> {
         let mut all = Vec::with_capacity(rows.len());
         for part in rows.chunks(BATCH_ROWS) {
@@ -225,15 +224,10 @@ fn without_each(
             done += 1;
         }
     }
-    let total: f64 = weighed(&labels, &weights).map(|(_, weight)| weight).sum();
-    let sum: f64 =
-        whole.iter().zip(weighed(&labels, &weights)).map(|(loss, (_, weight))| loss * weight).sum();
+    let weight = |row: usize| weights.get(row).map_or(1.0, |weight| f64::from(*weight));
+    let total: f64 = (0..rows.len()).map(weight).sum();
+    let sum: f64 = whole.iter().enumerate().map(|(row, loss)| loss * weight(row)).sum();
     Ok((rows.len(), (total > 0.0).then(|| sum / total)))
-}
-
-/// Rows with their weights; 1 where the log has none.
-fn weighed<'a>(labels: &'a [f32], weights: &'a [f32]) -> impl Iterator<Item = (f32, f64)> + 'a {
-    labels.iter().enumerate().map(|(row, label)| (*label, weights.get(row).map_or(1.0, |w| f64::from(*w))))
 }
 
 /// Names of a layer's members, and of those who ask.

@@ -263,7 +263,7 @@ fn one_change(
     if ids.is_empty() {
         return Ok(None);
     }
-    let mut many = repeated(batch, ids.len());
+    let mut many = batch.repeated(ids.len());
     many.categorical[field].clone_from(&ids);
     let scores = model.predict_batch(&many)?;
     let by_score = |a: &&(&u32, &f32), b: &&(&u32, &f32)| a.1.total_cmp(b.1);
@@ -278,25 +278,6 @@ fn one_change(
         highest: named(pairs.iter().max_by(by_score)),
         lowest: named(pairs.iter().min_by(by_score)),
     }))
-}
-
-/// The same row many times.
-fn repeated(batch: &Batch, times: usize) -> Batch {
-    Batch {
-        rows: times,
-        categorical: batch.categorical.iter().map(|ids| vec![ids[0]; times]).collect(),
-        numeric: batch.numeric.iter().map(|values| vec![values[0]; times]).collect(),
-        sequences: batch
-            .sequences
-            .iter()
-            .map(|sequence| SequenceBatch {
-                max_len: sequence.max_len,
-                ids: sequence.ids[..sequence.max_len].repeat(times),
-                lengths: vec![sequence.lengths[0]; times],
-            })
-            .collect(),
-        ..Batch::default()
-    }
 }
 
 /// Shares of the inputs in the log odds, to a standard error of `wanted` each where that many orders are enough.

@@ -8,7 +8,6 @@
 use super::{Inputs, Network};
 use crate::base::failure::Explain;
 use crate::base::{Failure, Result};
-use crate::data::batch::SequenceBatch;
 use crate::data::{Batch, Encoder};
 use crate::nn::losses::backward_from;
 use crate::nn::tables::{Lookup, Table};
@@ -210,7 +209,7 @@ impl Network {
             numeric.extend(pairs.map(|(mean, own)| mean + *place as f32 * (own[0] - mean)));
         }
         let numeric = Var::from_vec(numeric, (count, means.len()), &self.device)?;
-        let repeated = repeated(row, count);
+        let repeated = row.repeated(count);
         let gathered: Vec<Tensor> = leaves.iter().map(|leaf| leaf.as_tensor().clone()).collect();
         let inputs = Inputs { batch: &repeated, numeric: numeric.as_tensor().clone(), gathered: &gathered };
         let logits = self.model.forward(&inputs, &mut Pass::Predict)?.logits;
@@ -275,29 +274,11 @@ fn mean(column: &[f32]) -> f32 {
     (sum / column.len().max(1) as f64) as f32
 }
 
-/// The only row of a batch many times.
-fn repeated(row: &Batch, times: usize) -> Batch {
-    Batch {
-        rows: times,
-        categorical: row.categorical.iter().map(|ids| vec![ids[0]; times]).collect(),
-        numeric: row.numeric.iter().map(|values| vec![values[0]; times]).collect(),
-        sequences: row
-            .sequences
-            .iter()
-            .map(|sequence| SequenceBatch {
-                max_len: sequence.max_len,
-                ids: sequence.ids[..sequence.max_len].repeat(times),
-                lengths: vec![sequence.lengths[0]; times],
-            })
-            .collect(),
-        ..Batch::default()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::base::params::Params;
+    use crate::data::batch::SequenceBatch;
     use crate::models::check::tiny;
     use crate::models::{MODELS, kind};
     use candle_core::Device;

@@ -5,7 +5,7 @@ use crate::base::{Failure, Result};
 use crate::data::query::matching_rows;
 use crate::data::{Dataset, LogFrame, Split};
 use crate::domain::Segment;
-use crate::insight::evaluation::{BeforeCalibration, before_calibration, evaluate_in};
+use crate::insight::evaluation::{BeforeCalibration, before_calibration, evaluate, evaluate_in};
 use crate::insight::{Evaluation, Subject};
 use crate::jobs::{Job, JobContext, Lane};
 use crate::metrics::bootstrap::Bags;
@@ -49,9 +49,9 @@ impl Job for Evaluate {
     }
 
     fn run(self: Box<Self>, context: &JobContext) -> Result<Output> {
-        let evaluation = self.judge(&mut None, context)?;
         let judged = self.subject.judged_dataset(context)?;
         let rows = self.rows(&judged.dataset)?;
+        let evaluation = evaluate(&self.subject.model, &judged.dataset, &rows, context)?;
         let before = before_calibration(&self.subject.model, &judged.dataset, &rows, context)?;
         let Self { subject, split, segment } = *self;
         Ok(Output::Evaluated(Box::new(Evaluated {

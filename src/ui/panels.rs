@@ -55,6 +55,31 @@ fn model_or_offer(ui: &mut egui::Ui, cx: &mut PanelContext<'_>, why: &str) -> Op
     model
 }
 
+/// A menu of the rows that a question is about: all test rows, or those of an audience, as the text form of its segment.
+fn choose_rows(ui: &mut egui::Ui, cx: &PanelContext<'_>, (words, id): (&str, &str), segment: &mut String) {
+    let label = ui.label(words).id;
+    let audiences = &cx.session.workspace.audiences;
+    let menu = egui::ComboBox::from_id_salt(id).selected_text(rows_named(cx, segment)).show_ui(ui, |ui| {
+        ui.selectable_value(segment, String::new(), ALL_TEST_ROWS);
+        for audience in audiences {
+            ui.selectable_value(segment, audience.segment.clone(), &audience.name);
+        }
+    });
+    menu.response.labelled_by(label);
+}
+
+/// What [`choose_rows`] calls the rows of a segment.
+fn rows_named(cx: &PanelContext<'_>, segment: &str) -> String {
+    let known = cx.session.workspace.audiences.iter().find(|audience| audience.segment == segment);
+    match known {
+        Some(audience) => audience.name.clone(),
+        None if segment.is_empty() => ALL_TEST_ROWS.to_owned(),
+        None => segment.to_owned(),
+    }
+}
+
+const ALL_TEST_ROWS: &str = "all test rows";
+
 /// All panels in the order of the navigation, which is the order of the work.
 pub fn all() -> Vec<Box<dyn Panel>> {
     vec![

@@ -1,6 +1,6 @@
 //! What do the layers of the model do with the rows: sizes and slopes, gates, fields that meet, cuts of trees?
 
-use super::{Panel, model_or_offer};
+use super::{Panel, choose_rows, model_or_offer};
 use crate::insight::inside::{Inside, PairTable};
 use crate::metrics::Estimate;
 use crate::session::commands::inspect::InspectCommand;
@@ -67,17 +67,7 @@ impl LayersPanel {
     fn controls(&mut self, ui: &mut Ui, cx: &mut PanelContext<'_>, model: &TrainedModel) {
         ui.horizontal_wrapped(|ui| {
             ui.strong(&model.kind);
-            let label = ui.label("over").id;
-            let audiences = &cx.session.workspace.audiences;
-            let known = audiences.iter().find(|audience| audience.segment == self.segment);
-            let shown = known.map_or("all test rows", |audience| audience.name.as_str());
-            let menu = egui::ComboBox::from_id_salt("layer rows").selected_text(shown).show_ui(ui, |ui| {
-                ui.selectable_value(&mut self.segment, String::new(), "all test rows");
-                for audience in audiences {
-                    ui.selectable_value(&mut self.segment, audience.segment.clone(), &audience.name);
-                }
-            });
-            menu.response.labelled_by(label);
+            choose_rows(ui, cx, ("over", "layer rows"), &mut self.segment);
         });
         ui.add_space(4.0);
     }

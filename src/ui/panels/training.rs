@@ -15,6 +15,7 @@ use crate::base::params::Params;
 use crate::data::Role;
 use crate::models::{MODELS, ModelKind, first_choice};
 use crate::nn::device;
+use crate::session::commands::train::TrainingState;
 use crate::session::commands::{DataCommand, TrainCommand};
 use crate::session::store::Store;
 use crate::session::{Command, Purpose};
@@ -294,6 +295,16 @@ impl TrainingPanel {
             }
         });
     }
+}
+
+/// Places of the ticked runs; that of the one in view where none is ticked.
+fn ticked_or_in_view(training: &TrainingState, chosen: &BTreeSet<usize>) -> Vec<usize> {
+    let mut places: Vec<usize> =
+        chosen.iter().copied().filter(|place| *place < training.models.len()).collect();
+    if places.is_empty() {
+        places.push(training.selected);
+    }
+    places
 }
 
 /// One switch for every kind: whether texts are read as vectors.

@@ -8,6 +8,7 @@ use crate::tasks::explain::Averaged;
 use crate::train::TrainedModel;
 use crate::ui::charts::bars;
 use crate::ui::charts::heatmap::{Heatmap, Matrix};
+use crate::ui::panels::choose_rows;
 use crate::ui::{PanelContext, Theme, widgets};
 use egui::{RichText, Ui};
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use std::sync::Arc;
 impl AttentionPanel {
     pub(super) fn averaged(&mut self, ui: &mut Ui, cx: &mut PanelContext<'_>, model: &Arc<TrainedModel>) {
         ui.strong("Averaged over many");
-        self.choose_rows(ui, cx);
+        self.choose_averaged(ui, cx);
         let running = cx.session.jobs.of(Purpose::Average).is_some();
         match cx.session.store.inspect.averaged.clone() {
             Some(shown) => {
@@ -36,21 +37,9 @@ impl AttentionPanel {
         }
     }
 
-    fn choose_rows(&mut self, ui: &mut Ui, cx: &mut PanelContext<'_>) {
+    fn choose_averaged(&mut self, ui: &mut Ui, cx: &mut PanelContext<'_>) {
         ui.horizontal_wrapped(|ui| {
-            let label = ui.label("Rows");
-            let shown = if self.segment.is_empty() { "all test rows" } else { self.segment.as_str() };
-            egui::ComboBox::from_id_salt("rows")
-                .selected_text(shown)
-                .show_ui(ui, |ui| {
-                    ui.selectable_value(&mut self.segment, String::new(), "all test rows");
-                    for audience in &cx.session.workspace.audiences {
-                        let text = audience.segment.clone();
-                        ui.selectable_value(&mut self.segment, text, &audience.name);
-                    }
-                })
-                .response
-                .labelled_by(label.id);
+            choose_rows(ui, cx, ("Rows", "rows"), &mut self.segment);
             if ui.button("Average the attention").clicked() {
                 cx.send(Command::Inspect(InspectCommand::Average(self.segment.clone())));
             }

@@ -8,6 +8,7 @@ use crate::tasks::heads::HeadsSeen;
 use crate::train::TrainedModel;
 use crate::ui::charts::flow::{self, Flow};
 use crate::ui::charts::heatmap::{Heatmap, Matrix, thumbnail};
+use crate::ui::panels::{choose_rows, rows_named};
 use crate::ui::{PanelContext, Theme, widgets};
 use egui::{RichText, Ui};
 use std::sync::Arc;
@@ -53,25 +54,13 @@ impl Heads {
 
     fn controls(&mut self, ui: &mut Ui, cx: &mut PanelContext<'_>, model: &Arc<TrainedModel>) {
         ui.horizontal_wrapped(|ui| {
-            let label = ui.label("Rows").id;
+            choose_rows(ui, cx, ("Rows", "head rows"), &mut self.segment);
             let audiences = &cx.session.workspace.audiences;
-            let name_of = |text: &str| {
-                let known = audiences.iter().find(|audience| audience.segment == text);
-                known.map_or_else(|| "all test rows".to_owned(), |audience| audience.name.clone())
-            };
-            let menu = egui::ComboBox::from_id_salt("head rows").selected_text(name_of(&self.segment));
-            let menu = menu.show_ui(ui, |ui| {
-                ui.selectable_value(&mut self.segment, String::new(), "all test rows");
-                for audience in audiences {
-                    ui.selectable_value(&mut self.segment, audience.segment.clone(), &audience.name);
-                }
-            });
-            menu.response.labelled_by(label);
             let label = ui.label("against").id;
             let models = &cx.session.store.training.models;
             let text = match &self.against {
                 HeadsBeside::Nothing => "nothing".to_owned(),
-                HeadsBeside::Rows(text) => name_of(text),
+                HeadsBeside::Rows(text) => rows_named(cx, text),
                 HeadsBeside::Model(place) => models
                     .get(*place)
                     .map_or_else(|| "nothing".to_owned(), |run| model_name(*place, &run.model)),
@@ -79,7 +68,7 @@ impl Heads {
             let menu = egui::ComboBox::from_id_salt("heads against").selected_text(text).show_ui(ui, |ui| {
                 ui.selectable_value(&mut self.against, HeadsBeside::Nothing, "nothing");
                 let all = HeadsBeside::Rows(String::new());
-                ui.selectable_value(&mut self.against, all, "all test rows");
+                ui.selectable_value(&mut self.against, all, rows_named(cx, ""));
                 for audience in audiences {
                     let rows = HeadsBeside::Rows(audience.segment.clone());
                     ui.selectable_value(&mut self.against, rows, &audience.name);

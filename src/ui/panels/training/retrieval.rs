@@ -1,5 +1,6 @@
 //! What would each model show this user, and where do they disagree?
 
+use super::ticked_or_in_view;
 use crate::insight::retrieval::{RankedAd, Retrieval};
 use crate::session::commands::InspectCommand;
 use crate::session::{Command, Purpose};
@@ -30,11 +31,7 @@ impl Asking {
             ui.weak("No model is trained yet, so none can choose ads.");
             return;
         }
-        let mut places: Vec<usize> =
-            chosen.iter().copied().filter(|place| *place < training.models.len()).collect();
-        if places.is_empty() {
-            places.push(training.selected);
-        }
+        let places = ticked_or_in_view(training, chosen);
         ui.horizontal_wrapped(|ui| {
             let label = ui.label("User").id;
             let hint = "as the log writes it";

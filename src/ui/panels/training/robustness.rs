@@ -1,6 +1,7 @@
 //! How good do the models stay when their embeddings are moved against them?
 
 use super::progress::with_interval;
+use super::ticked_or_in_view;
 use crate::insight::robustness::{AttackQuestion, Robustness};
 use crate::metrics::{Estimate, Measures};
 use crate::session::commands::InspectCommand;
@@ -40,11 +41,7 @@ impl Attacking {
             ui.weak("No model is trained yet, so none can be attacked.");
             return;
         }
-        let mut places: Vec<usize> =
-            chosen.iter().copied().filter(|place| *place < training.models.len()).collect();
-        if places.is_empty() {
-            places.push(training.selected);
-        }
+        let places = ticked_or_in_view(training, chosen);
         ui.horizontal_wrapped(|ui| {
             ui.selectable_value(&mut self.searches_on, false, "FGM")
                 .on_hover_text("One step along the gradient of each impression's loss");
