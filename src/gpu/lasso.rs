@@ -10,6 +10,8 @@ pub struct Lasso {
     origin: [f32; 2],
     cell: [f32; 2],
     mask: Vec<Place>,
+    /// Edges that come near each line of the mask: a ray along it crosses no others.
+    edges: Vec<Vec<[[f32; 2]; 2]>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +37,7 @@ impl Lasso {
             origin: [bounds[0], bounds[1]],
             cell: [step(bounds[0], bounds[2]), step(bounds[1], bounds[3])],
             mask: vec![Place::Outside; SIDE * SIDE],
+            edges: vec![Vec::new(); SIDE],
             outline,
         };
         lasso.mark_border();
@@ -51,11 +54,11 @@ impl Lasso {
         if !(inside_box(column) && inside_box(line)) {
             return false;
         }
-        let cell = (line as usize).min(SIDE - 1) * SIDE + (column as usize).min(SIDE - 1);
-        match self.mask[cell] {
+        let line = (line as usize).min(SIDE - 1);
+        match self.mask[line * SIDE + (column as usize).min(SIDE - 1)] {
             Place::Outside => false,
             Place::Inside => true,
-            Place::Border => even_odd(&self.outline, point),
+            Place::Border => even_odd(&self.edges[line], point),
         }
     }
 
@@ -69,15 +72,17 @@ impl Lasso {
         bits
     }
 
-    /// Marks every cell that an edge touches, one cell wider to be safe against rounding.
+    /// Marks every cell that an edge touches, and keeps the edge for its lines, one cell wider to be safe against rounding.
     fn mark_border(&mut self) {
         for i in 0..self.outline.len() {
-            let (a, b) = (self.outline[i], self.outline[(i + 1) % self.outline.len()]);
+            let edge = [self.outline[i], self.outline[(i + 1) % self.outline.len()]];
+            let [a, b] = edge;
             let at = |p: [f32; 2]| [0, 1].map(|axis| (p[axis] - self.origin[axis]) / self.cell[axis]);
             let (a, b) = (at(a), at(b));
             let first = (a[1].min(b[1]) - 1.0).max(0.0) as usize;
             let last = ((a[1].max(b[1]) + 1.0) as usize).min(SIDE - 1);
             for line in first..=last {
+                self.edges[line].push(edge);
                 let (low, high) = span(a, b, line as f32 - 0.5, line as f32 + 1.5);
                 let left = (low - 1.0).max(0.0) as usize;
                 let right = ((high + 1.0).max(0.0) as usize).min(SIDE - 1);
@@ -102,7 +107,7 @@ impl Lasso {
                     self.origin[0] + (column as f32 + 0.5) * self.cell[0],
                     self.origin[1] + (line as f32 + 0.5) * self.cell[1],
                 ];
-                let inside = *known.get_or_insert_with(|| even_odd(&self.outline, middle));
+                let inside = *known.get_or_insert_with(|| even_odd(&self.edges[line], middle));
                 self.mask[cell] = if inside { Place::Inside } else { Place::Outside };
             }
         }
@@ -124,9 +129,8 @@ fn span(a: [f32; 2], b: [f32; 2], low: f32, high: f32) -> (f32, f32) {
 }
 
 /// Counts the edges that a ray to the right crosses (Shimrat 1962).
-fn even_odd(outline: &[[f32; 2]], [x, y]: [f32; 2]) -> bool {
-    let edges = outline.iter().zip(outline.iter().cycle().skip(1));
-    edges.fold(false, |inside, (a, b)| {
+fn even_odd(edges: &[[[f32; 2]; 2]], [x, y]: [f32; 2]) -> bool {
+    edges.iter().fold(false, |inside, [a, b]| {
         let spans = (a[1] > y) != (b[1] > y);
         let crosses = spans && x < a[0] + (y - a[1]) / (b[1] - a[1]) * (b[0] - a[0]);
         inside != crosses
@@ -155,10 +159,13 @@ mod tests {
             })
             .collect();
         let lasso = Lasso::new(outline.clone()).unwrap();
+        // All edges for every point, where the lasso asks those of a line alone.
+        let edges: Vec<[[f32; 2]; 2]> =
+            outline.iter().zip(outline.iter().cycle().skip(1)).map(|(a, b)| [*a, *b]).collect();
         let cloud = cloud(50_000);
         let selected = lasso.select(&cloud);
         for (i, &p) in cloud.xy.iter().enumerate() {
-            assert_eq!(selected.get(i), even_odd(&outline, p), "{p:?}");
+            assert_eq!(selected.get(i), even_odd(&edges, p), "{p:?}");
         }
         assert!(selected.count() > 1_000);
     }

@@ -133,7 +133,7 @@ impl Panel for TrainingPanel {
 
 impl TrainingPanel {
     fn views(&mut self, ui: &mut egui::Ui) {
-        ui.horizontal(|ui| {
+        ui.horizontal_wrapped(|ui| {
             let compare = match self.chosen.len() {
                 0 => "Compare".to_owned(),
                 chosen => format!("Compare ({chosen})"),

@@ -158,7 +158,8 @@ impl EmbeddingsPanel {
         if projection.clusters.is_empty() {
             return;
         }
-        ui.strong(format!("{} heaps", projection.clusters.len()));
+        let count = projection.clusters.len();
+        ui.strong(format!("{count} heap{}", if count == 1 { "" } else { "s" }));
         ui.small("Where points lie densely on this map; named by what sets them apart most.");
         let mut chosen = None;
         for (cluster, size) in projection.clusters.sizes.iter().enumerate() {
