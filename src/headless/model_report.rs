@@ -12,15 +12,15 @@ use std::sync::Arc;
 /// Which models and log, told how.
 #[derive(Debug, clap::Args)]
 #[command(
-    about = "Writes a page about a saved model: figures with intervals, curves, slices, fairness, card, limits"
+    about = "Writes a report about a saved model (HTML, PDF, JSON): figures with intervals, curves, slices, fairness, card, limits"
 )]
 pub struct Args {
     /// The model's folder.
     model: PathBuf,
     #[command(flatten)]
     source: SourceArgs,
-    /// The page; the same figures come beside it as JSON.
-    #[arg(long, value_name = "FILE.html")]
+    /// Name of the report; it is written as .html, .pdf and, its figures, .json.
+    #[arg(long, value_name = "NAME")]
     out: PathBuf,
     /// Another model on the same rows; may be given again.
     #[arg(long = "beside", value_name = "DIR")]
@@ -56,7 +56,7 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
         files: args.source.files.clone(),
     };
     let made = report(&models, &datasets, &log, &plan, &context)?;
-    let [page, figures] = write(&made, &args.out)?;
-    let text = format!("report written to {}, its figures to {}", page.display(), figures.display());
+    let [page, paper, figures] = write(&made, &args.out)?.map(|path| path.display().to_string());
+    let text = format!("report written to {page} and {paper}, its figures to {figures}");
     Ok(Answer { text, json: serde_json::to_value(&made).explain("cannot write the answer")? })
 }

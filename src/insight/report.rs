@@ -1,8 +1,10 @@
 //! How is a model handed to somebody who has no adloupe? One page with its figures, their intervals and limits, and the
 //! command under each that gives the same numbers; the same figures as one JSON object.
 
-mod page;
-mod svg;
+mod chart;
+mod content;
+mod html;
+mod pdf;
 
 use super::by_column::{ByColumn, by_column};
 use super::comparison::judged_rows;
@@ -250,22 +252,36 @@ fn today() -> String {
     format!("{year:04}-{month:02}-{day:02}")
 }
 
-/// Writes the page to `path` and the same figures beside it as JSON; answers with both paths.
+/// Endings that a given name may have and that say nothing beside it.
+const ENDINGS: [&str; 4] = ["html", "htm", "pdf", "json"];
+
+/// Writes the report beside `path`, with its name: as a page (.html), on paper (.pdf) and its figures (.json); answers
+/// with the three paths.
 ///
 /// # Errors
 /// A folder or disk that refuses.
-pub fn write(report: &ModelReport, path: &Path) -> Result<[PathBuf; 2]> {
+pub fn write(report: &ModelReport, path: &Path) -> Result<[PathBuf; 3]> {
     let what = "cannot write the report";
-    let beside = path.with_extension("json");
-    if beside == path {
-        return Err(Failure::new(what, "the page itself cannot end in .json")
-            .at(path.display())
-            .hint("report.html; the figures come beside it as report.json"));
+    let named = match path.extension().and_then(|ending| ending.to_str()) {
+        Some(ending) if ENDINGS.contains(&ending.to_lowercase().as_str()) => path.with_extension(""),
+        _ => path.to_owned(),
+    };
+    let ending = |ending: &str| {
+        let mut name = named.clone().into_os_string();
+        name.push(ending);
+        PathBuf::from(name)
+    };
+    let paths = [ending(".html"), ending(".pdf"), ending(".json")];
+    let (title, blocks) = (format!("{} on {}", report.card.kind, report.log), content::blocks(report));
+    let [page, paper, figures] = &paths;
+    let drawn = pdf::pdf(&title, &blocks)?;
+    let numbers = serde_json::to_vec_pretty(report).explain(what)?;
+    for (path, bytes) in
+        [(page, html::html(&title, &blocks).as_bytes()), (paper, drawn.as_slice()), (figures, &numbers)]
+    {
+        write_atomically(path, |file| file.write_all(bytes).explain(what))?;
     }
-    let figures = serde_json::to_vec_pretty(report).explain(what)?;
-    write_atomically(path, |file| file.write_all(page::html(report).as_bytes()).explain(what))?;
-    write_atomically(&beside, |file| file.write_all(&figures).explain(what))?;
-    Ok([path.to_owned(), beside])
+    Ok(paths)
 }
 
 #[cfg(test)]

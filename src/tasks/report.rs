@@ -47,11 +47,7 @@ impl Job for WriteReport {
         let datasets: Vec<_> = read.iter().map(|dataset| &**dataset).collect();
         let mut made = report(&models, &datasets, &self.log, &self.plan, context)?;
         made.left_out.extend(unread);
-        let [page, figures] = write(&made, &self.path)?;
-        Ok(Output::Written(format!(
-            "report written to {}, its figures to {}",
-            page.display(),
-            figures.display()
-        )))
+        let [page, paper, figures] = write(&made, &self.path)?.map(|path| path.display().to_string());
+        Ok(Output::Written(format!("report written to {page} and {paper}, its figures to {figures}")))
     }
 }

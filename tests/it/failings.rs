@@ -187,7 +187,8 @@ fn a_report_is_written_whole_or_not_at_all() {
     // A model beside itself differs by nothing.
     assert_eq!(made.others[0].differences.auc.unwrap().value, 0.0);
     let path = folder.path().join("报告 1.html");
-    let [page, figures] = write(&made, &path).unwrap();
+    let [page, paper, figures] = write(&made, &path).unwrap();
+    assert!(std::fs::read(paper).unwrap().starts_with(b"%PDF-1."));
     let page = std::fs::read_to_string(page).unwrap();
     for words in
         ["Reliability", "Actual and predicted by city", "Groups of gender", "Limits", &made.commands.slices]
@@ -196,10 +197,17 @@ fn a_report_is_written_whole_or_not_at_all() {
     }
     let figures: serde_json::Value = serde_json::from_slice(&std::fs::read(figures).unwrap()).unwrap();
     assert_eq!(figures["evaluation"]["scores"]["auc"]["value"], made.evaluation.scores.auc.value);
-    // A folder that is not there, and a name for which both files would be one.
+    // Any of the three names, or one without an ending, gives the same three.
+    for name in ["报告 2.pdf", "报告 2.json", "报告 2"] {
+        let paths = write(&made, &folder.path().join(name)).unwrap();
+        let names = paths.map(|path| path.file_name().unwrap().to_str().unwrap().to_owned());
+        assert_eq!(names, ["报告 2.html", "报告 2.pdf", "报告 2.json"]);
+    }
+    let dotted = write(&made, &folder.path().join("model v1.2")).unwrap();
+    assert!(dotted[1].ends_with("model v1.2.pdf"));
+    // A folder that is not there.
     let nowhere = folder.path().join("sample.parquet").join("report.html");
     assert!(write(&made, &nowhere).is_err());
-    assert!(write(&made, &folder.path().join("report.json")).unwrap_err().why.contains(".json"));
 }
 
 fn drawn<'a, P: Panel + Default + 'a>(session: Session) -> Harness<'a, (Session, P)> {

@@ -43,6 +43,11 @@ const HOMES: &[(&str, &[&str])] = &[
     ("regex", &["adcopy"]),
     ("unicode_segmentation", &["adcopy", "language"]),
     ("unicode_width", &["adcopy"]),
+    ("pdf_writer", &["insight/report/pdf"]),
+    ("subsetter", &["insight/report/pdf"]),
+    ("fontique", &["insight/report/pdf"]),
+    ("skrifa", &["insight/report/pdf"]),
+    ("epaint_default_fonts", &["insight/report/pdf"]),
     ("rand", &["base"]),
     ("rand_xoshiro", &["base"]),
 ];

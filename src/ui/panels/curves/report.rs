@@ -26,7 +26,9 @@ impl Report {
             ui.set_min_width(340.0);
             let with = if beside { "with the other models" } else { "of this model alone" };
             let by = column.map_or_else(String::new, |column| format!(", rates by {column}"));
-            ui.weak(format!("One page about the test rows, {with}{by}; the same figures as JSON beside it."));
+            ui.weak(format!(
+                "A report about the test rows, {with}{by}: as .html and .pdf, its figures as .json."
+            ));
             ui.horizontal(|ui| {
                 let label = ui.label("Fairness by").id;
                 let shown = if self.fairness.is_empty() { "nothing" } else { &self.fairness };
