@@ -77,6 +77,8 @@ pub enum Output {
     Inside(Arc<inside::InsideSeen>),
     /// What attention heads look at.
     Heads(Arc<heads::HeadsSeen>),
+    /// What the heads of a sentence encoder look at in a text.
+    TextHeads(Arc<heads::TextHeadsSeen>),
     /// Attention behind one prediction.
     Explained(Box<explain::Explained>),
     /// The arms of a test.

@@ -4,6 +4,7 @@ use super::{Answer, Terminal};
 use crate::base::failure::Explain;
 use crate::base::files::disk_failure;
 use crate::base::{Failure, Result};
+use crate::insight::heads::text::{TextHeads, text_heads};
 use crate::jobs::JobContext;
 use crate::language::chat::{ChatModel, Drawing, Written};
 use crate::language::duplicates::{Pair, near_duplicates};
@@ -46,9 +47,13 @@ pub struct Args {
     /// Compares every text with this one, word by word.
     #[arg(long, value_name = "TEXT")]
     like: Option<String>,
-    /// Compares by this sentence encoder as well: a folder with config.json, model.safetensors and tokenizer.json.
-    #[arg(long, value_name = "FOLDER", requires = "like")]
+    /// Compares by this sentence encoder as well, or tells of its heads: a folder with config.json, model.safetensors and
+    /// tokenizer.json.
+    #[arg(long, value_name = "FOLDER")]
     encoder: Option<PathBuf>,
+    /// What each attention head of the sentence encoder looks at, and how the text's vector turns without it.
+    #[arg(long, requires = "encoder", conflicts_with = "like")]
+    heads: bool,
     /// Has this language model (GGUF) answer each text with one line instead.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["like", "encoder", "topics"])]
     model: Option<PathBuf>,
@@ -95,6 +100,15 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
     let texts = texts(args)?;
     if let Some(path) = &args.model {
         return written(path, &texts, args, &context);
+    }
+    if let Some(folder) = &args.encoder {
+        if args.heads {
+            return heads(folder, &texts, &context);
+        }
+        if args.like.is_none() {
+            let why = "--encoder says by what, and nothing says what for";
+            return Err(Failure::new("cannot tell of the texts", why).hint("--like TEXT, or --heads"));
+        }
     }
     let topics = match &args.topics {
         None => Topics::shipped()?,
@@ -171,6 +185,27 @@ fn written(path: &Path, texts: &[String], args: &Args, context: &JobContext) -> 
     let name = &model.name;
     let json = serde_json::json!({ "model": name, "seed": args.seed, "characters": limit, "written": lines });
     Ok(Answer { text: format!("by {name}, unchecked and not approved:\n{text}"), json })
+}
+
+/// What the heads of a sentence encoder look at in each text.
+fn heads(folder: &Path, texts: &[String], context: &JobContext) -> Result<Answer> {
+    let encoder = SentenceEncoder::open(folder)?;
+    let seen: Vec<TextHeads> =
+        texts.iter().map(|text| text_heads(&encoder, text, context)).collect::<Result<_>>()?;
+    let mut lines = Vec::new();
+    for seen in &seen {
+        lines.push(format!("{} ({} tokens: {})", seen.text, seen.tokens.len(), seen.tokens.join(" ")));
+        lines.push("  layer head  evenness  tokens away  cosine without it".to_owned());
+        for (layer, heads) in seen.layers.iter().enumerate() {
+            lines.extend(heads.iter().enumerate().map(|(head, of)| {
+                let place = format!("{:>7} {:>4}", layer + 1, head + 1);
+                format!("{place}  {:>8.3}  {:>11.2}  {:>17.5}", of.evenness, of.distance, of.cosine_without)
+            }));
+        }
+    }
+    let json =
+        serde_json::json!({ "texts": serde_json::to_value(&seen).explain("cannot write the answer")? });
+    Ok(Answer { text: lines.join("\n"), json })
 }
 
 fn texts(args: &Args) -> Result<Vec<String>> {
@@ -304,5 +339,6 @@ mod tests {
         std::fs::write(&path, "\n \n").unwrap();
         assert!(answer(&[&path]).unwrap_err().why.contains("there is none"));
         assert!(answer(&["--say", "a", "--topics", &path]).unwrap_err().why.contains("empty"));
+        assert!(answer(&["--say", "a", "--encoder", &path]).unwrap_err().hint.contains("--heads"));
     }
 }

@@ -2,6 +2,7 @@
 
 mod roll;
 mod sums;
+pub mod text;
 
 use crate::base::{Failure, Result};
 use crate::data::dataset::take_known;

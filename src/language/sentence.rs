@@ -14,7 +14,7 @@ use crate::base::failure::Explain;
 use crate::base::files::disk_failure;
 use crate::base::{Failure, Result};
 use crate::jobs::JobContext;
-use layers::{Config, Layer, Linear, Norm, Pass};
+use layers::{Config, Layer, Linear, Look, Norm, Pass};
 use safetensors::tensor::{Dtype, SafeTensors};
 use std::path::Path;
 use tokenizers::{Tokenizer, TruncationParams};
@@ -36,6 +36,17 @@ pub struct SentenceEncoder {
     kind: Vec<f32>,
     norm: Norm,
     layers: Vec<Layer>,
+}
+
+/// One text as the encoder saw it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SeenText {
+    /// Words and parts of words, `##` before those that go on a word; what stands at both ends is the encoder's own.
+    pub tokens: Vec<String>,
+    /// Attention weights `[layer, head, token, token]`: the weights of who asks sum to 1.
+    pub weights: Vec<f32>,
+    /// The text's vector, of length 1.
+    pub vector: Vec<f32>,
 }
 
 impl std::fmt::Debug for SentenceEncoder {
@@ -169,7 +180,7 @@ impl SentenceEncoder {
             context.check()?;
             context.progress((done * BATCH) as u64, texts.len() as u64);
             let ids: Vec<&[u32]> = batch.iter().map(|at| read[*at].get_ids()).collect();
-            self.forward(&ids, &mut pass);
+            self.forward(&ids, &mut pass, None);
             let mut rows = pass.states.chunks_exact(width);
             for (at, ids) in batch.iter().zip(&ids) {
                 let out = &mut values[at * width..][..width];
@@ -183,7 +194,7 @@ impl SentenceEncoder {
     }
 
     /// The states of all tokens of all texts, one after another.
-    fn forward(&self, texts: &[&[u32]], pass: &mut Pass) {
+    fn forward(&self, texts: &[&[u32]], pass: &mut Pass, mut look: Option<&mut Look>) {
         let width = self.width();
         pass.states.clear();
         for ids in texts {
@@ -197,7 +208,32 @@ impl SentenceEncoder {
         }
         self.norm.apply(&mut pass.states, self.config.layer_norm_eps);
         let lengths: Vec<usize> = texts.iter().map(|ids| ids.len()).collect();
-        self.layers.iter().for_each(|layer| layer.forward(&lengths, &self.config, pass));
+        for (place, layer) in self.layers.iter().enumerate() {
+            let look = look.as_deref_mut().map(|look| (place, look));
+            layer.forward(&lengths, &self.config, pass, look);
+        }
+    }
+
+    /// Layers, and heads of each.
+    pub fn heads(&self) -> [usize; 2] {
+        [self.layers.len(), self.config.num_attention_heads]
+    }
+
+    /// What the heads look at in one text, and the text's vector if one of them, by layer and place, answers 0.
+    ///
+    /// # Errors
+    /// A text that the tokenizer refuses.
+    pub fn look(&self, text: &str, silent: Option<(usize, usize)>) -> Result<SeenText> {
+        // `encode_fast` leaves the words out.
+        let read = self.tokenizer.encode(text, true).explain("cannot read the text")?;
+        let (mut pass, mut look) = (Pass::default(), Look { silent, ..Look::default() });
+        self.forward(&[read.get_ids()], &mut pass, Some(&mut look));
+        let mut vector = vec![0.0; self.width()];
+        for row in pass.states.chunks_exact(self.width()) {
+            vector.iter_mut().zip(row).for_each(|(sum, value)| *sum += value);
+        }
+        to_unit(&mut vector);
+        Ok(SeenText { tokens: read.get_tokens().to_vec(), weights: look.weights, vector })
     }
 }
 
@@ -224,6 +260,72 @@ mod tests {
         let alone = encoder.encode(&texts[1..2], &JobContext::detached()).unwrap();
         let same = inner_product(alone.row(0), found.row(1));
         assert!((same - 1.0).abs() < 1e-5, "company in a batch changes nothing: {same}");
+    }
+
+    #[test]
+    fn looking_changes_nothing_and_a_silent_head_is_one_whose_values_are_0() {
+        let folder = tempfile::tempdir().unwrap();
+        small(folder.path(), 6);
+        let save = |silenced: bool| {
+            std::fs::write(folder.path().join("model.safetensors"), small_weights(silenced)).unwrap();
+            SentenceEncoder::open(folder.path()).unwrap()
+        };
+        let (encoder, without) = (save(false), save(true));
+        let text = "w1 w2 w3 w1";
+        let seen = encoder.look(text, None).unwrap();
+        let alone = encoder.encode(&[text], &JobContext::detached()).unwrap();
+        assert_eq!(seen.vector, alone.row(0));
+        assert_eq!(seen.tokens, ["w1", "w2", "w3", "w1"]);
+        assert_eq!(seen.weights.len(), 2 * 4 * 4);
+        for weights in seen.weights.chunks(4) {
+            assert!((weights.iter().sum::<f32>() - 1.0).abs() < 1e-6, "{weights:?}");
+        }
+        // The second head of the first layer: the last four of the eight values.
+        let silent = encoder.look(text, Some((0, 1))).unwrap();
+        let by_hand = without.encode(&[text], &JobContext::detached()).unwrap();
+        let near = |(a, b): (&f32, &f32)| (a - b).abs() < 1e-6;
+        assert!(silent.vector.iter().zip(by_hand.row(0)).all(near), "{:?}", silent.vector);
+        assert!(!seen.vector.iter().zip(&silent.vector).all(near));
+    }
+
+    /// Weights of the small encoder; with the values of its second head at 0.
+    fn small_weights(silenced: bool) -> Vec<u8> {
+        let mut rng = crate::base::rng::Rng::named(3, "small encoder");
+        let mut tensors: Vec<(String, Vec<usize>, Vec<u8>)> = Vec::new();
+        let mut add = |name: &str, shape: &[usize]| {
+            let count = shape.iter().product();
+            let mut values: Vec<f32> = (0..count).map(|_| 0.5 * rng.normal() as f32).collect();
+            if silenced && name.contains("self.value") {
+                let half = count / 2;
+                values[half..].fill(0.0);
+            }
+            let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+            tensors.push((name.to_owned(), shape.to_vec(), bytes));
+        };
+        for (name, rows) in [("word", 6), ("position", 16), ("token_type", 2)] {
+            add(&format!("embeddings.{name}_embeddings.weight"), &[rows, 8]);
+        }
+        let layer = "encoder.layer.0";
+        for (name, from, to) in [
+            ("attention.self.query", 8, 8),
+            ("attention.self.key", 8, 8),
+            ("attention.self.value", 8, 8),
+            ("attention.output.dense", 8, 8),
+            ("intermediate.dense", 8, 16),
+            ("output.dense", 16, 8),
+        ] {
+            add(&format!("{layer}.{name}.weight"), &[to, from]);
+            add(&format!("{layer}.{name}.bias"), &[to]);
+        }
+        let norms = ["attention.output", "output"].map(|name| format!("{layer}.{name}.LayerNorm"));
+        for name in norms.iter().map(String::as_str).chain(["embeddings.LayerNorm"]) {
+            add(&format!("{name}.weight"), &[8]);
+            add(&format!("{name}.bias"), &[8]);
+        }
+        let views = tensors.iter().map(|(name, shape, bytes)| {
+            (name, safetensors::tensor::TensorView::new(Dtype::F32, shape.clone(), bytes).unwrap())
+        });
+        safetensors::serialize(views, None).unwrap()
     }
 
     fn small(folder: &Path, words: usize) {

@@ -90,6 +90,8 @@ pub enum Purpose {
     Inside,
     /// What attention heads look at.
     Heads,
+    /// What the heads of a sentence encoder look at.
+    TextHeads,
     /// Attention over many rows.
     Average,
     /// Auctions for an audience.

@@ -1,13 +1,16 @@
 //! From a model with attention to what its heads look at, alone or beside other rows or another model.
 
-use super::Output;
 use super::explain::asked_rows;
+use super::{Output, unless_stopped};
 use crate::base::Result;
 use crate::domain::Segment;
 use crate::insight::Subject;
+use crate::insight::heads::text::{TextHeads, text_heads};
 use crate::insight::heads::{Atlas, atlas};
 use crate::jobs::{Job, JobContext, Lane};
+use crate::language::sentence::SentenceEncoder;
 use crate::train::TrainedModel;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Looks at all heads of a model.
@@ -72,4 +75,39 @@ fn look(subject: &Subject, segment: &Segment, context: &JobContext) -> Result<(S
     let dataset = subject.fitting_dataset(context)?;
     let (rows, words) = asked_rows(&subject.log, &dataset, segment)?;
     Ok((words, atlas(&subject.model, &dataset, &rows, context)?))
+}
+
+/// Looks at the heads of a sentence encoder over one text.
+pub struct LookAtTextHeads {
+    /// The encoder's folder.
+    pub encoder: PathBuf,
+    /// The text.
+    pub text: String,
+}
+
+impl Job for LookAtTextHeads {
+    type Output = Output;
+
+    fn name(&self) -> String {
+        "Look at the sentence encoder's heads".to_owned()
+    }
+
+    fn lane(&self) -> Lane {
+        Lane::Cpu
+    }
+
+    fn run(self: Box<Self>, context: &JobContext) -> Result<Output> {
+        let found = SentenceEncoder::open(&self.encoder);
+        let seen = unless_stopped(found.and_then(|encoder| text_heads(&encoder, &self.text, context)))?;
+        Ok(Output::TextHeads(Arc::new(TextHeadsSeen { text: self.text, seen })))
+    }
+}
+
+/// A text whose heads were looked at, or why they were not.
+#[derive(Debug)]
+pub struct TextHeadsSeen {
+    /// The text as it was asked about.
+    pub text: String,
+    /// The heads.
+    pub seen: Result<TextHeads>,
 }

@@ -241,6 +241,29 @@ fn heads_are_looked_at_switched_off_and_compared() {
 }
 
 #[test]
+fn heads_of_a_text_need_no_model_and_an_encoder_that_is_not_there_says_how_to_get_one() {
+    let mut harness = harness(session(), Box::<AttentionPanel>::default(), true);
+    harness.run();
+    harness.get_by_label("Texts").click();
+    harness.run();
+    harness.get_by_label_contains("fetch-models");
+    let nowhere = tempfile::tempdir().unwrap().path().join("模型");
+    ask(&mut harness.state_mut().parts.0, InspectCommand::TextHeads(nowhere, "running shoes".into()));
+    harness.run_steps(2);
+    harness.get_by_label_contains("config.json");
+    let fetched = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("models/all-minilm-l6-v2");
+    if fetched.exists() {
+        let text = "Light running shoes, 20 % off".to_owned();
+        ask(&mut harness.state_mut().parts.0, InspectCommand::TextHeads(fetched, text));
+        harness.run_steps(2);
+        harness.get_by_label_contains("tokens away");
+        harness.get_by_label("Rollout of all layers").click();
+        harness.run();
+        harness.get_by_label("Rollout, all layers");
+    }
+}
+
+#[test]
 fn layers_tell_of_sizes_slopes_gates_pairs_and_cuts() {
     let folder = tempfile::tempdir().unwrap();
     for (kind, heading) in [

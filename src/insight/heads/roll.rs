@@ -118,14 +118,14 @@ fn mean_over_heads(
     mean
 }
 
-fn identity(n: usize) -> Vec<f64> {
+pub(super) fn identity(n: usize) -> Vec<f64> {
     let mut cells = vec![0.0; n * n];
     (0..n).for_each(|at| cells[at * n + at] = 1.0);
     cells
 }
 
 /// `a b`, both `[n, n]`.
-fn product(a: &[f64], b: &[f64], n: usize) -> Vec<f64> {
+pub(super) fn product(a: &[f64], b: &[f64], n: usize) -> Vec<f64> {
     let mut out = vec![0.0; n * n];
     for (line, a) in out.chunks_exact_mut(n.max(1)).zip(a.chunks_exact(n.max(1))) {
         for (a, b) in a.iter().zip(b.chunks_exact(n.max(1))) {

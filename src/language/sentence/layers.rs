@@ -115,6 +115,15 @@ impl Norm {
     }
 }
 
+/// What is looked at, and changed, in a pass over a single text.
+#[derive(Default)]
+pub(super) struct Look {
+    /// A layer and the head of it that answers 0.
+    pub silent: Option<(usize, usize)>,
+    /// Attention weights `[layer, head, token, token]` as they would be in no head were silent.
+    pub weights: Vec<f32>,
+}
+
 /// A layer.
 pub(super) struct Layer {
     /// Queries, keys and values side by side.
@@ -141,10 +150,29 @@ impl Layer {
     }
 
     /// Moves the states of texts of these lengths, one after another, through the layer.
-    pub fn forward(&self, lengths: &[usize], config: &Config, pass: &mut Pass) {
+    /// With a look, which is about this layer's place, there is one text.
+    pub fn forward(
+        &self,
+        lengths: &[usize],
+        config: &Config,
+        pass: &mut Pass,
+        look: Option<(usize, &mut Look)>,
+    ) {
         let Pass { states, pack, queries, mixed, wide, out } = pass;
         self.project.apply(states, queries, pack);
-        attend(queries, lengths, config, mixed);
+        match look {
+            None => attend(queries, lengths, config, mixed),
+            Some((layer, look)) => {
+                mixed.clear();
+                mixed.resize(states.len(), 0.0);
+                attend_in(queries, mixed, config, &mut |head, weights| {
+                    look.weights.extend(weights.iter().map(|(_, weight)| *weight));
+                    if look.silent == Some((layer, head)) {
+                        weights.iter_mut().for_each(|(_, weight)| *weight = 0.0);
+                    }
+                });
+            }
+        }
         self.mix.apply(mixed, out, pack);
         add(states, out);
         self.mix_norm.apply(states, config.layer_norm_eps);
@@ -173,10 +201,11 @@ fn attend(queries: &[f32], lengths: &[usize], config: &Config, mixed: &mut Vec<f
         texts.push((own, out));
         (queries, rest) = (later, after);
     }
-    texts.into_par_iter().for_each(|(own, out)| attend_in(own, out, config));
+    texts.into_par_iter().for_each(|(own, out)| attend_in(own, out, config, &mut |_, _| ()));
 }
 
-fn attend_in(own: &[f32], out: &mut [f32], config: &Config) {
+/// The tokens of one text; `on` is told each head's weights of each token, and may change them.
+fn attend_in(own: &[f32], out: &mut [f32], config: &Config, on: &mut impl FnMut(usize, &mut [(u32, f32)])) {
     let (width, heads) = (config.hidden_size, config.num_attention_heads);
     let head = width / heads;
     let scale = 1.0 / (head as f32).sqrt();
@@ -202,6 +231,7 @@ fn attend_in(own: &[f32], out: &mut [f32], config: &Config) {
                 total += *weight;
             }
             weights.iter_mut().for_each(|(_, weight)| *weight /= total);
+            on(at, &mut weights);
             add_rows(&weights, &values, &mut out[token * width + at * head..][..head]);
         }
     }

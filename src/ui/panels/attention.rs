@@ -3,6 +3,7 @@
 
 mod average;
 mod heads;
+mod texts;
 
 use super::{Panel, model_or_offer};
 use crate::data::Dataset;
@@ -29,6 +30,7 @@ pub struct AttentionPanel {
     heatmap: Heatmap,
     view: View,
     heads: heads::Heads,
+    texts: texts::Texts,
 }
 
 /// What is looked at.
@@ -39,6 +41,8 @@ enum View {
     Past,
     /// Heads.
     Heads,
+    /// Heads of a sentence encoder.
+    Texts,
 }
 
 /// Ads listed in the menu at most; the filter finds the others.
@@ -59,6 +63,24 @@ impl Panel for AttentionPanel {
 
     fn ui(&mut self, ui: &mut Ui, cx: &mut PanelContext<'_>) {
         widgets::heading(ui, cx.theme, self.title(), self.summary());
+        ui.horizontal(|ui| {
+            let views = [
+                (View::Past, "Past behaviours", "Which past behaviours the model weighed"),
+                (View::Heads, "Heads", "What each head looks at, and what the model loses without it"),
+                (View::Texts, "Texts", "What the heads of a sentence encoder look at in a text"),
+            ];
+            for (view, words, meaning) in views {
+                ui.selectable_value(&mut self.view, view, words).on_hover_text(meaning);
+            }
+        });
+        ui.add_space(4.0);
+        if self.view == View::Texts {
+            egui::ScrollArea::vertical().auto_shrink(false).id_salt("texts").show(ui, |ui| {
+                ui.set_max_width(ui.available_width() - 12.0);
+                self.texts.ui(ui, cx);
+            });
+            return;
+        }
         let Some(model) = model_or_offer(ui, cx, "There is no model to ask yet.") else { return };
         if let Some(why) = no_attention(&model).filter(|_| !has_heads(&model)) {
             if widgets::empty_state(ui, cx.theme, &why, "Train a model with attention") {
@@ -77,7 +99,9 @@ impl Panel for AttentionPanel {
             }
             return;
         };
-        self.choose_view(ui, &model);
+        if no_attention(&model).is_some() {
+            self.view = View::Heads;
+        }
         egui::ScrollArea::vertical().auto_shrink(false).id_salt(self.view as u8).show(ui, |ui| {
             ui.set_max_width(ui.available_width() - 12.0);
             if self.view == View::Heads {
@@ -109,19 +133,6 @@ fn no_attention(model: &TrainedModel) -> Option<String> {
 }
 
 impl AttentionPanel {
-    fn choose_view(&mut self, ui: &mut Ui, model: &TrainedModel) {
-        if no_attention(model).is_some() {
-            self.view = View::Heads;
-            return;
-        }
-        ui.horizontal(|ui| {
-            ui.selectable_value(&mut self.view, View::Past, "Past behaviours");
-            ui.selectable_value(&mut self.view, View::Heads, "Heads")
-                .on_hover_text("What each head looks at, and what the model loses without it");
-        });
-        ui.add_space(4.0);
-    }
-
     fn one(&mut self, ui: &mut Ui, cx: &mut PanelContext<'_>, model: &Arc<TrainedModel>, dataset: &Dataset) {
         ui.strong("One impression");
         let rows = dataset.test.len();
