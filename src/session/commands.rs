@@ -93,7 +93,7 @@ pub(super) fn absorb(session: &mut Session, output: Output) -> Result<()> {
         Output::ByColumn(told) => session.store.inspect.by_column = Some(told),
         Output::Inside(seen) => session.store.inspect.inside = Some(seen),
         Output::Heads(seen) => session.store.inspect.heads = Some(seen),
-        Output::TextHeads(seen) => session.store.inspect.text_heads = Some(seen),
+        Output::TextHeads(seen) => session.store.copy.heads = Some(seen),
         Output::Explained(explained) => inspect::explained(session, *explained),
         Output::Followed(followed) => follow::followed(session, *followed)?,
         Output::Imported(imported) => data::imported(session, *imported)?,

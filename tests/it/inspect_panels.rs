@@ -6,6 +6,7 @@ use adloupe::data::batch::FIRST_VALUE_ID;
 use adloupe::gpu::{Camera, Cloud};
 use adloupe::insight::MapQuestion;
 use adloupe::session::commands::InspectCommand;
+use adloupe::session::commands::copy::CopyCommand;
 use adloupe::session::commands::inspect::HeadsBeside;
 use adloupe::session::{Command, Session};
 use adloupe::ui::panels::Panel;
@@ -248,14 +249,17 @@ fn heads_of_a_text_need_no_model_and_an_encoder_that_is_not_there_says_how_to_ge
     harness.run();
     harness.get_by_label_contains("fetch-models");
     let nowhere = tempfile::tempdir().unwrap().path().join("模型");
-    ask(&mut harness.state_mut().parts.0, InspectCommand::TextHeads(nowhere, "running shoes".into()));
-    harness.run_steps(2);
+    let look = |harness: &mut Harness<'_, OnePanel>, encoder, text: &str| {
+        let session = &mut harness.state_mut().parts.0;
+        session.apply(Command::Copy(CopyCommand::LookAtHeads(encoder, text.to_owned())));
+        assert!(session.settle(LIMIT), "{:?}", session.notices.all());
+        harness.run_steps(2);
+    };
+    look(&mut harness, nowhere, "running shoes");
     harness.get_by_label_contains("config.json");
     let fetched = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("models/all-minilm-l6-v2");
     if fetched.exists() {
-        let text = "Light running shoes, 20 % off".to_owned();
-        ask(&mut harness.state_mut().parts.0, InspectCommand::TextHeads(fetched, text));
-        harness.run_steps(2);
+        look(&mut harness, fetched, "Light running shoes, 20 % off");
         harness.get_by_label_contains("tokens away");
         harness.get_by_label("Rollout of all layers").click();
         harness.run();

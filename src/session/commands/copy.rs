@@ -15,6 +15,7 @@ use crate::session::sample::sample_log_path;
 use crate::session::{Purpose, Session};
 use crate::tasks::copy_library::{LibraryWork, Work, Worked};
 use crate::tasks::copy_trial::{Tried, TryVariants, Variant};
+use crate::tasks::heads::{LookAtTextHeads, TextHeadsSeen};
 use crate::tasks::search_copy::{Found, SearchCopy};
 use crate::tasks::write_by_model::ByModel;
 use crate::tasks::write_copy::{Candidate, Round, WriteCopy};
@@ -62,6 +63,8 @@ pub enum CopyCommand {
     Try(bool),
     /// Takes the ads of the open log into the library.
     ImportLog(String),
+    /// Looks at the attention heads of the sentence encoder in a folder over a text.
+    LookAtHeads(PathBuf, String),
 }
 
 /// The studio.
@@ -81,6 +84,8 @@ pub struct CopyState {
     pub found: Option<Result<Arc<Found>>>,
     /// The variants that competed last.
     pub tried: Option<Result<Tried>>,
+    /// What the heads of a sentence encoder look at.
+    pub heads: Option<Arc<TextHeadsSeen>>,
 }
 
 /// The language model of the studio.
@@ -133,6 +138,9 @@ pub(super) fn apply(session: &mut Session, command: CopyCommand) -> Result<()> {
             let open = open_log(session)?;
             let (log, name) = (open.frame.clone(), open.name());
             work(session, who, Work::ImportLog(log, name))
+        }
+        CopyCommand::LookAtHeads(encoder, text) => {
+            session.jobs.start(Purpose::TextHeads, LookAtTextHeads { encoder, text })
         }
     }
 }

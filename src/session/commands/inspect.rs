@@ -19,7 +19,7 @@ use crate::tasks::evaluate::{Beside, Evaluate, EvaluateBeside, Evaluated};
 use crate::tasks::explain::{Average, Averaged, Explain, Explained};
 use crate::tasks::exposure::{ExposureAnswer, TellExposure};
 use crate::tasks::fairness::{CompareGroups, FairnessAnswer};
-use crate::tasks::heads::{Against, HeadsSeen, LookAtHeads, LookAtTextHeads, TextHeadsSeen};
+use crate::tasks::heads::{Against, HeadsSeen, LookAtHeads};
 use crate::tasks::inside::{InsideSeen, LookInside};
 use crate::tasks::outline::Drawn;
 use crate::tasks::prediction::{EditedQuestion, Predict, Predicted, Reasons, Why};
@@ -85,8 +85,6 @@ pub enum InspectCommand {
     Inside(String),
     /// The attention heads over a segment, beside other rows or another model.
     Heads(String, HeadsBeside),
-    /// The attention heads of the sentence encoder in a folder over a text.
-    TextHeads(PathBuf, String),
 }
 
 /// What attention heads are compared with.
@@ -146,8 +144,6 @@ pub struct InspectState {
     pub inside: Option<Arc<InsideSeen>>,
     /// The attention heads that were looked at last.
     pub heads: Option<Arc<HeadsSeen>>,
-    /// What the heads of a sentence encoder look at.
-    pub text_heads: Option<Arc<TextHeadsSeen>>,
     /// The last averaged attention.
     pub averaged: Option<Arc<Averaged>>,
 }
@@ -227,9 +223,6 @@ pub(super) fn apply(session: &mut Session, command: InspectCommand) -> Result<()
         InspectCommand::Inside(text) => {
             let segment = Segment::parse(&text)?;
             session.jobs.start(Purpose::Inside, LookInside { subject, segment })
-        }
-        InspectCommand::TextHeads(encoder, text) => {
-            session.jobs.start(Purpose::TextHeads, LookAtTextHeads { encoder, text })
         }
         InspectCommand::Heads(text, beside) => {
             let segment = Segment::parse(&text)?;

@@ -1,7 +1,7 @@
 //! What do the heads of a sentence encoder look at in a text, and does the text's vector need them?
 
 use crate::insight::heads::text::{TextHead, TextHeads};
-use crate::session::commands::inspect::InspectCommand;
+use crate::session::commands::copy::CopyCommand;
 use crate::session::{Command, Purpose};
 use crate::ui::charts::heatmap::{Heatmap, Matrix, thumbnail};
 use crate::ui::dialogs::DialogKind;
@@ -47,20 +47,20 @@ impl Texts {
             if ui.button("Choose…").clicked() {
                 // The look starts with the folder; the text is asked for before.
                 let text = self.text.clone();
-                let then = move |folder: PathBuf| Command::Inspect(InspectCommand::TextHeads(folder, text));
+                let then = move |folder: PathBuf| Command::Copy(CopyCommand::LookAtHeads(folder, text));
                 cx.ask(DialogRequest::open(DialogKind::OpenFolder, "Open a sentence encoder", then));
             }
             let ready = !self.text.trim().is_empty() && !self.folder.trim().is_empty();
             ui.add_enabled_ui(ready, |ui| {
                 if widgets::main_button(ui, cx.theme, "Look at its heads").clicked() {
                     let folder = PathBuf::from(self.folder.trim());
-                    cx.send(Command::Inspect(InspectCommand::TextHeads(folder, self.text.clone())));
+                    cx.send(Command::Copy(CopyCommand::LookAtHeads(folder, self.text.clone())));
                 }
             });
         });
         ui.add_space(4.0);
         let running = cx.session.jobs.of(Purpose::TextHeads).is_some();
-        match cx.session.store.inspect.text_heads.clone() {
+        match cx.session.store.copy.heads.clone() {
             _ if running => drop(ui.weak("Reading the encoder, then switching each head off …")),
             None => drop(ui.weak(
                 "Draws what each head of a local sentence encoder looks at in the text. Without one: sh assets/fetch-models.sh \
@@ -79,6 +79,14 @@ impl Texts {
             "Below each head: the cosine of the text's vector with it to that without it; 1 where the vector does not need it.",
         );
         ui.add_space(6.0);
+        let rolled = self.chosen.is_none();
+        if ui
+            .selectable_label(rolled, "Rollout of all layers")
+            .on_hover_text("Products of the mean of heads with the way past them (Abnar & Zuidema 2020)")
+            .clicked()
+        {
+            self.chosen = if rolled { Some((0, 0)) } else { None };
+        }
         for (layer, heads) in seen.layers.iter().enumerate() {
             ui.strong(format!("layer {}", layer + 1));
             ui.horizontal_wrapped(|ui| {
@@ -94,14 +102,6 @@ impl Texts {
             });
         }
         ui.add_space(8.0);
-        let rolled = self.chosen.is_none();
-        if ui
-            .selectable_label(rolled, "Rollout of all layers")
-            .on_hover_text("Products of the mean of heads with the way past them (Abnar & Zuidema 2020)")
-            .clicked()
-        {
-            self.chosen = if rolled { Some((0, 0)) } else { None };
-        }
         let head =
             self.chosen.and_then(|(layer, head)| Some((layer, head, seen.layers.get(layer)?.get(head)?)));
         let (name, values) = match head {
