@@ -127,6 +127,11 @@ pub trait ModelKind: Sync {
         self.exposes_attention()
     }
 
+    /// The stacks of layers that end in a vector of the user and in one of the ad, of kinds whose score is their product.
+    fn towers(&self) -> Option<[&'static str; 2]> {
+        None
+    }
+
     /// True when it learns what follows a click as a second task.
     fn learns_conversions(&self) -> bool {
         false

@@ -1,13 +1,15 @@
-//! `adloupe embed DIR --field NAME --out FILE`: which values did a model learn to treat alike?
+//! `adloupe embed DIR --field NAME --out FILE`: what did a model learn to treat alike?
 
 use super::evaluate::encoded;
 use super::source::SourceArgs;
 use super::{Answer, Terminal};
 use crate::base::params::Params;
 use crate::base::{Failure, Result, failure::Explain};
-use crate::data::Dataset;
 use crate::data::export::{self, ExportCells, ExportColumn};
-use crate::insight::{MapQuestion, Projection, Values, project};
+use crate::data::{Dataset, LogFrame};
+use crate::insight::sources::{Gathered, ROWS, Whose};
+use crate::insight::values::Behind;
+use crate::insight::{MapQuestion, Projection, Source, Values, project};
 use crate::maps::Metric;
 use crate::maps::method::{METHODS, find};
 use crate::train::TrainedModel;
@@ -15,7 +17,20 @@ use serde_json::json;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// Draws the map of an embedding table of a saved model and writes it as a table.
+/// What the points are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Of {
+    /// Values of a field by the embedding table.
+    Table,
+    /// Users or ads by their tower (two_tower); takes a log.
+    Tower,
+    /// Rows of the log by the last hidden layers.
+    Rows,
+    /// Texts of a column by the built-in encoder or --encoder; takes a log.
+    Texts,
+}
+
+/// Draws a map of vectors that a saved model or a text encoder makes and writes it as a table.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The model's folder.
@@ -23,9 +38,18 @@ pub struct Args {
     /// The log that the model is asked about: colours, predictions and properties of the values come from it.
     #[arg(long, value_name = "FILE")]
     log: Vec<PathBuf>,
-    /// The categorical field whose values are embedded.
-    #[arg(long)]
+    /// What the points are.
+    #[arg(long, value_enum, default_value = "table")]
+    pub of: Of,
+    /// The categorical field whose values, or the column whose texts, are the points; rows need none.
+    #[arg(long, default_value = "", hide_default_value = true)]
     pub field: String,
+    /// Rows of the log that are drawn, evenly spread (with --of rows).
+    #[arg(long, value_name = "N")]
+    pub rows: Option<usize>,
+    /// The folder of a sentence encoder that reads the texts (with --of texts).
+    #[arg(long, value_name = "DIR")]
+    pub encoder: Option<PathBuf>,
     /// How the map is drawn.
     #[arg(long, value_parser = METHODS.map(|method| method.id()), default_value = "pca")]
     pub method: String,
@@ -54,22 +78,44 @@ pub struct Args {
 pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
     let context = terminal.context();
     let model = TrainedModel::load(&args.model)?;
-    let table = Arc::new(model.table(&args.field)?);
     let question = question(args)?;
     let source = SourceArgs { files: args.log.clone(), ..SourceArgs::default() };
-    let encoded = if source.files.is_empty() {
-        None
-    } else {
-        Some(encoded(&model.encoder, &source.open(&context)?, &source, false, &context)?)
+    let log = if source.files.is_empty() { None } else { Some(source.open(&context)?) };
+    let encoded = match &log {
+        Some(log) => Some(encoded(&model.encoder, log, &source, false, &context)?),
+        None => None,
     };
     let dataset: Option<&Dataset> = encoded.as_ref().map(|encoded| &encoded.dataset);
-    let mut values = Values::new(table, dataset, question.metric, &context)?;
+    let log: Option<&LogFrame> = log.as_ref();
+    let gathered = Gathered::of(&question.source, Whose { model: &model, dataset, log }, &context)?;
+    let behind = dataset.map(|dataset| Behind { dataset, log });
+    let mut values = Values::new(gathered, behind, question.metric, &context)?;
     if let Some(dataset) = dataset {
         values.predict(&model, dataset, &context)?;
     }
     let projection = project(&Arc::new(values), &question, dataset, |_| {}, &context)?;
     export::write_table(&args.out, columns(&projection))?;
     told(args, &projection)
+}
+
+/// What is drawn.
+fn drawn(args: &Args) -> Result<Source> {
+    let (field, refuse) = (args.field.clone(), |why: &str| Err(Failure::new("cannot draw the map", why)));
+    if args.encoder.is_some() && args.of != Of::Texts {
+        return refuse("--encoder reads texts: it goes with --of texts");
+    }
+    if args.rows.is_some() && args.of != Of::Rows {
+        return refuse("--rows says how many rows are drawn: it goes with --of rows");
+    }
+    if field.is_empty() && args.of != Of::Rows {
+        return refuse("--field says whose values or texts are drawn");
+    }
+    Ok(match args.of {
+        Of::Table => Source::Table(field),
+        Of::Tower => Source::Tower(field),
+        Of::Rows => Source::Rows(args.rows.unwrap_or(ROWS)),
+        Of::Texts => Source::Texts(field, args.encoder.clone()),
+    })
 }
 
 fn question(args: &Args) -> Result<MapQuestion> {
@@ -88,7 +134,7 @@ fn question(args: &Args) -> Result<MapQuestion> {
         dimensions: usize::from(args.dimensions),
         seed: args.seed,
         params,
-        ..MapQuestion::of(args.field.as_str())
+        source: drawn(args)?,
     })
 }
 
@@ -96,9 +142,10 @@ fn told(args: &Args, projection: &Projection) -> Result<Answer> {
     let out = args.out.display().to_string();
     let values = &projection.values;
     let mut lines = vec![format!(
-        "{} values of '{}' ({} numbers each) written to {out}",
+        "{} {} of '{}' ({} numbers each) written to {out}",
         projection.len(),
-        args.field,
+        values.source.unit(),
+        values.source.title(),
         values.table.width
     )];
     if let Some(shown) = projection.explained() {
@@ -106,22 +153,17 @@ fn told(args: &Args, projection: &Projection) -> Result<Answer> {
     }
     lines.extend(projection.map.notes.iter().cloned());
     if let Some(quality) = &projection.quality {
-        let of = |measured: crate::maps::quality::Measured| {
-            format!("{:.3} ({:.3} to {:.3})", measured.value, measured.low, measured.high)
-        };
-        lines.push(format!(
-            "trustworthiness {}, true neighbours kept {}: {} neighbours of {} sampled points of {}",
-            of(quality.trustworthiness),
-            of(quality.preservation),
-            quality.neighbours,
-            quality.sample,
-            quality.points
-        ));
+        lines.push(quality.in_words());
         lines.extend(quality.warning());
     }
     for cluster in 0..projection.clusters.len() {
         let size = projection.clusters.sizes[cluster];
-        lines.push(format!("cluster {}: {size} values, {}", cluster + 1, projection.label(cluster)));
+        lines.push(format!(
+            "cluster {}: {size} {}, {}",
+            cluster + 1,
+            values.source.unit(),
+            projection.label(cluster)
+        ));
     }
     if !values.left_out.is_empty() {
         lines.push(values.left_out.clone());
@@ -130,7 +172,8 @@ fn told(args: &Args, projection: &Projection) -> Result<Answer> {
         (0..projection.clusters.len()).map(|cluster| projection.label(cluster)).collect();
     let explained: &[f64] = projection.map.axes.as_ref().map_or(&[], |axes| axes.explained.as_slice());
     let mut json = json!({
-        "field": args.field,
+        "field": values.source.column(),
+        "source": values.source.title(),
         "method": args.method,
         "metric": args.metric,
         "seed": args.seed,
@@ -191,7 +234,8 @@ mod tests {
             values: vec![1.0, 0.0, -1.0, 0.0, 0.0, 0.5],
         };
         let context = JobContext::detached();
-        let values = Values::new(Arc::new(table), None, Metric::Euclidean, &context).unwrap();
+        let gathered = Gathered::table(Arc::new(table), None);
+        let values = Values::new(gathered, None, Metric::Euclidean, &context).unwrap();
         let made = project(&Arc::new(values), &MapQuestion::of("ad"), None, |_| {}, &context).unwrap();
         let columns = columns(&made);
         assert_eq!(columns[0].cells, ExportCells::Text(vec!["跑鞋".into(), "phone".into(), "tea".into()]));

@@ -1,9 +1,10 @@
 //! What sets some points of a map apart from the others?
 //!
-//! For every value of every other field: how much more often do the group's points have it? Told as a log odds ratio
+//! For every value of every other field and every word of their texts: how much more often do the group's points have it? Told as a log odds ratio
 //! with an interval that holds for all questions asked together (Bonferroni). The points are the units, not the rows of
 //! the log: a thousand impressions of one ad say one thing about ads.
 
+use super::sources::NOBODY;
 use super::values::Values;
 use crate::base::Result;
 use crate::data::Dataset;
@@ -14,9 +15,9 @@ use crate::metrics::ab_test::normal_quantile;
 use rayon::prelude::*;
 
 /// A value that a group's points have more or less often than the others.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Feature {
-    /// The field.
+    /// The field; [`WORD`] for a word of their texts.
     pub field: String,
     /// The value.
     pub value: String,
@@ -28,9 +29,11 @@ pub struct Feature {
     pub outside: f64,
 }
 
+/// What stands for the field where a word of the texts sets points apart.
+pub const WORD: &str = "word";
 /// Fields with more values than this tell nothing of groups.
 const MOST_VALUES: usize = 5_000;
-/// Told of a group at most.
+/// Values told of a group at most, and words.
 const TOLD: usize = 12;
 /// All questions together are wrong about one of them with this probability.
 const LEVEL: f64 = 0.05;
@@ -47,13 +50,12 @@ pub fn describe(
     groups: usize,
     context: &JobContext,
 ) -> Result<Vec<Vec<Feature>>> {
-    let Some(own) = dataset.encoder.position(&values.table.field) else {
+    let of_rows = &values.of_rows;
+    if of_rows.len() != dataset.rows {
         return Ok(vec![Vec::new(); groups]);
-    };
-    let Some(column) = dataset.categorical.get(own) else { return Ok(vec![Vec::new(); groups]) };
+    }
     context.stage("what sets the groups apart");
-    // Group of each vocabulary id, `groups` for those in none and NOBODY for those not drawn.
-    const NOBODY: u32 = u32::MAX;
+    // Group of each table row, `groups` for those in none and NOBODY for those not drawn.
     let mut of_id = vec![NOBODY; values.table.names.len()];
     let mut members = vec![0usize; groups + 1];
     for (point, &id) in values.ids.iter().enumerate() {
@@ -61,10 +63,15 @@ pub fn describe(
         of_id[id as usize] = group as u32;
         members[group] += 1;
     }
+    let known = || of_rows.iter().enumerate().filter(|(_, id)| **id != NOBODY);
     let mut rows = vec![0u32; of_id.len()];
-    column.iter().for_each(|&id| rows[id as usize] += 1);
+    known().for_each(|(_, id)| rows[*id as usize] += 1);
+    let own = values.source.column();
     let fields: Vec<usize> = (0..dataset.encoder.categorical.len())
-        .filter(|field| *field != own && dataset.encoder.categorical[*field].cardinality() <= MOST_VALUES)
+        .filter(|field| {
+            let field = &dataset.encoder.categorical[*field];
+            Some(field.name.as_str()) != own && field.cardinality() <= MOST_VALUES
+        })
         .collect();
     // shares[field][group][value]: sum over the group's points of their share of rows with the value.
     let shares: Vec<Vec<Vec<f64>>> = fields
@@ -76,9 +83,9 @@ pub fn describe(
                 return shares;
             }
             if let Some(codes) = dataset.categorical.get(*field) {
-                for (&id, &code) in column.iter().zip(codes.iter()) {
+                for (row, &id) in known() {
                     if let Some(shares) = shares.get_mut(of_id[id as usize] as usize) {
-                        shares[code as usize] += 1.0 / f64::from(rows[id as usize]);
+                        shares[codes[row] as usize] += 1.0 / f64::from(rows[id as usize]);
                     }
                 }
             }
@@ -86,38 +93,78 @@ pub fn describe(
         })
         .collect();
     context.check()?;
-    let questions: usize =
-        fields.iter().map(|field| dataset.encoder.categorical[*field].cardinality()).sum::<usize>() * groups;
+    let words = words_of(values, group_of, groups);
+    let values_asked: usize =
+        fields.iter().map(|field| dataset.encoder.categorical[*field].cardinality()).sum::<usize>();
+    let questions = (values_asked + values.words.words.len()) * groups;
     let z = normal_quantile(1.0 - LEVEL / (2.0 * questions.max(1) as f64));
-    let all = members.iter().sum::<usize>() as f64;
+    let judge = Judge { z, members: &members };
     Ok((0..groups)
         .map(|group| {
             let mut found: Vec<Feature> = Vec::new();
             for (field, shares) in fields.iter().zip(&shares) {
                 let known = &dataset.encoder.categorical[*field];
-                let size = shares[group].len();
-                for code in FIRST_VALUE_ID as usize..size {
-                    let inside = shares[group][code];
-                    let whole: f64 = shares.iter().map(|shares| shares[code]).sum();
-                    let counts = (members[group] as f64, all - members[group] as f64);
-                    let log_odds = log_odds((inside, counts.0), (whole - inside, counts.1), z);
-                    if log_odds.low > 0.0 || log_odds.high < 0.0 {
-                        found.push(Feature {
-                            field: known.name.clone(),
-                            value: known.name_of(code as u32),
-                            log_odds,
-                            inside: inside / counts.0.max(1.0),
-                            outside: (whole - inside) / counts.1.max(1.0),
-                        });
-                    }
-                }
+                let told = (FIRST_VALUE_ID as usize..shares[group].len())
+                    .filter_map(|code| judge.told(shares, group, code))
+                    .map(|(code, feature)| Feature {
+                        field: known.name.clone(),
+                        value: known.name_of(code as u32),
+                        ..feature
+                    });
+                found.extend(told);
             }
+            let told = (0..values.words.words.len()).filter_map(|code| judge.told(&words, group, code)).map(
+                |(code, feature)| Feature {
+                    field: WORD.to_owned(),
+                    value: values.words.words[code].clone(),
+                    ..feature
+                },
+            );
+            found.extend(told);
             let sure = |feature: &Feature| feature.log_odds.low.max(-feature.log_odds.high);
             found.sort_by(|a, b| sure(b).total_cmp(&sure(a)));
-            found.truncate(TOLD);
+            // A text has many words: they must not crowd the columns out.
+            let (mut words, mut others) = (0, 0);
+            found.retain(|feature| {
+                let count = if feature.field == WORD { &mut words } else { &mut others };
+                *count += 1;
+                *count <= TOLD
+            });
             found
         })
         .collect())
+}
+
+/// Points of each group (the last: of none) whose texts hold each word.
+fn words_of(values: &Values, group_of: &[u32], groups: usize) -> Vec<Vec<f64>> {
+    let mut counts = vec![vec![0.0; values.words.words.len()]; groups + 1];
+    for point in 0..values.len() {
+        let group = group_of.get(point).map_or(groups, |group| (*group as usize).min(groups));
+        values.words.of(point).iter().for_each(|word| counts[group][*word as usize] += 1.0);
+    }
+    counts
+}
+
+struct Judge<'a> {
+    z: f64,
+    /// Points of each group; the last: of none.
+    members: &'a [usize],
+}
+
+impl Judge<'_> {
+    /// A value's place and its odds, where the interval excludes 0. `shares` is `[group][value]`.
+    fn told(&self, shares: &[Vec<f64>], group: usize, code: usize) -> Option<(usize, Feature)> {
+        let all = self.members.iter().sum::<usize>() as f64;
+        let own = self.members[group] as f64;
+        let inside = shares[group][code];
+        let whole: f64 = shares.iter().map(|shares| shares[code]).sum();
+        let counts = (own, all - own);
+        let log_odds = log_odds((inside, counts.0), (whole - inside, counts.1), self.z);
+        (log_odds.low > 0.0 || log_odds.high < 0.0).then(|| {
+            let shares = (inside / counts.0.max(1.0), (whole - inside) / counts.1.max(1.0));
+            (code, Feature { log_odds, inside: shares.0, outside: shares.1, ..Feature::default() })
+        })
+    }
 }
 
 /// Log odds ratio of two shares of points with half a point added to each cell (Haldane 1956; Anscombe 1956), and
@@ -131,7 +178,8 @@ fn log_odds(inside: (f64, f64), outside: (f64, f64), z: f64) -> Estimate {
 
 #[cfg(test)]
 mod tests {
-    use super::super::values::tests::{dataset, table};
+    use super::super::point_words::PointWords;
+    use super::super::values::tests::{dataset, table, values};
     use super::*;
     use crate::base::rng::Rng;
     use crate::maps::Metric;
@@ -168,10 +216,26 @@ mod tests {
     #[test]
     fn nothing_and_everything_are_set_apart_by_nothing() {
         let context = JobContext::detached();
-        let values = Values::new(table(), Some(&dataset()), Metric::Cosine, &context).unwrap();
+        let values = values(table(), Metric::Cosine).unwrap();
         for group in [[0; 3], [u32::MAX; 3]] {
             let told = describe(&values, &dataset(), &group, 1, &context).unwrap();
             assert_eq!(told, [Vec::new()]);
         }
+    }
+
+    #[test]
+    fn a_word_that_only_the_group_has_sets_it_apart() {
+        let context = JobContext::detached();
+        let mut values = values(table(), Metric::Cosine).unwrap();
+        // 60 points, of which the first 20 have the word.
+        values.ids = vec![2; 60];
+        let starts = (0..=60u32).map(|point| point.min(20)).collect();
+        values.words = PointWords { words: vec!["跑鞋".into()], starts, codes: vec![0; 20] };
+        let group: Vec<u32> = (0..60).map(|point| if point < 20 { 0 } else { u32::MAX }).collect();
+        let told = describe(&values, &dataset(), &group, 1, &context).unwrap();
+        let word = told[0].iter().find(|feature| feature.field == WORD).unwrap();
+        assert_eq!((word.value.as_str(), word.inside, word.outside), ("跑鞋", 1.0, 0.0));
+        // ln((20.5 x 40.5) / (0.5 x 0.5)).
+        assert!((word.log_odds.value - (20.5f64 * 40.5 / 0.25).ln()).abs() < 1e-9);
     }
 }

@@ -1,7 +1,8 @@
-//! Which values did the model learn to treat alike? Their vectors as a map, drawn by any method, with its heaps and how
-//! far it can be trusted.
+//! What did the model learn to treat alike? Vectors as a map, drawn by any method, with its heaps and how far it can be
+//! trusted.
 
-use super::groups::{self, Feature};
+use super::groups::{self, Feature, WORD};
+use super::sources::Source;
 use super::values::Values;
 use crate::base::params::Params;
 use crate::base::{Failure, Result};
@@ -16,8 +17,8 @@ use std::sync::Arc;
 /// What is to be drawn, and how.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MapQuestion {
-    /// The field whose values are the points.
-    pub field: String,
+    /// What the points are.
+    pub source: Source,
     /// Name of the method.
     pub method: String,
     /// What "close" means.
@@ -34,7 +35,7 @@ impl MapQuestion {
     /// Principal components of the values of a field.
     pub fn of(field: impl Into<String>) -> Self {
         Self {
-            field: field.into(),
+            source: Source::Table(field.into()),
             method: "pca".to_owned(),
             metric: Metric::Euclidean,
             dimensions: 2,
@@ -65,7 +66,7 @@ pub struct Projection {
 
 /// Neighbours by which a map is judged.
 const JUDGED: usize = 15;
-/// What is told of a heap.
+/// Properties that are told of a heap, and words.
 const FEATURES: usize = 3;
 
 /// Draws the map of some values; `show` gets it while it moves.
@@ -105,7 +106,8 @@ pub fn project(
         let map = MapState { places: frame.places, ..MapState::default() };
         show(bare(map, Some((frame.done, frame.total))));
     };
-    let map = method.draw(&request, &mut each, context).map_err(|failure| failure.at(&question.field))?;
+    let map =
+        method.draw(&request, &mut each, context).map_err(|failure| failure.at(question.source.title()))?;
     show(bare(map.clone(), Some((1, 1))));
     let mut made = bare(map, None);
     let places = &made.map.places;
@@ -116,10 +118,20 @@ pub fn project(
         made.labels = groups::describe(values, dataset, &made.clusters.of, made.clusters.len(), context)?;
         made.labels.iter_mut().for_each(|features| {
             features.retain(|feature| feature.log_odds.low > 0.0);
-            features.truncate(FEATURES);
+            keep_telling(features);
         });
     }
     Ok(made)
+}
+
+/// Keeps the surest few properties and the surest few words.
+fn keep_telling(features: &mut Vec<Feature>) {
+    let (mut properties, mut words) = (0, 0);
+    features.retain(|feature| {
+        let count = if feature.field == WORD { &mut words } else { &mut properties };
+        *count += 1;
+        *count <= FEATURES
+    });
 }
 
 impl Projection {
@@ -144,11 +156,17 @@ impl Projection {
         Some(axes.explained.iter().take(self.question.dimensions).sum())
     }
 
-    /// What a heap is called: what sets it apart most.
+    /// What a heap is called: the property that sets it apart most, and a word of its texts where one does.
     pub fn label(&self, cluster: usize) -> String {
-        match self.labels.get(cluster).and_then(|features| features.first()) {
-            Some(feature) => format!("{} {}", feature.field, feature.value),
-            None => format!("heap {}", cluster + 1),
+        let told = self.labels.get(cluster).map_or(&[][..], Vec::as_slice);
+        let property = told.iter().find(|feature| feature.field != WORD);
+        let word = told.iter().find(|feature| feature.field == WORD);
+        let property = property.map(|feature| format!("{} {}", feature.field, feature.value));
+        let word = word.map(|feature| format!("“{}”", feature.value));
+        match (property, word) {
+            (Some(property), Some(word)) => format!("{property}, {word}"),
+            (Some(one), None) | (None, Some(one)) => one,
+            (None, None) => format!("heap {}", cluster + 1),
         }
     }
 
@@ -176,11 +194,11 @@ impl Projection {
 
 #[cfg(test)]
 mod tests {
-    use super::super::values::tests::{dataset, table};
+    use super::super::values::tests::{self, dataset, table};
     use super::*;
 
     fn values() -> Arc<Values> {
-        Arc::new(Values::new(table(), Some(&dataset()), Metric::Cosine, &JobContext::detached()).unwrap())
+        Arc::new(tests::values(table(), Metric::Cosine).unwrap())
     }
 
     #[test]
@@ -194,12 +212,12 @@ mod tests {
         let refused =
             |question: MapQuestion| project(&values(), &question, None, |_| {}, &context).unwrap_err();
         let few = refused(MapQuestion { method: "tsne".into(), ..MapQuestion::of("ad") });
-        assert!(few.why.contains("seven points") && few.place == "ad", "{few}");
+        assert!(few.why.contains("at least 7 points, and there are 3") && few.place == "ad", "{few}");
         let unknown = refused(MapQuestion { method: "lda".into(), ..MapQuestion::of("ad") });
         assert!(unknown.hint.contains("umap"));
         assert!(refused(MapQuestion { dimensions: 4, ..MapQuestion::of("ad") }).why.contains("not 4"));
         let blind = refused(MapQuestion { method: "by_ctr".into(), ..MapQuestion::of("ad") });
-        assert!(blind.why.contains("no predictions"), "{blind}");
+        assert!(blind.why.contains("at least 8 points"), "{blind}");
     }
 
     #[test]

@@ -1,9 +1,11 @@
-//! What is known of the values whose vectors make a map: which were learnt, how often they were shown and clicked, what
-//! a model expects of them, and which properties they have.
+//! What is known of the points of a map: which were learnt, how often they were shown and clicked, what a model expects
+//! of them, which properties they have and which words their texts hold.
 
+use super::point_words::PointWords;
+use super::sources::{Gathered, NOBODY, Source};
 use crate::base::{Failure, Result};
-use crate::data::Dataset;
 use crate::data::batch::FIRST_VALUE_ID;
+use crate::data::{Array, Dataset, LogFrame, Split};
 use crate::jobs::JobContext;
 use crate::maps::search::{Near, nearest};
 use crate::maps::{Metric, Points};
@@ -12,13 +14,17 @@ use crate::train::{EmbeddingTable, TrainedModel};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// The values of a field as points, with what the log says of each. Made once, shared by all maps of them.
+/// Points with what the log says of each. Made once, shared by all maps of them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Values {
-    /// The table in the full space: row `i` belongs to vocabulary id `i`.
+    /// What they are.
+    pub source: Source,
+    /// The table in the full space; of a field, row `i` belongs to vocabulary id `i`.
     pub table: Arc<EmbeddingTable>,
     /// Table row of each point. Values that the training rows never held are left out: they carry no learning.
     pub ids: Vec<u32>,
+    /// Table row of each row of the log, [`NOBODY`] for none; empty without a log.
+    pub of_rows: Array<u32>,
     /// The vectors of the points, as they are compared.
     pub points: Points,
     /// Clicks and impressions of each point's value over the whole log; empty without a data set.
@@ -29,7 +35,9 @@ pub struct Values {
     pub scored: (usize, usize),
     /// Properties of the values that can colour the points: an ad's campaign, a user's city.
     pub traits: Vec<Trait>,
-    /// Rows of the table that are not drawn, and why; empty when all are.
+    /// The words of their texts.
+    pub words: PointWords,
+    /// Which points are drawn and which are not, and why; empty when there is nothing to say.
     pub left_out: String,
 }
 
@@ -56,23 +64,37 @@ const TRAIT_PURITY: f64 = 0.95;
 /// Rows that are scored for what the model expects, at most: evenly spread over the log.
 const SCORED: usize = 200_000;
 
+/// The log behind points: as the model knows it, and as it was read.
+#[derive(Debug, Clone, Copy)]
+pub struct Behind<'a> {
+    /// As the model knows it.
+    pub dataset: &'a Dataset,
+    /// As it was read; `None` where only the model's arrays are at hand.
+    pub log: Option<&'a LogFrame>,
+}
+
 impl Values {
-    /// Takes the learnt values of a table; `dataset` (the log that the model knows) gives counts, click rates and traits.
+    /// Takes the gathered points; of values of a field only those that were learnt. What is `behind` them gives counts,
+    /// click rates, traits and words.
     ///
     /// # Errors
     /// No value with training rows and finite numbers; a cancel.
     pub fn new(
-        table: Arc<EmbeddingTable>,
-        dataset: Option<&Dataset>,
+        gathered: Gathered,
+        behind: Option<Behind<'_>>,
         metric: Metric,
         context: &JobContext,
     ) -> Result<Self> {
         context.stage("counting the values");
-        let counts = dataset.and_then(|dataset| Counted::new(dataset, &table));
+        let table = Arc::clone(&gathered.table);
+        let behind = behind.filter(|behind| gathered.of_rows.len() == behind.dataset.rows);
+        let counts = behind.map(|behind| Counted::new(behind.dataset, &gathered.of_rows, table.names.len()));
         let all = 0..table.names.len() as u32;
         let learnt: Vec<u32> = match &counts {
-            Some(counts) => all.filter(|&id| counts.trained[id as usize]).collect(),
-            None => all.collect(),
+            Some(counts) if gathered.source.field().is_some() => {
+                all.filter(|&id| counts.trained[id as usize]).collect()
+            }
+            _ => all.collect(),
         };
         let width = table.width;
         let row = |id: u32| &table.values[id as usize * width..(id as usize + 1) * width];
@@ -81,45 +103,60 @@ impl Values {
         let drawn: Vec<f32> = ids.iter().flat_map(|&id| row(id).iter().copied()).collect();
         let points = Points::new(drawn, width, metric).map_err(|failure| {
             if learnt.is_empty() || !ids.is_empty() {
-                return failure.at(&table.field);
+                return failure.at(gathered.source.title());
             }
             let why = "no vector of the table is all finite numbers: its training went wrong";
-            Failure::new("cannot draw the embeddings", why).at(&table.field).hint("train the model anew")
+            Failure::new("cannot draw the embeddings", why)
+                .at(gathered.source.title())
+                .hint("train the model anew")
         })?;
         context.check()?;
-        context.stage("properties of the values");
+        context.stage("properties of the points");
+        let (traits, words) = match behind {
+            Some(behind) => (
+                traits(behind.dataset, &gathered, &ids, context)?,
+                match behind.log {
+                    Some(log) => PointWords::new(&gathered, &ids, behind.dataset, log, context)?,
+                    None => PointWords::default(),
+                },
+            ),
+            None => Default::default(),
+        };
         Ok(Self {
             rates: counts
                 .as_ref()
                 .map_or_else(Vec::new, |counts| ids.iter().map(|&id| counts.rate(id)).collect()),
-            traits: match (dataset, &counts) {
-                (Some(dataset), Some(counts)) => traits(dataset, counts, &ids, context)?,
-                _ => Vec::new(),
-            },
-            left_out: left_out(table.names.len() - learnt.len(), learnt.len() - ids.len()),
+            traits,
+            words,
+            left_out: left_out(&gathered, table.names.len() - learnt.len(), learnt.len() - ids.len()),
             predicted: Vec::new(),
             scored: (0, 0),
+            source: gathered.source,
+            of_rows: gathered.of_rows,
             table,
             ids,
             points,
         })
     }
 
-    /// Adds what the model expects of each value: the mean log odds over its rows, on a spread of rows where the log has
+    /// Adds what the model expects of each point: the mean log odds over its rows, on a spread of rows where the log has
     /// very many.
     ///
     /// # Errors
     /// The model cannot score the rows; a cancel.
     pub fn predict(&mut self, model: &TrainedModel, dataset: &Dataset, context: &JobContext) -> Result<()> {
-        let Some(counts) = Counted::field_of(dataset, &self.table) else { return Ok(()) };
-        context.stage("what the model expects of each value");
-        let step = dataset.rows.div_ceil(SCORED).max(1);
-        let rows: Vec<u32> = (0..dataset.rows as u32).step_by(step).collect();
+        if self.of_rows.len() != dataset.rows {
+            return Ok(());
+        }
+        context.stage("what the model expects of each point");
+        let asked: Vec<u32> =
+            (0..dataset.rows as u32).filter(|row| self.of_rows[*row as usize] != NOBODY).collect();
+        let rows = super::attention::spread(&asked, SCORED);
         let scores = model.predict(dataset, &rows, context)?;
         let mut sums = vec![(0.0f64, 0.0f64); self.table.names.len()];
         for (row, score) in rows.iter().zip(scores) {
             let odds = f64::from(score).clamp(1e-9, 1.0 - 1e-9);
-            let sum = &mut sums[counts[*row as usize] as usize];
+            let sum = &mut sums[self.of_rows[*row as usize] as usize];
             *sum = (sum.0 + (odds / (1.0 - odds)).ln(), sum.1 + 1.0);
         }
         self.predicted =
@@ -157,56 +194,43 @@ impl Values {
     }
 }
 
-/// What is not drawn, in words.
-fn left_out(unlearnt: usize, broken: usize) -> String {
+/// What is drawn and what is not, in words.
+fn left_out(gathered: &Gathered, unlearnt: usize, broken: usize) -> String {
     let mut parts = Vec::new();
+    if !gathered.note.is_empty() {
+        parts.push(gathered.note.clone());
+    }
+    let unit = gathered.source.unit();
     if unlearnt > 0 {
-        parts.push(format!("{unlearnt} values without a training row are not drawn"));
+        parts.push(format!("{unlearnt} {unit} without a training row are not drawn"));
     }
     if broken > 0 {
-        parts.push(format!("{broken} values whose vectors are no finite numbers are not drawn"));
+        parts.push(format!("{broken} {unit} whose vectors are no finite numbers are not drawn"));
     }
     parts.join("; ")
 }
 
-/// What the log says about each value of the projected field.
-struct Counted<'a> {
-    column: &'a [u32],
-    field: usize,
+/// What the log says about each table row.
+struct Counted {
     clicks: Vec<f64>,
     impressions: Vec<f64>,
     trained: Vec<bool>,
 }
 
-impl<'a> Counted<'a> {
-    /// The ids of the table's field by row; `None` when the data set has no such field or another vocabulary.
-    fn field_of(dataset: &'a Dataset, table: &EmbeddingTable) -> Option<&'a [u32]> {
-        let field = dataset.encoder.position(&table.field)?;
-        let known = dataset.encoder.categorical.get(field)?.cardinality() == table.names.len();
-        dataset.categorical.get(field).filter(|_| known).map(|column| &column[..])
-    }
-
-    /// As for [`field_of`](Self::field_of).
-    fn new(dataset: &'a Dataset, table: &EmbeddingTable) -> Option<Self> {
-        let field = dataset.encoder.position(&table.field)?;
-        let size = table.names.len();
-        let mut counted = Self {
-            column: Self::field_of(dataset, table)?,
-            field,
-            clicks: vec![0.0; size],
-            impressions: vec![0.0; size],
-            trained: vec![false; size],
-        };
-        for (row, &id) in counted.column.iter().enumerate() {
+impl Counted {
+    fn new(dataset: &Dataset, of_rows: &[u32], size: usize) -> Self {
+        let mut counted =
+            Self { clicks: vec![0.0; size], impressions: vec![0.0; size], trained: vec![false; size] };
+        for (row, &id) in of_rows.iter().enumerate().filter(|(_, id)| **id != NOBODY) {
             let weight = dataset.weight.get(row).map_or(1.0, |&w| f64::from(w));
             let label = dataset.label.get(row).map_or(0.0, |&y| f64::from(y));
             counted.impressions[id as usize] += weight;
             counted.clicks[id as usize] += weight * label;
         }
-        for &row in dataset.train.iter() {
-            counted.trained[counted.column[row as usize] as usize] = true;
+        for id in dataset.train.iter().map(|row| of_rows[*row as usize]).filter(|id| *id != NOBODY) {
+            counted.trained[id as usize] = true;
         }
-        Some(counted)
+        counted
     }
 
     fn rate(&self, id: u32) -> Rate {
@@ -214,33 +238,32 @@ impl<'a> Counted<'a> {
     }
 }
 
-/// Every field with few values that the projected field determines.
-fn traits(dataset: &Dataset, counted: &Counted<'_>, ids: &[u32], context: &JobContext) -> Result<Vec<Trait>> {
-    let mut found = Vec::new();
+/// Every field with few values that the points determine; of rows also whether they were clicked and what the model did
+/// with them.
+fn traits(dataset: &Dataset, gathered: &Gathered, ids: &[u32], context: &JobContext) -> Result<Vec<Trait>> {
+    let mut found = match &gathered.rows {
+        Some(rows) => traits_of_rows(dataset, rows, ids),
+        None => Vec::new(),
+    };
+    let own = gathered.source.column();
+    let known = gathered.of_rows.iter().filter(|id| **id != NOBODY).count();
     for (place, field) in dataset.encoder.categorical.iter().enumerate() {
         context.check()?;
         let size = field.cardinality();
+        let rows = gathered.table.names.len();
+        let is_crossed = gathered.rows.is_none();
         let too_many =
-            size > TRAIT_VALUES + FIRST_VALUE_ID as usize || size * counted.impressions.len() > CROSS_CELLS;
-        if place == counted.field || too_many {
+            size > TRAIT_VALUES + FIRST_VALUE_ID as usize || (is_crossed && size * rows > CROSS_CELLS);
+        if Some(field.name.as_str()) == own || too_many {
             continue;
         }
         let Some(column) = dataset.categorical.get(place) else {
             continue;
         };
-        let mut table = vec![0u32; counted.impressions.len() * size];
-        for (&id, &code) in counted.column.iter().zip(column.iter()) {
-            table[id as usize * size + code as usize] += 1;
-        }
-        let best = |id: u32| {
-            let line = &table[id as usize * size..(id as usize + 1) * size];
-            let top = (0..size).max_by_key(|&code| (line[code], std::cmp::Reverse(code)));
-            let code = top.unwrap_or(0);
-            (code as u32, u64::from(line[code]))
+        let (codes, purity): (Vec<u32>, f64) = match &gathered.rows {
+            Some(rows) => (ids.iter().map(|id| column[rows[*id as usize] as usize]).collect(), 1.0),
+            None => most_frequent(&gathered.of_rows, column, (rows, size), known, ids),
         };
-        let agreeing: u64 = (0..counted.impressions.len() as u32).map(|id| best(id).1).sum();
-        let purity = agreeing as f64 / counted.column.len().max(1) as f64;
-        let codes: Vec<u32> = ids.iter().map(|&id| best(id).0).collect();
         let varies = codes.windows(2).any(|pair| pair[0] != pair[1]);
         if purity >= TRAIT_PURITY && varies {
             found.push(Trait {
@@ -252,6 +275,48 @@ fn traits(dataset: &Dataset, counted: &Counted<'_>, ids: &[u32], context: &JobCo
         }
     }
     Ok(found)
+}
+
+/// The most frequent code of each point, and the share of rows that agree with it.
+fn most_frequent(
+    of_rows: &[u32],
+    column: &[u32],
+    (rows, size): (usize, usize),
+    known: usize,
+    ids: &[u32],
+) -> (Vec<u32>, f64) {
+    let mut table = vec![0u32; rows * size];
+    for (&id, &code) in of_rows.iter().zip(column.iter()).filter(|(id, _)| **id != NOBODY) {
+        table[id as usize * size + code as usize] += 1;
+    }
+    let best = |id: u32| {
+        let line = &table[id as usize * size..(id as usize + 1) * size];
+        let top = (0..size).max_by_key(|&code| (line[code], std::cmp::Reverse(code)));
+        let code = top.unwrap_or(0);
+        (code as u32, u64::from(line[code]))
+    };
+    let agreeing: u64 = (0..rows as u32).map(|id| best(id).1).sum();
+    (ids.iter().map(|&id| best(id).0).collect(), agreeing as f64 / known.max(1) as f64)
+}
+
+/// What the model did with each row, and whether it was clicked.
+fn traits_of_rows(dataset: &Dataset, rows: &[u32], ids: &[u32]) -> Vec<Trait> {
+    let mut part = vec![3u32; dataset.rows];
+    for (code, split) in [Split::Train, Split::Validation, Split::Test].into_iter().enumerate() {
+        dataset.rows_of(split).iter().for_each(|row| part[*row as usize] = code as u32);
+    }
+    let of = |field: &str, names: &[&str], code: &dyn Fn(usize) -> u32| Trait {
+        field: field.to_owned(),
+        names: names.iter().map(|name| (*name).to_owned()).collect(),
+        codes: ids.iter().map(|id| code(rows[*id as usize] as usize)).collect(),
+        purity: 1.0,
+    };
+    let parts = ["training rows", "validation rows", "test rows", "in no part"];
+    let mut found = vec![of("part of the log", &parts, &|row| part[row])];
+    if !dataset.label.is_empty() {
+        found.push(of("outcome", &["not clicked", "clicked"], &|row| u32::from(dataset.label[row] > 0.5)));
+    }
+    found
 }
 
 #[cfg(test)]
@@ -304,8 +369,15 @@ pub(super) mod tests {
         })
     }
 
+    /// The values of a table, with the log above.
+    pub fn values(table: Arc<EmbeddingTable>, metric: Metric) -> Result<Values> {
+        let dataset = dataset();
+        let gathered = Gathered::table(table, Some(&dataset));
+        Values::new(gathered, Some(Behind { dataset: &dataset, log: None }), metric, &JobContext::detached())
+    }
+
     fn made(table: Arc<EmbeddingTable>) -> Values {
-        Values::new(table, Some(&dataset()), Metric::Cosine, &JobContext::detached()).unwrap()
+        values(table, Metric::Cosine).unwrap()
     }
 
     #[test]
@@ -329,8 +401,38 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn rows_tell_of_their_part_and_outcome_and_no_row_is_left_out() {
+        let dataset = dataset();
+        let rows = vec![0, 36, 3];
+        let mut of_rows = vec![NOBODY; 40];
+        rows.iter().zip(0..).for_each(|(row, place): (&u32, u32)| of_rows[*row as usize] = place);
+        let names = ["row 1", "row 37", "row 4"].map(str::to_owned).to_vec();
+        let table = EmbeddingTable { field: "row".into(), names, width: 1, values: vec![0.0, 1.0, 2.0] };
+        let gathered = Gathered {
+            source: Source::Rows(3),
+            table: Arc::new(table),
+            of_rows: of_rows.into(),
+            rows: Some(rows),
+            note: "3 of 40 rows".into(),
+        };
+        let behind = Some(Behind { dataset: &dataset, log: None });
+        let made = Values::new(gathered, behind, Metric::Euclidean, &JobContext::detached()).unwrap();
+        assert_eq!((made.len(), made.left_out.as_str()), (3, "3 of 40 rows"));
+        let named = |place: usize| -> Vec<&str> {
+            let known = &made.traits[place];
+            known.codes.iter().map(|code| known.names[*code as usize].as_str()).collect()
+        };
+        assert_eq!(named(0), ["training rows", "in no part", "training rows"]);
+        assert_eq!(named(1), ["clicked", "not clicked", "clicked"]);
+        // Fields that every row determines follow; the ad varies, so does the page, and rows 0 and 3 have one campaign.
+        assert_eq!(made.traits[2].field, "ad");
+        assert_eq!((made.rates[0].successes, made.rates[1].trials), (1.0, 1.0));
+    }
+
+    #[test]
     fn neighbours_come_by_angle_in_the_full_space() {
-        let made = Values::new(table(), None, Metric::Cosine, &JobContext::detached()).unwrap();
+        let made = Gathered::table(table(), None);
+        let made = Values::new(made, None, Metric::Cosine, &JobContext::detached()).unwrap();
         let near = made.neighbours(2, 2);
         // (1, 0) and (0.9, 0.1): cos = 0.9 / sqrt(0.82); next is one of the diagonals, cos 45°.
         assert_eq!(near[0].place, 3);
@@ -346,8 +448,7 @@ pub(super) mod tests {
         assert_eq!(some.ids, [2, 4]);
         assert!(some.left_out.contains("1 values whose vectors are no finite numbers"), "{}", some.left_out);
         broken.values.fill(f32::NAN);
-        let refused =
-            Values::new(Arc::new(broken), Some(&dataset()), Metric::Cosine, &JobContext::detached());
+        let refused = values(Arc::new(broken), Metric::Cosine);
         assert!(refused.unwrap_err().why.contains("training went wrong"));
     }
 }

@@ -30,11 +30,43 @@ pub trait MapMethod: Sync + Debug {
         false
     }
 
+    /// The fewest points that it can be drawn of.
+    fn fewest(&self) -> usize;
+
+    /// True when it asks how far points are apart, which the inner product does not say.
+    fn needs_distance(&self) -> bool {
+        false
+    }
+
     /// Draws the map; `show` gets every state worth seeing, some times a second.
     ///
     /// # Errors
     /// Points of which no such map can be drawn, told why; a cancel.
     fn draw(
+        &self,
+        request: &MapRequest<'_>,
+        show: &mut dyn FnMut(Frame),
+        context: &JobContext,
+    ) -> Result<MapState> {
+        if self.needs_distance() && !request.points.is_distance() {
+            let why = format!("{} needs a distance, and the inner product is none", self.title());
+            return Err(
+                Failure::new("cannot draw the map", why).hint("choose the Euclidean distance or the cosine")
+            );
+        }
+        let n = request.points.len();
+        if n < self.fewest() {
+            let why = format!("{} takes at least {} points, and there are {n}", self.title(), self.fewest());
+            return Err(Failure::new("cannot draw the map", why).hint("choose principal components"));
+        }
+        self.make(request, show, context)
+    }
+
+    /// As [`draw`](Self::draw), of points that are enough and have the distance that is needed.
+    ///
+    /// # Errors
+    /// As there.
+    fn make(
         &self,
         request: &MapRequest<'_>,
         show: &mut dyn FnMut(Frame),
@@ -117,13 +149,4 @@ pub(super) fn in_space<const D: usize>(place: &[f32; D]) -> [f32; 3] {
 /// A frame of places of any dimension.
 pub(super) fn frame<const D: usize>(places: &[[f32; D]], done: usize, total: usize) -> Frame {
     Frame { places: places.iter().map(in_space).collect(), done, total }
-}
-
-/// Refuses what is no distance.
-pub(super) fn check_distance(points: &Points, title: &str) -> Result<()> {
-    if points.is_distance() {
-        return Ok(());
-    }
-    let why = format!("{title} needs a distance, and the inner product is none");
-    Err(Failure::new("cannot draw the map", why).hint("choose the Euclidean distance or the cosine"))
 }

@@ -31,7 +31,8 @@ pub struct Quality {
     pub of_points: Vec<(u32, f32)>,
 }
 
-/// A mean over sampled points with its 95 % interval (normal; Bienaymé's standard error).
+/// A mean over sampled points with its 95 % interval (normal; Bienaymé's standard error); over all points it is exact and
+/// has none.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
 pub struct Measured {
     /// The mean.
@@ -98,6 +99,26 @@ impl Quality {
             preservation: Measured::of(&kept, whole),
             of_points,
         }))
+    }
+
+    /// Both numbers in words, each with its interval where points were sampled.
+    pub fn in_words(&self) -> String {
+        let exact = self.sample == self.points;
+        let of = |measured: Measured| {
+            let Measured { value, low, high } = measured;
+            if exact { format!("{value:.3}") } else { format!("{value:.3} ({low:.3} to {high:.3})") }
+        };
+        let sample = if exact {
+            format!("exact, by all {} points", self.points)
+        } else {
+            format!("{} of {} points sampled", self.sample, self.points)
+        };
+        format!(
+            "trustworthiness {}, share of the {} true neighbours kept {} ({sample})",
+            of(self.trustworthiness),
+            self.neighbours,
+            of(self.preservation)
+        )
     }
 
     /// Why the map must not be taken at its word, if so.
@@ -184,6 +205,7 @@ mod tests {
             assert!((found.trustworthiness.value - trust).abs() < 1e-9, "{k}: {found:?}");
             assert!((found.preservation.value - kept).abs() < 1e-6, "{k}: {found:?}");
             assert_eq!(found.trustworthiness.low, found.trustworthiness.value);
+            assert!(found.in_words().ends_with("(exact, by all 60 points)"), "{}", found.in_words());
         }
     }
 
@@ -202,6 +224,9 @@ mod tests {
         let random = Quality::measure(&points, &random, 10, 100, 1, &context).unwrap().unwrap();
         assert!((random.trustworthiness.value - 0.5).abs() < 0.06, "{random:?}");
         assert!(random.trustworthiness.low < random.trustworthiness.value && random.warning().is_some());
+        assert!(
+            random.in_words().ends_with("(100 of 400 points sampled)") && random.in_words().contains(" to ")
+        );
     }
 
     #[test]

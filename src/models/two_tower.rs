@@ -83,6 +83,10 @@ impl ModelKind for TwoTower {
         PARAMS
     }
 
+    fn towers(&self) -> Option<[&'static str; 2]> {
+        Some(["user", "ad"])
+    }
+
     fn training_defaults(&self) -> &'static [(&'static str, f64)] {
         GENTLE_PENALTY
     }

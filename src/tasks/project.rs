@@ -1,17 +1,19 @@
-//! From an embedding table to a map that is seen while it forms.
+//! From points to a map that is seen while it forms.
 
 use super::Output;
 use crate::base::Result;
 use crate::insight::groups::{Feature, describe};
+use crate::insight::sources::{Gathered, Whose};
+use crate::insight::values::Behind;
 use crate::insight::{MapQuestion, Projection, Subject, Values, project};
 use crate::jobs::{Job, JobContext, Lane, Latest};
 use crate::maps::method::find;
 use crate::train::TrainedModel;
 use std::sync::Arc;
 
-/// Draws the map of a table.
+/// Draws a map.
 pub struct Project {
-    /// Whose embeddings, and which log colours them.
+    /// Whose vectors, and which log colours them.
     pub subject: Subject,
     /// What is drawn, and how.
     pub question: MapQuestion,
@@ -35,7 +37,7 @@ impl Job for Project {
 
     fn name(&self) -> String {
         let method = find(&self.question.method).map_or("", |method| method.title());
-        format!("{method} map of {}", self.question.field)
+        format!("{method} map of {}", self.question.source.title())
     }
 
     fn lane(&self) -> Lane {
@@ -49,8 +51,10 @@ impl Job for Project {
         let values = match known {
             Some(known) => known,
             None => {
-                let table = Arc::new(model.table(&question.field)?);
-                let mut values = Values::new(table, Some(&dataset), question.metric, context)?;
+                let whose = Whose { model: &model, dataset: Some(&dataset), log: Some(&subject.log) };
+                let gathered = Gathered::of(&question.source, whose, context)?;
+                let behind = Behind { dataset: &dataset, log: Some(&subject.log) };
+                let mut values = Values::new(gathered, Some(behind), question.metric, context)?;
                 values.predict(&model, &dataset, context)?;
                 Arc::new(values)
             }
@@ -89,7 +93,7 @@ impl Job for DescribeGroup {
     type Output = Output;
 
     fn name(&self) -> String {
-        format!("What {} points of {} are", self.points.len(), self.projection.question.field)
+        format!("What {} points of {} are", self.points.len(), self.projection.question.source.title())
     }
 
     fn lane(&self) -> Lane {

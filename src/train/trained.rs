@@ -260,6 +260,16 @@ impl TrainedModel {
         Ok(log_odds)
     }
 
+    /// True when it averages others.
+    pub fn is_ensemble(&self) -> bool {
+        !self.members.is_empty()
+    }
+
+    /// True when it has a stack of dense layers before its output.
+    pub fn has_hidden_layers(&self) -> bool {
+        self.network.parameters.iter().any(|parameter| parameter.name.contains(".out."))
+    }
+
     /// The embedding tables, widest part first: those of kinds without embeddings are the linear weights.
     pub fn tables(&self) -> Vec<TableInfo> {
         let Some(table) = self.shown_table() else {

@@ -13,6 +13,7 @@ mod data_panel;
 mod devices;
 mod direct;
 mod drift_panel;
+mod embeddings;
 mod evidence;
 mod exact_auctions;
 mod exact_market;

@@ -37,7 +37,11 @@ impl MapMethod for ByTarget {
         true
     }
 
-    fn draw(
+    fn fewest(&self) -> usize {
+        LEAST_KNOWN
+    }
+
+    fn make(
         &self,
         request: &MapRequest<'_>,
         _show: &mut dyn FnMut(Frame),

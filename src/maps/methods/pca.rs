@@ -29,7 +29,11 @@ impl MapMethod for Pca {
         &[]
     }
 
-    fn draw(
+    fn fewest(&self) -> usize {
+        2
+    }
+
+    fn make(
         &self,
         request: &MapRequest<'_>,
         _show: &mut dyn FnMut(Frame),

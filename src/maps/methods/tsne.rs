@@ -5,12 +5,12 @@
 //! 2019: it starts at the principal components, and the rate is the number of points over the exaggeration.
 
 use super::super::graph::Graph;
-use super::super::method::{Frame, MapMethod, MapRequest, MapState, check_distance, frame, in_space};
+use super::super::method::{Frame, MapMethod, MapRequest, MapState, frame, in_space};
 use super::super::symmetric::Ties;
 use super::super::tree::{Push, Tree};
 use super::{neighbours, pca};
+use crate::base::Result;
 use crate::base::params::ParamSpec;
-use crate::base::{Failure, Result};
 use crate::jobs::JobContext;
 use rayon::prelude::*;
 use std::time::{Duration, Instant};
@@ -72,17 +72,20 @@ impl MapMethod for Tsne {
         PARAMS
     }
 
-    fn draw(
+    fn fewest(&self) -> usize {
+        7
+    }
+
+    fn needs_distance(&self) -> bool {
+        true
+    }
+
+    fn make(
         &self,
         request: &MapRequest<'_>,
         show: &mut dyn FnMut(Frame),
         context: &JobContext,
     ) -> Result<MapState> {
-        check_distance(request.points, self.title())?;
-        if request.points.len() < 7 {
-            return Err(Failure::new("cannot draw the map", "t-SNE takes at least seven points")
-                .hint("choose principal components"));
-        }
         match request.dimensions {
             3 => draw::<3>(request, show, context),
             _ => draw::<2>(request, show, context),

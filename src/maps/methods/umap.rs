@@ -5,13 +5,13 @@
 //! not depend on threads. A tie moves both of its ends, each in its own walk.
 
 use super::super::graph::Graph;
-use super::super::method::{Frame, MapMethod, MapRequest, MapState, check_distance, frame, in_space};
+use super::super::method::{Frame, MapMethod, MapRequest, MapState, frame, in_space};
 use super::super::points::Points;
 use super::super::symmetric::Ties;
 use super::{neighbours, pca};
+use crate::base::Result;
 use crate::base::params::ParamSpec;
 use crate::base::rng::mix;
-use crate::base::{Failure, Result};
 use crate::jobs::JobContext;
 use rayon::prelude::*;
 use std::time::{Duration, Instant};
@@ -72,17 +72,20 @@ impl MapMethod for Umap {
         PARAMS
     }
 
-    fn draw(
+    fn fewest(&self) -> usize {
+        3
+    }
+
+    fn needs_distance(&self) -> bool {
+        true
+    }
+
+    fn make(
         &self,
         request: &MapRequest<'_>,
         show: &mut dyn FnMut(Frame),
         context: &JobContext,
     ) -> Result<MapState> {
-        check_distance(request.points, self.title())?;
-        if request.points.len() < 3 {
-            return Err(Failure::new("cannot draw the map", "UMAP takes at least three points")
-                .hint("choose principal components"));
-        }
         match request.dimensions {
             3 => draw::<3>(request, show, context),
             _ => draw::<2>(request, show, context),

@@ -301,9 +301,8 @@ fn draw_map(session: &mut Session, subject: Subject, question: MapQuestion) -> R
         show_map(session, known);
         return Ok(());
     }
-    let same = |values: &&Arc<Values>| {
-        values.table.field == question.field && values.points.metric == question.metric
-    };
+    let same =
+        |values: &&Arc<Values>| values.source == question.source && values.points.metric == question.metric;
     let known = state.maps.iter().filter(of_model).map(|map| &map.projection.values).find(same).cloned();
     state.moving = Latest::default();
     let live = state.moving.clone();

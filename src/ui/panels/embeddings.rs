@@ -7,12 +7,13 @@ mod side;
 
 use super::{Panel, model_or_offer};
 use crate::gpu::Bits;
-use crate::insight::{MapQuestion, Projection, Values};
+use crate::insight::{MapQuestion, Projection, Source, Values};
 use crate::maps::search::Near;
 use crate::session::commands::inspect::InspectCommand;
 use crate::session::{Command, Purpose};
 use crate::tasks::project::Projected;
 use crate::tasks::segment::Marked;
+use crate::train::TrainedModel;
 use crate::ui::widgets::cloud_view::{CloudView, Join, Scene};
 use crate::ui::{PanelContext, widgets};
 use beside::Beside;
@@ -32,8 +33,8 @@ const RINGED: usize = 40;
 pub struct EmbeddingsPanel {
     view: CloudView,
     colour_by: ColourBy,
-    /// The field that `colour_by` was chosen for.
-    field: String,
+    /// The points that `colour_by` was chosen for.
+    chosen_for: Option<Source>,
     coloured: Option<Coloured>,
     /// The map that is seen, and how often it changed.
     seen: Option<Arc<Projection>>,
@@ -73,19 +74,21 @@ impl Panel for EmbeddingsPanel {
         let Some(model) = model_or_offer(ui, cx, "There is no model with embeddings yet.") else { return };
         let running = cx.session.jobs.of(Purpose::Project).is_some();
         let Some(projected) = in_view(cx) else {
-            let fields: Vec<String> = model.tables().into_iter().map(|table| table.field).collect();
-            let first = first_field(&fields, model.encoder.keys.ad.as_deref());
+            let sources = offered(&model, cx);
+            let first = first_source(&sources, model.encoder.keys.ad.as_deref());
             if running {
                 ui.weak("Drawing the map …");
-            } else if fields.is_empty() {
+            } else if let Some(source) = first {
+                if widgets::empty_state(ui, cx.theme, "No table is projected yet.", "Show the embeddings") {
+                    let question = MapQuestion { source, ..MapQuestion::of("") };
+                    cx.send(Command::Inspect(InspectCommand::Project(question)));
+                }
+            } else {
                 let why = format!("A {} model has no embeddings to show.", model.kind);
                 ui.weak(why);
                 if ui.button("Train another kind").clicked() {
                     cx.send(Command::View(crate::session::commands::ViewCommand::Show("training")));
                 }
-            } else if widgets::empty_state(ui, cx.theme, "No table is projected yet.", "Show the embeddings")
-            {
-                cx.send(Command::Inspect(InspectCommand::Project(MapQuestion::of(first))));
             }
             return;
         };
@@ -112,10 +115,16 @@ fn in_view(cx: &PanelContext<'_>) -> Option<Arc<Projected>> {
     moving.or_else(|| state.projected.clone())
 }
 
+/// What the model and the open log offer.
+fn offered(model: &TrainedModel, cx: &PanelContext<'_>) -> Vec<Source> {
+    Source::all(model, cx.session.store.log.as_ref().map(|open| &open.frame))
+}
+
 /// The ads where there are any: they are what people come for.
-fn first_field(fields: &[String], ad: Option<&str>) -> String {
-    let wanted = fields.iter().find(|field| Some(field.as_str()) == ad);
-    wanted.or(fields.first()).cloned().unwrap_or_default()
+fn first_source(sources: &[Source], ad: Option<&str>) -> Option<Source> {
+    let table = |source: &&Source| matches!(source, Source::Table(_));
+    let wanted = sources.iter().filter(table).find(|source| source.field() == ad);
+    wanted.or(sources.iter().find(table)).or(sources.first()).cloned()
 }
 
 impl EmbeddingsPanel {
@@ -134,10 +143,10 @@ impl EmbeddingsPanel {
             self.question.get_or_insert_with(|| projection.question.clone());
         }
         self.link(&projection.values, cx);
-        // Another field has other properties: start with the one most worth seeing.
-        let same_field = self.field == projection.values.table.field;
-        if !same_field || !self.colour_by.fits(projection) {
-            self.field.clone_from(&projection.values.table.field);
+        // Other points have other properties: start with the one most worth seeing.
+        let same_points = self.chosen_for.as_ref() == Some(&projection.values.source);
+        if !same_points || !self.colour_by.fits(projection) {
+            self.chosen_for = Some(projection.values.source.clone());
             self.colour_by = ColourBy::default_for(projection);
         }
         let known = self.coloured.as_ref().is_some_and(|coloured| {
@@ -173,7 +182,8 @@ impl EmbeddingsPanel {
         let Some(Ok(chosen)) = marked.map(|marked| &marked.found) else { return };
         let mut bits = Bits::new(values.len());
         for point in 0..values.len() {
-            let share = chosen.share(&values.table.field, values.name(point));
+            let column = values.source.column();
+            let share = column.and_then(|column| chosen.share(column, values.name(point)));
             if share.is_some_and(|share| share > 0.5) {
                 bits.set(point);
             }

@@ -291,6 +291,12 @@ impl CloudView {
             let fence =
                 (fencing || !self.outline.is_empty()).then(|| response.interact_pointer_pos()).flatten();
             if let Some(pointer) = fence {
+                if self.outline.is_empty()
+                    && let Some(from) = ui.input(|input| input.pointer.press_origin())
+                {
+                    // A drag is known to be one only some way from where it began.
+                    self.fence(camera.world_from_screen((from - rect.min).into(), size));
+                }
                 self.fence(camera.world_from_screen((pointer - rect.min).into(), size));
             }
         }

@@ -48,7 +48,7 @@ impl Beside {
             .maps
             .iter()
             .filter(|map| !Arc::ptr_eq(&map.projection, &shown.projection))
-            .filter(|map| map.projection.question.field == shown.projection.question.field)
+            .filter(|map| map.projection.question.source == shown.projection.question.source)
             .collect();
         if others.is_empty() {
             self.chosen = None;

@@ -2,6 +2,7 @@
 
 use crate::insight::{Projection, Values};
 use crate::maps::clusters::NONE;
+use crate::metrics::Rate;
 use crate::ui::Theme;
 use crate::ui::charts::short;
 use egui::{Color32, Rect, Sense, Ui, pos2, vec2};
@@ -37,11 +38,14 @@ impl ColourBy {
     pub fn all(projection: &Projection) -> Vec<Self> {
         let mut choices = vec![Self::Nothing];
         let values = &projection.values;
-        if !values.rates.is_empty() {
+        if known_rates(values) > 0 {
             choices.extend([Self::Impressions, Self::ClickRate]);
         }
         if !values.predicted.is_empty() {
-            choices.extend([Self::Predicted, Self::Error]);
+            choices.push(Self::Predicted);
+            if !values.rates.is_empty() {
+                choices.push(Self::Error);
+            }
         }
         if !projection.clusters.is_empty() {
             choices.push(Self::Cluster);
@@ -54,7 +58,7 @@ impl ColourBy {
     pub fn default_for(projection: &Projection) -> Self {
         match projection.values.traits.first() {
             Some(known) => Self::Trait(known.field.clone()),
-            None if projection.values.rates.is_empty() => Self::Nothing,
+            None if known_rates(&projection.values) == 0 => Self::Nothing,
             None => Self::ClickRate,
         }
     }
@@ -77,6 +81,11 @@ impl ColourBy {
             Self::Trait(field) => field.clone(),
         }
     }
+}
+
+/// Points with enough impressions to have a click rate.
+fn known_rates(values: &Values) -> usize {
+    values.rates.iter().filter(|rate| rate.trials >= LEAST_IMPRESSIONS).count()
 }
 
 /// Points with colours, ready to draw.
@@ -247,6 +256,9 @@ pub(super) fn expected(odds: f64) -> f64 {
 /// Log of predicted over actual clicks of the values with enough impressions, half a click added to each.
 fn error(projection: &Projection, theme: &Theme) -> Parts {
     let values = &projection.values;
+    if known_rates(values) == 0 {
+        return error_of_rows(values, theme);
+    }
     let errors: Vec<Option<f64>> = values
         .rates
         .iter()
@@ -267,6 +279,22 @@ fn error(projection: &Projection, theme: &Theme) -> Parts {
             "clicks that the model expects, against those that came; {few} values with fewer than \
              {LEAST_IMPRESSIONS} impressions have the middle colour"
         ),
+    };
+    (codes, ramp(theme), legend)
+}
+
+/// Predicted probability less what came, of points with too few impressions for a rate: rows of the log.
+fn error_of_rows(values: &Values, theme: &Theme) -> Parts {
+    let of = |(rate, odds): (&Rate, &f32)| {
+        let error = expected(f64::from(*odds)) - rate.successes / rate.trials;
+        if error.is_finite() { error } else { 0.0 }
+    };
+    let errors: Vec<f64> = values.rates.iter().zip(&values.predicted).map(of).collect();
+    let codes = errors.iter().map(|error| step(*error, -1.0, 1.0)).collect();
+    let legend = Legend::Ramp {
+        low: "clicked, not expected".to_owned(),
+        high: "expected, not clicked".to_owned(),
+        note: "predicted probability less the share clicked, from -1 to 1".to_owned(),
     };
     (codes, ramp(theme), legend)
 }
@@ -328,18 +356,19 @@ fn of_trait(projection: &Projection, field: &str, theme: &Theme) -> Parts {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::insight::sources::Gathered;
     use crate::insight::values::Trait;
     use crate::insight::{MapQuestion, Values, project};
     use crate::jobs::JobContext;
     use crate::maps::Metric;
-    use crate::metrics::Rate;
     use crate::train::EmbeddingTable;
 
     fn projection() -> Arc<Projection> {
         let names: Vec<String> = ["跑鞋", "phone", "tea"].map(str::to_owned).to_vec();
         let table = EmbeddingTable { field: "ad".into(), names, width: 1, values: vec![0.0, 1.0, 3.0] };
         let context = JobContext::detached();
-        let values = Values::new(Arc::new(table), None, Metric::Euclidean, &context).unwrap();
+        let gathered = Gathered::table(Arc::new(table), None);
+        let values = Values::new(gathered, None, Metric::Euclidean, &context).unwrap();
         let values = Values {
             rates: vec![Rate::wilson(1.0, 100.0), Rate::wilson(9.0, 100.0), Rate::wilson(1.0, 2.0)],
             traits: vec![Trait {

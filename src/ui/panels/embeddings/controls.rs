@@ -3,14 +3,14 @@
 use super::EmbeddingsPanel;
 use super::colouring::ColourBy;
 use crate::base::params::Params;
-use crate::insight::{MapQuestion, Projection};
+use crate::insight::{MapQuestion, Projection, Source, sources};
 use crate::maps::Metric;
 use crate::maps::method::{METHODS, find};
 use crate::session::commands::inspect::InspectCommand;
 use crate::session::commands::view::ViewCommand;
 use crate::session::{Command, Purpose};
 use crate::tasks::project::Projected;
-use crate::ui::{PanelContext, form};
+use crate::ui::{PanelContext, form, widgets};
 use egui::{RichText, Ui};
 
 impl EmbeddingsPanel {
@@ -24,7 +24,8 @@ impl EmbeddingsPanel {
         let asked = self.question.clone().unwrap_or_else(|| projected.projection.question.clone());
         let mut question = asked.clone();
         ui.horizontal_wrapped(|ui| {
-            what(ui, projected, &mut question);
+            points(ui, cx, projected, &mut question);
+            what(ui, &mut question);
             knobs(ui, &mut question);
             if !current {
                 ui.colored_label(cx.theme.warn, "of an earlier model");
@@ -109,21 +110,48 @@ impl EmbeddingsPanel {
     }
 }
 
-/// Table, method, metric and dimensions.
-fn what(ui: &mut Ui, projected: &Projected, question: &mut MapQuestion) {
-    let label = ui.label("Table");
-    egui::ComboBox::from_id_salt("table")
-        .selected_text(&question.field)
+/// Rows of the log that can be asked for.
+const ROWS: [usize; 4] = [5_000, sources::ROWS, 100_000, 1_000_000];
+
+/// What the points are.
+fn points(ui: &mut Ui, cx: &PanelContext<'_>, projected: &Projected, question: &mut MapQuestion) {
+    let label = ui.label("Map of");
+    egui::ComboBox::from_id_salt("points")
+        .height(480.0)
+        .selected_text(question.source.title())
         .show_ui(ui, |ui| {
-            for table in projected.model.tables() {
-                let text = format!("{} ({} values x {})", table.field, table.rows, table.width);
-                if ui.selectable_label(table.field == question.field, text).clicked() {
-                    question.field = table.field;
+            let tables = projected.model.tables();
+            for source in super::offered(&projected.model, cx) {
+                let table = tables.iter().find(|table| Source::Table(table.field.clone()) == source);
+                let text = match table {
+                    Some(table) => format!("{} ({} values x {})", table.field, table.rows, table.width),
+                    None => source.title(),
+                };
+                let chosen = source.title() == question.source.title();
+                if ui.selectable_label(chosen, text).clicked() && !chosen {
+                    question.source = source;
                 }
             }
         })
         .response
         .labelled_by(label.id);
+    if let Source::Rows(most) = &mut question.source {
+        let label = ui.label("at most");
+        egui::ComboBox::from_id_salt("rows")
+            .width(80.0)
+            .selected_text(widgets::grouped(*most as f64))
+            .show_ui(ui, |ui| {
+                for rows in ROWS {
+                    ui.selectable_value(most, rows, widgets::grouped(rows as f64));
+                }
+            })
+            .response
+            .labelled_by(label.id);
+    }
+}
+
+/// Method, metric and dimensions.
+fn what(ui: &mut Ui, question: &mut MapQuestion) {
     for method in METHODS {
         let chosen = question.method == method.id();
         if ui.selectable_label(chosen, method.title()).on_hover_text(method.summary()).clicked() && !chosen {
@@ -168,8 +196,12 @@ fn knobs(ui: &mut Ui, question: &mut MapQuestion) {
 /// What the map is in one line, and why it must not be taken at its word.
 fn told(projection: &Projection, kind: &str) -> (String, Option<String>) {
     let values = &projection.values;
-    let mut parts =
-        vec![format!("{kind} model, {} values of {} numbers", projection.len(), values.table.width)];
+    let mut parts = vec![format!(
+        "{kind} model, {} {} of {} numbers",
+        projection.len(),
+        values.source.unit(),
+        values.table.width
+    )];
     if let Some(shown) = projection.explained() {
         parts.push(format!("the axes hold {:.0} % of the variance", 100.0 * shown));
     }
@@ -177,17 +209,7 @@ fn told(projection: &Projection, kind: &str) -> (String, Option<String>) {
         parts.push(format!("after {done} of {total} passes"));
     }
     if let Some(quality) = &projection.quality {
-        let (trust, kept) = (quality.trustworthiness, quality.preservation);
-        parts.push(format!(
-            "trustworthiness {:.3} ({:.3} to {:.3}), {:.0} % of {} true neighbours kept ({} of {} points sampled)",
-            trust.value,
-            trust.low,
-            trust.high,
-            100.0 * kept.value,
-            quality.neighbours,
-            quality.sample,
-            quality.points
-        ));
+        parts.push(quality.in_words());
     }
     parts.extend(projection.map.notes.iter().cloned());
     if !values.left_out.is_empty() {

@@ -90,7 +90,7 @@ impl EmbeddingsPanel {
             return;
         };
         let count = bits.count();
-        ui.label(format!("{count} of {} values", projection.values.ids.len()));
+        ui.label(format!("{count} of {} {}", projection.len(), projection.values.source.unit()));
         if !projection.values.rates.is_empty() {
             let pooled = pooled(&projection.values, &bits);
             ui.label(format!("{} impressions", widgets::grouped(pooled.trials)));
@@ -146,10 +146,10 @@ impl EmbeddingsPanel {
         });
         let Some(described) = answer else { return };
         if described.features.is_empty() {
-            ui.weak("No property of these values differs from the others' by more than chance.");
+            ui.weak("Nothing sets these apart from the others by more than chance.");
             return;
         }
-        ui.small("Log odds against the other values, 95 % for all questions together (Bonferroni)");
+        ui.small("Log odds against the others, 95 % for all questions together (Bonferroni)");
         features(ui, cx, &described.features);
     }
 
@@ -215,17 +215,22 @@ fn pooled(values: &Values, bits: &Bits) -> Rate {
 /// `field in ('a', 'b')`, or why the selection cannot be said so.
 fn segment_text(projected: &Projected, bits: &Bits) -> Result<Segment, &'static str> {
     let projection = &projected.projection;
-    let field = &projection.values.table.field;
-    let encoder = &projected.model.encoder;
-    let known = encoder.position(field).and_then(|place| encoder.categorical.get(place));
-    if known.is_none_or(|field| field.hash_buckets > 0) {
-        return Err("The values of this field are hashed together, so they make no audience.");
-    }
-    if bits.iter().any(|point| projection.values.ids[point] < FIRST_VALUE_ID) {
-        return Err("Leave 'missing' and 'rare or new' out to save this as an audience.");
+    let source = &projection.values.source;
+    let Some(field) = source.column() else {
+        return Err("Rows make no audience: ask what this group is, and take what sets it apart.");
+    };
+    if source.field().is_some() {
+        let encoder = &projected.model.encoder;
+        let known = encoder.position(field).and_then(|place| encoder.categorical.get(place));
+        if known.is_none_or(|field| field.hash_buckets > 0) {
+            return Err("The values of this field are hashed together, so they make no audience.");
+        }
+        if bits.iter().any(|point| projection.values.ids[point] < FIRST_VALUE_ID) {
+            return Err("Leave 'missing' and 'rare or new' out to save this as an audience.");
+        }
     }
     // The fields derived from the time have names of their own in segments.
-    let column = match field.as_str() {
+    let column = match field {
         TIME_HOUR => Derived::Hour.name(),
         TIME_WEEKDAY => Derived::Weekday.name(),
         other => other,
