@@ -18,6 +18,7 @@ pub mod leaderboard;
 pub mod point_words;
 pub mod prediction;
 pub mod projection;
+pub mod regions;
 pub mod report;
 pub mod retrieval;
 pub mod robustness;

@@ -119,6 +119,8 @@ pub enum Output {
     Exposure(Arc<exposure::ExposureAnswer>),
     /// How groups are treated.
     Fairness(Arc<fairness::FairnessAnswer>),
+    /// Regions of what a model makes of the rows.
+    Regions(Arc<slices::RegionsFound>),
     /// Groups in which a model fails.
     Sliced(Arc<slices::Sliced>),
     /// Auctions for an audience.

@@ -7,6 +7,7 @@ use crate::base::numbers::grouped;
 use crate::base::{Result, failure::Explain};
 use crate::data::Split;
 use crate::data::query::misfit::{Fit, Misfit, MisfitQuery, MisfitReport, Slice};
+use crate::insight::regions::{RegionReport, regions};
 use crate::insight::slices::slices;
 use crate::metrics::Estimate;
 use crate::metrics::significance::p_words;
@@ -26,6 +27,9 @@ pub struct Args {
     /// Rows to look at.
     #[arg(long, value_parser = ["train", "validation", "test"], default_value = "test")]
     split: String,
+    /// Looks for regions of what leaves the model's last layers instead of groups by columns.
+    #[arg(long, conflicts_with_all = ["by", "depth", "min_impressions", "level"])]
+    regions: bool,
     /// Columns to join; all useful ones, and what the model knows of the rows, when none are named.
     #[arg(long, value_name = "COLUMN[,COLUMN]", value_delimiter = ',')]
     by: Vec<String>,
@@ -57,6 +61,11 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
         min_impressions: args.min_impressions,
         level: args.level,
     };
+    if args.regions {
+        let found = regions(&model, &encoded.dataset, &log, (split_of(&args.split), query.by), &context)?;
+        let json = serde_json::to_value(&found).explain("cannot write the answer")?;
+        return Ok(Answer { text: told(&model.kind, &found), json });
+    }
     let question = (split_of(&args.split), &query);
     let report = slices(&model, &encoded.dataset, &log, question, &context)?;
     let json = serde_json::to_value(&report).explain("cannot write the answer")?;
@@ -82,10 +91,7 @@ fn text(args: &Args, kind: &str, report: &MisfitReport) -> String {
         names.join(", "),
         args.level,
     )];
-    lines.push(format!(
-        "{:>11} {:>28} {:>9} {:>21} {:>8} {:>6} {:>9} {:>10}  group",
-        "impressions", "CTR, 95 %", "predicted", "predicted / actual", "log loss", "AUC", "excess", "p"
-    ));
+    lines.push(heading());
     lines.push(line(&report.total, None));
     lines.extend(report.slices.iter().take(args.top).map(|slice| line(&slice.fit, Some(slice))));
     let more = report.slices.len() + report.untold;
@@ -93,6 +99,44 @@ fn text(args: &Args, kind: &str, report: &MisfitReport) -> String {
         lines.push(format!("and {} more: --top, or --json", more - args.top));
     }
     lines.join("\n")
+}
+
+fn told(kind: &str, found: &RegionReport) -> String {
+    let [asked, looked, finding, judging] = found.rows.map(|rows| grouped(rows as f64, ' '));
+    let report = &found.misfits;
+    let mut lines = vec![
+        format!(
+            "{kind} fails in {} of {} regions of what leaves {}",
+            report.slices.len(),
+            found.regions,
+            found.layers.join(" and ")
+        ),
+        format!(
+            "{looked} of {asked} rows, evenly spread; the regions were found on {finding} and are judged on the {judging} \
+             of other users, corrected for all regions"
+        ),
+        heading(),
+        line(&report.total, None),
+    ];
+    for (slice, features) in report.slices.iter().zip(&found.features) {
+        lines.push(line(&slice.fit, Some(slice)));
+        let words: Vec<String> = features
+            .iter()
+            .map(|of| {
+                let (inside, outside) = (100.0 * of.inside, 100.0 * of.outside);
+                format!("{} = {} ({inside:.1} % of it, {outside:.1} % of the rest)", of.field, of.value)
+            })
+            .collect();
+        lines.push(format!("    its rows more or less often: {}", words.join("; ")));
+    }
+    lines.join("\n")
+}
+
+fn heading() -> String {
+    format!(
+        "{:>11} {:>28} {:>9} {:>21} {:>8} {:>6} {:>9} {:>10}  group",
+        "impressions", "CTR, 95 %", "predicted", "predicted / actual", "log loss", "AUC", "excess", "p"
+    )
 }
 
 fn line(fit: &Fit, slice: Option<&Slice>) -> String {

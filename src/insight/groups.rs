@@ -169,7 +169,7 @@ impl Judge<'_> {
 
 /// Log odds ratio of two shares of points with half a point added to each cell (Haldane 1956; Anscombe 1956), and
 /// `z` of Woolf's standard errors (1955) to either side. Shares between 0 and 1 of single points vary less than that.
-fn log_odds(inside: (f64, f64), outside: (f64, f64), z: f64) -> Estimate {
+pub(super) fn log_odds(inside: (f64, f64), outside: (f64, f64), z: f64) -> Estimate {
     let cells = [inside.0, inside.1 - inside.0, outside.0, outside.1 - outside.0].map(|n| n.max(0.0) + 0.5);
     let value = (cells[0] * cells[3] / (cells[1] * cells[2])).ln();
     let half = z * cells.iter().map(|n| 1.0 / n).sum::<f64>().sqrt();

@@ -271,20 +271,23 @@ fn rows_of_values(column: &[u32], size: usize) -> Vec<u32> {
     rows
 }
 
-/// What leaves the last hidden layer of each stack, side by side: what the output is made of.
-fn last_layer(most: usize, whose: Whose<'_>, context: &JobContext) -> Result<Gathered> {
-    let dataset = needed(whose, "rows")?;
-    if most == 0 {
-        return Err(Failure::new(WHAT, "no rows are asked for").hint("ask for three or more"));
-    }
-    let all: Vec<u32> = (0..dataset.rows as u32).collect();
-    let rows = spread(&all, most);
+/// What leaves the last hidden layer of each stack, side by side: what the output is made of. Row-major numbers, how many
+/// a row, and the layers' names.
+///
+/// # Errors
+/// A model without such layers, more numbers than fit, or a cancel.
+pub(super) fn last_layers(
+    model: &TrainedModel,
+    dataset: &Dataset,
+    rows: &[u32],
+    context: &JobContext,
+) -> Result<(Vec<f32>, usize, Vec<String>)> {
     context.stage("last hidden layers");
     let (mut values, mut width, mut layers) = (Vec::new(), 0, Vec::new());
-    each_batch(whose.model, dataset, &rows, context, |part, looked| {
+    each_batch(model, dataset, rows, context, |part, looked| {
         let last = last_hidden(looked, part.len());
         if last.is_empty() {
-            return Err(no_layer(whose.model));
+            return Err(no_layer(model));
         }
         let widths: Vec<usize> = last.iter().map(|layer| layer.values.len() / part.len()).collect();
         width = widths.iter().sum();
@@ -297,6 +300,18 @@ fn last_layer(most: usize, whose: Whose<'_>, context: &JobContext) -> Result<Gat
         layers = last.iter().map(|layer| layer.layer.clone()).collect();
         Ok(())
     })?;
+    Ok((values, width, layers))
+}
+
+/// Rows of the log by what leaves their last hidden layers.
+fn last_layer(most: usize, whose: Whose<'_>, context: &JobContext) -> Result<Gathered> {
+    let dataset = needed(whose, "rows")?;
+    if most == 0 {
+        return Err(Failure::new(WHAT, "no rows are asked for").hint("ask for three or more"));
+    }
+    let all: Vec<u32> = (0..dataset.rows as u32).collect();
+    let rows = spread(&all, most);
+    let (values, width, layers) = last_layers(whose.model, dataset, &rows, context)?;
     let mut of_rows = vec![NOBODY; dataset.rows];
     rows.iter().enumerate().for_each(|(place, row)| of_rows[*row as usize] = place as u32);
     let parts = [Split::Train, Split::Validation, Split::Test]

@@ -74,6 +74,8 @@ pub enum Purpose {
     Why,
     /// Groups in which a model fails.
     Slices,
+    /// Regions in which a model fails.
+    Regions,
     /// What a model makes of a field.
     TryField,
     /// Whom a model shows what.

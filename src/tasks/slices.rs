@@ -3,8 +3,9 @@
 use super::{Output, unless_stopped};
 use crate::base::Result;
 use crate::data::Split;
-use crate::data::query::misfit::{MisfitQuery, MisfitReport};
+use crate::data::query::misfit::{Misfit, MisfitQuery, MisfitReport};
 use crate::insight::Subject;
+use crate::insight::regions::{RegionReport, regions};
 use crate::insight::slices::slices;
 use crate::jobs::{Job, JobContext, Lane};
 use crate::train::TrainedModel;
@@ -52,5 +53,50 @@ impl Job for FindSlices {
         };
         let report = unless_stopped(find())?;
         Ok(Output::Sliced(Arc::new(Sliced { model: subject.model, split, query, report })))
+    }
+}
+
+/// Looks for regions of what a model makes of the rows.
+pub struct FindRegions {
+    /// Which model and log.
+    pub subject: Subject,
+    /// Which part of it.
+    pub split: Split,
+    /// What counts as a failure.
+    pub by: Misfit,
+}
+
+/// A question about regions and its answer, or the reason why there is none.
+#[derive(Debug)]
+pub struct RegionsFound {
+    /// The model.
+    pub model: Arc<TrainedModel>,
+    /// The part of the log.
+    pub split: Split,
+    /// What counted as a failure.
+    pub by: Misfit,
+    /// Where it fails.
+    pub report: Result<RegionReport>,
+}
+
+impl Job for FindRegions {
+    type Output = Output;
+
+    fn name(&self) -> String {
+        format!("Look for regions where {} fails", self.subject.model.kind)
+    }
+
+    fn lane(&self) -> Lane {
+        Lane::Cpu
+    }
+
+    fn run(self: Box<Self>, context: &JobContext) -> Result<Output> {
+        let Self { subject, split, by } = *self;
+        let find = || {
+            let dataset = subject.fitting_dataset(context)?;
+            regions(&subject.model, &dataset, &subject.log, (split, by), context)
+        };
+        let report = unless_stopped(find())?;
+        Ok(Output::Regions(Arc::new(RegionsFound { model: subject.model, split, by, report })))
     }
 }

@@ -7,6 +7,7 @@ use adloupe::domain::Segment;
 use adloupe::insight::by_column::by_column;
 use adloupe::insight::dependence::dependence;
 use adloupe::insight::fairness::{FairnessQuestion, fairness};
+use adloupe::insight::regions::regions;
 use adloupe::insight::report::{ReportPlan, report, write};
 use adloupe::insight::slices::{known, slices};
 use adloupe::jobs::JobContext;
@@ -167,6 +168,37 @@ fn single_rows_of_a_linear_model_are_straight_and_parallel() {
     assert_eq!(found.values.iter().map(|value| value.rows_here).sum::<usize>(), dataset.test.len());
     let failure = dependence(&model, &dataset, (Split::Test, "planet"), &context).unwrap_err();
     assert!(failure.hint.contains("city"), "{failure}");
+}
+
+#[test]
+fn regions_are_found_on_some_users_and_judged_on_the_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let session = support::trained(&folder, "deep_fm");
+    let (log, dataset) = (log_of(&session), session.store.dataset.clone().unwrap());
+    let model = session.store.training.model().unwrap().clone();
+    let context = JobContext::detached();
+    for by in [Misfit::Calibration, Misfit::Loss] {
+        let found = regions(&model, &dataset, &log, (Split::Train, by), &context).unwrap();
+        let [asked, looked, finding, judging] = found.rows;
+        assert_eq!((asked, finding + judging), (dataset.train.len(), looked));
+        assert!(finding.abs_diff(judging) < looked / 3, "{:?}", found.rows);
+        assert!(!found.layers.is_empty() && found.regions <= 8);
+        assert_eq!(found.misfits.total.actual.trials, judging as f64);
+        assert_eq!(found.features.len(), found.misfits.slices.len());
+    }
+    let mut harness = drawn::<SlicesPanel>(session);
+    harness.get_by_label("regions of its last layers").click();
+    harness.get_by_label("training rows").click();
+    for _ in 0..3 {
+        harness.run_steps(2);
+        assert!(harness.state_mut().0.settle(LIMIT));
+    }
+    harness.get_by_label_contains("The regions were found on ");
+    let session = support::trained(&folder, "logistic");
+    let (log, dataset) = (log_of(&session), session.store.dataset.clone().unwrap());
+    let model = session.store.training.model().unwrap().clone();
+    let failure = regions(&model, &dataset, &log, (Split::Test, Misfit::Calibration), &context).unwrap_err();
+    assert!(failure.hint.contains("by columns"), "{failure}");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use crate::base::{Failure, Result};
 use crate::data::Split;
-use crate::data::query::misfit::MisfitQuery;
+use crate::data::query::misfit::{Misfit, MisfitQuery};
 use crate::domain::Segment;
 use crate::insight::comparison::Comparison;
 use crate::insight::exposure::ExposureQuestion;
@@ -26,7 +26,7 @@ use crate::tasks::prediction::{EditedQuestion, Predict, Predicted, Reasons, Why}
 use crate::tasks::project::{DescribeGroup, Described, Project, Projected};
 use crate::tasks::report::WriteReport;
 use crate::tasks::robustness::{AttackModels, Attacked};
-use crate::tasks::slices::{FindSlices, Sliced};
+use crate::tasks::slices::{FindRegions, FindSlices, RegionsFound, Sliced};
 use crate::train::TrainedModel;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -54,6 +54,8 @@ pub enum InspectCommand {
     Why(EditedQuestion, Option<(f64, Vec<String>)>),
     /// The groups of one part of the log in which the model fails.
     Slices(Split, MisfitQuery),
+    /// The regions of what the model makes of the rows of one part of the log, in which it fails.
+    Regions(Split, Misfit),
     /// Whom the model shows what.
     Exposure(ExposureQuestion),
     /// How the model treats the groups of a column in one part of the log.
@@ -124,6 +126,8 @@ pub struct InspectState {
     pub drawn: Option<Arc<Drawn>>,
     /// The groups in which the model fails.
     pub sliced: Option<Arc<Sliced>>,
+    /// The regions in which the model fails.
+    pub regions: Option<Arc<RegionsFound>>,
     /// Whom the model shows what.
     pub exposure: Option<Arc<ExposureAnswer>>,
     /// How groups are treated.
@@ -193,6 +197,9 @@ pub(super) fn apply(session: &mut Session, command: InspectCommand) -> Result<()
         }
         InspectCommand::Slices(split, query) => {
             session.jobs.start(Purpose::Slices, FindSlices { subject, split, query })
+        }
+        InspectCommand::Regions(split, by) => {
+            session.jobs.start(Purpose::Regions, FindRegions { subject, split, by })
         }
         InspectCommand::Exposure(question) => {
             session.jobs.start(Purpose::Exposure, TellExposure { subject, question })

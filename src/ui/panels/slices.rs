@@ -3,12 +3,13 @@
 use super::{Panel, model_or_offer};
 use crate::data::Split;
 use crate::data::query::misfit::{Fit, Misfit, MisfitQuery, MisfitReport, Slice};
+use crate::insight::regions::RegionFeature;
 use crate::metrics::Estimate;
 use crate::metrics::significance::p_words;
 use crate::session::commands::inspect::InspectCommand;
 use crate::session::commands::{SegmentCommand, ViewCommand};
 use crate::session::{Command, Purpose};
-use crate::tasks::slices::Sliced;
+use crate::tasks::slices::{RegionsFound, Sliced};
 use crate::train::TrainedModel;
 use crate::ui::{PanelContext, Theme, widgets};
 use egui::{RichText, Ui};
@@ -24,6 +25,9 @@ pub struct SlicesPanel {
     split: Option<Split>,
     /// What was last sent, about which model.
     asked: Option<(MisfitQuery, Split, Arc<TrainedModel>)>,
+    /// Looks for regions of what the model makes of the rows, not for groups by columns.
+    by_regions: bool,
+    asked_regions: Option<(Misfit, Split, Arc<TrainedModel>)>,
 }
 
 impl Panel for SlicesPanel {
@@ -47,6 +51,9 @@ impl Panel for SlicesPanel {
             return;
         }
         self.question(ui, &model);
+        if self.by_regions {
+            return self.regions(ui, cx, &model);
+        }
         self.ask(cx, &model);
         let answer = cx.session.store.inspect.sliced.clone();
         match answer.filter(|answer| self.is_asked(answer)) {
@@ -78,6 +85,11 @@ impl SlicesPanel {
             ] {
                 ui.selectable_value(&mut self.query.by, by, words).on_hover_text(help);
             }
+            ui.selectable_value(&mut self.by_regions, false, "groups by columns")
+                .on_hover_text("Rows that share values of up to three columns");
+            ui.selectable_value(&mut self.by_regions, true, "regions of its last layers").on_hover_text(
+                "Rows that the model sees alike, whatever columns say; found on half of the users and judged on the others",
+            );
             let label = ui.label("joining up to").id;
             let words = |depth: usize| format!("{depth} column{}", if depth == 1 { "" } else { "s" });
             let menu = egui::ComboBox::from_id_salt("slice depth").selected_text(words(self.query.depth));
@@ -114,11 +126,74 @@ impl SlicesPanel {
         self.asked = Some((self.query.clone(), split, Arc::clone(model)));
     }
 
+    /// Regions of what the model makes of the rows.
+    fn regions(&mut self, ui: &mut Ui, cx: &mut PanelContext<'_>, model: &Arc<TrainedModel>) {
+        let (by, split) = (self.query.by, self.split.unwrap_or(Split::Test));
+        let known = self
+            .asked_regions
+            .as_ref()
+            .is_some_and(|(asked, of, about)| (*asked, *of) == (by, split) && Arc::ptr_eq(about, model));
+        let found = cx.session.store.inspect.regions.clone();
+        let running = cx.session.jobs.of(Purpose::Regions).is_some();
+        if !known || (found.is_none() && !running) {
+            cx.send(Command::Inspect(InspectCommand::Regions(split, by)));
+            self.asked_regions = Some((by, split, Arc::clone(model)));
+        }
+        let fits = |found: &Arc<RegionsFound>| {
+            (found.by, found.split) == (by, split) && Arc::ptr_eq(&found.model, model)
+        };
+        let Some(found) = found.filter(fits) else {
+            ui.weak("Looking at what leaves the last layers …");
+            return;
+        };
+        let report = match &found.report {
+            Err(failure) => return drop(ui.colored_label(cx.theme.bad, failure.to_string())),
+            Ok(report) => report,
+        };
+        let [asked, looked, finding, judging] = report.rows.map(|rows| widgets::grouped(rows as f64));
+        ui.label(format!(
+            "{} of {} regions of what leaves {}, at 5 % after correction for all of them",
+            report.misfits.slices.len(),
+            report.regions,
+            report.layers.join(" and ")
+        ));
+        ui.weak(format!(
+            "{looked} of {asked} rows, evenly spread. The regions were found on {finding} of them and are judged on the \
+             {judging} of other users.",
+        ));
+        if report.misfits.slices.is_empty() {
+            let total = total_words(&report.misfits.total);
+            ui.label(format!("No region is off by more than chance explains. The rows that judge: {total}."));
+            return;
+        }
+        for (slice, of) in report.misfits.slices.iter().zip(&report.features) {
+            let name = slice.parts.first().map_or("", |(_, value)| value.as_str());
+            ui.add_space(4.0);
+            ui.strong(format!("Region {name}"));
+            features(ui, of);
+        }
+        ui.add_space(6.0);
+        table(ui, cx.theme, by, &report.misfits, None);
+    }
+
     fn is_asked(&self, answer: &Sliced) -> bool {
         self.asked.as_ref().is_some_and(|(query, split, model)| {
             *query == answer.query && *split == answer.split && Arc::ptr_eq(model, &answer.model)
         })
     }
+}
+
+/// What sets a region apart.
+fn features(ui: &mut Ui, features: &[RegionFeature]) {
+    ui.horizontal_wrapped(|ui| {
+        for of in features {
+            let (inside, outside) = (100.0 * of.inside, 100.0 * of.outside);
+            ui.label(format!("{} {}: {inside:.0} % of it, {outside:.0} % of the rest;", of.field, of.value));
+        }
+        if features.is_empty() {
+            ui.weak("No value of a column sets it apart.");
+        }
+    });
 }
 
 fn show(ui: &mut Ui, cx: &mut PanelContext<'_>, answer: &Sliced, report: &MisfitReport) {
