@@ -31,6 +31,7 @@ pub mod network;
 pub mod neu_mf;
 pub mod on_vectors;
 pub mod outline;
+pub mod ple;
 pub mod rates;
 pub mod recurrent;
 pub mod sas_rec;
@@ -86,6 +87,7 @@ pub const MODELS: &[&dyn ModelKind] = &[
     &sas_rec::SasRec,
     &esmm::Esmm,
     &mmoe::Mmoe,
+    &ple::Ple,
 ];
 
 /// A kind of model: what it is, what it needs, how it is built.

@@ -274,6 +274,7 @@ fn layers_tell_of_sizes_slopes_gates_pairs_and_cuts() {
         ("deep_fm", "what two fields add to the log odds: "),
         ("dcn_v2", "cross.0: "),
         ("mmoe", "Mean weight of experts, gate.click"),
+        ("ple", "Mean weight of experts, gate.conversion"),
         ("gbdt", "Cuts on the way of a row"),
     ] {
         let mut harness = harness(trained(&folder, kind), Box::<LayersPanel>::default(), true);
