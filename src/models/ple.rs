@@ -168,7 +168,7 @@ impl Level {
     /// `[rows, experts, units]`.
     fn experts(&self, layer: &Linear, x: &Tensor) -> Computed<Tensor> {
         let experts = layer.forward_relu(x)?;
-        Ok(experts.reshape((x.dim(0)?, experts.dim(1)? / self.units, self.units))?)
+        experts.reshape((x.dim(0)?, experts.dim(1)? / self.units, self.units))
     }
 
     /// What the level makes of the tasks' inputs and the shared one, each `[rows, inputs]`, and the weights of the tasks'
