@@ -24,7 +24,8 @@ pub mod formats;
 pub mod generate;
 pub mod heads;
 pub mod inside;
-pub mod model_report;
+pub mod look_alikes;
+mod model_report;
 pub mod models;
 pub mod online;
 pub mod plan;
@@ -128,6 +129,7 @@ enum Subcommands {
     Formats(formats::Args),
     Generate(generate::Args),
     ModelReport(model_report::Args),
+    LookAlikes(look_alikes::Args),
     Models(models::Args),
     Online(online::Args),
     Plan(plan::Args),
@@ -207,6 +209,7 @@ fn run(command: &Subcommands, terminal: &Terminal) -> Result<Answer> {
         Subcommands::Follow(args) => follow::run(args, terminal),
         Subcommands::Formats(args) => formats::run(args, terminal),
         Subcommands::Generate(args) => generate::run(args, terminal),
+        Subcommands::LookAlikes(args) => look_alikes::run(args, terminal),
         Subcommands::ModelReport(args) => model_report::run(args, terminal),
         Subcommands::Models(args) => models::run(args, terminal),
         Subcommands::Online(args) => online::run(args, terminal),

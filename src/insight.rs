@@ -15,6 +15,7 @@ pub mod groups;
 pub mod heads;
 pub mod inside;
 pub mod leaderboard;
+pub mod look_alikes;
 pub mod point_words;
 pub mod prediction;
 pub mod projection;

@@ -1,5 +1,6 @@
 //! What runs in the background? One operation a file, from a request to an [`Output`].
 
+pub mod alike;
 pub mod by_column;
 pub mod combine;
 pub mod compare;
@@ -119,6 +120,8 @@ pub enum Output {
     Exposure(Arc<exposure::ExposureAnswer>),
     /// How groups are treated.
     Fairness(Arc<fairness::FairnessAnswer>),
+    /// People who are like those of a segment.
+    Alike(Arc<alike::AlikeFound>),
     /// Regions of what a model makes of the rows.
     Regions(Arc<slices::RegionsFound>),
     /// Groups in which a model fails.

@@ -100,6 +100,7 @@ pub(super) fn absorb(session: &mut Session, output: Output) -> Result<()> {
         Output::FieldTried(tried) => session.store.inspect.field_tried = Some(tried),
         Output::Exposure(answer) => session.store.inspect.exposure = Some(answer),
         Output::Fairness(answer) => session.store.inspect.fairness = Some(answer),
+        Output::Alike(found) => session.store.inspect.alike = Some(found),
         Output::Regions(found) => session.store.inspect.regions = Some(found),
         Output::Sliced(sliced) => session.store.inspect.sliced = Some(sliced),
         Output::Simulated(simulated) => market::absorb(session, simulated),

@@ -74,6 +74,8 @@ pub enum Purpose {
     Why,
     /// Groups in which a model fails.
     Slices,
+    /// People who are like those of a segment.
+    Alike,
     /// Regions in which a model fails.
     Regions,
     /// What a model makes of a field.

@@ -1,7 +1,9 @@
 //! Does the segments panel show what it should: empty, loaded, filtered, failed, saved?
 
 use crate::support::{self, LIMIT, opened, session};
-use adloupe::session::Session;
+use adloupe::domain::Segment;
+use adloupe::session::commands::{DataCommand, SegmentCommand, TrainCommand};
+use adloupe::session::{Command, Session};
 use adloupe::ui::charts::picture::{Form, Wanted, take};
 use adloupe::ui::panels::segments::SegmentsPanel;
 use egui_kittest::Harness;
@@ -312,4 +314,40 @@ fn the_last_days_are_compared_with_those_before() {
     let found = marked.found.as_ref().unwrap();
     let row = table.rows.iter().find(|row| row.values[0] == "18-24").unwrap();
     assert_eq!(found.rate, row.rate, "what is chosen is what the table shows");
+}
+
+#[test]
+fn people_like_those_of_a_group_are_found_told_and_kept() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut session = session();
+    session.apply(Command::Data(DataCommand::Open(root.join("sample_data/log.parquet"))));
+    assert!(session.settle(LIMIT));
+    session.apply(Command::Train(TrainCommand::Open(root.join("models/sample_deep_fm"))));
+    assert!(session.settle(LIMIT), "{:?}", session.notices.all());
+    let mut harness = harness(session, true);
+    settle(&mut harness);
+    let ask = |harness: &mut Harness<'_, Parts>, text: &str, most: usize| {
+        let segment = Segment::parse(text).unwrap();
+        harness.state_mut().0.apply(Command::Segment(SegmentCommand::FindAlike(segment, most)));
+        settle(harness);
+        harness.state().0.store.inspect.alike.clone().unwrap()
+    };
+    // Vectors know what people look at and not where they live.
+    let failure = ask(&mut harness, "city = 'Berlin'", 100).found.as_ref().unwrap_err().clone();
+    assert!(failure.why.contains("do not tell"), "{failure}");
+    let failure = ask(&mut harness, "gender = 'female'", 10).found.as_ref().unwrap_err().clone();
+    assert!(failure.why.contains("privacy floor"), "{failure}");
+    let answer = ask(&mut harness, "gender = 'female'", 100);
+    let found = answer.found.as_ref().unwrap();
+    assert!(found.auc.low > 0.55 && !found.by_outcome, "{:?}", found.auc);
+    assert_eq!(found.added.len(), 100);
+    write(&mut harness, "Only where", "gender = 'female'");
+    harness.get_by_label("Look-alikes").click();
+    harness.run_ok();
+    harness.get_by_label_contains("by what the other half shows: AUC");
+    write(&mut harness, "Name them", "like women");
+    harness.get_by_label("Keep with 100 added").click();
+    settle(&mut harness);
+    let kept = harness.state().0.workspace.audiences.last().unwrap().segment.clone();
+    assert_eq!(Segment::parse(&kept).unwrap(), found.audience);
 }

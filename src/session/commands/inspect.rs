@@ -12,6 +12,7 @@ use crate::insight::robustness::AttackQuestion;
 use crate::insight::{Leaderboard, MapQuestion, Subject, Values};
 use crate::jobs::Latest;
 use crate::session::{Purpose, Session};
+use crate::tasks::alike::AlikeFound;
 use crate::tasks::by_column::{ColumnQuestion, TellByColumn, ToldByColumn};
 use crate::tasks::compare::{Compare, Rank, Retrieve, Retrieved};
 use crate::tasks::dependence::{FieldTried, TryField};
@@ -128,6 +129,8 @@ pub struct InspectState {
     pub sliced: Option<Arc<Sliced>>,
     /// The regions in which the model fails.
     pub regions: Option<Arc<RegionsFound>>,
+    /// People who are like those of a segment.
+    pub alike: Option<Arc<AlikeFound>>,
     /// Whom the model shows what.
     pub exposure: Option<Arc<ExposureAnswer>>,
     /// How groups are treated.

@@ -7,7 +7,9 @@ use crate::data::query::SegmentQuery;
 use crate::data::query::experiment::ExperimentQuery;
 use crate::data::query::finder::FinderQuery;
 use crate::domain::Segment;
+use crate::insight::look_alikes::LookAlikeQuestion;
 use crate::session::{Purpose, Session};
+use crate::tasks::alike::FindAlike;
 use crate::tasks::drift::{DriftAnswer, DriftQuestion, FindDrift};
 use crate::tasks::experiment::{CompareArms, ExperimentAnswer};
 use crate::tasks::export::ExportSegments;
@@ -51,6 +53,8 @@ pub enum SegmentCommand {
     Compare(ExperimentQuery),
     /// Forgets the audience of that name.
     DropAudience(String),
+    /// Looks for so many people who are like those of a segment, by the model in view.
+    FindAlike(Segment, usize),
 }
 
 pub(super) fn apply(session: &mut Session, command: SegmentCommand) -> Result<()> {
@@ -87,6 +91,11 @@ pub(super) fn apply(session: &mut Session, command: SegmentCommand) -> Result<()
         SegmentCommand::DropAudience(name) => {
             session.workspace.audiences.retain(|audience| audience.name != name);
             Ok(())
+        }
+        SegmentCommand::FindAlike(segment, most) => {
+            let question = LookAlikeQuestion { segment, most, k: session.workspace.privacy.k };
+            let subject = subject(session)?;
+            session.jobs.start(Purpose::Alike, FindAlike { subject, question })
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Who clicks how often, at what cost? Measures of the groups of columns, seen in several ways, and audiences made from
 //! them.
 
+mod alike;
 mod asking;
 mod export;
 mod findings;
@@ -42,6 +43,7 @@ pub struct SegmentsPanel {
     history: History,
     charts: Charts,
     audience_name: String,
+    alike: alike::Alike,
     /// The file that the answer is written to.
     out: String,
     sorting: Sorting,
@@ -319,6 +321,7 @@ impl SegmentsPanel {
                 cx.send(Command::Privacy(PrivacyCommand::SaveAudience { name, segment: segment.clone() }));
                 self.audience_name.clear();
             }
+            self.alike.menu(ui, cx, &segment);
             ui.weak(meant);
         });
         self.kept_audiences(ui, cx);
