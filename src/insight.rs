@@ -8,6 +8,7 @@ pub mod by_column;
 pub mod comparison;
 pub mod dependence;
 pub mod disagreement;
+pub mod epochs;
 pub mod evaluation;
 pub mod exposure;
 pub mod fairness;

@@ -148,6 +148,8 @@ pub enum Output {
     Weighed(Box<(u64, evidence::Evidence)>),
     /// Points of an embedding table.
     Projected(Box<project::Projected>),
+    /// Maps by epoch: they were seen one by one.
+    EpochsDrawn,
     /// What sets some points of a map apart.
     Described(Arc<project::Described>),
 }

@@ -13,6 +13,7 @@ pub mod checkpoint;
 pub mod conversions;
 mod counting;
 pub mod ensemble;
+pub mod epochs;
 pub mod gradient;
 pub mod guard;
 pub mod history;

@@ -122,6 +122,7 @@ pub(super) fn absorb(session: &mut Session, output: Output) -> Result<()> {
         Output::Weighed(answer) => evidence::weighed(session, *answer),
         Output::Written(said) => session.notices.done(said),
         Output::Projected(projected) => inspect::projected(session, *projected),
+        Output::EpochsDrawn => {}
         Output::Described(described) => session.store.inspect.described = Some(described),
     }
     Ok(())

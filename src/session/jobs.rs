@@ -88,6 +88,8 @@ pub enum Purpose {
     Project,
     /// What sets some points of a map apart.
     Describe,
+    /// Maps of embeddings after each epoch.
+    Epochs,
     /// Attention behind one prediction.
     Explain,
     /// What the layers of a model do.

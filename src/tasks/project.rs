@@ -2,6 +2,7 @@
 
 use super::Output;
 use crate::base::Result;
+use crate::insight::epochs::{EpochMaps, epoch_maps};
 use crate::insight::groups::{Feature, describe};
 use crate::insight::sources::{Gathered, Whose};
 use crate::insight::values::Behind;
@@ -112,5 +113,44 @@ impl Job for DescribeGroup {
         let mut told = describe(&projection.values, &dataset, &group, 1, context)?;
         let features = told.pop().unwrap_or_default();
         Ok(Output::Described(Arc::new(Described { points, projection, features })))
+    }
+}
+
+/// Draws a map of the table after each epoch of the training.
+pub struct DrawEpochs {
+    /// The map, and whose it is.
+    pub shown: Projected,
+    /// Where the maps are seen.
+    pub live: Latest<EpochsDrawn>,
+}
+
+/// Maps by epoch.
+#[derive(Debug, Clone)]
+pub struct EpochsDrawn {
+    /// Of this map.
+    pub projection: Arc<Projection>,
+    /// Those that are there.
+    pub maps: EpochMaps,
+}
+
+impl Job for DrawEpochs {
+    type Output = Output;
+
+    fn name(&self) -> String {
+        format!("Map of {} by epoch", self.shown.projection.question.source.title())
+    }
+
+    fn lane(&self) -> Lane {
+        Lane::Cpu
+    }
+
+    fn run(self: Box<Self>, context: &JobContext) -> Result<Output> {
+        let Self { shown: Projected { model, projection }, live } = *self;
+        let show = |maps: EpochMaps| {
+            live.publish(EpochsDrawn { projection: Arc::clone(&projection), maps });
+            context.wake();
+        };
+        epoch_maps(&projection, &model, show, context)?;
+        Ok(Output::EpochsDrawn)
     }
 }

@@ -4,6 +4,7 @@ use super::adapters::Adapters;
 use super::calibrating::{Calibration, log_odds};
 use super::card::{ModelCard, hash_of};
 use super::conversions;
+use super::epochs::{EpochTables, shown_table};
 use crate::base::failure::Explain;
 use crate::base::params::Params;
 use crate::base::{Failure, Result};
@@ -38,6 +39,8 @@ pub struct TrainedModel {
     pub(super) members: Vec<Arc<TrainedModel>>,
     /// What makes it of another model, whose weights stay.
     adapter: Option<Arc<Adapters>>,
+    /// The embeddings by epoch, where its training was seen; no file holds them.
+    moments: Option<Arc<EpochTables>>,
 }
 
 /// One embedding table that can be looked at.
@@ -94,6 +97,7 @@ impl TrainedModel {
             network,
             members,
             adapter: None,
+            moments: None,
         }
     }
 
@@ -258,6 +262,16 @@ impl TrainedModel {
             calibration.apply(batch, &mut log_odds);
         }
         Ok(log_odds)
+    }
+
+    /// Its embeddings by epoch; `None` where its training was not seen by this program.
+    pub fn epoch_tables(&self) -> Option<&EpochTables> {
+        self.moments.as_deref()
+    }
+
+    /// Told how its embeddings were by epoch.
+    pub(super) fn with_moments(self, moments: EpochTables) -> Self {
+        Self { moments: Some(Arc::new(moments)), ..self }
     }
 
     /// True when it averages others.
@@ -453,9 +467,7 @@ impl TrainedModel {
 
     /// The widest table: embeddings where there are any, else the linear weights.
     fn shown_table(&self) -> Option<&crate::nn::tables::Table> {
-        let names = || self.encoder.categorical.iter().map(|field| field.name.as_str());
-        let of_values = self.network.tables.iter().filter(|table| table.fields().eq(names()));
-        of_values.max_by_key(|table| table.width)
+        shown_table(&self.network, &self.encoder)
     }
 }
 

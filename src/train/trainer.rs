@@ -5,6 +5,7 @@ use super::calibrating::{self, Calibration};
 use super::card::{DataCard, ModelCard, TrainingCard, measure};
 use super::checkpoint::Keep;
 use super::conversions;
+use super::epochs::EpochTables;
 use super::gradient::{Lengths, clip};
 use super::guard::{self, Place};
 use super::history::{EpochRecord, History, LayerNorms, StepTaken, TrainSnapshot, ValidationNumbers};
@@ -56,6 +57,8 @@ pub struct Trainer {
     learnt_rate: f64,
     /// Weights of the best epoch, as a safetensors file.
     pub(super) best: Option<Stored>,
+    /// The embeddings by epoch, as far as this program saw them.
+    moments: EpochTables,
     /// Where it is kept while it runs.
     pub(super) keep: Option<Keep>,
     /// Hash of everything that models read of the data, once it was asked for.
@@ -152,6 +155,7 @@ impl Trainer {
                 multiplications: 0,
             },
             best: None,
+            moments: EpochTables::default(),
             keep: None,
             content: OnceLock::new(),
             encoder_hash: OnceLock::new(),
@@ -240,7 +244,7 @@ impl Trainer {
             ..ModelCard::default()
         };
         let model = TrainedModel::new(card, Arc::clone(&self.dataset.encoder), self.network);
-        Ok(model.adapted_by(self.adapters))
+        Ok(model.adapted_by(self.adapters).with_moments(self.moments))
     }
 
     /// What the test rows say; nothing where there are none.
@@ -285,6 +289,7 @@ impl Trainer {
 
     fn epoch(&mut self, live: &Latest<TrainSnapshot>, context: &JobContext) -> Result<()> {
         let begun = Instant::now();
+        self.moments.keep(&self.network, &self.dataset.encoder, &self.position);
         let secs_before = self.position.total_secs;
         let size = self.spec.params.count("batch_size")?.max(1);
         let mut order = self.position.order.clone();
@@ -314,6 +319,7 @@ impl Trainer {
         self.position.order = order;
         self.position.batch = 0;
         self.position.epoch += 1;
+        self.moments.keep(&self.network, &self.dataset.encoder, &self.position);
         self.position.total_secs = secs_before + begun.elapsed().as_secs_f64();
         live.publish(self.snapshot(batches.len())?);
         context.wake();

@@ -1,12 +1,12 @@
 //! Are the maps' points what they are said to be, and does the panel do what its controls say?
 
-use crate::support::{LIMIT, draw, trained};
+use crate::support::{LIMIT, draw, opened, spec, trained};
 use adloupe::gpu::{Camera, Cloud};
 use adloupe::insight::sources::{Gathered, Whose};
 use adloupe::insight::{MapQuestion, Projection, Source};
 use adloupe::jobs::JobContext;
 use adloupe::models::looked::Look;
-use adloupe::session::commands::InspectCommand;
+use adloupe::session::commands::{InspectCommand, TrainCommand};
 use adloupe::session::{Command, Purpose, Session};
 use adloupe::ui::panels::Panel;
 use adloupe::ui::panels::embeddings::EmbeddingsPanel;
@@ -281,4 +281,49 @@ fn a_map_in_space_turns_and_two_maps_lie_side_by_side() {
     let after = harness.render().unwrap();
     let changed = before.pixels().zip(after.pixels()).filter(|(a, b)| a != b).count();
     assert!(changed > 300, "{changed} pixels changed as the cloud was turned");
+}
+
+#[test]
+fn the_space_is_watched_as_it_forms_epoch_by_epoch() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut session = opened(&folder, 3000);
+    session.apply(Command::Train(TrainCommand::Start(spec("deep_fm", "4"))));
+    assert!(session.settle(LIMIT));
+    let ad = ads(&session);
+    let model = session.store.training.model().unwrap().clone();
+    let kept = model.epoch_tables().unwrap();
+    assert_eq!((kept.epochs.as_slice(), kept.note.as_str()), ([0, 1, 2, 3, 4].as_slice(), ""));
+    // The copy of the epoch whose weights were kept is the model's table, to the 11 binary digits of a copy.
+    let best = model.card.training.best_epoch;
+    let now = model.table(&ad).unwrap();
+    let then = kept.embedding(best as usize, &model.encoder, &now).unwrap();
+    for (ours, want) in then.values.iter().zip(&now.values) {
+        assert!((ours - want).abs() <= 1e-3 * want.abs() + 1e-7, "{ours} {want}");
+    }
+    ask(&mut session, MapQuestion::of(ad));
+    let mut harness = harness(session);
+    harness.run_steps(4);
+    harness.get_by_label("Draw after each of 5 epochs").click();
+    settle(&mut harness);
+    let drawn = harness.state().session.store.inspect.epochs.get().unwrap();
+    let epochs: Vec<u32> = drawn.maps.moments.iter().map(|moment| moment.epoch).collect();
+    assert_eq!(epochs, [0, 1, 2, 3, 4]);
+    let made = shown(&harness);
+    assert_eq!(*drawn.maps.moments[best as usize].places, made.map.places);
+    for moment in &drawn.maps.moments {
+        assert!(moment.residual.is_none_or(|share| (0.0..1.0).contains(&share)), "{:?}", moment.residual);
+        assert_eq!(moment.residual.is_none(), moment.epoch == best);
+    }
+    // A step of training moves the table less than all of them: the neighbour fits better than the start.
+    harness.get_by_label("Play epochs").click();
+    harness.run_steps(2);
+    harness.get_by_label("after 0 of 4 epochs");
+    harness.run_steps(4);
+    harness.get_by_label("after 1 of 4 epochs");
+    harness.run_steps(16);
+    harness.get_by_label("after 4 of 4 epochs");
+    harness.get_by_label("Play epochs");
+    harness.get_by_label("Back to the map").click();
+    harness.run_steps(3);
+    harness.get_by_label_contains("the weights that were kept");
 }

@@ -24,7 +24,7 @@ use crate::tasks::heads::{Against, HeadsSeen, LookAtHeads};
 use crate::tasks::inside::{InsideSeen, LookInside};
 use crate::tasks::outline::Drawn;
 use crate::tasks::prediction::{EditedQuestion, Predict, Predicted, Reasons, Why};
-use crate::tasks::project::{DescribeGroup, Described, Project, Projected};
+use crate::tasks::project::{DescribeGroup, Described, DrawEpochs, EpochsDrawn, Project, Projected};
 use crate::tasks::report::WriteReport;
 use crate::tasks::robustness::{AttackModels, Attacked};
 use crate::tasks::slices::{FindRegions, FindSlices, RegionsFound, Sliced};
@@ -78,6 +78,8 @@ pub enum InspectCommand {
     Project(MapQuestion),
     /// Stops the map that moves and keeps it as it is.
     StopMap,
+    /// The map in view after each epoch of the model's training.
+    DrawEpochs,
     /// What sets some points of the map in view apart from the others.
     DescribeGroup(Arc<Vec<u32>>),
     /// Attention for one row, with its own ad or another one by name.
@@ -143,6 +145,8 @@ pub struct InspectState {
     pub maps: Vec<Arc<Projected>>,
     /// A map while it moves.
     pub moving: Latest<Projected>,
+    /// Maps by epoch, as far as they are drawn.
+    pub epochs: Latest<EpochsDrawn>,
     /// What sets the points that were asked about last apart.
     pub described: Option<Arc<Described>>,
     /// The last explained prediction.
@@ -222,6 +226,7 @@ pub(super) fn apply(session: &mut Session, command: InspectCommand) -> Result<()
             stop_map(session);
             Ok(())
         }
+        InspectCommand::DrawEpochs => draw_epochs(session),
         InspectCommand::DescribeGroup(points) => {
             let Some(shown) = &session.store.inspect.projected else { return Ok(()) };
             let projection = Arc::clone(&shown.projection);
@@ -317,6 +322,14 @@ fn draw_map(session: &mut Session, subject: Subject, question: MapQuestion) -> R
     state.moving = Latest::default();
     let live = state.moving.clone();
     session.jobs.start(Purpose::Project, Project { subject, question, known, live })
+}
+
+fn draw_epochs(session: &mut Session) -> Result<()> {
+    let Some(shown) = &session.store.inspect.projected else { return Ok(()) };
+    let shown = Projected::clone(shown);
+    session.store.inspect.epochs = Latest::default();
+    let live = session.store.inspect.epochs.clone();
+    session.jobs.start(Purpose::Epochs, DrawEpochs { shown, live })
 }
 
 /// What the map has come to is the answer.

@@ -3,6 +3,7 @@
 mod beside;
 mod colouring;
 mod controls;
+mod epochs;
 mod side;
 
 use super::{Panel, model_or_offer};
@@ -19,6 +20,7 @@ use crate::ui::{PanelContext, widgets};
 use beside::Beside;
 use colouring::{ColourBy, Coloured};
 use egui::{RichText, Ui};
+use epochs::Epochs;
 use std::sync::Arc;
 
 /// Neighbours listed.
@@ -54,6 +56,7 @@ pub struct EmbeddingsPanel {
     search: String,
     hits: Vec<usize>,
     beside: Beside,
+    epochs: Epochs,
 }
 
 impl Panel for EmbeddingsPanel {
@@ -95,6 +98,7 @@ impl Panel for EmbeddingsPanel {
         self.follow(&projected, cx);
         let current = Arc::ptr_eq(&model, &projected.model);
         self.controls(ui, cx, &projected, current);
+        self.over_epochs(ui, cx, &projected);
         ui.horizontal_top(|ui| {
             let map = egui::vec2(ui.available_width() - SIDE_WIDTH - 12.0, ui.available_height());
             ui.allocate_ui(map, |ui| self.maps(ui, cx, &projected));
@@ -136,6 +140,7 @@ impl EmbeddingsPanel {
             let same_map = before.as_ref().is_some_and(|before| before.question == projection.question);
             self.revision += 1;
             self.map += u64::from(!same_map);
+            self.epochs.leave();
             let same_points = before.is_some_and(|before| Arc::ptr_eq(&before.values, &projection.values));
             if !same_points {
                 self.forget_points();
@@ -222,12 +227,15 @@ impl EmbeddingsPanel {
         let values = &projection.values;
         let label = |point: usize| short_name(values.name(point));
         let marks: Vec<usize> = self.marks.iter().chain(self.hits.iter().take(RINGED)).copied().collect();
-        let captions = if self.colour_by == ColourBy::Cluster { captions(projection) } else { Vec::new() };
+        let then = self.epochs.places(projection);
+        // Heaps are those of the map in view, not of what it was before.
+        let named = self.colour_by == ColourBy::Cluster && then.is_none();
+        let captions = if named { captions(projection) } else { Vec::new() };
         let scene = Scene {
             name: "Embedding map",
             map: self.map,
             revision: self.revision,
-            places: &projection.map.places,
+            places: then.as_deref().unwrap_or(&projection.map.places),
             codes: &coloured.codes,
             palette: &coloured.palette,
             selected: self.selected.as_ref(),
