@@ -9,6 +9,7 @@ pub mod auctions;
 pub mod bench;
 pub mod bids;
 pub mod compare;
+pub mod compress;
 pub mod copy;
 pub mod drift;
 pub mod embed;
@@ -140,6 +141,7 @@ enum Subcommands {
     Report(report::Args),
     Reproduce(reproduce::Args),
     Robustness(robustness::Args),
+    Compress(compress::Args),
     Search(search::Args),
     Segment(segment::Args),
     Serve(serve::Args),
@@ -220,6 +222,7 @@ fn run(command: &Subcommands, terminal: &Terminal) -> Result<Answer> {
         Subcommands::Rank(args) => rank::run(args, terminal),
         Subcommands::Report(args) => report::run(args, terminal),
         Subcommands::Reproduce(args) => reproduce::run(args, terminal),
+        Subcommands::Compress(args) => compress::run(args, terminal),
         Subcommands::Robustness(args) => robustness::run(args, terminal),
         Subcommands::Search(args) => search::run(args, terminal),
         Subcommands::Segment(args) => segment::run(args, terminal),

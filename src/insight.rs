@@ -6,6 +6,7 @@
 pub mod attention;
 pub mod by_column;
 pub mod comparison;
+pub mod compression;
 pub mod dependence;
 pub mod disagreement;
 pub mod epochs;

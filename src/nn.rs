@@ -28,6 +28,7 @@ pub mod neighbours;
 pub mod normalise;
 pub mod numbers;
 pub mod optimiser;
+pub mod packed;
 pub mod probe;
 pub mod radix;
 pub mod recurrent;

@@ -4,6 +4,7 @@ pub mod alike;
 pub mod by_column;
 pub mod combine;
 pub mod compare;
+pub mod compress;
 pub mod copy_library;
 pub mod copy_trial;
 pub mod dependence;
@@ -54,6 +55,8 @@ pub enum Output {
     Attacked(Arc<robustness::Attacked>),
     /// Models side by side.
     Compared(Arc<crate::insight::comparison::Comparison>),
+    /// A smaller model, and what it costs.
+    Compressed(Arc<compress::Compressed>),
     /// Models by rank.
     Ranked(Arc<crate::insight::Leaderboard>),
     /// What models would show a user.

@@ -10,6 +10,7 @@ pub mod adapters;
 pub mod calibrating;
 pub mod card;
 pub mod checkpoint;
+pub mod compress;
 pub mod conversions;
 mod counting;
 pub mod ensemble;

@@ -10,6 +10,7 @@ use crate::base::{Failure, Result};
 use crate::data::{Batch, Encoder};
 use crate::nn::losses::{EntireSpaceLoss, LogitLoss, backward_from, bce_with_logits, entire_space, sigmoid};
 use crate::nn::optimiser::{Rule, Step};
+use crate::nn::packed::{Packing, write_packed};
 use crate::nn::stored::Stored;
 use crate::nn::tables::{Lookup, RowGradients, Table, row_gradients};
 use crate::nn::weights::{
@@ -463,6 +464,17 @@ impl Network {
     /// What `out` answers.
     pub fn write(&self, out: &mut impl Write) -> io::Result<()> {
         write_safetensors(out, &self.tensors(), &HashMap::new())
+    }
+
+    /// Writes the weights packed; what was counted or solved for stays as it is.
+    ///
+    /// # Errors
+    /// What `out` answers.
+    pub fn write_packed(&self, out: &mut impl Write, packing: Packing) -> io::Result<()> {
+        let dense = self.parameters.iter().map(|known| known.is_fixed);
+        let tables = self.tables.iter().flat_map(|table| table.fields().map(|_| table.is_fixed));
+        let exact: Vec<bool> = dense.chain(tables).collect();
+        write_packed(out, &self.tensors(), packing, &exact)
     }
 
     /// A copy of the weights as they are, as a safetensors file.

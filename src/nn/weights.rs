@@ -3,12 +3,13 @@
 use super::linear::Linear;
 use super::numbers::FILE_FROM;
 use super::optimiser::Rule;
+use super::packed::{is_part, unpacked};
 use super::tables::Table;
+use crate::base::Result;
 use crate::base::failure::Explain;
 use crate::base::rng::Rng;
-use crate::base::{Failure, Result};
 use candle_core::{Device, Tensor, Var};
-use safetensors::tensor::{Dtype, SafeTensors};
+use safetensors::tensor::SafeTensors;
 use serde_json::json;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
@@ -300,7 +301,7 @@ pub fn write_safetensors(
         .try_for_each(|tensor| tensor.each_block(|numbers| out.write_all(bytemuck::cast_slice(numbers))))
 }
 
-/// Reads a safetensors file of f32 tensors, without a copy where its numbers lie on multiples of their size.
+/// Reads a safetensors file of f32 or packed tensors, without a copy where numbers lie on multiples of their size.
 ///
 /// # Errors
 /// Bytes that are no safetensors file, or a tensor of another type.
@@ -309,9 +310,10 @@ pub fn from_safetensors(bytes: &[u8]) -> Result<NamedTensors<'_>> {
     let file = SafeTensors::deserialize(bytes).explain(what)?;
     file.tensors()
         .into_iter()
+        .filter(|(name, view)| !is_part(&file, name, view))
         .map(|(name, view)| {
-            if view.dtype() != Dtype::F32 {
-                return Err(Failure::new(what, format!("tensor {name} is not of type f32")));
+            if let Some((shape, values)) = unpacked(&file, &name, &view)? {
+                return Ok((name, (shape, Cow::Owned(values))));
             }
             let values = match bytemuck::try_cast_slice(view.data()) {
                 Ok(numbers) => Cow::Borrowed(numbers),

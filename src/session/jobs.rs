@@ -62,6 +62,8 @@ pub enum Purpose {
     Combine,
     /// Models by rank.
     Rank,
+    /// A model made smaller.
+    Compress,
     /// Models under attack.
     Attack,
     /// What models would show a user.

@@ -1,6 +1,7 @@
 //! Where does a model come from, how good was it, and what is in its folder?
 
 use super::calibrating::Calibration;
+use super::compress::Recipe;
 use super::history::History;
 use super::spec::specs_of;
 use super::trained::SCORE_ROWS;
@@ -51,6 +52,9 @@ pub struct ModelCard {
     /// The same for clicks with a conversion, of kinds that learn them; `clicks` counts those.
     #[serde(default)]
     pub conversions: Option<Measures>,
+    /// What was done to the weights after training, where it was made smaller.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compression: Option<Recipe>,
     /// Versions of what made it.
     pub versions: BTreeMap<String, String>,
 }
@@ -162,7 +166,10 @@ impl ModelCard {
         fs::create_dir_all(folder).map_err(|error| disk_failure(what, folder, &error))?;
         let mut card = self.clone();
         card.versions = versions();
-        let file = CardFile { format: FORMAT, card, weights_hash: hash_of(network), encoder };
+        let mut hash = Fnv::default();
+        // Into a hash nothing can fail to be written.
+        let _ = self.write_weights(&mut hash, network);
+        let file = CardFile { format: FORMAT, card, weights_hash: hash.text(), encoder };
         let text = serde_json::to_vec_pretty(&file).explain(what)?;
         // The card is complete on disk before the weights replace the old ones, so a full disk loses nothing.
         let card_path = folder.join(CARD);
@@ -173,9 +180,18 @@ impl ModelCard {
                 .and_then(|()| out.get_ref().sync_all())
                 .map_err(|error| disk_failure(what, &card_path, &error))?;
             write_atomically(&weights_path, |out| {
-                network.write(out).map_err(|error| disk_failure(what, &weights_path, &error))
+                let written = self.write_weights(out, network);
+                written.map_err(|error| disk_failure(what, &weights_path, &error))
             })
         })
+    }
+
+    /// Writes the weights as they lie in the folder: packed where the model was made smaller.
+    pub(super) fn write_weights(&self, out: &mut impl Write, network: &Network) -> io::Result<()> {
+        match self.compression {
+            Some(recipe) => network.write_packed(out, recipe.packing),
+            None => network.write(out),
+        }
     }
 
     pub(super) fn load(folder: &Path) -> Result<(Self, Encoder, Network)> {

@@ -17,6 +17,7 @@ use crate::models::{self, Attack, Network};
 use crate::nn::losses::sigmoid;
 use crate::nn::stored::Stored;
 use crate::nn::{Pass, device};
+use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -440,6 +441,11 @@ impl TrainedModel {
     /// The rank of the adapter that it is made by; `None` for a model of its own.
     pub fn adapter_rank(&self) -> Option<usize> {
         self.adapter.as_ref().map(|adapter| adapter.rank())
+    }
+
+    /// Writes the weights as they lie in its folder.
+    pub(super) fn write_weights(&self, out: &mut impl Write) -> io::Result<()> {
+        self.card.write_weights(out, &self.network)
     }
 
     /// A copy of the weights, as a safetensors file.

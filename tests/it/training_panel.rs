@@ -323,6 +323,26 @@ fn ticked_models_are_attacked_and_their_curves_stand_over_each_other() {
 }
 
 #[test]
+fn the_model_in_view_is_made_smaller_and_both_stand_side_by_side() {
+    let folder = tempfile::tempdir().unwrap();
+    for dark in [true, false] {
+        let mut harness = harness(support::trained(&folder, "fm"), dark);
+        harness.get_by_label("Compression").click();
+        harness.run();
+        harness.get_by_label_contains("The smaller model joins the list below");
+        harness.get_by_label("Make fm smaller").click();
+        harness.run_ok();
+        assert!(harness.state_mut().0.settle(LIMIT));
+        harness.run();
+        harness.get_by_label_contains("Smaller by ");
+        let session = &harness.state().0;
+        let found = &session.store.inspect.compressed.as_ref().unwrap().found;
+        assert!(found.after.bytes * 3 < found.before.bytes, "{found:?}");
+        assert_eq!(session.store.training.models.len(), 2);
+    }
+}
+
+#[test]
 fn members_are_trained_averaged_and_give_predictions_an_interval() {
     let folder = tempfile::tempdir().unwrap();
     let mut session = opened(&folder, 3000);

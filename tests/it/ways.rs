@@ -4,10 +4,13 @@ use crate::models::clicks;
 use adloupe::base::rng::Rng;
 use adloupe::data::dataset::take_known;
 use adloupe::data::{Dataset, Split};
+use adloupe::insight::compression::compression;
 use adloupe::insight::robustness::{AttackQuestion, robustness};
 use adloupe::jobs::{JobContext, Latest};
 use adloupe::metrics::calibration::{ece, predicted_over_actual};
 use adloupe::models::Attack;
+use adloupe::nn::packed::Packing;
+use adloupe::train::compress::Recipe;
 use adloupe::train::ensemble::member_specs;
 use adloupe::train::tuning::Tuning;
 use adloupe::train::{self, TrainSpec, TrainedModel};
@@ -329,4 +332,70 @@ fn parts_that_stay_stay_and_the_others_go_on_from_what_was_known() {
     let spec = TrainSpec::going_on(&base).unwrap();
     let tuning = Tuning::default();
     assert!(train::Trainer::tuning(1 << 32, &other, &spec, (&base, &tuning)).is_err());
+}
+
+#[test]
+fn a_compressed_model_is_smaller_travels_as_it_is_and_pruning_nothing_changes_nothing() {
+    let dataset = clicks(6000, 40, 21);
+    let context = JobContext::detached();
+    let model = trained(&dataset, "deep_fm", &[]);
+    let scores = |model: &TrainedModel| model.predict(&dataset, &dataset.test, &context).unwrap();
+    let same = model.compressed(Recipe::default(), &dataset, &context).unwrap();
+    assert_eq!(scores(&same), scores(&model));
+    for (packing, most, off) in [(Packing::F16, 0.52, 2e-3), (Packing::Int8, 0.37, 2e-2)] {
+        let small = model.compressed(Recipe { prune: 0.0, packing }, &dataset, &context).unwrap();
+        let share = small.weight_bytes() as f64 / model.weight_bytes() as f64;
+        assert!(share < most, "{packing:?}: {share} of the bytes");
+        for (now, then) in scores(&small).iter().zip(scores(&model)) {
+            assert!((now - then).abs() < off, "{packing:?}: {then} became {now}");
+        }
+        let folder = tempfile::tempdir().unwrap();
+        small.save(folder.path()).unwrap();
+        let bytes = folder.path().join("weights.safetensors").metadata().unwrap().len();
+        assert_eq!(bytes, small.weight_bytes());
+        let back = TrainedModel::load(folder.path()).unwrap();
+        assert_eq!(scores(&back), scores(&small), "{packing:?}");
+        assert_eq!(back.card.compression, small.card.compression);
+        assert_eq!(back.card.test, small.card.test);
+        // What was packed may be trained on.
+        let spec = spec("deep_fm", &[("epochs", "1")]);
+        let tuning = Tuning { frozen: Vec::new(), rank: None };
+        let mut further = train::Trainer::tuning(u64::MAX, &dataset, &spec, (&back, &tuning)).unwrap();
+        further.run(&Latest::default(), &context).unwrap();
+        assert_eq!(further.finish(&context).unwrap().card.compression, None);
+    }
+    let recipe = Recipe { prune: 0.9, packing: Packing::F32 };
+    let pruned = model.compressed(recipe, &dataset, &context).unwrap();
+    assert!(pruned.weight_bytes() * 4 < model.weight_bytes(), "{} bytes", pruned.weight_bytes());
+    let found = compression([&model, &pruned], &dataset, &context).unwrap();
+    assert_eq!(found.after.bytes, pruned.weight_bytes());
+    let (before, after) = (found.before.measures.auc.unwrap(), found.after.measures.auc.unwrap());
+    let difference = found.differences.auc.unwrap();
+    assert!((difference.value - (after.value - before.value)).abs() < 1e-6, "{difference:?}");
+    let none = model.compressed(Recipe { prune: 1.0, ..recipe }, &dataset, &context).unwrap_err();
+    assert!(none.hint.contains("below 1"), "{none}");
+    // Places of nodes are no weights: trees stay exact.
+    let trees = trained(&dataset, "gbdt", &[("trees", "10")]);
+    let recipe = Recipe { prune: 0.5, packing: Packing::Int8 };
+    assert_eq!(scores(&trees.compressed(recipe, &dataset, &context).unwrap()), scores(&trees));
+}
+
+#[test]
+fn a_pupil_learns_what_its_teacher_says() {
+    let dataset = rare(20_000);
+    let context = JobContext::detached();
+    // A teacher that says the opposite of what happened: a pupil that learns from it alone says so too.
+    let turned =
+        Dataset { label: dataset.label.iter().map(|label| 1.0 - label).collect(), ..dataset.clone() };
+    let teacher = trained(&turned, "fm", &[]);
+    let auc = |model: &TrainedModel| {
+        let predicted = model.predict(&dataset, &dataset.test, &context).unwrap();
+        train::measure(&dataset, &dataset.test, &predicted).auc.unwrap().value
+    };
+    let spec = spec("logistic", &[("calibrate", "off")]);
+    let pupil = |share| teacher.distilled(&spec, share, &dataset, &context).unwrap();
+    assert!(auc(&teacher) < 0.45 && auc(&pupil(1.0)) < 0.45, "{} {}", auc(&teacher), auc(&pupil(1.0)));
+    assert!(auc(&pupil(0.1)) > 0.55, "{}", auc(&pupil(0.1)));
+    assert!(pupil(1.0).card.data.is_of(&dataset), "the rows are those of the log");
+    assert!(teacher.distilled(&spec, 0.0, &dataset, &context).unwrap_err().why.contains("share"));
 }

@@ -11,10 +11,12 @@ use crate::insight::report::ReportPlan;
 use crate::insight::robustness::AttackQuestion;
 use crate::insight::{Leaderboard, MapQuestion, Subject, Values};
 use crate::jobs::Latest;
+use crate::session::commands::train::ModelRun;
 use crate::session::{Purpose, Session};
 use crate::tasks::alike::AlikeFound;
 use crate::tasks::by_column::{ColumnQuestion, TellByColumn, ToldByColumn};
 use crate::tasks::compare::{Compare, Rank, Retrieve, Retrieved};
+use crate::tasks::compress::{Compress, Compressed};
 use crate::tasks::dependence::{FieldTried, TryField};
 use crate::tasks::evaluate::{Beside, Evaluate, EvaluateBeside, Evaluated};
 use crate::tasks::explain::{Average, Averaged, Explain, Explained};
@@ -28,7 +30,8 @@ use crate::tasks::project::{DescribeGroup, Described, DrawEpochs, EpochsDrawn, P
 use crate::tasks::report::WriteReport;
 use crate::tasks::robustness::{AttackModels, Attacked};
 use crate::tasks::slices::{FindRegions, FindSlices, RegionsFound, Sliced};
-use crate::train::TrainedModel;
+use crate::train::compress::Recipe;
+use crate::train::{TrainSpec, TrainedModel};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -45,6 +48,9 @@ pub enum InspectCommand {
     Compare(Vec<usize>),
     /// All models of the list by rank.
     Rank,
+    /// A smaller model of the one in view: a kind that learns what it says, with its share of each outcome, and what is done
+    /// to the weights.
+    Compress(Option<(String, f64)>, Recipe),
     /// Models of the list, by place, under attack.
     Attack(Vec<usize>, AttackQuestion),
     /// What models of the list, by place, would show a user: so many ads each.
@@ -117,6 +123,8 @@ pub struct InspectState {
     pub compared: Option<Arc<Comparison>>,
     /// The last ranking of the models.
     pub ranked: Option<Arc<Leaderboard>>,
+    /// What a smaller model costs, of the last that was made.
+    pub compressed: Option<Arc<Compressed>>,
     /// What attacks did last.
     pub attacked: Option<Arc<Attacked>>,
     /// What models would show the user that was asked about last.
@@ -171,6 +179,7 @@ pub(super) fn apply(session: &mut Session, command: InspectCommand) -> Result<()
             let subjects = subjects(session, &subject, &all);
             session.jobs.start(Purpose::Rank, Rank { subjects })
         }
+        InspectCommand::Compress(kind, recipe) => compress(session, subject, kind, recipe),
         InspectCommand::Attack(places, question) => {
             let subjects = subjects(session, &subject, &places);
             session.jobs.start(Purpose::Attack, AttackModels { subjects, question })
@@ -255,6 +264,29 @@ pub(super) fn apply(session: &mut Session, command: InspectCommand) -> Result<()
             session.jobs.start(Purpose::Average, Average { subject, segment })
         }
     }
+}
+
+fn compress(
+    session: &mut Session,
+    subject: Subject,
+    kind: Option<(String, f64)>,
+    recipe: Recipe,
+) -> Result<()> {
+    let of_kind = |(kind, share): (String, f64)| {
+        let spec = TrainSpec { source: subject.model.card.data.source.clone(), ..TrainSpec::new(&kind)? };
+        Ok::<_, Failure>((spec, share))
+    };
+    let distil = kind.map(of_kind).transpose()?;
+    let revision = subject.log.revision;
+    session.jobs.start(Purpose::Compress, Compress { subject, revision, distil, recipe })
+}
+
+/// Takes in a smaller model, which joins the list.
+pub(super) fn compressed(session: &mut Session, compressed: Arc<Compressed>) {
+    session.notices.done(format!("{} is made smaller", compressed.found.before.kind));
+    let (model, revision) = (Arc::clone(&compressed.model), Some(compressed.revision));
+    session.store.training.add(ModelRun { model, revision, folder: None });
+    session.store.inspect.compressed = Some(compressed);
 }
 
 /// Models of the list on the open log.

@@ -153,7 +153,7 @@ impl TrainingState {
         EncodeOptions { text_vectors: self.text_vectors, ..EncodeOptions::default() }
     }
 
-    fn add(&mut self, run: ModelRun) {
+    pub(super) fn add(&mut self, run: ModelRun) {
         self.models.push(run);
         self.selected = self.models.len() - 1;
     }

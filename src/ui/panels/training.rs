@@ -1,6 +1,7 @@
 //! What is being trained, how is it going, and which models are there?
 
 mod compare;
+mod compression;
 mod leaderboard;
 mod online;
 mod progress;
@@ -38,6 +39,7 @@ pub struct TrainingPanel {
     sort_by: leaderboard::SortBy,
     asking: retrieval::Asking,
     attacking: robustness::Attacking,
+    compressing: compression::Compressing,
     tuning: tuning::TuningForm,
     /// Members of an ensemble to be trained.
     members: usize,
@@ -56,6 +58,7 @@ impl Default for TrainingPanel {
             sort_by: leaderboard::SortBy::default(),
             asking: retrieval::Asking::default(),
             attacking: robustness::Attacking::default(),
+            compressing: compression::Compressing::default(),
             tuning: tuning::TuningForm::default(),
             members: 1,
             searching: search::Searching::default(),
@@ -75,6 +78,7 @@ enum View {
     Leaderboard,
     Retrieval,
     Robustness,
+    Compression,
     Search,
     Online,
 }
@@ -120,6 +124,7 @@ impl Panel for TrainingPanel {
                         View::Leaderboard => leaderboard::show(ui, cx, &mut self.sort_by),
                         View::Retrieval => self.asking.show(ui, cx, &self.chosen),
                         View::Robustness => self.attacking.show(ui, cx, &self.chosen),
+                        View::Compression => self.compressing.show(ui, cx),
                         View::Search => self.search(ui, cx),
                         View::Online => self.online.show(ui, cx),
                         view => progress::show(ui, cx, view),
@@ -146,6 +151,7 @@ impl TrainingPanel {
                 (View::Leaderboard, "Leaderboard"),
                 (View::Retrieval, "What each would show"),
                 (View::Robustness, "Robustness"),
+                (View::Compression, "Compression"),
                 (View::Search, "Search"),
                 (View::Online, "Online"),
             ] {

@@ -104,6 +104,7 @@ fn history(ui: &mut Ui, theme: &Theme, view: View, history: &History) {
         | View::Leaderboard
         | View::Retrieval
         | View::Robustness
+        | View::Compression
         | View::Search
         | View::Online => {}
     }
