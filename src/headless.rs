@@ -19,6 +19,7 @@ pub mod evaluate;
 pub mod export;
 pub mod exposure;
 pub mod fairness;
+pub mod federated;
 pub mod find;
 pub mod follow;
 pub mod formats;
@@ -142,6 +143,7 @@ enum Subcommands {
     Reproduce(reproduce::Args),
     Robustness(robustness::Args),
     Compress(compress::Args),
+    Federated(federated::Args),
     Search(search::Args),
     Segment(segment::Args),
     Serve(serve::Args),
@@ -222,6 +224,7 @@ fn run(command: &Subcommands, terminal: &Terminal) -> Result<Answer> {
         Subcommands::Rank(args) => rank::run(args, terminal),
         Subcommands::Report(args) => report::run(args, terminal),
         Subcommands::Reproduce(args) => reproduce::run(args, terminal),
+        Subcommands::Federated(args) => federated::run(args, terminal),
         Subcommands::Compress(args) => compress::run(args, terminal),
         Subcommands::Robustness(args) => robustness::run(args, terminal),
         Subcommands::Search(args) => search::run(args, terminal),

@@ -1,6 +1,7 @@
 //! How good, how sure? Pure maths on slices; every function says its formula and its source.
 
 pub mod ab_test;
+pub mod accountant;
 pub mod beta_binomial;
 pub mod bootstrap;
 pub mod calibration;

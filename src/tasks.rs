@@ -17,6 +17,7 @@ pub mod explain;
 pub mod export;
 pub mod exposure;
 pub mod fairness;
+pub mod federated;
 pub mod find;
 pub mod follow;
 pub mod heads;
@@ -55,6 +56,8 @@ pub enum Output {
     Attacked(Arc<robustness::Attacked>),
     /// Models side by side.
     Compared(Arc<crate::insight::comparison::Comparison>),
+    /// A model that clients trained.
+    TrainedByClients(Arc<federated::TrainedByClients>),
     /// A smaller model, and what it costs.
     Compressed(Arc<compress::Compressed>),
     /// Models by rank.

@@ -15,6 +15,7 @@ pub mod conversions;
 mod counting;
 pub mod ensemble;
 pub mod epochs;
+pub mod federated;
 pub mod gradient;
 pub mod guard;
 pub mod history;

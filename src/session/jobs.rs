@@ -62,6 +62,8 @@ pub enum Purpose {
     Combine,
     /// Models by rank.
     Rank,
+    /// Clients that train together.
+    Federate,
     /// A model made smaller.
     Compress,
     /// Models under attack.

@@ -343,6 +343,27 @@ fn the_model_in_view_is_made_smaller_and_both_stand_side_by_side() {
 }
 
 #[test]
+fn clients_train_together_and_what_that_spends_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    for dark in [true, false] {
+        let mut harness = harness(opened(&folder, 3000), dark);
+        harness.get_by_label("Federated").click();
+        harness.run();
+        harness.get_by_label_contains("All clients are simulated in this program");
+        harness.get_by_label("hide each client by noise").click();
+        harness.run();
+        harness.get_by_label_contains("on clients by ").click();
+        harness.run_ok();
+        assert!(harness.state_mut().0.settle(LIMIT), "{:?}", harness.state().0.notices.all());
+        harness.run();
+        harness.get_by_label_contains("Spent of each client: epsilon ");
+        harness.get_by_label_contains("AUC by round (AUC against round)");
+        let session = &harness.state().0;
+        assert_eq!(session.store.training.models.len(), 1);
+    }
+}
+
+#[test]
 fn members_are_trained_averaged_and_give_predictions_an_interval() {
     let folder = tempfile::tempdir().unwrap();
     let mut session = opened(&folder, 3000);

@@ -12,6 +12,7 @@ use adloupe::models::Attack;
 use adloupe::nn::packed::Packing;
 use adloupe::train::compress::Recipe;
 use adloupe::train::ensemble::member_specs;
+use adloupe::train::federated::{Federation, Noise, federate};
 use adloupe::train::tuning::Tuning;
 use adloupe::train::{self, TrainSpec, TrainedModel};
 use std::sync::Arc;
@@ -398,4 +399,64 @@ fn a_pupil_learns_what_its_teacher_says() {
     assert!(auc(&pupil(0.1)) > 0.55, "{}", auc(&pupil(0.1)));
     assert!(pupil(1.0).card.data.is_of(&dataset), "the rows are those of the log");
     assert!(teacher.distilled(&spec, 0.0, &dataset, &context).unwrap_err().why.contains("share"));
+}
+
+#[test]
+fn one_full_step_of_all_clients_is_a_step_on_all_rows_and_more_rounds_learn() {
+    let dataset = rare(8000);
+    let context = JobContext::detached();
+    let spec = spec("deep_fm", &[("dropout", "0")]);
+    let by = |column: &str| Federation {
+        column: column.into(),
+        rounds: 1,
+        batch: 0,
+        rate: 0.5,
+        ..Default::default()
+    };
+    let scores = |federation: &Federation| {
+        let (model, _) = federate(&dataset, &spec, federation, &context).unwrap();
+        model.predict(&dataset, &dataset.test, &context).unwrap()
+    };
+    // Two columns part the rows in two ways: the mean of the clients' steps is that on all rows either way.
+    let [one, other] = [0, 1].map(|place| scores(&by(&dataset.encoder.categorical[place].name)));
+    for (one, other) in one.iter().zip(&other) {
+        assert!((one - other).abs() < 1e-6, "{one} {other}");
+    }
+    let user = dataset.encoder.categorical[0].name.clone();
+    let logistic = self::spec("logistic", &[]);
+    let longer = Federation { rounds: 15, batch: 16, ..by(&user) };
+    let (model, told) = federate(&dataset, &logistic, &longer, &context).unwrap();
+    assert!(model.card.test.unwrap().auc.unwrap().low > 0.55, "{:?}", model.card.test);
+    assert_eq!((told.rounds.len(), told.spent, told.rounds[0].epsilon), (15, false, None));
+    let folder = tempfile::tempdir().unwrap();
+    model.save(folder.path()).unwrap();
+    assert_eq!(TrainedModel::load(folder.path()).unwrap().card.test, model.card.test);
+}
+
+#[test]
+fn noise_is_counted_ends_at_its_budget_and_clients_without_clicks_are_told() {
+    let mut dataset = rare(8000);
+    let context = JobContext::detached();
+    let users = dataset.categorical[0].clone();
+    let labels =
+        dataset.label.iter().zip(users.iter()).map(|(label, user)| label * f32::from(*user != users[0]));
+    dataset.label = labels.collect();
+    let logistic = spec("logistic", &[]);
+    let noise = Noise { clip: 0.5, multiplier: 4.0, delta: 1e-5, budget: 6.0 };
+    let column = dataset.encoder.categorical[0].name.clone();
+    let federation = Federation { column, rounds: 200, share: 0.5, noise: Some(noise), ..Default::default() };
+    let (_, told) = federate(&dataset, &logistic, &federation, &context).unwrap();
+    assert_eq!(told.without_clicks, 1);
+    assert!(told.spent && told.rounds.len() > 2 && told.rounds.len() < 200, "{}", told.rounds.len());
+    let spent = told.rounds.last().unwrap().epsilon.unwrap();
+    let next = adloupe::metrics::accountant::epsilon(0.5, 4.0, told.rounds.len() as u64 + 1, 1e-5);
+    assert!(spent <= 6.0 && next > 6.0, "{spent} {next}");
+    let failure = |federation: &Federation, kind: &str| {
+        federate(&dataset, &spec(kind, &[]), federation, &context).unwrap_err().to_string()
+    };
+    let poor = Federation { noise: Some(Noise { budget: 0.1, ..noise }), ..federation.clone() };
+    assert!(failure(&poor, "logistic").contains("one round spends epsilon"));
+    assert!(failure(&federation, "gbdt").contains("at one place"));
+    let nowhere = Federation { column: "nowhere".into(), ..federation };
+    assert!(failure(&nowhere, "logistic").contains("no column 'nowhere'"));
 }

@@ -13,12 +13,14 @@ use crate::jobs::Latest;
 use crate::session::store::OpenLog;
 use crate::session::{Command, Purpose, Session};
 use crate::tasks::combine::Combine;
+use crate::tasks::federated::{Federate, TrainedByClients};
 use crate::tasks::online::{LearnOnline, LearntOnline, SaveOnline};
 use crate::tasks::outline::DrawModel;
 use crate::tasks::search::{SearchKnobs, Searched};
 use crate::tasks::train::{OpenModel, SaveModel, Start, Train, Trained, TrainingRows};
 use crate::train::checkpoint::{Kept, is_in_use};
 use crate::train::ensemble::member_specs;
+use crate::train::federated::Federation;
 use crate::train::online::progress::Progress;
 use crate::train::search::{Ended, SearchPlan, SearchState};
 use crate::train::tuning::Tuning;
@@ -79,6 +81,8 @@ pub enum TrainCommand {
     SearchOn(PathBuf, f64),
     /// Stops the search; it can go on.
     StopSearch,
+    /// Trains on clients, the rows of each value of a column of the open log.
+    Federate(TrainSpec, Federation),
     /// Learns from the open log in one pass, with these knobs.
     LearnOnline(Params),
     /// Stops that; what was learnt stays.
@@ -116,6 +120,8 @@ pub struct TrainingState {
     pub online_live: Latest<Progress>,
     /// What the last pass taught.
     pub online: Option<Arc<LearntOnline>>,
+    /// What clients trained last.
+    pub federated: Option<Arc<TrainedByClients>>,
     /// Models trained or opened, oldest first.
     pub models: Vec<ModelRun>,
     /// The model that all views show, by its place.
@@ -243,6 +249,7 @@ pub(super) fn apply(session: &mut Session, command: TrainCommand) -> Result<()> 
             session.jobs.stop(Purpose::Search);
             Ok(())
         }
+        TrainCommand::Federate(spec, federation) => federate(session, spec, federation),
         TrainCommand::LearnOnline(params) => learn_online(session, params),
         TrainCommand::StopOnline => {
             session.jobs.stop(Purpose::LearnOnline);
@@ -299,6 +306,25 @@ pub(super) fn searched(session: &mut Session, searched: Arc<Searched>) {
     });
     session.store.training.search_live.publish(searched.state.clone());
     session.store.training.searched = Some(searched);
+}
+
+fn federate(session: &mut Session, spec: TrainSpec, federation: Federation) -> Result<()> {
+    let frame = &open_log(session)?.frame;
+    let (revision, source) = (frame.revision, frame.source.path.display().to_string());
+    let rows = training_rows(session).ok_or_else(|| {
+        Failure::new("cannot train on clients", "no log is encoded for models")
+            .hint("open a log with a label column, or the sample")
+    })?;
+    let spec = TrainSpec { source, ..spec };
+    session.jobs.start(Purpose::Federate, Federate { rows, revision, spec, federation })
+}
+
+/// Takes in a model that clients trained, which joins the list.
+pub(super) fn trained_by_clients(session: &mut Session, trained: Arc<TrainedByClients>) {
+    session.notices.done(format!("{} is trained on {} clients", trained.model.kind, trained.found.clients));
+    let (model, revision) = (Arc::clone(&trained.model), Some(trained.revision));
+    session.store.training.add(ModelRun { model, revision, folder: None });
+    session.store.training.federated = Some(trained);
 }
 
 fn learn_online(session: &mut Session, params: Params) -> Result<()> {

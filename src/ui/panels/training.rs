@@ -2,6 +2,7 @@
 
 mod compare;
 mod compression;
+mod federated;
 mod leaderboard;
 mod online;
 mod progress;
@@ -40,6 +41,7 @@ pub struct TrainingPanel {
     asking: retrieval::Asking,
     attacking: robustness::Attacking,
     compressing: compression::Compressing,
+    federating: federated::Federating,
     tuning: tuning::TuningForm,
     /// Members of an ensemble to be trained.
     members: usize,
@@ -59,6 +61,7 @@ impl Default for TrainingPanel {
             asking: retrieval::Asking::default(),
             attacking: robustness::Attacking::default(),
             compressing: compression::Compressing::default(),
+            federating: federated::Federating::default(),
             tuning: tuning::TuningForm::default(),
             members: 1,
             searching: search::Searching::default(),
@@ -79,6 +82,7 @@ enum View {
     Retrieval,
     Robustness,
     Compression,
+    Federated,
     Search,
     Online,
 }
@@ -125,6 +129,10 @@ impl Panel for TrainingPanel {
                         View::Retrieval => self.asking.show(ui, cx, &self.chosen),
                         View::Robustness => self.attacking.show(ui, cx, &self.chosen),
                         View::Compression => self.compressing.show(ui, cx),
+                        View::Federated => {
+                            let kind = MODELS[self.kind.min(MODELS.len() - 1)];
+                            self.federating.show(ui, cx, kind);
+                        }
                         View::Search => self.search(ui, cx),
                         View::Online => self.online.show(ui, cx),
                         view => progress::show(ui, cx, view),
@@ -152,6 +160,7 @@ impl TrainingPanel {
                 (View::Retrieval, "What each would show"),
                 (View::Robustness, "Robustness"),
                 (View::Compression, "Compression"),
+                (View::Federated, "Federated"),
                 (View::Search, "Search"),
                 (View::Online, "Online"),
             ] {

@@ -105,6 +105,7 @@ fn history(ui: &mut Ui, theme: &Theme, view: View, history: &History) {
         | View::Retrieval
         | View::Robustness
         | View::Compression
+        | View::Federated
         | View::Search
         | View::Online => {}
     }
