@@ -43,8 +43,8 @@ const SHARED_EXPERTS: ParamSpec = ParamSpec::integer(
 const LEVELS: ParamSpec = ParamSpec::integer(
     "levels",
     "Levels",
-    (1, 2, 4),
-    "Levels of experts one above the other. More part the tasks step by step.",
+    (1, 1, 4),
+    "Levels of experts one above the other: more part the tasks step by step, and take more rows to learn.",
 );
 
 const PARAMS: &[ParamSpec] =
