@@ -30,6 +30,7 @@ pub mod look_alikes;
 mod model_report;
 pub mod models;
 pub mod online;
+pub mod onnx;
 pub mod plan;
 pub mod policy;
 pub mod predict;
@@ -134,6 +135,7 @@ enum Subcommands {
     LookAlikes(look_alikes::Args),
     Models(models::Args),
     Online(online::Args),
+    Onnx(onnx::Args),
     Plan(plan::Args),
     Policy(policy::Args),
     Predict(predict::Args),
@@ -225,6 +227,7 @@ fn run(command: &Subcommands, terminal: &Terminal) -> Result<Answer> {
         Subcommands::Report(args) => report::run(args, terminal),
         Subcommands::Reproduce(args) => reproduce::run(args, terminal),
         Subcommands::Federated(args) => federated::run(args, terminal),
+        Subcommands::Onnx(args) => onnx::run(args, terminal),
         Subcommands::Compress(args) => compress::run(args, terminal),
         Subcommands::Robustness(args) => robustness::run(args, terminal),
         Subcommands::Search(args) => search::run(args, terminal),

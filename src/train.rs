@@ -21,6 +21,7 @@ pub mod guard;
 pub mod history;
 pub mod objective;
 pub mod online;
+pub mod onnx;
 pub mod order;
 pub mod prefetch;
 pub mod schedule;

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Makes a virtual environment with the rivals of `adloupe bench train`, `explore`, `language`, `learn`, `market`, `tokenise`,
-# `trees` and `view`: setup.sh [FOLDER]. Then tell the program where:
+# Makes a virtual environment with the rivals of `adloupe bench train`, `explore`, `language`, `learn`, `market`, `onnx`,
+# `tokenise`, `trees` and `view`: setup.sh [FOLDER]. Then tell the program where:
 #   ADLOUPE_RIVALS=FOLDER/bin/python adloupe bench train
 # Takes the processor's build of PyTorch where the package index has one, else the index's own.
 set -e

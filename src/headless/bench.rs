@@ -12,6 +12,7 @@ pub mod kinds;
 pub mod language;
 pub mod learn;
 pub mod market;
+pub mod onnx;
 pub mod planner;
 pub mod studio;
 pub mod tokenise;
@@ -44,7 +45,7 @@ use std::time::{Duration, Instant};
 pub(super) const WINDOW: &str = "window";
 
 /// The groups, and what each measures.
-const GROUPS: [(&str, &str); 17] = [
+const GROUPS: [(&str, &str); 18] = [
     ("spine", "the steps of the main job"),
     ("explain", "curves, slices, reasons of a prediction"),
     ("explore", "questions about groups of rows"),
@@ -54,6 +55,7 @@ const GROUPS: [(&str, &str); 17] = [
     ("learn", "one pass over a log against Vowpal Wabbit"),
     ("trees", "boosted trees against LightGBM and CatBoost"),
     ("market", "auctions a second"),
+    ("onnx", "scores of models written as ONNX against ONNX Runtime"),
     ("planner", "off-policy estimates, raking, a budget curve"),
     ("studio", "originality, a round of candidates, a large library of words"),
     ("train", "steps against PyTorch's"),
@@ -115,6 +117,7 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
         "trees" => trees::trees(args.rows.unwrap_or(1_000_000), &terminal.context())?,
         "market" => market::market(&terminal.context())?,
         "language" => language::language(&terminal.context())?,
+        "onnx" => onnx::onnx_rows(args.rows.unwrap_or(20_000), &terminal.context())?,
         "planner" => planner::planner(&terminal.context())?,
         "studio" => studio::studio(&terminal.context())?,
         "train" => {

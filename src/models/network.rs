@@ -466,12 +466,12 @@ impl Network {
         write_safetensors(out, &self.tensors(), &HashMap::new())
     }
 
-    /// Writes the weights packed; what was counted or solved for stays as it is.
+    /// Writes the weights packed; what was counted or solved for stays as it is, and so do biases.
     ///
     /// # Errors
     /// What `out` answers.
     pub fn write_packed(&self, out: &mut impl Write, packing: Packing) -> io::Result<()> {
-        let dense = self.parameters.iter().map(|known| known.is_fixed);
+        let dense = self.parameters.iter().map(|known| known.is_fixed || known.shape.len() < 2);
         let tables = self.tables.iter().flat_map(|table| table.fields().map(|_| table.is_fixed));
         let exact: Vec<bool> = dense.chain(tables).collect();
         write_packed(out, &self.tensors(), packing, &exact)

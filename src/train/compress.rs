@@ -45,9 +45,11 @@ impl TrainedModel {
         context.stage("compressing the weights");
         let mut network = self.copied_network()?;
         for parameter in network.parameters.iter_mut().filter(|known| !known.is_fixed) {
-            if parameter.shape.len() > 1 {
-                prune(&mut parameter.values, recipe.prune);
+            // Biases are few, and each moves every score.
+            if parameter.shape.len() < 2 {
+                continue;
             }
+            prune(&mut parameter.values, recipe.prune);
             recipe.packing.rounded(&mut parameter.values)?;
             parameter.upload()?;
         }

@@ -443,6 +443,12 @@ impl TrainedModel {
         self.adapter.as_ref().map(|adapter| adapter.rank())
     }
 
+    /// A field's rows of a table by its name.
+    pub(super) fn rows_of(&self, table: &str, place: usize) -> Option<Vec<f32>> {
+        let table = self.network.tables.iter().find(|known| known.name == table)?;
+        (place < table.fields().count()).then(|| table.read(place, 0..table.width))
+    }
+
     /// Writes the weights as they lie in its folder.
     pub(super) fn write_weights(&self, out: &mut impl Write) -> io::Result<()> {
         self.card.write_weights(out, &self.network)

@@ -460,3 +460,41 @@ fn noise_is_counted_ends_at_its_budget_and_clients_without_clicks_are_told() {
     let nowhere = Federation { column: "nowhere".into(), ..federation };
     assert!(failure(&nowhere, "logistic").contains("no column 'nowhere'"));
 }
+
+#[test]
+fn what_clicks_alone_say_of_conversions_is_too_high_where_clicks_select_and_esmm_is_nearer() {
+    // Half of the users click thirty times as often as the others and convert six times as often after a click.
+    let mut rng = Rng::named(6, "selected by clicks");
+    let mut dataset = clicks(40_000, 200, 9);
+    let is_keen = |row: usize, data: &Dataset| data.categorical[0][row].is_multiple_of(2);
+    let drawn: Vec<(f32, f32)> = (0..dataset.rows)
+        .map(|row| {
+            let (click, conversion) = if is_keen(row, &dataset) { (0.3, 0.6) } else { (0.01, 0.1) };
+            let clicked = rng.chance(click);
+            (f32::from(clicked), f32::from(clicked && rng.chance(conversion)))
+        })
+        .collect();
+    dataset.label = drawn.iter().map(|(click, _)| *click).collect();
+    dataset.conversion = drawn.iter().map(|(_, conversion)| *conversion).collect();
+    let context = JobContext::detached();
+    let mean = |rates: &[f32]| rates.iter().map(|rate| f64::from(*rate)).sum::<f64>() / rates.len() as f64;
+    let keen = dataset.test.iter().filter(|row| is_keen(**row as usize, &dataset)).count() as f64;
+    let share = keen / dataset.test.len() as f64;
+    let truth = 0.6 * share + 0.1 * (1.0 - share);
+    let clicked = |rows: &[u32]| -> Vec<u32> {
+        rows.iter().copied().filter(|row| dataset.label[*row as usize] > 0.0).collect()
+    };
+    let of_clicks = Dataset {
+        label: dataset.conversion.clone(),
+        train: clicked(&dataset.train).into(),
+        validation: clicked(&dataset.validation).into(),
+        ..dataset.clone()
+    };
+    let settings = [("epochs", "8"), ("batch_size", "128")];
+    let alone = trained(&of_clicks, "deep_fm", &settings);
+    let alone = mean(&alone.predict(&of_clicks, &dataset.test, &context).unwrap());
+    let whole = trained(&dataset, "esmm", &settings);
+    let whole = mean(&whole.predict_conversions(&dataset, &dataset.test, &context).unwrap().unwrap());
+    assert!(alone > truth + 0.05, "clicks alone say {alone} of {truth}, ESMM {whole}");
+    assert!((whole - truth).abs() < 0.5 * (alone - truth), "ESMM says {whole}, clicks {alone}, of {truth}");
+}
