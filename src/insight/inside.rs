@@ -7,6 +7,7 @@ use crate::jobs::JobContext;
 use crate::metrics::Estimate;
 use crate::metrics::paired::mean_over_users;
 use crate::models::looked::{LayerValues, Look, Looked, WeightSizes};
+use crate::nn::probe::SeenNode;
 use crate::train::TrainedModel;
 use serde::{Deserialize, Serialize};
 
@@ -34,6 +35,8 @@ pub struct Inside {
     pub crosses: Vec<PairTable>,
     /// What trees ask for; of kinds with trees.
     pub cuts: Vec<Cut>,
+    /// The first trees; of kinds with trees.
+    pub trees: Vec<Vec<TreeNode>>,
 }
 
 /// What leaves a layer, over rows and units.
@@ -80,6 +83,19 @@ pub struct PairTable {
     pub signed: Vec<f64>,
 }
 
+/// A node of a tree.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TreeNode {
+    /// What is asked; `None` in a leaf.
+    pub feature: Option<String>,
+    /// Rows whose feature is up to it go to the first node below; what a leaf adds to the log odds.
+    pub value: f64,
+    /// Places of the nodes below.
+    pub below: [usize; 2],
+    /// Share of the rows that came here.
+    pub share: f64,
+}
+
 /// How often trees ask for a feature.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Cut {
@@ -119,6 +135,7 @@ pub fn inside(model: &TrainedModel, dataset: &Dataset, rows: &[u32], context: &J
         pairs: sums.pairs.map(|pairs| pairs.finish(&names, chosen.len())),
         layers: sums.layers.into_iter().map(LayerSums::finish).collect(),
         crosses: crosses(model),
+        trees: trees(&sums.trees, &model.encoder, chosen.len()),
         cuts: cuts(sums.cuts, &model.encoder, chosen.len()),
     })
 }
@@ -131,6 +148,7 @@ struct Sums {
     pairs: Option<PairSums>,
     /// Cuts anywhere, and on the way of all rows.
     cuts: Option<(Vec<f32>, Vec<f64>)>,
+    trees: Vec<Vec<SeenNode>>,
 }
 
 impl Sums {
@@ -147,6 +165,7 @@ impl Sums {
         if let Some(vectors) = &looked.pairs {
             self.pairs.get_or_insert_with(|| PairSums::new(vectors)).add(vectors);
         }
+        self.add_trees(&looked.trees);
         if let Some((everywhere, of_rows)) = &looked.cuts {
             let width = everywhere.len();
             let (_, asked) = self.cuts.get_or_insert_with(|| (everywhere.clone(), vec![0.0; width]));
@@ -154,6 +173,15 @@ impl Sums {
                 asked.iter_mut().zip(row).for_each(|(sum, asked)| *sum += f64::from(*asked));
             }
         }
+    }
+
+    fn add_trees(&mut self, trees: &[Vec<SeenNode>]) {
+        if self.trees.is_empty() {
+            self.trees = trees.to_vec();
+            return;
+        }
+        let known = self.trees.iter_mut().flatten();
+        known.zip(trees.iter().flatten()).for_each(|(known, more)| known.rows += more.rows);
     }
 
     fn add_gate(&mut self, values: &LayerValues) {
@@ -345,18 +373,34 @@ fn cross_matrix(model: &TrainedModel, name: &str) -> Option<(Vec<f32>, usize)> {
     Some((matrix, side))
 }
 
-/// Features of trees by how often they are asked for: numbers, then rates of fields, then two of each history.
-fn cuts(sums: Option<(Vec<f32>, Vec<f64>)>, encoder: &Encoder, rows: usize) -> Vec<Cut> {
+/// The first trees in words. Rows of the table that a smaller tree left unused are no nodes of it.
+fn trees(seen: &[Vec<SeenNode>], encoder: &Encoder, rows: usize) -> Vec<Vec<TreeNode>> {
+    let names = tree_features(encoder);
+    let told = |node: &SeenNode| TreeNode {
+        feature: node.feature.map(|feature| names.get(feature).cloned().unwrap_or_default()),
+        value: f64::from(node.value),
+        below: node.below,
+        share: f64::from(node.rows) / rows.max(1) as f64,
+    };
+    seen.iter().map(|tree| tree.iter().map(told).collect()).collect()
+}
+
+/// What trees may ask for: numbers, then rates of fields, then two of each history.
+fn tree_features(encoder: &Encoder) -> Vec<String> {
     let numbers = encoder.numeric.iter().map(|field| field.name.clone());
     let rates = encoder.categorical.iter().map(|field| format!("click rate of {}", field.name));
     let histories = encoder
         .sequences
         .iter()
         .flat_map(|of| [format!("length of {}", of.name), format!("times the ad's value is in {}", of.name)]);
+    numbers.chain(rates).chain(histories).collect()
+}
+
+/// Features of trees by how often they are asked for.
+fn cuts(sums: Option<(Vec<f32>, Vec<f64>)>, encoder: &Encoder, rows: usize) -> Vec<Cut> {
     let Some((everywhere, asked)) = sums else { return Vec::new() };
-    let mut cuts: Vec<Cut> = numbers
-        .chain(rates)
-        .chain(histories)
+    let mut cuts: Vec<Cut> = tree_features(encoder)
+        .into_iter()
         .zip(everywhere.iter().zip(asked))
         .map(|(feature, (cuts, asked))| Cut {
             feature,

@@ -16,6 +16,7 @@ use crate::data::array::Array;
 use crate::data::batch::SequenceBatch;
 use crate::data::encode::CategoricalField;
 use crate::data::{Batch, Dataset, Encoder};
+use crate::nn::probe::{SeenNode, TREES_TOLD};
 use crate::nn::tables::{Lookup, Read};
 use crate::nn::trees::{Binned, Cuts, Growth, Node, Targets, Tree, boost};
 use crate::nn::weights::{Builder, Init};
@@ -199,9 +200,9 @@ fn write_tree(tree: &Tree, cuts: &[Cuts], mut write: impl FnMut(usize, [f32; NOD
     }
 }
 
-/// The answer of a tree for a row, with each feature that is asked for on the way told to `asked`; nodes that no growing
-/// makes, as of weights that were moved, end it.
-fn answer(nodes: &[f32], row: &[f32], mut asked: impl FnMut(usize)) -> f32 {
+/// The answer of a tree for a row, with each node on the way, and the feature that it asks for, told to `on`; nodes that no
+/// growing makes, as of weights that were moved, end it.
+fn answer(nodes: &[f32], row: &[f32], mut on: impl FnMut(usize, Option<usize>)) -> f32 {
     let mut at = 0;
     loop {
         let Some([feature, value, left, right]) = nodes.get(at * NODE..).and_then(<[f32]>::first_chunk)
@@ -209,8 +210,11 @@ fn answer(nodes: &[f32], row: &[f32], mut asked: impl FnMut(usize)) -> f32 {
             return 0.0;
         };
         let of_row = (*feature >= 1.0).then(|| row.get(*feature as usize - 1)).flatten();
-        let Some(x) = of_row else { return *value };
-        asked(*feature as usize - 1);
+        let Some(x) = of_row else {
+            on(at, None);
+            return *value;
+        };
+        on(at, Some(*feature as usize - 1));
         // The same comparison as that of bins: what is no number goes left.
         let below = if *value < *x { *right } else { *left } as usize;
         if below <= at {
@@ -218,6 +222,17 @@ fn answer(nodes: &[f32], row: &[f32], mut asked: impl FnMut(usize)) -> f32 {
         }
         at = below;
     }
+}
+
+/// The nodes of a tree before any row came.
+fn unseen(tree: &[f32]) -> Vec<SeenNode> {
+    let node = |numbers: &[f32]| SeenNode {
+        feature: (numbers[0] >= 1.0).then(|| numbers[0] as usize - 1),
+        value: numbers[1],
+        below: [numbers[2] as usize, numbers[3] as usize],
+        rows: 0,
+    };
+    tree.chunks_exact(NODE).map(node).collect()
 }
 
 /// A tree made ready for many rows: every node leads on, a leaf to itself.
@@ -428,11 +443,20 @@ impl Model for Boosted {
                 everywhere[node[0] as usize - 1] += 1.0;
             }
             let mut asked = vec![0.0_f32; features.len()];
+            let mut seen: Vec<Vec<SeenNode>> =
+                grown.iter().take(TREES_TOLD).map(|tree| unseen(tree)).collect();
             for (row, asked) in features.chunks_exact(count).zip(asked.chunks_exact_mut(count)) {
-                for tree in &grown {
-                    answer(tree, row, |feature| asked[feature] += 1.0);
+                for (place, tree) in grown.iter().enumerate() {
+                    answer(tree, row, |node, feature| {
+                        feature.into_iter().for_each(|feature| asked[feature] += 1.0);
+                        seen.get_mut(place)
+                            .and_then(|nodes| nodes.get_mut(node))
+                            .into_iter()
+                            .for_each(|node| node.rows += 1);
+                    });
                 }
             }
+            pass.trees(seen);
             pass.cuts(everywhere, Tensor::from_vec(asked, (batch.rows, count), self.bias.device())?);
         }
         let sums = Tensor::from_vec(sums, batch.rows, self.bias.device())?;
@@ -458,18 +482,18 @@ mod tests {
         write_tree(&tree, &cuts, |node, numbers| nodes[node * NODE..][..NODE].copy_from_slice(&numbers));
         for row in [[0.0, 0.0], [0.5, 1.0], [0.6, 1.0], [0.6, 1.1], [f32::NAN, f32::NAN]] {
             let bins = [cuts[0].bin(row[0]), cuts[1].bin(row[1])];
-            assert_eq!(f64::from(answer(&nodes, &row, |_| ())), tree.of(&bins), "{row:?}");
+            assert_eq!(f64::from(answer(&nodes, &row, |_, _| ())), tree.of(&bins), "{row:?}");
         }
         let rows = [[0.0, 0.0], [0.5, 1.0], [0.6, 1.0], [0.6, 1.1], [f32::NAN, f32::NAN]];
         let alike = |nodes: &[f32]| {
             let mut sums = [1.0_f32; 5];
             Ready::of(nodes, 2).add(rows.as_flattened(), 2, &mut sums);
-            let each = rows.map(|row| 1.0 + answer(nodes, &row, |_| ()));
+            let each = rows.map(|row| 1.0 + answer(nodes, &row, |_, _| ()));
             assert_eq!(sums, each, "{nodes:?}");
         };
         alike(&nodes);
         nodes[2] = 0.0;
-        assert_eq!(answer(&nodes, &[0.0, 0.0], |_| ()), 1.0, "a node below itself ends the walk");
+        assert_eq!(answer(&nodes, &[0.0, 0.0], |_, _| ()), 1.0, "a node below itself ends the walk");
         alike(&nodes);
         // Weights that were moved: features and places that no tree has.
         for (place, moved) in [(0, 7.0), (4, -1.0), (6, 99.0), (7, 1.0), (0, 0.5)] {

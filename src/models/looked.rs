@@ -5,7 +5,7 @@ use crate::base::Result;
 use crate::base::failure::Explain;
 use crate::data::Batch;
 use crate::nn::losses::backward_from;
-use crate::nn::probe::{Members, Probe, SeenHeads};
+use crate::nn::probe::{Members, Probe, SeenHeads, SeenNode};
 use crate::nn::{Computed, Pass};
 use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
@@ -34,6 +34,8 @@ pub struct Looked {
     pub pairs: Option<LayerValues>,
     /// How often trees ask for each feature: anywhere, and on the way of each row `[rows, features]`.
     pub cuts: Option<(Vec<f32>, LayerValues)>,
+    /// The first trees with the rows that came through.
+    pub trees: Vec<Vec<SeenNode>>,
 }
 
 /// The size of a tensor's weights and of the loss's slope by them.
@@ -173,6 +175,7 @@ fn told(probe: Probe, graph: &Tensor, by: &[f32], logits: Vec<f32>) -> Computed<
             Some((everywhere, of_rows)) => Some((everywhere, plain(("trees".to_owned(), of_rows))?)),
             None => None,
         },
+        trees: probe.trees,
         pairs: probe.pairs.map(|pairs| plain(("pairs".to_owned(), pairs))).transpose()?,
     })
 }

@@ -37,6 +37,22 @@ pub struct SeenHeads {
     pub gate: Var,
 }
 
+/// Trees that are told node by node.
+pub const TREES_TOLD: usize = 8;
+
+/// A node of a tree, and the rows that came to it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SeenNode {
+    /// What is asked; `None` in a leaf.
+    pub feature: Option<usize>,
+    /// Rows up to it go to the first node below; what a leaf adds to the log odds.
+    pub value: f32,
+    /// Places of the nodes below.
+    pub below: [usize; 2],
+    /// Rows that came here.
+    pub rows: u32,
+}
+
 /// What a pass is asked to do beside scoring, and what was seen in it.
 #[derive(Debug, Default)]
 pub struct Probe {
@@ -52,6 +68,8 @@ pub struct Probe {
     pub pairs: Option<Tensor>,
     /// How often each feature is asked for: in all trees, and on the way of each row `[rows, features]`.
     pub cuts: Option<(Vec<f32>, Tensor)>,
+    /// The first trees with the rows that came through.
+    pub trees: Vec<Vec<SeenNode>>,
     members: Members,
 }
 
@@ -126,6 +144,13 @@ impl Pass<'_> {
     pub fn cuts(&mut self, everywhere: Vec<f32>, of_rows: Tensor) {
         if let Some(probe) = self.probe() {
             probe.cuts = Some((everywhere, of_rows));
+        }
+    }
+
+    /// Reports the first trees.
+    pub fn trees(&mut self, trees: Vec<Vec<SeenNode>>) {
+        if let Some(probe) = self.probe() {
+            probe.trees = trees;
         }
     }
 

@@ -13,6 +13,7 @@ pub mod parallel;
 pub mod picture;
 pub mod reliability;
 mod svg;
+pub mod tree;
 
 use super::Theme;
 pub use crate::base::numbers::short;

@@ -289,5 +289,17 @@ fn layers_tell_of_sizes_slopes_gates_pairs_and_cuts() {
             let sum: f64 = gate.experts.iter().flatten().map(|expert| expert.value).sum();
             assert!((sum - 1.0).abs() < 1e-4, "{gate:?}");
         }
+        assert_eq!(kind == "gbdt", !seen.inside.trees.is_empty(), "{kind}");
+        for tree in &seen.inside.trees {
+            // All rows come to the root, and each goes on to one of the two nodes below a cut.
+            assert!((tree[0].share - 1.0).abs() < 1e-9, "{tree:?}");
+            for node in tree.iter().filter(|node| node.feature.is_some()) {
+                let below: f64 = node.below.iter().map(|place| tree[*place].share).sum();
+                assert!((below - node.share).abs() < 1e-9, "{node:?}");
+            }
+        }
+        if kind == "gbdt" {
+            assert!(harness.query_all_by_label_contains("leaves, ").next().is_some());
+        }
     }
 }

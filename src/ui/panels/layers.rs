@@ -9,6 +9,7 @@ use crate::tasks::inside::InsideSeen;
 use crate::train::TrainedModel;
 use crate::ui::charts::bars::{self, BarStyle};
 use crate::ui::charts::heatmap::{Heatmap, Matrix};
+use crate::ui::charts::tree;
 use crate::ui::widgets::short_table::{Title, short_table};
 use crate::ui::{PanelContext, Theme, widgets};
 use egui::Ui;
@@ -22,6 +23,8 @@ pub struct LayersPanel {
     /// Which of the tables of pairs is drawn.
     table: usize,
     signed: bool,
+    /// Which of the trees is drawn.
+    tree: usize,
     map: Heatmap,
 }
 
@@ -96,8 +99,24 @@ impl LayersPanel {
         self.pairs(ui, theme, inside);
         gates(ui, theme, inside);
         cuts(ui, theme, inside);
+        self.trees(ui, theme, inside);
         leaving(ui, theme, inside);
         weights(ui, theme, inside);
+    }
+
+    /// The first trees, one at a time.
+    fn trees(&mut self, ui: &mut Ui, theme: &Theme, inside: &Inside) {
+        let Some(last) = inside.trees.len().checked_sub(1) else { return };
+        ui.horizontal_wrapped(|ui| {
+            ui.strong("The first trees");
+            for place in 0..=last {
+                ui.selectable_value(&mut self.tree, place, format!("{}", place + 1));
+            }
+        });
+        self.tree = self.tree.min(last);
+        ui.weak("Rows up to the number go up; lines are as thick as many rows go; a leaf adds to the log odds of its rows.");
+        tree::show(ui, theme, &format!("Tree {}", self.tree + 1), &inside.trees[self.tree]);
+        ui.add_space(8.0);
     }
 
     /// The fields that meet, one table at a time.
