@@ -10,8 +10,9 @@ use egui::{Align2, FontId, Pos2, Rect, Response, Sense, Stroke, Ui, pos2, vec2};
 const LEAF: f32 = 19.0;
 /// Width of the words at a leaf.
 const LEAF_WORDS: f32 = 130.0;
-/// Characters of a feature's name that are drawn; the whole one is in the tooltip.
-const SHOWN: usize = 22;
+/// Width of a character, and of what stands after a feature's name; the whole name is in the tooltip.
+const LETTER: f32 = 6.0;
+const AFTER_NAME: f32 = 54.0;
 /// Thickest line, for all rows.
 const THICKEST: f32 = 9.0;
 
@@ -43,15 +44,20 @@ fn draw(ui: &mut Ui, theme: &Theme, name: &str, tree: &[TreeNode]) -> Response {
         ui.painter().line_segment([from, corner], stroke);
         ui.painter().line_segment([corner, of.at], stroke);
     }
+    let fits = ((step - AFTER_NAME) / LETTER).max(10.0) as usize;
     for of in &placed {
         let Some(node) = tree.get(of.node) else { continue };
         let font = FontId::proportional(11.5);
         match &node.feature {
             Some(feature) => {
-                let name: String = feature.chars().take(SHOWN).collect();
+                let name: String = feature.chars().take(fits).collect();
                 let words = format!("{name} ≤ {}", short(node.value));
-                let anchor = of.at + vec2(4.0, -1.0);
-                ui.painter().text(anchor, Align2::LEFT_BOTTOM, words, font, theme.text);
+                // Lines of nodes close by must not run through the words.
+                let galley = ui.painter().layout_no_wrap(words, font, theme.text);
+                let corner = of.at + vec2(4.0, -0.5 * galley.size().y);
+                let ground = Rect::from_min_size(corner, galley.size()).shrink2(vec2(0.0, 1.5));
+                ui.painter().rect_filled(ground, 0.0, ui.visuals().panel_fill);
+                ui.painter().galley(corner, galley, theme.text);
             }
             None => {
                 let colour = if node.value < 0.0 { theme.series(1) } else { theme.series(0) };
