@@ -125,9 +125,9 @@ fn place(
         }
     };
     placed[own].at.y = y;
-    for of in own + 1..placed.len() {
-        if placed[of].parent.is_none() && is_child(tree, node, placed[of].node) {
-            placed[of].parent = Some(pos2(x, y));
+    for of in placed.iter_mut().skip(own + 1) {
+        if of.parent.is_none() && is_child(tree, node, of.node) {
+            of.parent = Some(pos2(x, y));
         }
     }
     y
