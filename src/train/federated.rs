@@ -166,6 +166,10 @@ pub fn federate(
         let why = format!("{} counts or solves on all rows at one place", kind.id());
         return Err(Failure::new(WHAT, why).hint("logistic, fm, deep_fm or another kind that steps"));
     }
+    if federation.noise.is_none() {
+        // Two sums of every client, which masks would hide as they do the changes.
+        network.start_at_rates(click_rate(dataset), conversions::rate(dataset))?;
+    }
     let mut server = Server::of(&network);
     let has_click = |rows: &Vec<u32>| rows.iter().any(|row| dataset.label[*row as usize] > 0.0);
     let sizes = || clients.iter().map(Vec::len);
@@ -252,6 +256,13 @@ pub fn federate(
         ..ModelCard::default()
     };
     Ok((TrainedModel::new(card, Arc::clone(&dataset.encoder), network), answer))
+}
+
+/// Clicks over impressions of the training rows.
+fn click_rate(dataset: &Dataset) -> f64 {
+    let weight = |row: &u32| dataset.weight.get(*row as usize).map_or(1.0, |weight| f64::from(*weight));
+    let clicks = |row: &u32| weight(row) * f64::from(dataset.label[*row as usize]);
+    dataset.train.iter().map(clicks).sum::<f64>() / dataset.train.iter().map(weight).sum::<f64>()
 }
 
 /// The training rows of each value of a column.

@@ -144,8 +144,10 @@ fn a_hardened_model_loses_less_under_attack_than_one_that_is_not() {
 #[test]
 fn what_is_counted_cannot_be_hardened_and_an_epsilon_is_a_length() {
     let dataset = clicks(2_000, 30, 8);
-    let failure = train::Trainer::new(&dataset, &spec("gbdt", &[("adversarial", "fgm")])).unwrap_err();
-    assert!(failure.why.contains("counted"), "{failure}");
+    for kind in ["gbdt", "item_cf"] {
+        let failure = train::Trainer::new(&dataset, &spec(kind, &[("adversarial", "fgm")])).unwrap_err();
+        assert!(failure.why.contains("counted"), "{kind}: {failure}");
+    }
     let model = trained(&dataset, "gbdt", &[("trees", "5")]);
     let attack = Attack { epsilon: 0.1, steps: 1 };
     let context = JobContext::detached();

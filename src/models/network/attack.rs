@@ -46,12 +46,12 @@ impl Network {
     /// Refuses kinds that cannot be attacked.
     ///
     /// # Errors
-    /// No table is learnt by gradients.
+    /// A table that no gradient moves, or none at all: beside what was counted, an attack on a linear part says little.
     pub fn check_attackable(&self, what: &str) -> Result<()> {
-        if self.tables.iter().any(|table| !table.is_fixed) {
+        if !self.tables.is_empty() && self.tables.iter().all(|table| !table.is_fixed) {
             return Ok(());
         }
-        Err(Failure::new(what, "this kind has no rows that a gradient moves: what it knows is counted")
+        Err(Failure::new(what, "what this kind knows is counted or solved for, and no gradient moves it")
             .hint("a kind with embeddings, such as deep_fm"))
     }
 
