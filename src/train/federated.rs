@@ -223,20 +223,11 @@ pub fn federate(
             *weight += (scale * (*sum as i64 as f64 / ONE + noise)) as f32;
         }
         network.set_tensors(server.tensors())?;
-        let rows = dataset.rows_of(Split::Validation);
-        let validation = if rows.is_empty() {
-            None
-        } else {
-            Some(measure(dataset, rows, &predict_rows(&network, None, dataset, rows, context)?))
-        };
+        let validation = judged(&network, dataset, Split::Validation, context)?;
         let epsilon = so_far.map(|(_, epsilon)| epsilon);
         answer.rounds.push(Round { clients: taking.len(), clipped, epsilon, validation });
     }
-    let rows = dataset.rows_of(Split::Test);
-    let test = match rows.is_empty() {
-        true => None,
-        false => Some(measure(dataset, rows, &predict_rows(&network, None, dataset, rows, context)?)),
-    };
+    let test = judged(&network, dataset, Split::Test, context)?;
     let seconds = begun.elapsed().as_secs_f64();
     let card = ModelCard {
         kind: spec.kind.clone(),
@@ -256,6 +247,20 @@ pub fn federate(
         ..ModelCard::default()
     };
     Ok((TrainedModel::new(card, Arc::clone(&dataset.encoder), network), answer))
+}
+
+/// How good a network is on a part of the rows, where there are any.
+fn judged(
+    network: &Network,
+    dataset: &Dataset,
+    split: Split,
+    context: &JobContext,
+) -> Result<Option<Measures>> {
+    let rows = dataset.rows_of(split);
+    if rows.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(measure(dataset, rows, &predict_rows(network, None, dataset, rows, context)?)))
 }
 
 /// Clicks over impressions of the training rows.
