@@ -4,13 +4,17 @@
 //! counted on the processor, for software adapters and for clouds that would only overdraw). Neither asks
 //! for an optional wgpu feature. [`camera`] says what is in view, [`picking`] what is under the cursor,
 //! [`lasso`] what a drawn outline holds, [`contours`] where a density crosses a height, [`orbit`] from where three
-//! dimensions are seen. [`contest`] draws nothing: it computes.
+//! dimensions are seen. [`counting`], [`nearest`] and [`contest`] draw nothing: they compute, by [`compute`].
 
 pub mod camera;
+pub mod compute;
 pub mod contest;
 pub mod contours;
+pub mod counting;
 pub mod density;
+pub mod frame_rate;
 pub mod lasso;
+pub mod nearest;
 pub mod orbit;
 pub mod picking;
 pub mod points;
@@ -70,6 +74,15 @@ impl Bits {
         all
     }
 
+    /// The bits that are set in both.
+    #[must_use]
+    pub fn both(&self, other: &Self) -> Self {
+        let mut all = self.clone();
+        let others = other.words.iter().copied().chain(std::iter::repeat(0));
+        all.words.iter_mut().zip(others).for_each(|(word, other)| *word &= other);
+        all
+    }
+
     /// The words, for upload.
     pub fn words(&self) -> &[u32] {
         &self.words
@@ -110,5 +123,6 @@ mod tests {
         let (one, other) = (of(&[0, 40, 69]), of(&[40, 41]));
         assert_eq!(one.joined(&other, true), of(&[0, 40, 41, 69]));
         assert_eq!(one.joined(&other, false), of(&[0, 69]));
+        assert_eq!(one.both(&other), of(&[40]));
     }
 }

@@ -11,6 +11,8 @@ pub mod fonts;
 pub mod form;
 pub mod frame_cost;
 pub mod gpu_view;
+pub mod lost;
+pub mod map_cost;
 pub mod panels;
 pub mod pictures;
 pub mod screenshot;

@@ -145,6 +145,10 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
 
 /// One figure as a line of text.
 pub fn line(row: &BenchRow) -> String {
+    if row.ours.is_nan() {
+        let why = row.rival.as_deref().unwrap_or("not measured");
+        return format!("{:<46} {why}\n", row.work);
+    }
     // Seconds and gigabytes are small numbers, rows per second large ones.
     let digits = match row.ours {
         share if row.unit == "AUC" && share <= 1.0 => 4,

@@ -1,6 +1,7 @@
 //! What does eframe call? News in, one frame out, commands applied after it.
 
 use super::dialogs::{DialogRequest, Dialogs};
+use super::lost::Rescue;
 use super::panels::{self, Panel};
 use super::pictures::{Pictures, Step};
 use super::screenshot::Screenshot;
@@ -29,22 +30,35 @@ pub struct AdloupeApp {
     pictures: Pictures,
     /// The story that is being told, if one is.
     story: Option<Story>,
+    /// What the next window gets, should this one lose its graphics device.
+    rescue: Rescue,
+    is_leaving: bool,
 }
 
 impl AdloupeApp {
-    /// An application whose first commands are `commands` (the file named on the command line).
+    /// An application whose first commands are `commands` (the file named on the command line), or one that goes on with
+    /// the session of a window that lost its graphics device.
     ///
     /// # Errors
     /// No worker threads, or a broken theme.
-    pub fn new(context: &eframe::CreationContext<'_>, commands: Vec<Command>) -> Result<Self> {
+    pub fn new(
+        context: &eframe::CreationContext<'_>,
+        commands: Vec<Command>,
+        rescue: &Rescue,
+    ) -> Result<Self> {
+        if let Some(mut session) = rescue.take() {
+            session.notices.warned("The graphics device was lost; the window was opened anew.");
+            let theme = Theme::load(session.workspace.dark)?;
+            return Ok(Self::with_session(context, session, theme).watched(context, rescue));
+        }
         let mut workspace: Workspace =
             context.storage.and_then(|storage| eframe::get_value(storage, WORKSPACE_KEY)).unwrap_or_default();
         // The panel of last time has nothing to show yet; the first thing to do stands on Welcome.
         "welcome".clone_into(&mut workspace.panel);
-        let wake = context.egui_ctx.clone();
-        let session = Session::new(workspace, move || wake.request_repaint())?;
+        let wake = rescue.clone();
+        let session = Session::new(workspace, move || wake.wake())?;
         let theme = Theme::load(session.workspace.dark)?;
-        let mut app = Self::with_session(context, session, theme);
+        let mut app = Self::with_session(context, session, theme).watched(context, rescue);
         let keep = usual_runs().map(|runs| Command::Train(TrainCommand::KeepRunsIn(runs)));
         for command in keep.into_iter().chain(commands) {
             app.session.apply(command);
@@ -72,7 +86,27 @@ impl AdloupeApp {
             screenshot: None,
             pictures: Pictures::default(),
             story: None,
+            rescue: Rescue::default(),
+            is_leaving: false,
         }
+    }
+
+    /// The same, which leaves its session to the next window should this one lose its graphics device.
+    #[must_use]
+    pub fn watched(mut self, context: &eframe::CreationContext<'_>, rescue: &Rescue) -> Self {
+        rescue.watch(context.wgpu_render_state.as_ref(), &context.egui_ctx);
+        self.rescue = rescue.clone();
+        self
+    }
+
+    /// Leaves the session to the next window and closes this one.
+    fn leave(&mut self, context: &egui::Context) {
+        let wake = context.clone();
+        match Session::new(self.session.workspace.clone(), move || wake.request_repaint()) {
+            Ok(empty) => self.rescue.keep(std::mem::replace(&mut self.session, empty)),
+            Err(failure) => self.session.notices.failed(&failure),
+        }
+        context.send_viewport_cmd(egui::ViewportCommand::Close);
     }
 
     /// Takes in the workers' news and dropped files.
@@ -172,6 +206,10 @@ impl AdloupeApp {
 
 impl eframe::App for AdloupeApp {
     fn logic(&mut self, context: &egui::Context, _frame: &mut eframe::Frame) {
+        if self.rescue.is_lost() && !self.is_leaving {
+            self.is_leaving = true;
+            self.leave(context);
+        }
         self.take_news(context);
     }
 
@@ -193,7 +231,23 @@ impl eframe::App for AdloupeApp {
 /// No display, or no graphics adapter: both say what to do.
 pub fn run_window(file: Option<PathBuf>, screenshot: Option<PathBuf>) -> Result<()> {
     check_display()?;
-    let commands = file.into_iter().map(shell::open_command).collect();
+    let mut commands: Vec<Command> = file.into_iter().map(shell::open_command).collect();
+    let rescue = Rescue::default();
+    loop {
+        open_window(std::mem::take(&mut commands), screenshot.clone(), &rescue)?;
+        if !rescue.goes_on() {
+            break;
+        }
+    }
+    if rescue.gave_up() {
+        let why = "the graphics device was lost again and again";
+        return Err(Failure::new("cannot keep the window open", why)
+            .hint("restart the graphics driver, or choose the software one (VK_DRIVER_FILES)"));
+    }
+    Ok(())
+}
+
+fn open_window(commands: Vec<Command>, screenshot: Option<PathBuf>, rescue: &Rescue) -> Result<()> {
     let options = eframe::NativeOptions {
         renderer: eframe::Renderer::Wgpu,
         viewport: egui::ViewportBuilder::default()
@@ -212,7 +266,7 @@ pub fn run_window(file: Option<PathBuf>, screenshot: Option<PathBuf>) -> Result<
         "adloupe",
         options,
         Box::new(|context| {
-            let mut app = AdloupeApp::new(context, commands)?;
+            let mut app = AdloupeApp::new(context, commands, rescue)?;
             app.screenshot = screenshot.map(Screenshot::into_file);
             Ok(Box::new(app))
         }),

@@ -1,6 +1,7 @@
 //! How do our draw passes get into egui's frame? A paint callback, and a texture where there is no processor
 //! for graphics.
 
+use crate::gpu::counting::{CountingBuffers, CountingPass};
 use crate::gpu::density::{DensityGrid, View};
 use crate::gpu::points::{Look, PointsBuffers, PointsPass};
 use crate::gpu::{Bits, Camera, Cloud};
@@ -22,6 +23,7 @@ pub struct Adapter {
 /// Builds the passes for the window's device and remembers the adapter. Call once, when the window opens.
 pub fn install(state: &RenderState, context: &egui::Context) {
     let info = state.adapter.get_info();
+    let counter = CountingPass::on(&state.device, &state.queue, &info).map(Arc::new);
     let adapter = Adapter {
         name: info.name,
         is_software: info.device_type == wgpu::DeviceType::Cpu,
@@ -29,7 +31,19 @@ pub fn install(state: &RenderState, context: &egui::Context) {
     };
     let pass = PointsPass::new(&state.device, state.target_format);
     state.renderer.write().callback_resources.insert(Installed { pass, clouds: Vec::new() });
-    context.data_mut(|data| data.insert_temp(adapter_id(), adapter));
+    context.data_mut(|data| {
+        data.insert_temp(adapter_id(), adapter);
+        data.insert_temp(counter_id(), counter);
+    });
+}
+
+/// Who counts points per pixel faster than the processor; `None` where nobody does.
+fn counter(context: &egui::Context) -> Option<Arc<CountingPass>> {
+    context.data(|data| data.get_temp::<Option<Arc<CountingPass>>>(counter_id())).flatten()
+}
+
+fn counter_id() -> Id {
+    Id::unique("graphics counter")
 }
 
 /// What [`install`] found; `None` when it was not called (a window without wgpu, some tests).
@@ -162,6 +176,10 @@ fn uploaded<'a>(
 #[derive(Default)]
 pub struct DensityTexture {
     texture: Option<TextureHandle>,
+    /// The cloud on a graphics processor that counts, by its revision.
+    uploaded: Option<(u64, CountingBuffers)>,
+    /// Who counted last: `None` for the processor.
+    by: Option<String>,
     made_from: Option<(Drawing, [usize; 2])>,
 }
 
@@ -176,7 +194,7 @@ impl DensityTexture {
     ) -> Option<&TextureHandle> {
         let known = self.made_from.as_ref().is_some_and(|(made, at)| *at == size && same(made, drawing));
         if !known {
-            let pixels = pixels(drawing, size, spread);
+            let pixels = self.pixels(context, drawing, size, spread);
             let image = ColorImage::from_rgba_premultiplied(size, pixels.as_flattened());
             match &mut self.texture {
                 Some(texture) => texture.set(image, TextureOptions::NEAREST),
@@ -187,6 +205,33 @@ impl DensityTexture {
             self.made_from = Some((drawing.clone(), size));
         }
         self.texture.as_ref()
+    }
+
+    /// Who counted the points.
+    pub fn counted_by(&self) -> &str {
+        self.by.as_deref().unwrap_or("the processor")
+    }
+
+    /// The picture, counted by a graphics processor where there is one that does not fail at it.
+    fn pixels(
+        &mut self,
+        context: &egui::Context,
+        drawing: &Drawing,
+        size: [usize; 2],
+        spread: usize,
+    ) -> Vec<[u8; 4]> {
+        let counter = counter(context);
+        let counted = counter.as_ref().and_then(|pass| {
+            if self.uploaded.as_ref().is_none_or(|(revision, _)| *revision != drawing.revision) {
+                self.uploaded = Some((drawing.revision, pass.upload(&drawing.cloud).ok()?));
+            }
+            let (_, buffers) = self.uploaded.as_ref()?;
+            pixels(drawing, size, spread, |view| pass.count(buffers, view).ok())
+        });
+        self.by = counter.filter(|_| counted.is_some()).map(|pass| pass.adapter().to_owned());
+        counted
+            .or_else(|| pixels(drawing, size, spread, |view| Some(DensityGrid::count(&drawing.cloud, view))))
+            .unwrap_or_default()
     }
 }
 
@@ -199,13 +244,18 @@ fn same(a: &Drawing, b: &Drawing) -> bool {
     bits && a.revision == b.revision && a.camera == b.camera && a.palette == b.palette
 }
 
-/// All points; with a selection, the others faded below it.
-fn pixels(drawing: &Drawing, size: [usize; 2], spread: usize) -> Vec<[u8; 4]> {
+/// All points as `count` counts them; with a selection, the others faded below it.
+fn pixels(
+    drawing: &Drawing,
+    size: [usize; 2],
+    spread: usize,
+    count: impl Fn(View<'_>) -> Option<DensityGrid>,
+) -> Option<Vec<[u8; 4]>> {
     let view = View { camera: drawing.camera, size, palette: &drawing.palette, selected: None };
-    let mut below = DensityGrid::count(&drawing.cloud, view).colour(spread);
+    let mut below = count(view)?.colour(spread);
     if let Some(bits) = &drawing.selected {
         let chosen = View { selected: Some(bits), ..view };
-        let above = DensityGrid::count(&drawing.cloud, chosen).colour(spread);
+        let above = count(chosen)?.colour(spread);
         for (pixel, top) in below.iter_mut().zip(above) {
             let rest = 255 - u32::from(top[3]);
             for (channel, over) in pixel.iter_mut().zip(top) {
@@ -215,5 +265,5 @@ fn pixels(drawing: &Drawing, size: [usize; 2], spread: usize) -> Vec<[u8; 4]> {
             }
         }
     }
-    below
+    Some(below)
 }

@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// The size that the design is made for.
-const WINDOW: [f32; 2] = [1280.0, 800.0];
+pub(super) const WINDOW: [f32; 2] = [1280.0, 800.0];
 /// The longest that one background job of the tour may take.
 const JOB_LIMIT: Duration = Duration::from_secs(600);
 /// Frames drawn before a picture, so that layouts settle and panels ask for what they need.

@@ -3,6 +3,7 @@
 use crate::support::{LIMIT, opened, session};
 use adloupe::session::commands::{DataCommand, ViewCommand};
 use adloupe::session::{Command, Session};
+use adloupe::ui::lost::Rescue;
 use adloupe::ui::panels;
 use adloupe::ui::{AdloupeApp, Theme, widgets};
 use egui_kittest::Harness;
@@ -101,4 +102,39 @@ fn cards_look_as_they_did() {
         harness.snapshot_options(name, &options);
         results.extend(harness.take_snapshot_results());
     }
+}
+
+#[test]
+fn a_lost_graphics_device_closes_the_window_and_the_next_one_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let rescue = Rescue::default();
+    let mut session = opened(&folder, 3000);
+    session.apply(Command::View(ViewCommand::Show("segments")));
+    let log = session.store.log.as_ref().unwrap().paths.clone();
+    let theme = Theme::load(true).unwrap();
+    let watched = rescue.clone();
+    let mut window = Harness::builder().with_size([1280.0, 800.0]).wgpu().build_eframe(move |creation| {
+        AdloupeApp::with_session(creation, session, theme).watched(creation, &watched)
+    });
+    window.run_steps(3);
+    rescue.mark_lost();
+    window.step();
+    let commands = &window.output().viewport_output[&egui::ViewportId::ROOT].commands;
+    assert!(commands.contains(&egui::ViewportCommand::Close), "{commands:?}");
+    assert!(window.state().session.store.log.is_none(), "the session is handed over, not shared");
+    // What is written at the end is the workspace as it was.
+    assert_eq!(window.state().session.workspace.panel, "segments");
+    drop(window);
+    assert!(rescue.goes_on());
+    let next = rescue.clone();
+    let mut window = Harness::builder()
+        .with_size([1280.0, 800.0])
+        .wgpu()
+        .build_eframe(move |creation| AdloupeApp::new(creation, Vec::new(), &next).unwrap());
+    window.run_steps(3);
+    let session = &window.state().session;
+    assert_eq!(session.store.log.as_ref().unwrap().paths, log);
+    assert_eq!(session.workspace.panel, "segments");
+    assert!(session.notices.all().iter().any(|notice| notice.text.contains("graphics device was lost")));
+    assert!(!rescue.goes_on());
 }

@@ -1,4 +1,4 @@
-//! How fast are maps of embeddings drawn and asked, beside umap-learn and openTSNE?
+//! How fast are maps of embeddings drawn and asked, beside umap-learn, openTSNE and an empty window?
 //!
 //! Points lie around 60 centres on bent sheets of 8 dimensions in a space of 64, with noise in all. Both sides draw the
 //! same points from start to end, and both maps are judged by the same measure on the same sampled points. Without the
@@ -10,6 +10,7 @@ use crate::base::params::Params;
 use crate::base::rng::Rng;
 use crate::base::{Failure, Result};
 use crate::gpu::density::{DensityGrid, View};
+use crate::gpu::frame_rate::frame_rate;
 use crate::gpu::{Camera, Cloud, Lasso};
 use crate::headless::Terminal;
 use crate::jobs::JobContext;
@@ -17,8 +18,9 @@ use crate::maps::method::find;
 use crate::maps::quality::{Quality, SAMPLE};
 use crate::maps::search::nearest;
 use crate::maps::{MapRequest, Metric, Points};
+use crate::ui::map_cost;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// Points of the maps.
@@ -44,16 +46,94 @@ pub fn view(rows: usize, context: &JobContext) -> Result<Vec<BenchRow>> {
         found(100_000, 5.0, context)?,
         found(1_000_000, 50.0, context)?,
     ];
+    figures.extend(whole_frames(context)?);
+    figures.push(idle(context)?);
     figures.extend(maps(rows, context)?);
-    figures.push(not_run("frames of 4,000,000 points on a discrete graphics card", "frames/s", 60.0));
+    figures.push(on_a_card(context)?);
     Ok(figures)
 }
 
 /// A promise for a machine that this is not.
-fn not_run(work: &str, unit: &'static str, reach: f64) -> BenchRow {
+fn not_run(work: &str, unit: &'static str, why: &str, reach: f64) -> BenchRow {
     BenchRow {
-        rival: Some(format!("not run: no discrete graphics card here (aim {reach})")),
+        rival: Some(format!("not run here: {why} (aim {reach} {unit})")),
         ..ours(work, f64::NAN, unit, None)
+    }
+}
+
+/// Frames a second of a discrete graphics card.
+fn on_a_card(context: &JobContext) -> Result<BenchRow> {
+    context.check()?;
+    let (work, unit, reach) = ("frames of 4,000,000 points, discrete GPU", "frames/s", 60.0);
+    Ok(match frame_rate(&cloud(4_000_000), SIZE.map(|side| side as u32), false)? {
+        Some((card, rate)) => BenchRow { rival: Some(card), ..ours(work, rate, unit, Some(reach)) },
+        None => not_run(work, unit, "no discrete GPU", reach),
+    })
+}
+
+/// Milliseconds of a whole frame of the panel with a million points, beside an empty window's, deep_fm training behind both.
+fn whole_frames(context: &JobContext) -> Result<Vec<BenchRow>> {
+    let cost = map_cost::measure(1_000_000, context)?;
+    let empty = cost.empty.as_secs_f64();
+    let beside = |work: &str, frame: Duration| BenchRow {
+        rival: Some(format!("an empty window's by {}", cost.adapter)),
+        rival_value: Some(1e3 * empty),
+        ratio: Some(frame.as_secs_f64() / empty.max(1e-9)),
+        ..below(work, 1e3 * frame.as_secs_f64(), "ms", 1.3e3 * empty)
+    };
+    Ok(vec![
+        beside("whole frame, 1,000,000 points, still", cost.still),
+        beside("whole frame, 1,000,000 points, under the hand", cost.moved),
+    ])
+}
+
+/// Seconds that the window has to come to rest, and over which it is then watched.
+const REST: [u64; 2] = [8, 10];
+
+/// Share of one processor core that the window takes when nobody touches it.
+fn idle(context: &JobContext) -> Result<BenchRow> {
+    let (work, unit, reach) = ("processor time of the window at rest", "% of a core", 1.0);
+    let has_display = ["DISPLAY", "WAYLAND_DISPLAY"].iter().any(|name| std::env::var_os(name).is_some());
+    if !cfg!(target_os = "linux") || !has_display {
+        return Ok(not_run(work, unit, "no display (try xvfb-run -a)", reach));
+    }
+    let what = "cannot watch the window at rest";
+    let program = std::env::current_exe().explain(what)?;
+    let mut window =
+        Command::new(program).stdout(Stdio::null()).stderr(Stdio::null()).spawn().explain(what)?;
+    let watched = watched(window.id(), context);
+    // It ends with the measurement, whatever came of that.
+    let ended = window.kill().and_then(|()| window.wait()).explain(what);
+    let share = watched?;
+    ended?;
+    Ok(below(work, 100.0 * share, unit, reach))
+}
+
+/// Processor seconds of a process over the second of [`REST`], a second.
+fn watched(process: u32, context: &JobContext) -> Result<f64> {
+    let wait = |seconds: u64| {
+        (0..4 * seconds).try_for_each(|_| {
+            std::thread::sleep(Duration::from_millis(250));
+            context.check()
+        })
+    };
+    wait(REST[0])?;
+    let before = processor_ticks(process)?;
+    wait(REST[1])?;
+    // Linux counts in hundredths of a second for every program (USER_HZ).
+    Ok((processor_ticks(process)? - before) as f64 / 100.0 / REST[1] as f64)
+}
+
+/// Ticks that a process has run, in itself and in the system for it: the 14th and 15th field of `/proc/PID/stat`.
+fn processor_ticks(process: u32) -> Result<u64> {
+    let what = "cannot watch the window at rest";
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).explain(what)?;
+    // The name of the program, in brackets, may hold spaces.
+    let fields: Vec<&str> = stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace().collect();
+    let ticks = |field: usize| fields.get(field - 3).and_then(|text| text.parse::<u64>().ok());
+    match (ticks(14), ticks(15)) {
+        (Some(own), Some(system)) => Ok(own + system),
+        _ => Err(Failure::new(what, "/proc says nothing of its processor time")),
     }
 }
 

@@ -40,7 +40,7 @@ const PARAMS: &[ParamSpec] = &[
         "epochs",
         "Passes",
         (0, 0, 5000),
-        "How often each point walks; 0 for 500 up to 10,000 points and 200 above.",
+        "How often each point walks; 0 for 500 up to 100,000 points and 200 above.",
     ),
 ];
 
@@ -49,7 +49,7 @@ const MEETINGS: usize = 5;
 /// A step along one axis at most.
 const LONGEST: f32 = 4.0;
 /// Half the width of the first picture.
-const EXTENT: f32 = 10.0;
+const EXTENT: f32 = 5.0;
 /// Groups in which points walk; the same on every machine.
 const GROUPS: usize = 8;
 /// Between two frames.
@@ -110,7 +110,7 @@ fn draw<const D: usize>(
     let ties = fuzzy_ties(&near);
     let (a, b) = find_ab(1.0, params.real("min_dist")?);
     let epochs = match params.count("epochs")? {
-        0 if n <= 10_000 => 500,
+        0 if n <= 100_000 => 500,
         0 => 200,
         some => some,
     };
@@ -269,8 +269,11 @@ impl<'a> Walk<'a> {
             // How often the tie pulls in this pass: whole crossings of `rate x passes`.
             let pulls = (rate * next) as u32 - (rate * now) as u32;
             for _ in 0..pulls {
-                // Both ends move in the authors' program each time either walks: twice a pull here.
-                self.step::<D, true>(&mut at, &places[other as usize], 2.0 * alpha);
+                // Both ends move in the authors' program each time either walks: twice a pull here. One step of twice
+                // the length would overshoot where points are close.
+                for _ in 0..2 {
+                    self.step::<D, true>(&mut at, &places[other as usize], alpha);
+                }
                 for _ in 0..MEETINGS {
                     draws ^= draws << 13;
                     draws ^= draws >> 7;

@@ -342,7 +342,7 @@ impl CloudView {
             let whole = Rect::from_min_max(pos2(0.0, 0.0), pos2(1.0, 1.0));
             ui.painter().image(texture.id(), rect, whole, Color32::WHITE);
         }
-        "drawn as density by the processor".to_owned()
+        format!("drawn as density by {}", self.density.counted_by())
     }
 
     fn count_in_view(&mut self, cloud: &Cloud, camera: Camera, rect: Rect) -> usize {
