@@ -187,8 +187,9 @@ fn regions_are_found_on_some_users_and_judged_on_the_others() {
         assert_eq!(found.features.len(), found.misfits.slices.len());
     }
     let mut harness = drawn::<SlicesPanel>(session);
-    harness.get_by_label("regions of its last layers").click();
     harness.get_by_label("training rows").click();
+    harness.run_steps(2);
+    harness.get_by_label("regions of its last layers").click();
     for _ in 0..3 {
         harness.run_steps(2);
         assert!(harness.state_mut().0.settle(LIMIT));

@@ -435,7 +435,10 @@ fn failures_tell_what_where_why_and_what_to_try() {
         ("embed model --field planet --out x.csv", ["'planet'", "city"]),
         ("embed model --field ad_id --method by_ctr --out x.csv", ["no predictions", "principal components"]),
         ("embed model --field ad_id --method umap --set epochs=x --out x.csv", ["epochs", "0 to 5000"]),
-        ("embed model --field device --method tsne --out x.csv", ["seven points", "principal components"]),
+        (
+            "embed model --field device --method tsne --out x.csv",
+            ["at least 7 points", "principal components"],
+        ),
         ("predict model log.csv --out x.xlsx", ["x.xlsx", ".parquet"]),
         ("simulate none.json", ["none.json", "No such file"]),
         ("generate --rows 1 --out x.csv", ["1 rows", "100000"]),

@@ -90,15 +90,9 @@ impl SlicesPanel {
             ui.selectable_value(&mut self.by_regions, true, "regions of its last layers").on_hover_text(
                 "Rows that the model sees alike, whatever columns say; found on half of the users and judged on the others",
             );
-            let label = ui.label("joining up to").id;
-            let words = |depth: usize| format!("{depth} column{}", if depth == 1 { "" } else { "s" });
-            let menu = egui::ComboBox::from_id_salt("slice depth").selected_text(words(self.query.depth));
-            let menu = menu.show_ui(ui, |ui| {
-                for depth in 1..=3 {
-                    ui.selectable_value(&mut self.query.depth, depth, words(depth));
-                }
-            });
-            menu.response.labelled_by(label);
+            if !self.by_regions {
+                self.depth(ui);
+            }
             let mut split = self.split.unwrap_or(Split::Test);
             for (part, words) in [
                 (Split::Test, "test rows"),
@@ -110,6 +104,18 @@ impl SlicesPanel {
             self.split = Some(split);
         });
         ui.add_space(4.0);
+    }
+
+    fn depth(&mut self, ui: &mut Ui) {
+        let label = ui.label("joining up to").id;
+        let words = |depth: usize| format!("{depth} column{}", if depth == 1 { "" } else { "s" });
+        let menu = egui::ComboBox::from_id_salt("slice depth").selected_text(words(self.query.depth));
+        let menu = menu.show_ui(ui, |ui| {
+            for depth in 1..=3 {
+                ui.selectable_value(&mut self.query.depth, depth, words(depth));
+            }
+        });
+        menu.response.labelled_by(label);
     }
 
     fn ask(&mut self, cx: &mut PanelContext<'_>, model: &Arc<TrainedModel>) {
