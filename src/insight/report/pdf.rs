@@ -22,8 +22,13 @@ const BAND_OPACITY: f32 = 0.18;
 /// # Errors
 /// A font of this machine that cannot be embedded.
 pub(super) fn pdf(title: &str, blocks: &[Block]) -> Result<Vec<u8>> {
-    let letters = Letters::of(&all_words(title, blocks));
-    let sheets = sheets(blocks, &letters);
+    let letters = Letters::of(&(all_words(title, blocks) + &unshown(1) + "0123456789"));
+    let mut all: Vec<&Block> = blocks.iter().collect();
+    let told = Block::Aside(unshown(letters.without_font.len()));
+    if !letters.without_font.is_empty() {
+        all.push(&told);
+    }
+    let sheets = sheets(&all, &letters);
     let mut paper = Paper { pdf: Pdf::new(), last: 0 };
     let (catalog, tree, info, band) = (paper.next(), paper.next(), paper.next(), paper.next());
     paper.pdf.document_info(info).title(TextStr(title)).creator(TextStr("adloupe"));
@@ -53,6 +58,13 @@ pub(super) fn pdf(title: &str, blocks: &[Block]) -> Result<Vec<u8>> {
     paper.pdf.pages(tree).count(pages.len() as i32).kids(pages.iter().copied());
     paper.pdf.catalog(catalog).pages(tree).outlines(outline);
     Ok(paper.pdf.finish())
+}
+
+/// What is said of characters that no font of this machine has.
+fn unshown(count: usize) -> String {
+    format!(
+        "{count} different characters are drawn as boxes: no font of the machine that wrote this has them."
+    )
 }
 
 /// A document that is being written.
@@ -276,5 +288,13 @@ mod tests {
         // Whole fonts would be megabytes.
         assert!(bytes.len() < 120_000, "{} bytes", bytes.len());
         assert_eq!(bytes, pdf("报告", &blocks).unwrap(), "the same report is the same file");
+        // A letter that no font has is a box, and the last words say so.
+        let lost = [Block::Words("a\u{f8fe}b".into())];
+        let letters = Letters::of(&all_words("", &lost));
+        if letters.without_font.contains(&'\u{f8fe}') {
+            assert!(
+                pdf("", &lost).unwrap().len() > pdf("", &[Block::Words("ab".into())]).unwrap().len() + 100
+            );
+        }
     }
 }

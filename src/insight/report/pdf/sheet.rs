@@ -58,10 +58,10 @@ pub(super) struct Sheets {
 }
 
 /// Lays out blocks.
-pub(super) fn sheets(blocks: &[Block], letters: &Letters) -> Sheets {
+pub(super) fn sheets(blocks: &[&Block], letters: &Letters) -> Sheets {
     let mut desk = Desk { letters, pages: vec![Vec::new()], headings: Vec::new(), y: MARGIN };
     for (place, block) in blocks.iter().enumerate() {
-        desk.block(block, blocks.get(place + 1));
+        desk.block(block, blocks.get(place + 1).copied());
     }
     let all = desk.pages.len();
     for (place, page) in desk.pages.iter_mut().enumerate() {
@@ -311,7 +311,7 @@ mod tests {
 
     fn laid(blocks: &[Block]) -> Sheets {
         let all: String = (' '..='~').collect();
-        sheets(blocks, &Letters::of(&(all + "–±")))
+        sheets(&blocks.iter().collect::<Vec<_>>(), &Letters::of(&(all + "–±")))
     }
 
     fn words_of(page: &[Drawn]) -> Vec<(&str, [f32; 2], f32)> {
