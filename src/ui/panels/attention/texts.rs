@@ -87,21 +87,6 @@ impl Texts {
         {
             self.chosen = if rolled { Some((0, 0)) } else { None };
         }
-        for (layer, heads) in seen.layers.iter().enumerate() {
-            ui.strong(format!("layer {}", layer + 1));
-            ui.horizontal_wrapped(|ui| {
-                for (head, of) in heads.iter().enumerate() {
-                    let (name, below) = (format!("head {}", head + 1), format!("{:.4}", of.cosine_without));
-                    let matrix = matrix("weights", seen, &of.map);
-                    let chosen = self.chosen == Some((layer, head));
-                    let response = thumbnail(ui, theme, matrix, chosen, [&name, &below]);
-                    if response.on_hover_text(in_words(of)).clicked() {
-                        self.chosen = Some((layer, head));
-                    }
-                }
-            });
-        }
-        ui.add_space(8.0);
         let head =
             self.chosen.and_then(|(layer, head)| Some((layer, head, seen.layers.get(layer)?.get(head)?)));
         let (name, values) = match head {
@@ -117,6 +102,21 @@ impl Texts {
             let weight = values[line * tokens.len() + column];
             format!("{} looks at {}: {weight:.4}", tokens[line], tokens[column])
         });
+        ui.add_space(8.0);
+        for (layer, heads) in seen.layers.iter().enumerate() {
+            ui.strong(format!("layer {}", layer + 1));
+            ui.horizontal_wrapped(|ui| {
+                for (head, of) in heads.iter().enumerate() {
+                    let (name, below) = (format!("head {}", head + 1), format!("{:.4}", of.cosine_without));
+                    let matrix = matrix("weights", seen, &of.map);
+                    let chosen = self.chosen == Some((layer, head));
+                    let response = thumbnail(ui, theme, matrix, chosen, [&name, &below]);
+                    if response.on_hover_text(in_words(of)).clicked() {
+                        self.chosen = Some((layer, head));
+                    }
+                }
+            });
+        }
     }
 }
 
