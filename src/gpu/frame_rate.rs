@@ -54,21 +54,7 @@ pub fn frame_rate(cloud: &Cloud, size: [u32; 2], any: bool) -> Result<Option<(St
         look.camera.pan([1.0, 0.5]);
         points.set_look(&queue, &buffers, &look);
         let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        {
-            let mut pass = encoder.begin_render_pass(&wgpu::RenderPassDescriptor {
-                color_attachments: &[Some(wgpu::RenderPassColorAttachment {
-                    view: &view,
-                    depth_slice: None,
-                    resolve_target: None,
-                    ops: wgpu::Operations {
-                        load: wgpu::LoadOp::Clear(wgpu::Color::BLACK),
-                        store: wgpu::StoreOp::Store,
-                    },
-                })],
-                ..Default::default()
-            });
-            points.draw(&mut pass, &buffers);
-        }
+        points.draw_alone(&mut encoder, &view, &buffers);
         queue.submit([encoder.finish()]);
         device.poll(wgpu::PollType::wait_indefinitely()).explain(what).map(drop)
     };

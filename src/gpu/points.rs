@@ -186,6 +186,28 @@ impl PointsPass {
         pass.draw(0..3, 0..buffers.count);
     }
 
+    /// Draws the points alone, on black, into the whole of `view`.
+    pub(super) fn draw_alone(
+        &self,
+        encoder: &mut wgpu::CommandEncoder,
+        view: &wgpu::TextureView,
+        buffers: &PointsBuffers,
+    ) {
+        let mut pass = encoder.begin_render_pass(&wgpu::RenderPassDescriptor {
+            color_attachments: &[Some(wgpu::RenderPassColorAttachment {
+                view,
+                depth_slice: None,
+                resolve_target: None,
+                ops: wgpu::Operations {
+                    load: wgpu::LoadOp::Clear(wgpu::Color::BLACK),
+                    store: wgpu::StoreOp::Store,
+                },
+            })],
+            ..Default::default()
+        });
+        self.draw(&mut pass, buffers);
+    }
+
     /// An sRGB byte as the target stores it: an sRGB target takes linear values and encodes them itself.
     fn target_value(&self, part: u8) -> f32 {
         let encoded = f32::from(part) / 255.0;
@@ -326,21 +348,7 @@ mod tests {
         }
         let view = target.create_view(&wgpu::TextureViewDescriptor::default());
         let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        {
-            let mut pass = encoder.begin_render_pass(&wgpu::RenderPassDescriptor {
-                color_attachments: &[Some(wgpu::RenderPassColorAttachment {
-                    view: &view,
-                    depth_slice: None,
-                    resolve_target: None,
-                    ops: wgpu::Operations {
-                        load: wgpu::LoadOp::Clear(wgpu::Color::BLACK),
-                        store: wgpu::StoreOp::Store,
-                    },
-                })],
-                ..Default::default()
-            });
-            points.draw(&mut pass, &buffers);
-        }
+        points.draw_alone(&mut encoder, &view, &buffers);
         let out = device.create_buffer(&wgpu::BufferDescriptor {
             label: None,
             size: u64::from(4 * SIZE * SIZE),

@@ -32,7 +32,7 @@ pub struct Feature {
 /// What stands for the field where a word of the texts sets points apart.
 pub const WORD: &str = "word";
 /// Fields with more values than this tell nothing of groups.
-const MOST_VALUES: usize = 5_000;
+pub(super) const MOST_VALUES: usize = 5_000;
 /// Values told of a group at most, and words.
 const TOLD: usize = 12;
 /// All questions together are wrong about one of them with this probability.

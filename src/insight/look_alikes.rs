@@ -8,7 +8,6 @@
 //! fitted on.
 
 use super::subject::check_whole;
-use crate::base::eigen::diagonalise;
 use crate::base::rng::mix;
 use crate::base::{Failure, Result};
 use crate::data::batch::FIRST_VALUE_ID;
@@ -18,6 +17,7 @@ use crate::domain::segment::{Literal, Test};
 use crate::jobs::JobContext;
 use crate::metrics::ranking::auc_estimate;
 use crate::metrics::{Estimate, Rate};
+use crate::nn::inverse::solve;
 use crate::train::TrainedModel;
 use serde::Serialize;
 
@@ -109,12 +109,12 @@ pub fn look_alikes(
     let vectors: Vec<&[f32]> =
         users.iter().map(|id| &table.values[*id as usize * table.width..][..table.width]).collect();
     context.stage("half of the users judge the other half's side");
-    let (scores, labels) = kept_out(&vectors, &is_seed, &users);
+    let (scores, labels) = kept_out(&vectors, &is_seed, &users)?;
     context.check()?;
     let auc = auc_estimate(&scores, &labels, &[])
         .filter(|auc| auc.low > 0.5)
         .ok_or_else(|| nothing_told(auc_estimate(&scores, &labels, &[])))?;
-    let side = Side::of(&vectors, &is_seed);
+    let side = Side::of(&vectors, &is_seed)?;
     let mut alike: Vec<(f64, u32)> = (0..users.len())
         .filter(|place| !is_seed[*place])
         .map(|place| (side.score(vectors[place]), users[place]))
@@ -171,24 +171,24 @@ fn learnt(dataset: &Dataset, column: &[u32], size: usize) -> Vec<bool> {
 }
 
 /// Scores of one half of the users by the side that the other half found, and who of them is of the segment.
-fn kept_out(vectors: &[&[f32]], is_seed: &[bool], users: &[u32]) -> (Vec<f32>, Vec<f32>) {
+fn kept_out(vectors: &[&[f32]], is_seed: &[bool], users: &[u32]) -> Result<(Vec<f32>, Vec<f32>)> {
     let (find, judge): (Vec<usize>, Vec<usize>) =
         (0..vectors.len()).partition(|place| mix(u64::from(users[*place])).is_multiple_of(2));
     let found: Vec<&[f32]> = find.iter().map(|place| vectors[*place]).collect();
     let seeds: Vec<bool> = find.iter().map(|place| is_seed[*place]).collect();
-    let side = Side::of(&found, &seeds);
+    let side = Side::of(&found, &seeds)?;
     let label = |place: &usize| f32::from(u8::from(is_seed[*place]));
-    (
+    Ok((
         judge.iter().map(|place| side.score(vectors[*place]) as f32).collect(),
         judge.iter().map(label).collect(),
-    )
+    ))
 }
 
 /// A direction in which the users of a segment differ from the others.
 struct Side(Vec<f64>);
 
 impl Side {
-    fn of(vectors: &[&[f32]], is_seed: &[bool]) -> Self {
+    fn of(vectors: &[&[f32]], is_seed: &[bool]) -> Result<Self> {
         let width = vectors.first().map_or(0, |vector| vector.len());
         let mut means = [vec![0.0f64; width], vec![0.0f64; width]];
         let mut counts = [0.0f64; 2];
@@ -211,7 +211,7 @@ impl Side {
         let count = (counts[0] + counts[1] - 2.0).max(1.0);
         within.iter_mut().for_each(|cell| *cell /= count);
         let apart: Vec<f64> = means[1].iter().zip(&means[0]).map(|(a, b)| a - b).collect();
-        Self(solve(within, &apart))
+        Ok(Self(ridged(within, apart)?))
     }
 
     /// The further, the more like the segment's users.
@@ -221,18 +221,14 @@ impl Side {
 }
 
 /// `(matrix + ridge)^-1 vector` for a symmetric matrix without negative eigenvalues.
-fn solve(mut matrix: Vec<f64>, vector: &[f64]) -> Vec<f64> {
+fn ridged(mut matrix: Vec<f64>, mut vector: Vec<f64>) -> Result<Vec<f64>> {
     let width = vector.len();
     let mean = (0..width).map(|i| matrix[i * width + i]).sum::<f64>() / width.max(1) as f64;
-    let turned = diagonalise(&mut matrix, width);
-    let mut out = vec![0.0; width];
-    for axis in 0..width {
-        let column = |row: usize| turned[row * width + axis];
-        let along: f64 = vector.iter().enumerate().map(|(row, x)| column(row) * x).sum();
-        let weight = along / (matrix[axis * width + axis].max(0.0) + RIDGE * mean).max(f64::MIN_POSITIVE);
-        out.iter_mut().enumerate().for_each(|(row, sum)| *sum += weight * column(row));
-    }
-    out
+    // Vectors that are all alike have no spread, and nothing that tells people apart either.
+    let ridge = (RIDGE * mean).max(f64::MIN_POSITIVE.sqrt());
+    (0..width).for_each(|i| matrix[i * width + i] += ridge);
+    solve(&mut matrix, &mut vector)?;
+    Ok(vector)
 }
 
 /// How many of the most alike of the users that judge are of the segment, as many as are asked for in proportion.
@@ -286,7 +282,7 @@ mod tests {
         // Two normal clouds `d` apart in all: AUC = Phi(d / sqrt 2); here d = sqrt(2), so Phi(1) = 0.8413.
         let (vectors, is_seed, users) = people(1.0, 4_000, 7);
         let vectors: Vec<&[f32]> = vectors.iter().map(Vec::as_slice).collect();
-        let (scores, labels) = kept_out(&vectors, &is_seed, &users);
+        let (scores, labels) = kept_out(&vectors, &is_seed, &users).unwrap();
         let auc = auc_estimate(&scores, &labels, &[]).unwrap();
         assert!(auc.low < 0.8413 && 0.8413 < auc.high + 0.01, "{auc:?}");
         let share = share_of_first(&scores, &labels, 400, 3_200);
@@ -300,7 +296,7 @@ mod tests {
             .filter(|seed| {
                 let (vectors, is_seed, users) = people(0.0, 600, *seed);
                 let vectors: Vec<&[f32]> = vectors.iter().map(Vec::as_slice).collect();
-                let (scores, labels) = kept_out(&vectors, &is_seed, &users);
+                let (scores, labels) = kept_out(&vectors, &is_seed, &users).unwrap();
                 auc_estimate(&scores, &labels, &[]).is_some_and(|auc| auc.low > 0.5)
             })
             .count();
@@ -311,7 +307,7 @@ mod tests {
     #[test]
     fn the_discriminant_solves_its_equations() {
         // (A + r) x = b with A = [[2, 1], [1, 3]], r = 0.05 x 2.5.
-        let x = solve(vec![2.0, 1.0, 1.0, 3.0], &[1.0, 2.0]);
+        let x = ridged(vec![2.0, 1.0, 1.0, 3.0], vec![1.0, 2.0]).unwrap();
         let r = 0.125;
         assert!(((2.0 + r) * x[0] + x[1] - 1.0).abs() < 1e-12);
         assert!((x[0] + (3.0 + r) * x[1] - 2.0).abs() < 1e-12);

@@ -8,20 +8,18 @@
 //! HCOMP 2018). Its cuts are along the leading components and along the direction in which the mistakes lean.
 //! A region that was chosen for its mistakes looks bad on the rows it was chosen on, so it is judged on others.
 
-use super::groups::log_odds;
+use super::groups::{MOST_VALUES, log_odds};
 use super::sources::last_layers;
 use super::subject::check_whole;
 use crate::base::rng::mix;
 use crate::base::{Failure, Result};
 use crate::data::batch::FIRST_VALUE_ID;
 use crate::data::dataset::take_known;
-use crate::data::query::misfit::{Judged, Known, Misfit, MisfitQuery, MisfitReport, misfits};
+use crate::data::query::misfit::{Judged, Known, Misfit, MisfitQuery, MisfitReport, Mistake, apart, misfits};
 use crate::data::{Dataset, LogFrame, Split};
 use crate::jobs::JobContext;
 use crate::maps::pca::{Components, components};
 use crate::metrics::ab_test::normal_quantile;
-use crate::metrics::calibration::bounded;
-use crate::metrics::significance::root_of_ratio_deviance;
 use crate::train::TrainedModel;
 use serde::Serialize;
 
@@ -36,19 +34,12 @@ const LEAST_SHARE: f64 = 0.04;
 /// A cut whose sides differ by less standard errors on the rows that it is chosen on is not worth a region.
 const LEAST_DEVIATION: f64 = 2.0;
 
-/// A row that the tree learns from: its weight, and the sums of what goes wrong in it.
-///
-/// By calibration, actual and predicted clicks; by loss, the sum and the sum of squares of the losses.
-type Mistake = [f64; 3];
-
 /// Rows that are looked at, evenly spread.
 const ROWS: usize = 200_000;
 /// Fewer rows than this are not parted.
 const LEAST_ROWS: usize = 1_000;
 /// Values told of a region.
 const TOLD: usize = 6;
-/// Fields with more values than this tell nothing of regions.
-const MOST_VALUES: usize = 5_000;
 /// What the regions are called among the columns.
 const REGION: &str = "region";
 
@@ -119,21 +110,8 @@ pub fn regions(
     let some = |places: &[u32]| -> Vec<f32> {
         places.iter().flat_map(|p| &points[*p as usize * width..][..width]).copied().collect()
     };
-    let loss = |place: usize| {
-        let (p, y) = (bounded(f64::from(predicted[place])), f64::from(labels[place]));
-        -y * p.ln() - (1.0 - y) * (-p).ln_1p()
-    };
-    let mistake = |place: &u32| -> Mistake {
-        let place = *place as usize;
-        let weight = weights.get(place).map_or(1.0, |weight| f64::from(*weight));
-        match by {
-            Misfit::Calibration => {
-                [weight, weight * f64::from(labels[place]), weight * f64::from(predicted[place])]
-            }
-            Misfit::Loss => [weight, weight * loss(place), weight * loss(place).powi(2)],
-        }
-    };
-    let mistakes: Vec<Mistake> = found_on.iter().map(mistake).collect();
+    let all = Judged { rows: &rows, predicted: &predicted, labels: &labels, weights: &weights, known: &[] };
+    let mistakes: Vec<Mistake> = found_on.iter().map(|place| all.mistake(by, *place as usize)).collect();
     let regions = Regions::grow(&some(&found_on), width, &mistakes, by)?;
     context.check()?;
     let codes = regions.of(&some(&judged_on));
@@ -354,27 +332,12 @@ impl Grown<'_> {
                 continue;
             }
             let above = std::array::from_fn(|part| total[part] - below[part]);
-            let Some(deviation) = self.apart(below, above).map(f64::abs) else { continue };
+            let Some(deviation) = apart(self.by, [below, above]).map(f64::abs) else { continue };
             if best.is_none_or(|(known, _)| deviation > known) {
                 best = Some((deviation, 0.5 * (order[end - 1].0 + order[end].0)));
             }
         }
         best.map(|(deviation, at)| Cut { deviation, direction, at })
-    }
-
-    /// How many standard errors two groups are apart.
-    fn apart(&self, low: Mistake, high: Mistake) -> Option<f64> {
-        match self.by {
-            Misfit::Calibration => root_of_ratio_deviance([low[1], high[1]], [low[2], high[2]]),
-            Misfit::Loss => {
-                let error = |of: &Mistake| {
-                    let mean = of[1] / of[0];
-                    ((of[2] / of[0] - mean * mean).max(0.0) / (of[0] - 1.0).max(1.0)).sqrt()
-                };
-                let error = error(&low).hypot(error(&high));
-                (error > 0.0).then(|| (low[1] / low[0] - high[1] / high[0]) / error)
-            }
-        }
     }
 }
 
@@ -439,11 +402,11 @@ mod tests {
             let mut total = [0.0; 3];
             sums.iter().for_each(|of| add(&mut total, of));
             let bar = normal_quantile(1.0 - 0.025 / f64::from(regions.count));
-            let apart = |of: &Mistake| {
-                let rest = [total[1] - of[1], total[2] - of[2]];
-                root_of_ratio_deviance([of[1], rest[0]], [of[2], rest[1]]).map_or(0.0, f64::abs)
+            let far = |of: &Mistake| {
+                let rest = std::array::from_fn(|part| total[part] - of[part]);
+                apart(Misfit::Calibration, [*of, rest]).map_or(0.0, f64::abs)
             };
-            wrong += usize::from(sums.iter().any(|of| apart(of) > bar));
+            wrong += usize::from(sums.iter().any(|of| far(of) > bar));
         }
         assert!(wrong <= 6, "{wrong} of 40");
     }

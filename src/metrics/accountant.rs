@@ -49,7 +49,13 @@ mod tests {
     fn epsilon_is_what_was_published() {
         // Abadi et al. (arXiv 1607.00133, section 3.2 and figure 2): 1.26 with q = 0.01, sigma = 4, 10,000 steps, delta 1e-5.
         assert!((epsilon(0.01, 4.0, 10_000, 1e-5) - 1.26).abs() < 0.005);
-        // The README of TensorFlow Privacy's MNIST tutorial tells 3.01 of lots of 256 of 60,000, sigma 1.1, 60 epochs.
+        // TensorFlow Privacy, tutorials/README.md of January 2019 (commit 047e1ee): 2.92 of lots of 256 of 60,000, sigma 1.12,
+        // 60 epochs; 1.20 with sigma 1.2 and 10 epochs.
+        for (noise, epochs, told) in [(1.12, 60, 2.92), (1.2, 10, 1.20)] {
+            let found = epsilon(256.0 / 60_000.0, noise, epochs * 60_000 / 256, 1e-5);
+            assert!((found - told).abs() < 0.005, "{noise}: {found}");
+        }
+        // A later README of TensorFlow Privacy's MNIST tutorial tells 3.01 of lots of 256 of 60,000, sigma 1.1, 60 epochs.
         let mnist = epsilon(256.0 / 60_000.0, 1.1, 60 * 60_000 / 256, 1e-5);
         assert!((mnist - 3.01).abs() < 0.01, "{mnist}");
     }

@@ -12,6 +12,7 @@ use super::card::{DataCard, ModelCard, TrainingCard, measure};
 use super::conversions;
 use super::spec::TrainSpec;
 use super::trained::{TrainedModel, predict_rows};
+use super::trainer::click_rate;
 use crate::base::rng::Rng;
 use crate::base::{Failure, Result};
 use crate::data::{Dataset, Split};
@@ -168,7 +169,7 @@ pub fn federate(
     }
     if federation.noise.is_none() {
         // Two sums of every client, which masks would hide as they do the changes.
-        network.start_at_rates(click_rate(dataset), conversions::rate(dataset))?;
+        network.start_at_rates(click_rate(dataset)?, conversions::rate(dataset))?;
     }
     let mut server = Server::of(&network);
     let has_click = |rows: &Vec<u32>| rows.iter().any(|row| dataset.label[*row as usize] > 0.0);
@@ -261,13 +262,6 @@ fn judged(
         return Ok(None);
     }
     Ok(Some(measure(dataset, rows, &predict_rows(network, None, dataset, rows, context)?)))
-}
-
-/// Clicks over impressions of the training rows.
-fn click_rate(dataset: &Dataset) -> f64 {
-    let weight = |row: &u32| dataset.weight.get(*row as usize).map_or(1.0, |weight| f64::from(*weight));
-    let clicks = |row: &u32| weight(row) * f64::from(dataset.label[*row as usize]);
-    dataset.train.iter().map(clicks).sum::<f64>() / dataset.train.iter().map(weight).sum::<f64>()
 }
 
 /// The training rows of each value of a column.

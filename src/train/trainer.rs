@@ -573,7 +573,7 @@ fn check_monitor(dataset: &Dataset, monitor: Monitor) -> Result<()> {
 }
 
 /// The click rate of the training rows; refuses data that cannot be learnt from.
-fn click_rate(dataset: &Dataset) -> Result<f64> {
+pub(super) fn click_rate(dataset: &Dataset) -> Result<f64> {
     let what = "cannot train a model";
     if dataset.label.is_empty() {
         return Err(

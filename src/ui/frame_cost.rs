@@ -48,6 +48,17 @@ pub fn measure(context: &JobContext) -> Result<FrameCost> {
     caught("the measurement broke off", || series(context))
 }
 
+/// Starts a training and waits for its first steps.
+pub(super) fn start(session: &mut Session, spec: TrainSpec, context: &JobContext) -> Result<()> {
+    session.apply(Command::Train(TrainCommand::Start(spec)));
+    while session.store.training.live.version() == 0 {
+        context.check()?;
+        session.absorb();
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    Ok(())
+}
+
 fn series(context: &JobContext) -> Result<FrameCost> {
     let mut harness = off_screen()?;
     let adapter =
@@ -61,13 +72,7 @@ fn series(context: &JobContext) -> Result<FrameCost> {
     for (name, value) in [("epochs", "1000"), ("patience", "0"), ("device", "cpu")] {
         spec.set(name, value)?;
     }
-    let session = &mut harness.state_mut().session;
-    session.apply(Command::Train(TrainCommand::Start(spec)));
-    while session.store.training.live.version() == 0 {
-        context.check()?;
-        session.absorb();
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    start(&mut harness.state_mut().session, spec, context)?;
     let training = frames(&mut harness, context, |session| session.jobs.of(Purpose::Train).is_some())?;
     let session = &mut harness.state_mut().session;
     let snapshot = session.store.training.live.get();

@@ -1,7 +1,7 @@
 //! What does a frame of the embeddings panel cost beside a frame of an empty window, while a model trains behind both?
 //! And what does the window cost when nobody touches it?
 
-use super::frame_cost::median;
+use super::frame_cost::{median, start};
 use super::gpu_view;
 use super::tour::{WINDOW, apply, caught, off_screen};
 use crate::base::rng::Rng;
@@ -65,13 +65,7 @@ fn series(points: usize, context: &JobContext) -> Result<MapCost> {
     for (name, value) in [("epochs", "1000"), ("patience", "0")] {
         spec.set(name, value)?;
     }
-    let session = &mut harness.state_mut().session;
-    session.apply(Command::Train(TrainCommand::Start(spec)));
-    while session.store.training.live.version() == 0 {
-        context.check()?;
-        session.absorb();
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    start(&mut harness.state_mut().session, spec, context)?;
     let builder = Harness::builder().with_size(WINDOW).with_render_cursor(false);
     let mut nothing = builder.wgpu().build_eframe(|_| Nothing);
     let empty = frames(&mut nothing, context, |_, _| {})?;

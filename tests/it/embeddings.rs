@@ -123,14 +123,20 @@ fn rows_of_the_last_layer_are_what_the_output_is_made_of() {
     assert!(refused.why.contains("no hidden layer"), "{refused}");
 }
 
-#[test]
-fn rows_are_drawn_at_a_click_and_tell_which_of_them_the_model_was_fitted_on() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut session = trained(&folder, "deep_fm");
+/// The panel with a map of the ads of a DeepFM.
+fn on_a_map_of_ads<'a>(folder: &tempfile::TempDir) -> Harness<'a, OnePanel> {
+    let mut session = trained(folder, "deep_fm");
     let ad = ads(&session);
     ask(&mut session, MapQuestion::of(ad));
     let mut harness = harness(session);
     harness.run_steps(4);
+    harness
+}
+
+#[test]
+fn rows_are_drawn_at_a_click_and_tell_which_of_them_the_model_was_fitted_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut harness = on_a_map_of_ads(&folder);
     harness.get_by_label("Map of").click();
     harness.run_steps(4);
     harness.get_by_label("rows by the last layer").click();
@@ -145,11 +151,7 @@ fn rows_are_drawn_at_a_click_and_tell_which_of_them_the_model_was_fitted_on() {
 #[test]
 fn a_box_selects_adds_and_takes_away() {
     let folder = tempfile::tempdir().unwrap();
-    let mut session = trained(&folder, "deep_fm");
-    let ad = ads(&session);
-    ask(&mut session, MapQuestion::of(ad));
-    let mut harness = harness(session);
-    harness.run_steps(4);
+    let mut harness = on_a_map_of_ads(&folder);
     harness.get_by_label("Box").click();
     harness.run_steps(2);
     let map = harness.get_by_label_contains("Embedding map").rect();

@@ -240,6 +240,15 @@ impl Judged<'_> {
         [clicks * hit + others * miss, clicks * hit * hit + others * miss * miss]
     }
 
+    /// What goes wrong in a row, ready to be added up: its weight, then clicks and predicted clicks, or the sums of its
+    /// losses and of their squares.
+    pub fn mistake(&self, by: Misfit, place: usize) -> Mistake {
+        match by {
+            Misfit::Calibration => Expected::row(self, place).map(f64::from),
+            Misfit::Loss => Losses::row(self, place).map(f64::from),
+        }
+    }
+
     /// How well the predictions fit some of the rows, by their places.
     pub fn fit(&self, places: &[u32]) -> Fit {
         let pick = |of: &[f32]| take_known(of, places);
@@ -268,6 +277,23 @@ impl Judged<'_> {
                 .filter(|entropy| *entropy > 0.0)
                 .map(|entropy| tally.mean() / entropy),
             auc: ranking::auc_estimate(&predicted, &labels, &weights),
+        }
+    }
+}
+
+/// Sums of what goes wrong in rows, as [`Judged::mistake`] tells it.
+pub type Mistake = [f64; 3];
+
+/// How many standard errors the mistakes of two groups are apart.
+pub fn apart(by: Misfit, [low, high]: [Mistake; 2]) -> Option<f64> {
+    match by {
+        Misfit::Calibration => {
+            let sums = |[shown, clicks, expected]: Mistake| Expected { shown, clicks, expected };
+            sums(low).against(sums(high))
+        }
+        Misfit::Loss => {
+            let sums = |[shown, sum, squares]: Mistake| Losses { shown, sum, squares };
+            sums(low).against(sums(high))
         }
     }
 }

@@ -22,7 +22,7 @@ const BAND_OPACITY: f32 = 0.18;
 /// # Errors
 /// A font of this machine that cannot be embedded.
 pub(super) fn pdf(title: &str, blocks: &[Block]) -> Result<Vec<u8>> {
-    let letters = Letters::of(&(all_words(title, blocks) + &unshown(1) + "0123456789"));
+    let letters = Letters::of(&(all_words(title, blocks) + &unshown(1)));
     let mut all: Vec<&Block> = blocks.iter().collect();
     let told = Block::Aside(unshown(letters.without_font.len()));
     if !letters.without_font.is_empty() {

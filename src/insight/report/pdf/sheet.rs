@@ -125,13 +125,12 @@ impl Desk<'_> {
                 for words in items {
                     self.need(BODY * LEADING);
                     let at = [MARGIN, self.y + BODY];
-                    let words_of = |words: &str| words.to_owned();
                     self.draw(Drawn::Words {
                         at,
                         size: BODY,
                         colour: WEAK,
                         face: Face::Text,
-                        words: words_of("–"),
+                        words: "–".to_owned(),
                     });
                     self.words(words, MARGIN + 12.0, (BODY, INK, Face::Text));
                 }
