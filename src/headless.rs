@@ -39,6 +39,7 @@ pub mod rank;
 pub mod report;
 pub mod reproduce;
 pub mod robustness;
+pub mod scenario;
 pub mod search;
 pub mod segment;
 pub mod serve;
@@ -144,6 +145,7 @@ enum Subcommands {
     Report(report::Args),
     Reproduce(reproduce::Args),
     Robustness(robustness::Args),
+    Scenario(scenario::Args),
     Compress(compress::Args),
     Federated(federated::Args),
     Search(search::Args),
@@ -230,6 +232,7 @@ fn run(command: &Subcommands, terminal: &Terminal) -> Result<Answer> {
         Subcommands::Onnx(args) => onnx::run(args, terminal),
         Subcommands::Compress(args) => compress::run(args, terminal),
         Subcommands::Robustness(args) => robustness::run(args, terminal),
+        Subcommands::Scenario(args) => scenario::run(args, terminal),
         Subcommands::Search(args) => search::run(args, terminal),
         Subcommands::Segment(args) => segment::run(args, terminal),
         Subcommands::Serve(args) => serve::run(args, terminal),

@@ -8,6 +8,7 @@
 //! difference.
 
 pub mod audience;
+pub mod beside;
 pub mod bidder;
 pub mod bidding;
 pub mod campaigns;
@@ -16,10 +17,12 @@ pub mod diversity;
 pub mod equilibrium;
 pub mod exploration;
 pub mod feedback;
+pub mod kept;
 pub mod landscape;
 pub mod linear_bandit;
 pub mod looks;
 pub mod monte_carlo;
+pub mod opening;
 pub mod openrtb;
 pub mod other_model;
 pub mod outcome;

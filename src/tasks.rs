@@ -31,6 +31,7 @@ pub mod project;
 pub mod report;
 pub mod robustness;
 pub mod rows;
+pub mod scenario;
 pub mod search;
 pub mod search_copy;
 pub mod segment;
@@ -148,6 +149,8 @@ pub enum Output {
     Ordered(Box<rows::Ordered>),
     /// Cells of rows.
     Page(Box<crate::data::query::rows::RowPage>),
+    /// A scenario was kept or run again.
+    Scenario(Box<scenario::ScenarioDone>),
     /// A file was written: what to say.
     Written(String),
     /// What the log or the market says, and the revision of the log.

@@ -35,6 +35,13 @@ pub fn date_of(days: i64) -> (i64, i64, i64) {
     (era * 400 + year_of_era + i64::from(month <= 2), month, day)
 }
 
+/// `2026-03-01 14:05` in UTC, of milliseconds since 1970.
+pub fn moment(millis: i64) -> String {
+    let (year, month, day) = date_of(millis.div_euclid(86_400_000));
+    let minutes = millis.rem_euclid(86_400_000) / 60_000;
+    format!("{year:04}-{month:02}-{day:02} {:02}:{:02}", minutes / 60, minutes % 60)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,21 +3,18 @@
 use super::{Answer, Terminal};
 use crate::base::{Failure, Result, failure::Explain, files::disk_failure, files::write_atomically};
 use crate::data::LogFrame;
-use crate::data::importers::{self, ImportOptions};
 use crate::domain::Rivals;
 use crate::jobs::{JobContext, Latest};
 use crate::market::looks::FittedLooks;
-use crate::market::openrtb;
-use crate::market::other_model::OtherModel;
 use crate::market::outcome::{CampaignOutcome, Difference, HourOutcome, Outcome, WorldOutcome};
 use crate::market::replay::Coverage;
 use crate::market::scoring::{self, Inputs, Prepared};
 use crate::market::simulation::{RunOptions, simulate};
 use crate::market::spec::{ClickSource, MarketSpec, ModelSource};
+use crate::market::{opening, openrtb};
 use crate::metrics::Estimate;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Instant;
 
 /// Runs a spec as the Slots panel exports it.
@@ -124,21 +121,7 @@ pub(super) fn read_spec(path: &Path) -> Result<MarketSpec> {
 }
 
 pub(super) fn inputs(spec: &MarketSpec, folder: &Path, context: &JobContext) -> Result<Inputs> {
-    let log_path = folder.join(&spec.log);
-    Terminal::note(&format!("reading {}", log_path.display()));
-    let log = importers::open(&log_path, &ImportOptions::default(), context)?;
-    if let ModelSource::Train { kind, .. } = &spec.model {
-        Terminal::note(&format!("training {kind}"));
-    }
-    let OtherModel { model, dataset, .. } = OtherModel::of_clicks(&spec.model, &log, folder, context)?;
-    let conversions = match &spec.conversions {
-        Some(source) => Some(OtherModel::of_conversions(source, &log, folder, context)?),
-        None => OtherModel::of_click_model(&model, &dataset)?,
-    };
-    let clicks = spec.click_model.as_ref();
-    let clicks = clicks.map(|source| OtherModel::of_clicks(source, &log, folder, context)).transpose()?;
-    let (conversions, clicks) = (conversions.map(Arc::new), clicks.map(Arc::new));
-    Ok(Inputs { log: Arc::new(log), dataset, model, conversions, clicks })
+    opening::inputs(spec, folder, context, &Terminal::note)
 }
 
 /// How often the first slots are looked at, fitted to the log and told.

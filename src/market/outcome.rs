@@ -13,7 +13,7 @@ use super::world::World;
 use crate::domain::Pricing;
 use crate::domain::money::units_from_nanos;
 use crate::metrics::{Estimate, Rate};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Both worlds after so many requests.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
@@ -72,7 +72,7 @@ impl HourOutcome {
 }
 
 /// All campaigns together. Money is in currency units.
-#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Totals {
     /// Ads shown.
     pub impressions: u64,
@@ -160,7 +160,7 @@ pub struct Losses {
 }
 
 /// What-if minus baseline, with 95 % intervals.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Difference {
     /// Paired requests that the intervals rest on.
     pub requests: u64,

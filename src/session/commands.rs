@@ -9,6 +9,7 @@ pub mod inspect;
 pub mod market;
 pub mod privacy;
 pub mod rows;
+pub mod scenarios;
 pub mod segment;
 pub mod train;
 pub mod view;
@@ -23,6 +24,7 @@ pub use inspect::InspectCommand;
 pub use market::MarketCommand;
 pub use privacy::PrivacyCommand;
 pub use rows::RowsCommand;
+pub use scenarios::ScenarioCommand;
 pub use segment::SegmentCommand;
 pub use train::TrainCommand;
 pub use view::ViewCommand;
@@ -42,6 +44,8 @@ pub enum Command {
     Privacy(PrivacyCommand),
     /// Single rows.
     Rows(RowsCommand),
+    /// Simulations that were kept.
+    Scenario(ScenarioCommand),
     /// Groups of rows and audiences.
     Segment(SegmentCommand),
     /// Training, saving and opening models.
@@ -61,6 +65,7 @@ pub(super) fn apply(session: &mut Session, command: Command) -> Result<()> {
         Command::Weigh(question) => evidence::apply(session, question),
         Command::Privacy(command) => privacy::apply(session, command),
         Command::Rows(command) => rows::apply(session, command),
+        Command::Scenario(command) => scenarios::apply(session, command),
         Command::Segment(command) => segment::apply(session, command),
         Command::Train(command) => train::apply(session, command),
         Command::Inspect(command) => inspect::apply(session, command),
@@ -105,6 +110,7 @@ pub(super) fn absorb(session: &mut Session, output: Output) -> Result<()> {
         Output::Alike(found) => session.store.inspect.alike = Some(found),
         Output::Regions(found) => session.store.inspect.regions = Some(found),
         Output::Sliced(sliced) => session.store.inspect.sliced = Some(sliced),
+        Output::Scenario(done) => scenarios::done(session, *done),
         Output::Simulated(simulated) => market::absorb(session, simulated),
         Output::Tested(answer) => segment::compared(session, *answer),
         Output::Drifted(answer) => segment::drifted(session, *answer),

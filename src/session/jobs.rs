@@ -108,6 +108,8 @@ pub enum Purpose {
     Simulate,
     /// Other policies, bids and plans.
     Evidence,
+    /// Keep a simulation or run it again.
+    Scenario,
     /// Write candidates from a brief.
     WriteCopy,
     /// Look at the file of a language model.

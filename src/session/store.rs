@@ -5,6 +5,7 @@ use super::commands::evidence::EvidenceState;
 use super::commands::inspect::InspectState;
 use super::commands::market::MarketState;
 use super::commands::rows::{RowsState, Subjects};
+use super::commands::scenarios::ScenariosState;
 use super::commands::train::TrainingState;
 use crate::base::Failure;
 use crate::data::dataset::WholeLog;
@@ -62,6 +63,8 @@ pub struct Store {
     pub copy: CopyState,
     /// Other policies, bids and plans.
     pub evidence: EvidenceState,
+    /// Simulations that were kept; they outlive the log.
+    pub scenarios: ScenariosState,
     /// Trainings and models.
     pub training: TrainingState,
     /// What was found out about models.

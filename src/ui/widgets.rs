@@ -38,9 +38,7 @@ pub fn grouped(count: f64) -> String {
 
 /// `2026-03-01 14:05` in UTC.
 pub fn moment(millis: i64) -> String {
-    let (year, month, day) = crate::base::calendar::date_of(millis.div_euclid(86_400_000));
-    let minutes = millis.rem_euclid(86_400_000) / 60_000;
-    format!("{year:04}-{month:02}-{day:02} {:02}:{:02}", minutes / 60, minutes % 60)
+    crate::base::calendar::moment(millis)
 }
 
 /// A rate with its interval in percent: `4.21 % (4.05 to 4.37)`; `n/a` without trials.

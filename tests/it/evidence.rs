@@ -261,9 +261,6 @@ fn the_panel_fills_each_of_its_views_with_one_button() {
     (spec.pool_rows, spec.requests, spec.seed) = (200, 2_000, 3);
     window.state_mut().0.apply(Command::Market(MarketCommand::Simulate(Box::new(spec))));
     settle(&mut window);
-    window.get_by_label("Keep the last simulation").click();
-    settle(&mut window);
-    window.get_by_label("scenario 1");
     window.get_by_label("Draw the curve").click();
     settle(&mut window);
     window.get_by_label_contains("Revenue over the lever");

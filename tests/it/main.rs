@@ -36,6 +36,7 @@ mod models;
 mod prediction;
 mod replay;
 mod rows_panel;
+mod scenarios;
 mod search;
 mod segments_panel;
 mod serve;

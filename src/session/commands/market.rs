@@ -4,7 +4,7 @@ use crate::base::files::write_atomically;
 use crate::base::{Failure, Result, failure::Explain};
 use crate::jobs::Latest;
 use crate::market::spec::ModelSource;
-use crate::market::{MarketSpec, Outcome, openrtb};
+use crate::market::{MarketSpec, Outcome, kept, openrtb};
 use crate::session::commands::data::open_log;
 use crate::session::commands::train::ModelRun;
 use crate::session::{Purpose, Session};
@@ -84,11 +84,7 @@ fn export(session: &Session, path: &Path) -> Result<String> {
         .result
         .as_ref()
         .ok_or_else(|| Failure::new(what, "nothing was simulated yet").hint("run the market first"))?;
-    // The campaigns are spelled out, so that the file runs the same market on its own; rivals are there already.
-    let mut campaigns = simulated.prepared.campaigns.clone();
-    campaigns
-        .truncate(campaigns.len() - simulated.spec.rivals.iter().map(|r| r.bidders as usize).sum::<usize>());
-    let spec = MarketSpec { campaigns, ..simulated.spec.clone() };
+    let spec = kept::spelled_out(&simulated.spec, &simulated.prepared);
     let text = serde_json::to_string_pretty(&spec).explain(what)?;
     write_atomically(path, |out| out.write_all(text.as_bytes()).explain(what))?;
     Ok(format!("Spec written: adloupe simulate {}", path.display()))

@@ -1,8 +1,9 @@
-//! Can a number be believed, and what would a plan bring? Policies, bids and levers, each answer with its interval.
+//! Can a number be believed, and what would a plan bring? Policies, bids, levers and kept scenarios, with intervals.
 
 mod bids;
 mod plan;
 mod policies;
+mod scenarios;
 
 use super::Panel;
 use crate::session::commands::DataCommand;
@@ -11,22 +12,24 @@ use crate::tasks::evidence::EvidenceQuestion;
 use crate::ui::{PanelContext, widgets};
 use egui::{ScrollArea, Ui};
 
-/// Which of the three is in view.
+/// Which of them is in view.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum View {
     #[default]
     Policies,
     Bids,
     Plan,
+    Scenarios,
 }
 
-/// Three views of one question.
+/// Four views of one question.
 #[derive(Default)]
 pub struct EvidencePanel {
     view: View,
     policies: policies::PoliciesView,
     bids: bids::BidsView,
     plan: plan::PlanView,
+    scenarios: scenarios::ScenariosView,
 }
 
 impl Panel for EvidencePanel {
@@ -56,6 +59,7 @@ impl Panel for EvidencePanel {
                 (View::Policies, "Policies", "Other ways to choose ads"),
                 (View::Bids, "Bids", "Other bids in logged or simulated auctions"),
                 (View::Plan, "Plan", "Reserve, budgets, caps, and how a budget is best split"),
+                (View::Scenarios, "Scenarios", "Simulations kept as files, side by side, with remarks"),
             ] {
                 ui.selectable_value(&mut self.view, view, name).on_hover_text(hint);
             }
@@ -68,6 +72,7 @@ impl Panel for EvidencePanel {
             View::Policies => self.policies.show(ui, cx),
             View::Bids => self.bids.show(ui, cx),
             View::Plan => self.plan.show(ui, cx),
+            View::Scenarios => self.scenarios.show(ui, cx),
         });
     }
 }

@@ -6,91 +6,19 @@ use crate::metrics::Estimate;
 use crate::session::commands::ViewCommand;
 use crate::session::{Command, Purpose};
 use crate::tasks::evidence::EvidenceQuestion;
-use crate::tasks::simulate::Simulated;
 use crate::ui::charts::{self, curve};
 use crate::ui::panels::segments::complain;
 use crate::ui::{PanelContext, Theme, widgets};
 use egui::{Grid, RichText, Ui};
-use std::sync::Arc;
 
 /// The question on the screen.
 #[derive(Default)]
 pub struct PlanView {
     lever: Lever,
-    /// Runs that were kept, with a name and a remark.
-    kept: Vec<Kept>,
-}
-
-/// A run that was kept.
-struct Kept {
-    name: String,
-    remark: String,
-    run: Arc<Simulated>,
 }
 
 impl PlanView {
-    /// The runs that were kept, side by side, and a button that keeps the last one.
-    fn kept(&mut self, ui: &mut Ui, cx: &PanelContext<'_>) {
-        let Some(last) = cx.session.store.market.result.clone() else {
-            self.kept.clear();
-            return;
-        };
-        let is_kept = self.kept.iter().any(|kept| Arc::ptr_eq(&kept.run, &last));
-        let button = egui::Button::new("Keep the last simulation");
-        if ui.add_enabled(!is_kept, button).on_hover_text("To compare it with later ones").clicked() {
-            let name = format!("scenario {}", self.kept.len() + 1);
-            self.kept.push(Kept { name, remark: String::new(), run: last });
-        }
-        if self.kept.is_empty() {
-            return;
-        }
-        let mut gone = None;
-        Grid::new("kept").num_columns(8).striped(true).spacing([14.0, 3.0]).show(ui, |ui| {
-            let heads =
-                ["scenario", "world", "impressions", "clicks", "CTR", "revenue per 1000", "seed", "remark"];
-            heads.iter().for_each(|head| drop(ui.weak(*head)));
-            ui.end_row();
-            for (place, kept) in self.kept.iter_mut().enumerate() {
-                let outcome = &kept.run.run.outcome;
-                for (index, world) in
-                    [Some(&outcome.baseline), outcome.what_if.as_ref()].into_iter().flatten().enumerate()
-                {
-                    ui.label(if index == 0 { kept.name.as_str() } else { "" });
-                    ui.label(["baseline", "what-if"][index.min(1)]);
-                    ui.label(widgets::grouped(world.totals.impressions as f64));
-                    ui.label(widgets::grouped(world.totals.clicks as f64));
-                    ui.label(widgets::percent_with_interval(&world.totals.ctr));
-                    let revenue = world.totals.revenue_per_mille;
-                    ui.label(format!("{:.2} ({:.2} to {:.2})", revenue.value, revenue.low, revenue.high));
-                    if index == 0 {
-                        ui.label(kept.run.spec.seed.to_string());
-                        ui.horizontal(|ui| {
-                            let remark = egui::TextEdit::singleline(&mut kept.remark).desired_width(140.0);
-                            let response = ui.add(remark.hint_text("what it is for"));
-                            response.widget_info(|| {
-                                egui::WidgetInfo::labeled(
-                                    egui::Role::TextInput,
-                                    true,
-                                    format!("Remark on {}", kept.name),
-                                )
-                            });
-                            if ui.small_button("Drop").clicked() {
-                                gone = Some(place);
-                            }
-                        });
-                    }
-                    ui.end_row();
-                }
-            }
-        });
-        if let Some(place) = gone {
-            self.kept.remove(place);
-        }
-        ui.add_space(6.0);
-    }
-
     pub fn show(&mut self, ui: &mut Ui, cx: &mut PanelContext<'_>) {
-        self.kept(ui, cx);
         if cx.session.store.market.result.is_none() {
             let why = "A plan turns a lever of a simulated market, and none was run yet.";
             if widgets::empty_state(ui, cx.theme, why, "Go to Slots") {
