@@ -8,6 +8,7 @@ pub mod ab;
 pub mod auctions;
 pub mod bench;
 pub mod bids;
+pub mod cold;
 pub mod compare;
 pub mod compress;
 pub mod copy;
@@ -146,6 +147,7 @@ enum Subcommands {
     Reproduce(reproduce::Args),
     Robustness(robustness::Args),
     Scenario(scenario::Args),
+    Cold(cold::Args),
     Compress(compress::Args),
     Federated(federated::Args),
     Search(search::Args),
@@ -228,6 +230,7 @@ fn run(command: &Subcommands, terminal: &Terminal) -> Result<Answer> {
         Subcommands::Rank(args) => rank::run(args, terminal),
         Subcommands::Report(args) => report::run(args, terminal),
         Subcommands::Reproduce(args) => reproduce::run(args, terminal),
+        Subcommands::Cold(args) => cold::run(args, terminal),
         Subcommands::Federated(args) => federated::run(args, terminal),
         Subcommands::Onnx(args) => onnx::run(args, terminal),
         Subcommands::Compress(args) => compress::run(args, terminal),

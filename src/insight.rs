@@ -5,6 +5,7 @@
 
 pub mod attention;
 pub mod by_column;
+pub mod cold_start;
 pub mod comparison;
 pub mod compression;
 pub mod dependence;

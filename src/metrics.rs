@@ -9,6 +9,7 @@ pub mod calibrator;
 pub mod detectors;
 pub mod drift;
 pub mod fairness;
+pub mod gains;
 pub mod grouped;
 pub mod measures;
 pub mod noise;

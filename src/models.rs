@@ -29,6 +29,7 @@ pub mod mask_net;
 pub mod mmoe;
 pub mod network;
 pub mod neu_mf;
+pub mod newcomers;
 pub mod on_vectors;
 pub mod outline;
 pub mod ple;

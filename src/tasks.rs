@@ -39,6 +39,7 @@ pub mod simulate;
 pub mod slices;
 pub mod subjects;
 pub mod train;
+pub mod trial;
 pub mod write_by_model;
 pub mod write_copy;
 
@@ -59,6 +60,8 @@ pub enum Output {
     Compared(Arc<crate::insight::comparison::Comparison>),
     /// A model that clients trained.
     TrainedByClients(Arc<federated::TrainedByClients>),
+    /// Another way to learn was tried.
+    TriedOut(Arc<trial::Tried>),
     /// A smaller model, and what it costs.
     Compressed(Arc<compress::Compressed>),
     /// Models by rank.

@@ -12,6 +12,7 @@ use crate::metrics::{Estimate, Measures};
 use crate::nn::device::DEVICES;
 use crate::train::card::{TrainingCard, measure};
 use crate::train::ensemble::member_specs;
+use crate::train::newcomers::WAYS;
 use crate::train::tuning::Tuning;
 use crate::train::{ModelCard, TrainSnapshot, TrainSpec, TrainedModel, Trainer};
 use serde_json::{Value, json};
@@ -47,6 +48,12 @@ pub struct Args {
     /// How far an impression's embeddings may be moved in that.
     #[arg(long, requires = "adversarial")]
     epsilon: Option<f64>,
+    /// Share of the rows that a pass trains without the user, and share without the ad, for those that are new.
+    #[arg(long, value_name = "SHARE")]
+    cold_mask: Option<f64>,
+    /// How users and ads are read that no training row had: as one row of rare values, or as those who are alike.
+    #[arg(long, value_parser = WAYS.to_vec())]
+    newcomers: Option<String>,
     /// Begins with the weights of the model in this folder, of its kind and on the log as it reads it.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["resume", "checkpoint", "members", "text_vectors"])]
     from: Option<PathBuf>,
@@ -77,7 +84,7 @@ pub struct Args {
     checkpoint_every: u64,
     /// Goes on from the checkpoint in this folder, with the settings it was begun with, and keeps it there. --epochs may
     /// give it more of them.
-    #[arg(long, conflicts_with_all = ["set", "seed", "device", "adversarial"])]
+    #[arg(long, conflicts_with_all = ["set", "seed", "device", "adversarial", "cold_mask", "newcomers"])]
     resume: Option<PathBuf>,
 }
 
@@ -235,6 +242,8 @@ fn settle(args: &Args, spec: &mut TrainSpec) -> Result<()> {
         ("epochs", args.epochs.map(|epochs| epochs.to_string())),
         ("seed", args.seed.map(|seed| seed.to_string())),
         ("adversarial", args.adversarial.clone()),
+        ("cold_mask", args.cold_mask.map(|share| share.to_string())),
+        ("newcomers", args.newcomers.clone()),
         ("epsilon", args.epsilon.map(|epsilon| epsilon.to_string())),
         ("device", args.device.clone()),
     ];

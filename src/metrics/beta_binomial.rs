@@ -44,6 +44,14 @@ impl BetaPrior {
         Some(Self { a: mean * strength, b: (1.0 - mean) * strength })
     }
 
+    /// The same mean, counted as no more than so many impressions: what a few groups do not show to differ may still do so,
+    /// and their own rate is known no better than their impressions allow.
+    #[must_use]
+    pub fn at_most(self, impressions: f64) -> Self {
+        let share = (impressions / (self.a + self.b)).min(1.0);
+        Self { a: share * self.a, b: share * self.b }
+    }
+
     /// The mean of the posterior of a group's rate.
     pub fn rate(self, clicks: f64, shown: f64) -> f64 {
         (clicks + self.a) / (shown + self.a + self.b)
@@ -53,6 +61,15 @@ impl BetaPrior {
     pub fn estimate(self, clicks: f64, shown: f64) -> Estimate {
         let (rate, strength) = (self.rate(clicks, shown), shown + self.a + self.b);
         let found = Estimate::normal(rate, (rate * (1.0 - rate) / (strength + 1.0)).sqrt());
+        Estimate { low: found.low.max(0.0), high: found.high.min(1.0), ..found }
+    }
+
+    /// The click rate that a group never seen will have over so many impressions, with a normal interval of the
+    /// Beta-binomial's variance.
+    pub fn predictive(self, shown: f64) -> Estimate {
+        let (rate, strength) = (self.rate(0.0, 0.0), self.a + self.b);
+        let variance = rate * (1.0 - rate) * (strength + shown) / ((strength + 1.0) * shown);
+        let found = Estimate::normal(rate, variance.sqrt());
         Estimate { low: found.low.max(0.0), high: found.high.min(1.0), ..found }
     }
 }
@@ -87,6 +104,23 @@ mod tests {
     }
 
     #[test]
+    fn the_rate_of_a_group_to_come_has_the_variance_of_the_textbook_and_lies_in_its_interval() {
+        let prior = BetaPrior { a: 6.0, b: 54.0 };
+        // Beta-binomial(20, 6, 54): variance of the count 20 p (1 - p) (60 + 20) / 61, p = 1/10.
+        let found = prior.predictive(20.0);
+        let deviation = (20.0f64 * 0.09 * 80.0 / 61.0).sqrt() / 20.0;
+        assert!((found.high - 0.1 - 1.959_964 * deviation).abs() < 1e-6);
+        let (mut rng, wide) = (Rng::named(3, "to come"), prior.predictive(400.0));
+        let inside = (0..4000).filter(|_| {
+            let rate = rng.beta(6.0, 54.0);
+            let clicks = (0..400).filter(|_| rng.chance(rate)).count() as f64;
+            (wide.low..=wide.high).contains(&(clicks / 400.0))
+        });
+        let share = inside.count() as f64 / 4000.0;
+        assert!((share - 0.95).abs() < 0.015, "{share}");
+    }
+
+    #[test]
     fn groups_that_differ_by_chance_only_get_one_rate() {
         let mut rng = Rng::named(2, "beta binomial");
         let groups: Vec<(f64, f64)> =
@@ -95,6 +129,10 @@ mod tests {
         let rates = groups.iter().map(|(c, n)| prior.rate(*c, *n));
         let spread = rates.clone().fold(0.0, f64::max) - rates.fold(1.0, f64::min);
         assert!(spread < 0.02, "{spread} {prior:?}");
+        let bounded = prior.at_most(20_000.0);
+        assert!((bounded.a + bounded.b - 20_000.0).abs() < 1e-6, "{bounded:?}");
+        assert!((bounded.rate(0.0, 0.0) - prior.rate(0.0, 0.0)).abs() < 1e-12);
+        assert_eq!(BetaPrior { a: 2.0, b: 8.0 }.at_most(20.0), BetaPrior { a: 2.0, b: 8.0 });
         assert_eq!(BetaPrior::by_moments([(0.0, 10.0), (0.0, 5.0)].into_iter()), None);
         assert_eq!(BetaPrior::by_moments(std::iter::empty()), None);
     }

@@ -184,7 +184,7 @@ impl FieldRows {
 
     /// Finds the distinct rows of a batch; `targets` as in [`Fields::read`].
     pub fn distinct(&self, batch: &Batch, tables: &[Table], targets: &[usize], out: &mut Fields) {
-        out.read(batch, &self.starts, tables[self.table].rows(), targets);
+        out.read(batch, &self.starts, tables[self.table].all_rows(), targets);
     }
 
     /// One row per example and field: `[rows, fields, width]`.

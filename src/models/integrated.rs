@@ -87,6 +87,7 @@ impl Network {
         background: &Batch,
         complete: f64,
     ) -> Result<Integrated> {
+        let (row, background) = (&*self.as_read(row), &*self.as_read(background));
         let lookups = self.model.lookups(row);
         let ways = self.ways(encoder, row, background, &lookups);
         let is_of_row = lookups.iter().all(|lookup| lookup.shape.first() == Some(&1));
@@ -172,7 +173,7 @@ impl Network {
                     return Some(Way { slot, weight, input, from: vec![0.0; table.width], to });
                 }
                 // A table may hold some of the fields only.
-                let place = (0..table.fields().count()).rfind(|place| table.start(*place) <= read.row)?;
+                let place = table.place_of(read.row)?;
                 let input = encoder.position(table.fields().nth(place)?)?;
                 let from = mean_row(table, place, background.categorical.get(input));
                 Some(Way { slot, weight, input, from, to })

@@ -3,6 +3,7 @@
 mod attack;
 
 use super::direct::{DirectModel, Weights};
+use super::newcomers::Welcomed;
 use super::{Conversions, Inputs, Model, ModelKind};
 use crate::base::failure::Explain;
 use crate::base::params::Params;
@@ -39,6 +40,8 @@ pub struct Network {
     pub(super) model: Box<dyn Model>,
     /// Direct forms at rest, with their buffers: one for each pass that runs at the same time.
     direct: Mutex<Vec<Box<dyn DirectModel>>>,
+    /// Which rows ids are read as that no training row had.
+    pub(super) newcomers: Vec<Welcomed>,
 }
 
 impl fmt::Debug for Network {
@@ -134,7 +137,7 @@ impl Network {
         kind.check(encoder)?;
         let model = kind.build(encoder, params, &mut builder)?;
         let Builder { device, parameters, tables, rule, .. } = builder;
-        Ok(Self { device, parameters, tables, rule, model, direct: Mutex::default() })
+        Ok(Self { device, parameters, tables, rule, model, direct: Mutex::default(), newcomers: Vec::new() })
     }
 
     /// A table by its name.
@@ -151,6 +154,7 @@ impl Network {
     /// # Errors
     /// The device fails or is out of memory.
     pub fn forward(&self, batch: &Batch, pass: &mut Pass<'_>) -> Result<Forward> {
+        let batch = &*self.as_read(batch);
         let lookups = self.model.lookups(batch);
         self.compute(batch, lookups, None, pass).explain("cannot compute the model")
     }
@@ -200,6 +204,7 @@ impl Network {
         let Some(mut model) = self.take_direct() else {
             return Ok(self.forward(batch, &mut Pass::Predict)?.logits);
         };
+        let batch = &*self.as_read(batch);
         let mut logits = vec![0.0; batch.rows];
         model.forward(self.weights(), batch, &mut Pass::Predict, &mut logits);
         self.rest(model);
@@ -329,7 +334,7 @@ impl Network {
                     .filter(|((lookup, _), _)| lookup.table == table && moves)
                     .map(|((lookup, _), gradient)| (lookup, gradient.as_slice()))
                     .collect();
-                row_gradients(&parts, self.tables[table].rows(), self.tables[table].width)
+                row_gradients(&parts, self.tables[table].all_rows(), self.tables[table].width)
             })
             .collect();
         Ok(Gradients { dense, tables, loss_of_clicks: loss.clicks })

@@ -4,7 +4,7 @@
 //! memory serves both (as in FBGEMM's fused tables). Rows begin on 16 bytes, so that no short row lies on two cache
 //! lines.
 
-use super::numbers::Numbers;
+use super::numbers::{FILE_FROM, Numbers};
 use super::optimiser::{Rule, Step};
 use super::radix::RowSort;
 use crate::base::{Failure, Result};
@@ -24,6 +24,8 @@ pub struct Table {
     fields: Vec<(String, u32)>,
     /// Rows of all fields.
     rows: u32,
+    /// The field of each row behind those of the fields, which is worked out of others: no file holds it.
+    derived: Vec<usize>,
     /// Whose memory the rows carry.
     rule: Option<Rule>,
     /// Numbers from one row to the next.
@@ -137,10 +139,25 @@ impl Table {
             is_fixed: false,
             fields: starts,
             rows: rows as u32,
+            derived: Vec::new(),
             rule,
             stride,
             numbers,
         })
+    }
+
+    /// Makes room for rows that are worked out of others, each of the field at one of `places`, behind those of the
+    /// fields. They take the place of such rows as were there.
+    ///
+    /// # Errors
+    /// There is no room for them.
+    pub fn derive(&mut self, places: Vec<usize>) -> Result<()> {
+        let file_from = if self.in_file() { 1 } else { FILE_FROM };
+        let mut numbers = Numbers::zeros((self.rows() + places.len()) * self.stride, file_from)?;
+        let kept = self.rows() * self.stride;
+        numbers[..kept].copy_from_slice(&self.numbers[..kept]);
+        (self.numbers, self.derived) = (numbers, places);
+        Ok(())
     }
 
     /// The fields in order.
@@ -151,6 +168,19 @@ impl Table {
     /// Rows of all fields.
     pub fn rows(&self) -> usize {
         self.rows as usize
+    }
+
+    /// The same with those that are worked out of others.
+    pub fn all_rows(&self) -> usize {
+        self.rows() + self.derived.len()
+    }
+
+    /// The field of a row, by its place.
+    pub fn place_of(&self, row: u32) -> Option<usize> {
+        match (row as usize).checked_sub(self.rows()) {
+            Some(derived) => self.derived.get(derived).copied(),
+            None => (0..self.fields.len()).rfind(|place| self.start(*place) <= row),
+        }
     }
 
     /// First row of the field at `place`.
@@ -337,7 +367,6 @@ fn add_read(sum: &mut [f32], parts: &[(&Lookup, &[f32])], mut place: usize) {
 mod tests {
     use super::*;
     use crate::base::rng::Rng;
-    use crate::nn::numbers::FILE_FROM;
     use crate::nn::optimiser::RULES;
 
     fn fields() -> [(String, usize); 2] {

@@ -77,6 +77,7 @@ pub(super) fn apply(session: &mut Session, command: Command) -> Result<()> {
 pub(super) fn absorb(session: &mut Session, output: Output) -> Result<()> {
     match output {
         Output::Admitted(admitted) => privacy::admitted(session, *admitted),
+        Output::TriedOut(tried) => session.store.training.keep_tried(tried),
         Output::TrainedByClients(trained) => train::trained_by_clients(session, trained),
         Output::Compressed(compressed) => inspect::compressed(session, compressed),
         Output::Attacked(attacked) => session.store.inspect.attacked = Some(attacked),

@@ -62,6 +62,8 @@ pub enum Purpose {
     Combine,
     /// Models by rank.
     Rank,
+    /// Try another way to learn.
+    TryOut,
     /// Clients that train together.
     Federate,
     /// A model made smaller.

@@ -251,7 +251,7 @@ impl Adapters {
             return Err(at(Failure::new(WHAT_OPEN, "its numbers are not those that were written")));
         }
         let encoder = base.encoder.clone();
-        Ok((adapters, TrainedModel::new(known.card, encoder, network)))
+        Ok((adapters, TrainedModel::new(known.card, encoder, network)?))
     }
 }
 

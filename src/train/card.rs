@@ -13,6 +13,7 @@ use crate::base::rng::mix;
 use crate::base::{Failure, Result};
 use crate::data::{Dataset, Encoder};
 use crate::metrics::Measures;
+use crate::models::newcomers::Newcomers;
 use crate::models::{self, Network};
 use crate::nn::device;
 use crate::nn::stored::Stored;
@@ -55,6 +56,9 @@ pub struct ModelCard {
     /// What was done to the weights after training, where it was made smaller.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub compression: Option<Recipe>,
+    /// Those who were learnt, where new users and ads are read as those who are alike.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub newcomers: Option<Newcomers>,
     /// Versions of what made it.
     pub versions: BTreeMap<String, String>,
 }

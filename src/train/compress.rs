@@ -65,7 +65,7 @@ impl TrainedModel {
         let mut card = self.card.clone();
         (card.test, card.uncalibrated, card.conversions) = (None, None, None);
         card.compression = Some(recipe);
-        let mut model = Self::new(card, Arc::clone(&self.encoder), network);
+        let mut model = Self::new(card, Arc::clone(&self.encoder), network)?;
         let rows = dataset.rows_of(Split::Test);
         if self.card.data.is_of(dataset) && !rows.is_empty() && !dataset.label.is_empty() {
             model.card.test = Some(measure(dataset, rows, &model.predict(dataset, rows, context)?));

@@ -247,7 +247,7 @@ pub fn federate(
         test,
         ..ModelCard::default()
     };
-    Ok((TrainedModel::new(card, Arc::clone(&dataset.encoder), network), answer))
+    Ok((TrainedModel::new(card, Arc::clone(&dataset.encoder), network)?, answer))
 }
 
 /// How good a network is on a part of the rows, where there are any.

@@ -1,6 +1,9 @@
 //! How fast should training go now, and when should it stop?
 
+use super::trainer::Happened;
 use crate::base::{Failure, Result};
+use crate::data::{Dataset, Split};
+use crate::metrics::grouped::GroupedAuc;
 use serde::{Deserialize, Serialize};
 
 /// How the learning rate falls after the warm-up.
@@ -140,6 +143,34 @@ impl EarlyStopping {
     pub fn is_over(&self, patience: u32) -> bool {
         patience > 0 && self.since_best >= patience
     }
+}
+
+/// Refuses a measure that the validation rows cannot give: better now than after the first epoch.
+pub(super) fn check_monitor(dataset: &Dataset, monitor: Monitor) -> Result<()> {
+    let rows = dataset.rows_of(Split::Validation);
+    if rows.is_empty() || dataset.label.is_empty() || monitor == Monitor::LogLoss {
+        return Ok(());
+    }
+    let happened = Happened::of(dataset, rows);
+    let refuse = |why: &str| {
+        Err(Failure::new("cannot stop by this measure", why).hint("monitor=log_loss, or a longer log"))
+    };
+    let clicks = happened.labels.iter().any(|label| *label > 0.0);
+    if !clicks || happened.labels.iter().all(|label| *label >= 1.0) {
+        return refuse(
+            "the validation rows hold one class only, so nothing but log loss can be measured on them",
+        );
+    }
+    if monitor == Monitor::Gauc {
+        let scores = vec![0.0; rows.len()];
+        let ranked = GroupedAuc::of(&scores, &happened.labels, &happened.weights, &happened.users);
+        if ranked.and_then(|users| users.value()).is_none() {
+            return refuse(
+                "gauc ranks within users, and no user of the validation rows has clicks and non-clicks",
+            );
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

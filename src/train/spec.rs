@@ -1,6 +1,7 @@
 //! What should be trained, and how?
 
 use super::calibrating::{Method, Whose};
+use super::newcomers::WAYS;
 use super::objective::Objective;
 use super::schedule::{Monitor, Schedule};
 use crate::base::params::{ParamKind, ParamSpec, Params};
@@ -136,6 +137,20 @@ pub const TRAIN_PARAMS: &[ParamSpec] = &[
         Whose::WORDS,
         "Also moves the average of each value of a column, as far as its rows allow. worst takes the column whose values \
          are most off.",
+    ),
+    ParamSpec::real(
+        "cold_mask",
+        "Forget who and what",
+        (0.0, 0.0, 0.9),
+        "Share of the rows that a pass trains without the user, and share without the ad: the model learns to do without ids \
+         that it never met (DropoutNet).",
+    ),
+    ParamSpec::choice(
+        "newcomers",
+        "New users and ads",
+        WAYS,
+        "Afterwards: ids that no training row had are read as one row of rare values, or as the mean of those who are alike \
+         by their attributes.",
     ),
     ParamSpec {
         id: "resample",

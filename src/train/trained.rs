@@ -80,8 +80,11 @@ pub struct AttentionMap {
 }
 
 impl TrainedModel {
-    pub(super) fn new(card: ModelCard, encoder: Arc<Encoder>, network: Network) -> Self {
-        Self::around(card, encoder, Arc::new(network), Vec::new())
+    pub(super) fn new(card: ModelCard, encoder: Arc<Encoder>, mut network: Network) -> Result<Self> {
+        if let Some(newcomers) = &card.newcomers {
+            network.welcome(newcomers)?;
+        }
+        Ok(Self::around(card, encoder, Arc::new(network), Vec::new()))
     }
 
     pub(super) fn around(
@@ -425,7 +428,7 @@ impl TrainedModel {
             return Ok(model.adapted_by(Some(adapter)));
         }
         let (card, encoder, network) = ModelCard::load(folder)?;
-        Self::new(card, Arc::new(encoder), network).with_members_of(folder)
+        Self::new(card, Arc::new(encoder), network)?.with_members_of(folder)
     }
 
     /// The same weights with another card, and members.

@@ -9,10 +9,11 @@ use super::epochs::EpochTables;
 use super::gradient::{Lengths, clip};
 use super::guard::{self, Place};
 use super::history::{EpochRecord, History, LayerNorms, StepTaken, TrainSnapshot, ValidationNumbers};
+use super::newcomers;
 use super::objective::Objective;
 use super::order::{self, Ahead};
 use super::prefetch::each_batch;
-use super::schedule::{EarlyStopping, Monitor};
+use super::schedule::{self, EarlyStopping};
 use super::spec::TrainSpec;
 use super::trained::{TrainedModel, predict_rows};
 use crate::base::resources;
@@ -21,7 +22,6 @@ use crate::base::{Failure, Result};
 use crate::data::dataset::take_known;
 use crate::data::{Batch, Dataset, Split, importers};
 use crate::jobs::{JobContext, Latest};
-use crate::metrics::grouped::GroupedAuc;
 use crate::metrics::{Measures, Outcomes};
 use crate::models::{self, Gradients, Network};
 use crate::nn::Pass;
@@ -121,13 +121,14 @@ impl Trainer {
         let rate = click_rate(dataset)?;
         let seed = spec.seed()?;
         let (objective, monitor) = (spec.objective()?, spec.monitor()?);
-        check_monitor(dataset, monitor)?;
+        schedule::check_monitor(dataset, monitor)?;
         calibrating::check(&spec.params, &dataset.encoder)?;
         conversions::check(models::kind(&spec.kind)?, dataset, &objective)?;
         let mut network = draw_network(dataset, &spec, seed)?;
         if spec.hardening()?.is_some() {
             network.check_attackable("cannot harden the model")?;
         }
+        newcomers::check(&spec.params, &dataset.encoder, &network)?;
         network.start_at_rates(objective.learnt_rate(rate), conversions::rate(dataset))?;
         Ok(Self {
             spec,
@@ -229,6 +230,7 @@ impl Trainer {
         if objective_shift != 0.0 {
             self.network.shift_log_odds(objective_shift)?;
         }
+        let newcomers = self.welcome()?;
         let (log_odds_shift, calibration) = self.calibrate(context)?;
         context.stage("Measuring on the test rows");
         let Tested { test, uncalibrated, conversions } = self.test(calibration.as_ref(), context)?;
@@ -241,9 +243,10 @@ impl Trainer {
             test,
             uncalibrated,
             conversions,
+            newcomers,
             ..ModelCard::default()
         };
-        let model = TrainedModel::new(card, Arc::clone(&self.dataset.encoder), self.network);
+        let model = TrainedModel::new(card, Arc::clone(&self.dataset.encoder), self.network)?;
         Ok(model.adapted_by(self.adapters).with_moments(self.moments))
     }
 
@@ -336,6 +339,7 @@ impl Trainer {
     ) -> Result<()> {
         let before = product::multiplications();
         self.objective.shape(&mut batch);
+        self.forget(&mut batch, rows)?;
         let mut pass = Pass::Train(&mut self.position.dropout);
         let (network, gradients) = (&self.network, &mut self.gradients);
         let loss = match self.spec.hardening()? {
@@ -526,7 +530,7 @@ fn draw_network(dataset: &Dataset, spec: &TrainSpec, seed: u64) -> Result<Networ
 pub(super) struct Happened {
     pub(super) labels: Vec<f32>,
     pub(super) weights: Vec<f32>,
-    users: Vec<u32>,
+    pub(super) users: Vec<u32>,
 }
 
 impl Happened {
@@ -542,34 +546,6 @@ impl Happened {
     pub(super) fn beside<'a>(&'a self, predicted: &'a [f32]) -> Outcomes<'a> {
         Outcomes { predicted, labels: &self.labels, weights: &self.weights, users: &self.users }
     }
-}
-
-/// Refuses a measure that the validation rows cannot give: better now than after the first epoch.
-fn check_monitor(dataset: &Dataset, monitor: Monitor) -> Result<()> {
-    let rows = dataset.rows_of(Split::Validation);
-    if rows.is_empty() || dataset.label.is_empty() || monitor == Monitor::LogLoss {
-        return Ok(());
-    }
-    let happened = Happened::of(dataset, rows);
-    let refuse = |why: &str| {
-        Err(Failure::new("cannot stop by this measure", why).hint("monitor=log_loss, or a longer log"))
-    };
-    let clicks = happened.labels.iter().any(|label| *label > 0.0);
-    if !clicks || happened.labels.iter().all(|label| *label >= 1.0) {
-        return refuse(
-            "the validation rows hold one class only, so nothing but log loss can be measured on them",
-        );
-    }
-    if monitor == Monitor::Gauc {
-        let scores = vec![0.0; rows.len()];
-        let ranked = GroupedAuc::of(&scores, &happened.labels, &happened.weights, &happened.users);
-        if ranked.and_then(|users| users.value()).is_none() {
-            return refuse(
-                "gauc ranks within users, and no user of the validation rows has clicks and non-clicks",
-            );
-        }
-    }
-    Ok(())
 }
 
 /// The click rate of the training rows; refuses data that cannot be learnt from.

@@ -31,6 +31,16 @@ pub fn main_button(ui: &mut Ui, theme: &Theme, text: &str) -> egui::Response {
     ui.add(egui::Button::new(RichText::new(text).color(theme.on_accent).strong()).fill(theme.accent))
 }
 
+/// A share that is edited as a percentage.
+pub fn percent(ui: &mut Ui, share: &mut f64, range: std::ops::RangeInclusive<f64>) -> egui::Response {
+    let percent = egui::DragValue::new(share)
+        .range(range)
+        .speed(0.01)
+        .custom_formatter(|share, _| format!("{:.0} %", 100.0 * share))
+        .custom_parser(|text| Some(text.trim().trim_end_matches('%').trim().parse::<f64>().ok()? / 100.0));
+    ui.add(percent)
+}
+
 /// `12 345 678`: thin groups of three, for counts.
 pub fn grouped(count: f64) -> String {
     crate::base::numbers::grouped(count, '\u{2009}')

@@ -48,6 +48,7 @@ mod subjects_panel;
 mod support;
 mod tidy;
 mod training_panel;
+mod trials;
 mod ways;
 mod whole_window;
 mod window;

@@ -343,6 +343,28 @@ fn the_model_in_view_is_made_smaller_and_both_stand_side_by_side() {
 }
 
 #[test]
+fn users_and_ads_are_held_out_and_what_helps_them_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    for dark in [true, false] {
+        let mut session = opened(&folder, 3000);
+        session.apply(Command::Train(TrainCommand::Select(0)));
+        let mut harness = harness(session, dark);
+        harness.get_by_label("Trials").click();
+        harness.run();
+        harness.get_by_label_contains("Trains twice without the users and ads that are held out");
+        harness.get_by_label("Try deep_fm on new users and ads").click();
+        harness.run_ok();
+        assert!(harness.state_mut().0.settle(LIMIT), "{:?}", harness.state().0.notices.all());
+        harness.run();
+        harness.get_by_label_contains("Priors of new ads: of ");
+        let session = &harness.state().0;
+        let found = session.store.training.cold_start().unwrap();
+        assert_eq!(found.groups.len(), 2, "{found:?}");
+        assert!(session.store.training.models.is_empty(), "a trial leaves no model behind");
+    }
+}
+
+#[test]
 fn clients_train_together_and_what_that_spends_is_told() {
     let folder = tempfile::tempdir().unwrap();
     for dark in [true, false] {

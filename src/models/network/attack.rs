@@ -66,6 +66,7 @@ impl Network {
 
     /// The length of what may be moved of each impression: what epsilon compares with.
     pub fn gathered_lengths(&self, batch: &Batch) -> Vec<f64> {
+        let batch = &*self.as_read(batch);
         let lookups = self.model.lookups(batch);
         let gathered: Moves = lookups
             .iter()
@@ -157,6 +158,7 @@ impl Network {
     fn moved(&self, batch: &Batch, moves: Option<&Moves>, dropout: Option<&Rng>) -> Result<Forward> {
         let mut stream = dropout.cloned();
         let mut pass = stream.as_mut().map_or(Pass::Predict, Pass::Train);
+        let batch = &*self.as_read(batch);
         let lookups = self.model.lookups(batch);
         self.compute(batch, lookups, moves, &mut pass).explain("cannot compute the model")
     }

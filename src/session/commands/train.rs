@@ -9,6 +9,7 @@ use crate::base::{Failure, Result};
 use crate::data::importers::{ImportOptions, RecipeChoice};
 use crate::data::options::EncodeOptions;
 use crate::data::recipe::Recipe;
+use crate::insight::cold_start::ColdStart;
 use crate::jobs::Latest;
 use crate::session::store::OpenLog;
 use crate::session::{Command, Purpose, Session};
@@ -18,6 +19,7 @@ use crate::tasks::online::{LearnOnline, LearntOnline, SaveOnline};
 use crate::tasks::outline::DrawModel;
 use crate::tasks::search::{SearchKnobs, Searched};
 use crate::tasks::train::{OpenModel, SaveModel, Start, Train, Trained, TrainingRows};
+use crate::tasks::trial::{Trial, Tried, TryOut};
 use crate::train::checkpoint::{Kept, is_in_use};
 use crate::train::ensemble::member_specs;
 use crate::train::federated::Federation;
@@ -83,6 +85,8 @@ pub enum TrainCommand {
     StopSearch,
     /// Trains on clients, the rows of each value of a column of the open log.
     Federate(TrainSpec, Federation),
+    /// Tries another way to learn on the open log.
+    TryOut(Box<Trial>),
     /// Learns from the open log in one pass, with these knobs.
     LearnOnline(Params),
     /// Stops that; what was learnt stays.
@@ -120,6 +124,8 @@ pub struct TrainingState {
     pub online_live: Latest<Progress>,
     /// What the last pass taught.
     pub online: Option<Arc<LearntOnline>>,
+    /// What came of other ways to learn: the last of each.
+    pub tried: Vec<Arc<Tried>>,
     /// What clients trained last.
     pub federated: Option<Arc<TrainedByClients>>,
     /// Models trained or opened, oldest first.
@@ -157,6 +163,21 @@ impl TrainingState {
     /// How the open log is encoded for models.
     pub fn encoding(&self) -> EncodeOptions {
         EncodeOptions { text_vectors: self.text_vectors, ..EncodeOptions::default() }
+    }
+
+    pub(super) fn keep_tried(&mut self, tried: Arc<Tried>) {
+        let is_other =
+            |known: &Arc<Tried>| std::mem::discriminant(&**known) != std::mem::discriminant(&*tried);
+        self.tried.retain(is_other);
+        self.tried.push(tried);
+    }
+
+    /// What came of being prepared for new users and ads.
+    pub fn cold_start(&self) -> Option<&ColdStart> {
+        self.tried.first().map(|tried| {
+            let Tried::ColdStart(found) = &**tried;
+            found
+        })
     }
 
     pub(super) fn add(&mut self, run: ModelRun) {
@@ -250,6 +271,7 @@ pub(super) fn apply(session: &mut Session, command: TrainCommand) -> Result<()> 
             Ok(())
         }
         TrainCommand::Federate(spec, federation) => federate(session, spec, federation),
+        TrainCommand::TryOut(trial) => try_out(session, *trial),
         TrainCommand::LearnOnline(params) => learn_online(session, params),
         TrainCommand::StopOnline => {
             session.jobs.stop(Purpose::LearnOnline);
@@ -306,6 +328,14 @@ pub(super) fn searched(session: &mut Session, searched: Arc<Searched>) {
     });
     session.store.training.search_live.publish(searched.state.clone());
     session.store.training.searched = Some(searched);
+}
+
+fn try_out(session: &mut Session, trial: Trial) -> Result<()> {
+    let rows = training_rows(session).ok_or_else(|| {
+        Failure::new("cannot try another way to learn", "no log is encoded for models")
+            .hint("open a log with a label column, or the sample")
+    })?;
+    session.jobs.start(Purpose::TryOut, TryOut { rows, trial })
 }
 
 fn federate(session: &mut Session, spec: TrainSpec, federation: Federation) -> Result<()> {

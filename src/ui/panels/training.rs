@@ -1,5 +1,6 @@
 //! What is being trained, how is it going, and which models are there?
 
+mod cold;
 mod compare;
 mod compression;
 mod federated;
@@ -10,6 +11,7 @@ mod retrieval;
 mod robustness;
 mod runs;
 mod search;
+mod trials;
 mod tuning;
 pub(super) mod unfinished;
 
@@ -46,6 +48,7 @@ pub struct TrainingPanel {
     /// Members of an ensemble to be trained.
     members: usize,
     searching: search::Searching,
+    trials: trials::Trials,
     online: online::OnlineView,
 }
 
@@ -65,6 +68,7 @@ impl Default for TrainingPanel {
             tuning: tuning::TuningForm::default(),
             members: 1,
             searching: search::Searching::default(),
+            trials: trials::Trials::default(),
             online: online::OnlineView::default(),
         }
     }
@@ -84,6 +88,7 @@ enum View {
     Compression,
     Federated,
     Search,
+    Trials,
     Online,
 }
 
@@ -134,6 +139,10 @@ impl Panel for TrainingPanel {
                             self.federating.show(ui, cx, kind);
                         }
                         View::Search => self.search(ui, cx),
+                        View::Trials => {
+                            let spec = self.spec();
+                            self.trials.show(ui, cx, spec);
+                        }
                         View::Online => self.online.show(ui, cx),
                         view => progress::show(ui, cx, view),
                     }
@@ -162,6 +171,7 @@ impl TrainingPanel {
                 (View::Compression, "Compression"),
                 (View::Federated, "Federated"),
                 (View::Search, "Search"),
+                (View::Trials, "Trials"),
                 (View::Online, "Online"),
             ] {
                 ui.selectable_value(&mut self.view, view, words);
@@ -205,6 +215,13 @@ impl TrainingPanel {
         }
     }
 
+    /// The kind that is chosen, with its knobs.
+    fn spec(&self) -> TrainSpec {
+        let kind = MODELS[self.kind.min(MODELS.len() - 1)];
+        let params = self.params.get(kind.id()).cloned().unwrap_or_default();
+        TrainSpec { kind: kind.id().to_owned(), params, source: String::new() }
+    }
+
     fn search(&mut self, ui: &mut egui::Ui, cx: &mut PanelContext<'_>) {
         let kind = MODELS[self.kind.min(MODELS.len() - 1)];
         let params = self.params.get(kind.id()).cloned().unwrap_or_default();
@@ -235,8 +252,7 @@ impl TrainingPanel {
             ui.colored_label(cx.theme.warn, refusal);
         } else if widgets::main_button(ui, cx.theme, &format!("Train {}", kind.label())).clicked() {
             // Knobs that were not touched are filled in with the kind's defaults when the training starts.
-            let params = self.params.get(kind.id()).cloned().unwrap_or_default();
-            let spec = TrainSpec { kind: kind.id().to_owned(), params, source: String::new() };
+            let spec = self.spec();
             cx.send(Command::Train(match self.members {
                 0 | 1 => TrainCommand::Start(spec),
                 members => TrainCommand::StartEnsemble(spec, members),

@@ -51,14 +51,7 @@ impl Compressing {
                 .labelled_by(label)
                 .on_hover_text("32 bits, 16 bits, or 8 bits with a scale for 32 of them");
             let label = ui.label("prune").id;
-            let percent = egui::DragValue::new(&mut self.prune)
-                .range(0.0..=0.99)
-                .speed(0.01)
-                .custom_formatter(|share, _| format!("{:.0} %", 100.0 * share))
-                .custom_parser(|text| {
-                    Some(text.trim().trim_end_matches('%').trim().parse::<f64>().ok()? / 100.0)
-                });
-            ui.add(percent).labelled_by(label).on_hover_text(
+            widgets::percent(ui, &mut self.prune, 0.0..=0.99).labelled_by(label).on_hover_text(
                 "Share of each matrix's and table's numbers that become 0, the smallest first",
             );
             let label = ui.label("teach").id;

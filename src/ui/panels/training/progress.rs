@@ -107,6 +107,7 @@ fn history(ui: &mut Ui, theme: &Theme, view: View, history: &History) {
         | View::Compression
         | View::Federated
         | View::Search
+        | View::Trials
         | View::Online => {}
     }
 }
