@@ -19,6 +19,7 @@ pub mod exploration;
 pub mod feedback;
 pub mod kept;
 pub mod landscape;
+pub mod learning;
 pub mod linear_bandit;
 pub mod looks;
 pub mod monte_carlo;
@@ -36,6 +37,7 @@ pub mod scoring;
 pub mod shading;
 pub mod simulation;
 pub mod spec;
+pub mod winners;
 mod world;
 
 use crate::auctions::{Clearing, MAX_SLOTS};
@@ -45,6 +47,7 @@ use bidder::Bidder;
 use diversity::Diversity;
 use exploration::Exploration;
 use feedback::Feedback;
+use learning::{Lessons, Turn};
 use position::Examination;
 use replay::Replay;
 use rescoring::Rescorer;
@@ -124,6 +127,8 @@ pub struct Arm {
     pub exploration: Exploration,
     /// How unlike the ads of one page are to be.
     pub diversity: Diversity,
+    /// What the bidders learn from while ads are shown; `None`: their predictions stay.
+    pub lessons: Option<Arc<Lessons>>,
 }
 
 impl Arm {
@@ -139,6 +144,7 @@ impl Arm {
             conversions: None,
             exploration: Exploration::None,
             diversity: Diversity::None,
+            lessons: None,
         }
     }
 
@@ -176,6 +182,8 @@ pub struct Market {
     pub(crate) rhythm: Option<Rhythm>,
     /// The model itself, where it predicts anew as histories grow.
     pub(crate) rescorer: Option<Rescorer>,
+    /// When and how far what people like turns, and how many ads it concerns.
+    pub(crate) turn: Option<(Turn, usize)>,
 }
 
 impl Market {
@@ -241,6 +249,7 @@ impl Market {
             replay_mix: Vec::new(),
             rhythm: None,
             rescorer: None,
+            turn: None,
         })
     }
 
@@ -330,6 +339,31 @@ impl Market {
     pub fn with_rescorer(mut self, rescorer: Rescorer) -> Self {
         self.rescorer = Some(rescorer);
         self
+    }
+
+    /// What the model that stays as it is predicts, in a world whose bidders learn.
+    pub fn frozen(&self, world: usize, row: usize, ad: u32) -> Option<f32> {
+        let arm = self.arms.get(world).filter(|arm| arm.lessons.is_some())?;
+        (row < arm.predicted.rows()).then(|| arm.predicted.row(row).get(ad as usize).copied())?
+    }
+
+    /// What people like of the first `ads` ads turns during the run, in both worlds.
+    #[must_use]
+    pub fn with_turn(mut self, turn: Turn, ads: usize) -> Self {
+        self.turn = Some((turn, ads));
+        self
+    }
+
+    /// How likely a click on a slot that is looked at is, on a page of a run of so many: `truth` are those of the request.
+    pub(crate) fn attractiveness(&self, truth: &[f32], ad: u32, request: u64, requests: u64) -> f64 {
+        let own = f64::from(truth[ad as usize]);
+        match self.turn {
+            Some((turn, ads)) if (ad as usize) < ads && request as f64 >= turn.at * requests as f64 => {
+                let other = f64::from(truth[(ad as usize + ads.div_ceil(2)) % ads]);
+                (1.0 - turn.strength) * own + turn.strength * other
+            }
+            _ => own,
+        }
     }
 
     /// The pooled rows of a request: baseline and what-if.

@@ -88,7 +88,11 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
         [] => planner.places(args.lever, args.points)?,
         given => given.to_vec(),
     };
-    let curve = planner.curve(args.lever, &places)?;
+    let curve = planner.curve_told(args.lever, &places, &|so_far| {
+        let seen: Vec<String> =
+            so_far.points.iter().map(|point| format!("{:.2}: {} clicks", point.at, point.clicks)).collect();
+        Terminal::note(&format!("{} of {} points: {}", so_far.points.len(), so_far.places, seen.join(", ")));
+    })?;
     let json = serde_json::to_value(&curve).explain("cannot write the answer")?;
     Ok(Answer { text: curve_text(&curve), json })
 }

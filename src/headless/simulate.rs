@@ -5,12 +5,14 @@ use crate::base::{Failure, Result, failure::Explain, files::disk_failure, files:
 use crate::data::LogFrame;
 use crate::domain::Rivals;
 use crate::jobs::{JobContext, Latest};
+use crate::market::learning::{Learning, Learnt, Turn};
 use crate::market::looks::FittedLooks;
 use crate::market::outcome::{CampaignOutcome, Difference, HourOutcome, Outcome, WorldOutcome};
 use crate::market::replay::Coverage;
 use crate::market::scoring::{self, Inputs, Prepared};
 use crate::market::simulation::{RunOptions, simulate};
 use crate::market::spec::{ClickSource, MarketSpec, ModelSource};
+use crate::market::winners::{self, Winners};
 use crate::market::{opening, openrtb};
 use crate::metrics::Estimate;
 use std::fmt::Write;
@@ -47,6 +49,13 @@ pub struct Args {
     /// Takes how often this many slots are looked at from the log: the position-based model, fitted to its clicks.
     #[arg(long, value_name = "SLOTS")]
     pub slots_from_log: Option<usize>,
+    /// Lets the bidders of the what-if learn from the clicks of the run itself, on top of their model; without a what-if it is
+    /// the baseline that learns.
+    #[arg(long)]
+    pub learn: bool,
+    /// Turns what people like after this share of the run, 0 to 1: each ad is then liked as another one was.
+    #[arg(long, value_name = "SHARE")]
+    pub turn: Option<f64>,
     /// Also writes the auctions of the first 1,000 pages as lines of OpenRTB 2.6 JSON.
     #[arg(long, value_name = "FILE")]
     pub openrtb: Option<PathBuf>,
@@ -59,6 +68,8 @@ fn click_source(text: &str) -> std::result::Result<ClickSource, String> {
 
 /// Pages whose auctions are written.
 const WRITTEN_PAGES: u64 = 1_000;
+/// Pages whose offers are held against the truth.
+const SURVEYED_PAGES: u64 = 20_000;
 
 /// Reads the spec, makes its market, runs it.
 ///
@@ -82,6 +93,12 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
         spec.click_model = Some(ModelSource::Folder(here.join(model)));
         spec.clicks = ClickSource::Model;
     }
+    if let Some(at) = args.turn {
+        spec.turn = Some(Turn { at, strength: 1.0 });
+    }
+    if args.learn {
+        spec.what_if.get_or_insert_with(|| spec.baseline.clone()).learning = Some(Learning::default());
+    }
     spec.validate()?;
     let folder = args.spec.parent().unwrap_or(Path::new(""));
     let inputs = inputs(&spec, folder, &context)?;
@@ -93,7 +110,7 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
     let prepared = scoring::prepare(&spec, &inputs, None, &context)?;
     Terminal::note(&format!("simulating {} requests", prepared.requests));
     let begun = Instant::now();
-    let record = if args.openrtb.is_some() { WRITTEN_PAGES.min(prepared.requests) } else { 0 };
+    let record = if args.openrtb.is_some() { WRITTEN_PAGES } else { SURVEYED_PAGES }.min(prepared.requests);
     let options = RunOptions { requests: prepared.requests, record };
     let run = simulate(&prepared.market, options, &Latest::default(), &context)?;
     let outcome = run.outcome;
@@ -102,8 +119,13 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
         write_atomically(path, |out| openrtb::write(out, &spec, &prepared, recording).map(drop))?;
         Terminal::note(&format!("auctions written to {}", path.display()));
     }
-    let json = as_json(&spec, &inputs, &prepared, &outcome, seconds)?;
-    Ok(Answer { text: as_text(&prepared, &outcome, seconds), json })
+    let found = winners::of_run(&prepared.market, run.recording.as_deref());
+    let mut json = as_json(&spec, &inputs, &prepared, &outcome, seconds)?;
+    if let Some(json) = json.as_object_mut() {
+        json.insert("winners".to_owned(), serde_json::to_value(&found).explain("cannot write the answer")?);
+    }
+    let text = as_text(&prepared, &outcome, seconds) + &winners_text(&outcome, &found);
+    Ok(Answer { text, json })
 }
 
 pub(super) fn read_spec(path: &Path) -> Result<MarketSpec> {
@@ -214,7 +236,28 @@ fn world_text(name: &str, world: &WorldOutcome) -> String {
     for campaign in &world.campaigns {
         let _ = writeln!(text, "{}", campaign_line(campaign));
     }
+    text.push_str(&world.learnt.as_ref().map_or_else(String::new, learnt_text));
     text.push_str(&hours_text(&world.hours));
+    text
+}
+
+/// What the bidders learnt.
+fn learnt_text(learnt: &Learnt) -> String {
+    let mut text = format!(
+        "  learnt from {} impressions: log loss {} below the frozen model's; held back at {} of them{}\n",
+        learnt.updates,
+        learnt.gain.in_words(5),
+        learnt.held_back,
+        if learnt.is_held_back { ", and now" } else { "" }
+    );
+    for alarm in &learnt.alarms {
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            text,
+            "  drift seen after {} impressions ({}): {} from {:.4} to {:.4}",
+            alarm.row, alarm.detector, alarm.of, alarm.from_to[0], alarm.from_to[1]
+        );
+    }
     text
 }
 
@@ -246,6 +289,24 @@ fn coverage_text(name: &str, coverage: Option<&Coverage>) -> String {
     );
     if coverage.is_short() {
         text.push_str("; NOT IDENTIFIED: this auction picks ads that the log does not show to this audience");
+    }
+    text
+}
+
+/// What winners were predicted to bring, and what they brought.
+fn winners_text(outcome: &Outcome, found: &[std::result::Result<Winners, &'static str>]) -> String {
+    let worlds = [("baseline", Some(&outcome.baseline)), ("what-if", outcome.what_if.as_ref())];
+    let mut text =
+        String::from("\nwinner's curse: what was clicked over what was predicted on the winners (95 %)\n");
+    for ((name, world), found) in worlds.into_iter().zip(found) {
+        let Some(totals) = world.map(|world| &world.totals) else { continue };
+        let factor = Estimate::known_in_words(winners::correction(totals.predicted_ctr, &totals.ctr), 3);
+        let why = match found {
+            Ok(found) => found.in_words(),
+            Err(why) => format!("of what lost nothing is known: {why}"),
+        };
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "  {name}: {factor}. {why}");
     }
     text
 }

@@ -8,10 +8,11 @@
 
 use super::bidder::Fate;
 use super::simulation::Recording;
+use super::winners;
 use crate::base::{Failure, Result};
 use crate::data::outcome::Outcome;
 use crate::data::{LogFrame, Role, cells};
-use crate::metrics::Estimate;
+use crate::metrics::{Estimate, Rate};
 use serde::Serialize;
 
 /// One auction of a second-price log, in any unit of money.
@@ -152,6 +153,9 @@ pub struct Landscape {
     pub factors: Vec<(f64, Replayed)>,
     /// What the log itself brought.
     pub logged: Replayed,
+    /// What was clicked over what was predicted on the auctions that were won, where predictions are known: what a bid by
+    /// prediction should be marked down by.
+    pub marked_down: Option<Estimate>,
     /// What was assumed, in words.
     pub notes: Vec<String>,
 }
@@ -290,8 +294,21 @@ pub fn survey(
             .unwrap_or_default(),
         factors: factors.iter().map(replayed).collect::<Result<_>>()?,
         logged,
+        marked_down: None,
         notes,
     })
+}
+
+/// What was clicked over what was predicted on a campaign's own winners among the recorded pages of the baseline.
+pub fn marked_down(recording: &Recording, campaign: usize) -> Option<Estimate> {
+    let own = recording.shown.first()?.iter().filter(|shown| shown.bidder as usize == campaign);
+    let (mut n, mut predicted, mut clicks) = (0.0, 0.0, 0.0);
+    for shown in own {
+        n += 1.0;
+        predicted += f64::from(shown.predicted);
+        clicks += f64::from(u8::from(shown.clicked));
+    }
+    winners::correction(predicted / f64::max(n, 1.0), &Rate::wilson(clicks, n))
 }
 
 impl Landscape {

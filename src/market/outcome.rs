@@ -8,6 +8,7 @@
 use super::Market;
 use super::bidder::{Bidder, Fate, Ledger};
 use super::feedback::Bubble;
+use super::learning::Learnt;
 use super::replay::Coverage;
 use super::world::World;
 use crate::domain::Pricing;
@@ -43,6 +44,9 @@ pub struct WorldOutcome {
     pub campaigns: Vec<CampaignOutcome>,
     /// How narrow it has become for its users.
     pub bubble: Bubble,
+    /// What its bidders learnt; absent where they do not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub learnt: Option<Learnt>,
     /// What came in each hour of the day; empty where pages come in no order of time.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub hours: Vec<HourOutcome>,
@@ -313,7 +317,8 @@ impl WorldOutcome {
             average_price_cpm: PER_MILLE * revenue / shown,
         };
         let bubble = state.tastes.bubble();
-        Self { pages: state.pages, coverage, totals, campaigns, bubble, hours: Vec::new() }
+        let (pages, learnt) = (state.pages, state.learnt());
+        Self { pages, coverage, totals, campaigns, bubble, learnt, hours: Vec::new() }
     }
 }
 

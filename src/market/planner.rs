@@ -14,7 +14,7 @@ use crate::jobs::{JobContext, Latest};
 use crate::metrics::{Estimate, Rate};
 use rayon::prelude::*;
 use serde::Serialize;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// What is turned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
@@ -88,6 +88,19 @@ pub struct Curve {
     pub now: Point,
     /// What the model behind it forecast for rows that it was not trained on; absent where there are none.
     pub check: Option<Check>,
+}
+
+/// A curve whose points are still coming.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct CurveSoFar {
+    /// What is turned.
+    pub lever: Lever,
+    /// Pages of each run.
+    pub requests: u64,
+    /// Points that there will be.
+    pub places: usize,
+    /// Those that are there, in order of the lever.
+    pub points: Vec<Point>,
 }
 
 /// A forecast against what came of it: clicks on the log's last rows, which the model has not seen.
@@ -173,15 +186,38 @@ impl<'a> Planner<'a> {
     /// # Errors
     /// A place where the lever cannot stand; a cancel.
     pub fn curve(&self, lever: Lever, places: &[f64]) -> Result<Curve> {
+        self.curve_told(lever, places, &|_| ())
+    }
+
+    /// The same, with the points so far told after each: first ones that are far apart, so that the curve shows its shape
+    /// from the beginning.
+    ///
+    /// # Errors
+    /// As [`curve`](Self::curve).
+    pub fn curve_told(
+        &self,
+        lever: Lever,
+        places: &[f64],
+        told: &(dyn Fn(&CurveSoFar) + Sync),
+    ) -> Result<Curve> {
         if places.is_empty() {
             return Err(Failure::new("cannot plan", "no places of the lever were given"));
         }
         self.context.stage("running the market");
-        let now = point(self.now(lever), &self.run(&self.spec)?);
-        let points = self.all(places, |place| {
+        let so_far =
+            CurveSoFar { lever, requests: self.spec.requests, places: places.len(), points: Vec::new() };
+        let so_far = Mutex::new(so_far);
+        self.all(&far_apart(places), |place| {
             let turned = self.turned(lever, *place)?;
-            Ok(point(*place, &self.run(&turned)?))
+            let found = point(*place, &self.run(&turned)?);
+            let mut so_far = so_far.lock().unwrap_or_else(PoisonError::into_inner);
+            let before = so_far.points.partition_point(|known| known.at <= found.at);
+            so_far.points.insert(before, found);
+            told(&so_far);
+            Ok(())
         })?;
+        let points = so_far.into_inner().unwrap_or_else(PoisonError::into_inner).points;
+        let now = point(self.now(lever), &self.run(&self.spec)?);
         Ok(Curve { lever, requests: self.spec.requests, points, now, check: self.check()? })
     }
 
@@ -402,6 +438,22 @@ impl<'a> Planner<'a> {
     }
 }
 
+/// The first and the last, then always what halves the widest gap: each beginning of the list is spread over the whole.
+fn far_apart(places: &[f64]) -> Vec<f64> {
+    let Some(last) = places.len().checked_sub(1) else { return Vec::new() };
+    let mut order = vec![0, last];
+    let mut gaps = std::collections::VecDeque::from([(0usize, last)]);
+    while let Some((left, right)) = gaps.pop_front() {
+        let middle = left.midpoint(right);
+        if middle > left {
+            order.push(middle);
+            gaps.extend([(left, middle), (middle, right)]);
+        }
+    }
+    order.dedup();
+    order.into_iter().map(|place| places[place]).collect()
+}
+
 fn scale(campaign: &mut Campaign, factor: f64) {
     campaign.budget_micros = campaign.budget_micros.map(|budget| (budget as f64 * factor).round() as i64);
 }
@@ -474,6 +526,16 @@ fn share_out(curves: &[Vec<(f64, f64)>], total: f64) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_first_places_are_far_apart_and_none_is_lost() {
+        assert_eq!(far_apart(&[1.0, 2.0, 3.0, 4.0, 5.0]), [1.0, 5.0, 3.0, 2.0, 4.0]);
+        assert_eq!((far_apart(&[7.0]), far_apart(&[7.0, 8.0])), (vec![7.0], vec![7.0, 8.0]));
+        assert_eq!(far_apart(&[]), [0.0; 0]);
+        let mut all = far_apart(&(0..20).map(f64::from).collect::<Vec<_>>());
+        all.sort_unstable_by(f64::total_cmp);
+        assert_eq!(all, (0..20).map(f64::from).collect::<Vec<_>>());
+    }
 
     #[test]
     fn money_goes_where_the_next_unit_brings_most() {

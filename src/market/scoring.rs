@@ -5,6 +5,7 @@
 //! pair. Scoring is the slow part, so a [`ScoredPool`] is kept and reused until audience, ads, edits or model
 //! change: a slider only reweighs it.
 
+mod lessons;
 mod people;
 mod rivals;
 
@@ -200,6 +201,7 @@ pub fn prepare(
     if spec.feedback.fatigue > 0.0 || spec.feedback.drift > 0.0 {
         notes.push("fatigue and drift are as set by hand, not learnt from the log".to_owned());
     }
+    notes.extend(lessons::notes(spec));
     if spec.feedback.rescores {
         let kind = &inputs.model.kind;
         notes.push(format!(
@@ -528,6 +530,7 @@ fn open_market(
             floors_ecpm_micros: scenario.floors_cpm_micros.iter().map(|floor| *floor as f64).collect(),
             exploration: scenario.exploration,
             diversity: scenario.diversity,
+            lessons: scenario.learning.as_ref().map(|_| lessons::of(pool, scenario)).transpose()?,
             conversions: scores.conversions.as_ref().map(|c| Arc::new(c.with_constants(&unconverted))),
             ..Arm::new(widened(&scores.predicted), weights, scenario.auction.build()?)
         })
@@ -546,6 +549,10 @@ fn open_market(
         .with_conversion_delay(delay)
         .with_users(pool.users.clone())?
         .with_feedback(feedback)?;
+    let market = match spec.turn {
+        Some(turn) => market.with_turn(turn, ads.len()),
+        None => market,
+    };
     let market = match rhythm {
         Some(rhythm) => market.with_rhythm(rhythm),
         None => market,

@@ -64,6 +64,8 @@ pub struct Shown {
     pub p_click: f32,
     /// Whether it was clicked.
     pub clicked: bool,
+    /// By how much it moved the log odds of this user and ad, where the bidders learn; else 0.
+    pub moved: f32,
 }
 
 /// What one campaign offered for one page.

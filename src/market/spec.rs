@@ -31,6 +31,7 @@
 use super::diversity::Diversity;
 use super::exploration::Exploration;
 use super::feedback::Effects;
+use super::learning::{Learning, Turn};
 use super::position::Examination;
 use crate::auctions::{self, MAX_SLOTS};
 use crate::base::{Failure, Params, Result, failure::Explain};
@@ -104,6 +105,9 @@ pub struct MarketSpec {
     /// name says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub propensity: Option<String>,
+    /// What people like turns during the run, whatever the bidders' model was taught.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub turn: Option<Turn>,
     /// Fewer users than this in an audience are not simulated: figures of so few would speak of single people.
     #[serde(default = "default_fewest_users")]
     pub fewest_users: usize,
@@ -188,6 +192,9 @@ pub struct Scenario {
     pub diversity: Diversity,
     /// The pricing rule.
     pub auction: AuctionChoice,
+    /// Bidders that learn from the clicks of the run itself, on top of their model; see [`super::learning`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub learning: Option<Learning>,
     /// Changes of the audience's mix.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub shifts: Vec<Shift>,
@@ -314,6 +321,7 @@ impl MarketSpec {
             clicks: ClickSource::default(),
             click_model: None,
             propensity: None,
+            turn: None,
             fewest_users: default_fewest_users(),
             baseline: Scenario::default(),
             what_if: None,
@@ -357,6 +365,9 @@ impl MarketSpec {
         }
         if let Some(problem) = self.feedback.problem() {
             return refuse("feedback", problem);
+        }
+        if let Some(problem) = self.turn.and_then(|turn| turn.problem()) {
+            return refuse("turn", problem);
         }
         if !(0.0..=10.0).contains(&self.conversion_delay) {
             return refuse(
@@ -408,6 +419,8 @@ impl MarketSpec {
                 "rivals",
                 "the log's pages were sold without them: it knows nothing of a page that they win",
             ))
+        } else if self.turn.is_some() {
+            Some(("turn", "the log's clicks are what they were: they cannot turn"))
         } else if self.days > 0 {
             Some(("days", "a replay goes through the rows of the log in their own order"))
         } else {
@@ -433,6 +446,15 @@ impl Scenario {
         }
         if let Some(problem) = self.diversity.problem(&self.auction.id) {
             return Err(Failure::new("cannot simulate", problem).at("diversity"));
+        }
+        if let Some(learning) = &self.learning {
+            learning.knobs().map_err(|failure| failure.at("learning"))?;
+            if matches!(self.exploration, Exploration::LinUcb(_) | Exploration::LinThompson(_)) {
+                let why = "a bandit with a line of its own learns already what a learner would";
+                return Err(Failure::new("cannot simulate", why)
+                    .at("exploration")
+                    .hint("explore by epsilon, ucb or thompson"));
+            }
         }
         if let Some(problem) = self.exploration.problem() {
             return Err(Failure::new("cannot simulate", problem).at("exploration"));

@@ -9,6 +9,7 @@ use super::bidder::{Bidder, Fate, Ledger};
 use super::diversity::{self, Diversity};
 use super::exploration::{AdRecord, Exploration};
 use super::feedback::Tastes;
+use super::learning::{Learner, Learnt, Lesson};
 use super::pacing::Pacer;
 use super::position::{Look, Visit};
 use super::rescoring::{Event, Histories};
@@ -46,6 +47,12 @@ pub(super) struct World {
     strongest: Vec<(u32, f32)>,
     /// What users did here, and what the model makes of it.
     histories: Histories,
+    /// What this world learns while it shows ads.
+    learner: Option<Learner>,
+    /// Why the learner could not begin.
+    stopped: Option<Failure>,
+    /// Pages that the run has.
+    requests: u64,
     /// Conversions on their way: the page that they arrive at, the campaign, the price.
     coming: BinaryHeap<Reverse<(u64, u32, i64)>>,
     // Scratch, kept to save allocations.
@@ -78,7 +85,12 @@ impl World {
         let recency = market.bidders.iter().any(|bidder| bidder.recency_pages > 0);
         let fixed = arm.exploration == Exploration::None
             && !market.feedback.effects.follows
-            && market.rescorer.is_none();
+            && market.rescorer.is_none()
+            && arm.lessons.is_none();
+        let (learner, stopped) = match arm.lessons.as_deref().map(Learner::new).transpose() {
+            Ok(learner) => (learner, None),
+            Err(failure) => (None, Some(failure)),
+        };
         let shaders = market.bidders.iter().map(|bidder| {
             Shader::new(if arm.rule.pays_own_bid() { bidder.shading } else { crate::domain::Shading::None })
         });
@@ -107,6 +119,9 @@ impl World {
             },
             strongest: if fixed { strongest_ads(market, arm) } else { Vec::new() },
             histories: Histories::default(),
+            learner,
+            stopped,
+            requests,
             coming: BinaryHeap::new(),
             ecpm_micros: vec![SITS_OUT; bidders],
             quality: vec![0.0; bidders],
@@ -128,6 +143,10 @@ impl World {
         }
         if let Some(rescorer) = &market.rescorer {
             self.histories.refresh(rescorer, self.world, row, market.users[row]);
+        }
+        if let (Some(learner), Some(lessons)) = (&mut self.learner, &arm.lessons) {
+            let frozen = self.histories.scores(row).unwrap_or_else(|| arm.predicted.row(row));
+            learner.predict(lessons, row, frozen);
         }
         self.collect_offers(market, arm, request, row);
         let auction = Auction {
@@ -171,7 +190,12 @@ impl World {
 
     /// Why the model could not predict anew, once it could not.
     pub fn failure(&self) -> Option<&Failure> {
-        self.histories.failure.as_ref()
+        self.stopped.as_ref().or(self.histories.failure.as_ref())
+    }
+
+    /// What was learnt here; `None` where nothing learns.
+    pub fn learnt(&self) -> Option<Learnt> {
+        self.learner.as_ref().map(Learner::told)
     }
 
     /// Conversions that were set aside and have not arrived.
@@ -253,7 +277,8 @@ impl World {
     /// The ad that a campaign enters with where predictions follow the user or ads are tried.
     fn choose_ad(&self, market: &Market, arm: &Arm, request: u64, row: usize, index: usize) -> (u32, f32) {
         let bidder = &market.bidders[index];
-        let predicted = self.histories.scores(row).unwrap_or_else(|| arm.predicted.row(row));
+        let known = self.learner.as_ref().map(Learner::scores).or_else(|| self.histories.scores(row));
+        let predicted = known.unwrap_or_else(|| arm.predicted.row(row));
         let p_convert = arm.p_convert(row);
         let user = market.users[row] as usize;
         let follows = market.feedback.effects.follows;
@@ -335,12 +360,13 @@ impl World {
             let Offer { ad, predicted, .. } = self.offers[sale.bidder];
             let bidder = &market.bidders[sale.bidder];
             let p_convert = bidder.p_convert(arm.p_convert(row), ad);
-            let attractive = f64::from(truth[ad as usize]) * self.appeal(market, row, sale.bidder, ad);
+            let attractive = market.attractiveness(truth, ad, request, self.requests)
+                * self.appeal(market, row, sale.bidder, ad);
             let look = match &market.replay {
                 Some(replay) => Look::logged(replay.clicked[row]),
                 None => visit.slot(sale.slot, &market.slots, attractive.min(1.0), luck),
             };
-            let shown = Shown {
+            let mut shown = Shown {
                 page: request as u32,
                 slot: sale.slot as u8,
                 bidder: sale.bidder as u32,
@@ -351,7 +377,9 @@ impl World {
                 predicted,
                 p_click: look.p_click as f32,
                 clicked: look.clicked,
+                moved: 0.0,
             };
+            shown.moved = self.learn(market, arm, row, &shown);
             revenue_nanos += self.settle(market, (request, row), &shown, p_convert);
             clicks += f64::from(u8::from(shown.clicked));
             self.page.push(shown);
@@ -361,6 +389,16 @@ impl World {
             self.pace();
         }
         (clicks, revenue_nanos)
+    }
+
+    /// What an impression teaches: by how much it moves the log odds of this user and ad.
+    fn learn(&mut self, market: &Market, arm: &Arm, row: usize, shown: &Shown) -> f32 {
+        let (Some(learner), Some(lessons)) = (&mut self.learner, &arm.lessons) else { return 0.0 };
+        let frozen = self.histories.scores(row).unwrap_or_else(|| arm.predicted.row(row));
+        let frozen = frozen.get(shown.ad as usize).copied().unwrap_or(shown.predicted);
+        let look = if market.replay.is_some() { 1.0 } else { market.looks[usize::from(shown.slot)] };
+        let Shown { ad, clicked, .. } = *shown;
+        learner.learn(lessons, Lesson { row, ad, frozen, look, clicked })
     }
 
     /// The factor that fatigue and drift put on a click probability.

@@ -565,6 +565,59 @@ mod tests {
     }
 
     #[test]
+    fn t23_a_small_twin_of_the_open_bandit_log_is_valued_as_in_closed_form() {
+        // As the random log of the Open Bandit data: ten items at three positions, chosen evenly, clicked seldom; the policy
+        // in question has learnt, and chooses otherwise at each position. Its value and the log's worth are closed forms.
+        const ITEMS: usize = 10;
+        let policy = |position: usize, item: usize| {
+            let raw = |item: usize| 0.75f64.powi(((item + 2 * position) % ITEMS) as i32);
+            raw(item) / (0..ITEMS).map(raw).sum::<f64>()
+        };
+        let clicks = |position: usize, item: usize| 0.03 * 0.8f64.powi(item as i32) / (1.0 + position as f64);
+        let mean = |of: &dyn Fn(usize, usize) -> f64| {
+            let all = (0..3).flat_map(|position| (0..ITEMS).map(move |item| (position, item)));
+            all.map(|(position, item)| policy(position, item) * of(position, item)).sum::<f64>() / 3.0
+        };
+        let truth = mean(&clicks);
+        // E w^2 = K sum pi^2 on an even log, and w^2 r has that of its clicks.
+        let worth = 1.0 / mean(&|position, item| ITEMS as f64 * policy(position, item));
+        let second = mean(&|position, item| ITEMS as f64 * policy(position, item) * clicks(position, item));
+        let (n, reps) = (10_000, 200);
+        let deviation = ((second - truth * truth) / n as f64).sqrt();
+        let (mut values, mut normed, mut covered, mut skewed) = (Vec::new(), Vec::new(), 0, 0);
+        for seed in 0..reps {
+            let mut rng = Rng::named(seed, "open bandit twin");
+            let seen: Vec<(usize, usize)> = (0..n).map(|_| (rng.below(3), rng.below(ITEMS))).collect();
+            let rewards: Vec<f64> =
+                seen.iter().map(|(at, item)| f64::from(u8::from(rng.chance(clicks(*at, *item))))).collect();
+            let target: Vec<f64> = seen.iter().map(|(at, item)| policy(*at, *item)).collect();
+            let decisions = Decisions {
+                rewards: &rewards,
+                logged: &vec![1.0 / ITEMS as f64; n],
+                target: &target,
+                ..Decisions::default()
+            };
+            let answer = evaluate_with(&decisions, if seed < 40 { 200 } else { 0 }).unwrap();
+            assert!((answer.checks.effective / n as f64 / worth - 1.0).abs() < 0.05, "{:?}", answer.checks);
+            let ips = answer.value(Estimator::Ips).unwrap();
+            values.push(ips.normal.value);
+            normed.push(answer.value(Estimator::Snips).unwrap().normal.value);
+            covered += usize::from(!ips.normal.excludes(truth));
+            if let Some([low, high]) = ips.bootstrap {
+                skewed += usize::from(high - ips.normal.value > ips.normal.value - low);
+            }
+        }
+        let (ips, found) = sd(&values);
+        // A deviation over 200 replications has a relative error of .05; four of them.
+        assert!((ips - truth).abs() < 4.0 * deviation / (reps as f64).sqrt(), "{ips} against {truth}");
+        assert!((found / deviation - 1.0).abs() < 0.2, "{found} against {deviation}");
+        assert!((sd(&normed).0 / truth - 1.0).abs() < 0.02, "{:?} against {truth}", sd(&normed));
+        // Few clicks: an interval of about 95 %, and the bootstrap's reaches further up than down, as it must be shown.
+        assert!((175..=198).contains(&covered), "{covered} of 200");
+        assert!(skewed >= 25, "{skewed} of 40");
+    }
+
+    #[test]
     fn t24_a_policy_that_the_log_hardly_knows_gets_a_reason_and_no_number() {
         // 10,000 decisions of which two have weights in the thousands: the trap of the women's log.
         let n = 10_000;

@@ -77,6 +77,11 @@ pub fn p_of_chi_square(chi_square: f64, freedom: usize) -> f64 {
     0.5 * erfc(z / std::f64::consts::SQRT_2)
 }
 
+/// The standard normal distribution function.
+pub fn normal_cdf(z: f64) -> f64 {
+    0.5 * erfc(-z / std::f64::consts::SQRT_2)
+}
+
 /// Complementary error function, relative error below 1.2e-7 (Press et al., Numerical Recipes, section 6.2).
 fn erfc(x: f64) -> f64 {
     const TERMS: [f64; 9] = [

@@ -4,10 +4,10 @@ use super::simulate::Simulated;
 use super::{Output, unless_stopped};
 use crate::base::Result;
 use crate::data::LogFrame;
-use crate::jobs::{Job, JobContext, Lane};
+use crate::jobs::{Job, JobContext, Lane, Latest};
 use crate::market::counterfactual::{self, Answer, Predictor, Question};
 use crate::market::landscape::{self, BidColumns, FACTORS, Landscape};
-use crate::market::planner::{Curve, Effect, Lever, Planner, Sensitivity, Split};
+use crate::market::planner::{Curve, CurveSoFar, Effect, Lever, Planner, Sensitivity, Split};
 use std::sync::Arc;
 
 /// A question.
@@ -39,6 +39,8 @@ pub struct Weigh {
     pub simulated: Option<Arc<Simulated>>,
     /// The question.
     pub question: EvidenceQuestion,
+    /// Where the points of a curve appear as they come.
+    pub live: Latest<CurveSoFar>,
 }
 
 /// An answer, or why there is none.
@@ -96,8 +98,12 @@ impl Job for Weigh {
             }
             EvidenceQuestion::SimulatedBids(campaign) => Evidence::Bids(self.simulated_bids(*campaign)),
             EvidenceQuestion::Plan(lever) => {
-                let curve =
-                    self.planned(context, |planner| planner.curve(*lever, &planner.places(*lever, POINTS)?));
+                let curve = self.planned(context, |planner| {
+                    planner.curve_told(*lever, &planner.places(*lever, POINTS)?, &|so_far| {
+                        self.live.publish(so_far.clone());
+                        context.wake();
+                    })
+                });
                 Evidence::Plan(unless_stopped(curve)?)
             }
             EvidenceQuestion::Parts => {
@@ -133,7 +139,8 @@ impl Weigh {
         let bids = landscape::bids_of_recording(recording, campaigns.len(), campaign, slots)?;
         let name = campaigns.get(campaign).map_or("", |campaign| campaign.name.as_str());
         let source = (format!("simulated auctions of '{name}'"), 1_000.0);
-        landscape::survey(source, &bids, &FACTORS, None)
+        let marked_down = landscape::marked_down(recording, campaign);
+        Ok(Landscape { marked_down, ..landscape::survey(source, &bids, &FACTORS, None)? })
     }
 
     fn planned<A>(&self, context: &JobContext, ask: impl FnOnce(&Planner<'_>) -> Result<A>) -> Result<A> {

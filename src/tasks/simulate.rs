@@ -9,6 +9,7 @@ use crate::market::looks::FittedLooks;
 use crate::market::other_model::OtherModel;
 use crate::market::scoring::{self, Inputs, Prepared};
 use crate::market::simulation::{Run, RunOptions, simulate};
+use crate::market::winners::{self, Winners};
 use crate::market::{MarketSpec, Outcome, campaigns};
 use crate::train::TrainedModel;
 use std::fmt;
@@ -47,6 +48,8 @@ pub struct Simulated {
     pub log_revision: u64,
     /// The outcome and the recorded pages.
     pub run: Run,
+    /// Whether the winners of each world are as good as predicted, or why that cannot be told.
+    pub winners: Vec<std::result::Result<Winners, &'static str>>,
 }
 
 /// Pages kept for the player: at 100 pages a second, more than three minutes.
@@ -82,7 +85,8 @@ impl Job for Simulate {
         let options =
             RunOptions { requests: prepared.requests, record: RECORDED_PAGES.min(prepared.requests) };
         let run = simulate(&prepared.market, options, &self.live, context)?;
-        let simulated = Simulated { spec: self.spec, prepared, creatives, looks, log_revision, run };
+        let winners = winners::of_run(&prepared.market, run.recording.as_deref());
+        let simulated = Simulated { spec: self.spec, prepared, creatives, looks, log_revision, run, winners };
         Ok(Output::Simulated(Arc::new(simulated)))
     }
 }
@@ -141,6 +145,11 @@ impl Simulate {
 }
 
 impl Simulated {
+    /// What the model that stays as it is predicts for an ad and a pooled request, in a world whose bidders learn.
+    pub fn frozen(&self, world: usize, row: u32, ad: u32) -> Option<f32> {
+        self.prepared.market.frozen(world, row as usize, ad)
+    }
+
     /// True when it comes from this very reading of this log.
     fn is_of(&self, log: &LogFrame) -> bool {
         self.spec.log == log.source.path && self.log_revision == log.revision

@@ -166,6 +166,21 @@ impl Online {
         sigmoid(f64::from(self.kernel.score(features)))
     }
 
+    /// Log odds of a row of features; [`learn`](Self::learn) then speaks of this row.
+    pub fn log_odds(&mut self, features: &[u32]) -> f32 {
+        self.kernel.score(features)
+    }
+
+    /// Moves the weights of the row that was scored last by the derivative of its loss by its log odds.
+    pub fn learn(&mut self, gradient: f32) {
+        self.kernel.learn(gradient);
+    }
+
+    /// Makes the next steps larger, as if only the share `kept` of what made them small had been seen; all weights stay.
+    pub fn quicken(&mut self, kept: f32) {
+        self.kernel.quicken(kept);
+    }
+
     /// Linear weights that are not 0.
     pub fn nonzero(&self) -> usize {
         self.kernel.nonzero()
@@ -279,6 +294,30 @@ mod tests {
         };
         let (linear, fm, ffm) = (auc("linear"), auc("fm"), auc("ffm"));
         assert!(linear < 0.54 && fm > 0.7 && ffm > 0.7, "{linear} {fm} {ffm}");
+    }
+
+    #[test]
+    fn quickened_weights_stay_and_the_next_step_is_larger() {
+        for kind in ["linear", "fm", "ffm"] {
+            for l1 in ["0", "0.5"] {
+                let mut learner =
+                    learner(&[("learner", kind), ("hash_bits", "12"), ("l1", l1), ("l2", "0.1")]);
+                learner.take(&pairs(5_000), true, |_| {});
+                let row = [3, 1004, 5010];
+                let step = |learner: &mut Online| {
+                    let before = learner.log_odds(&row);
+                    learner.learn(0.5);
+                    learner.log_odds(&row) - before
+                };
+                let before = learner.log_odds(&row);
+                learner.quicken(0.01);
+                assert!((learner.log_odds(&row) - before).abs() < 1e-4, "{kind} {l1}");
+                let large = step(&mut learner);
+                learner.quicken(100.0);
+                let small = step(&mut learner);
+                assert!(large < 0.0 && small < 0.0 && large < 2.0 * small, "{kind} {l1}: {large} {small}");
+            }
+        }
     }
 
     #[test]

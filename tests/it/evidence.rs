@@ -170,7 +170,18 @@ fn levers_move_the_market_as_they_must() {
     let fills: Vec<f64> = reserve.points.iter().map(|point| point.fill.rate).collect();
     assert!(fills.windows(2).all(|pair| pair[1] <= pair[0] + 1e-9), "{fills:?}");
     assert_eq!((reserve.points[0].spend, reserve.points[0].clicks), (reserve.now.spend, reserve.now.clicks));
-    let budget = planner.curve(Lever::Budget, &[0.1, 0.3, 1.0, 3.0]).unwrap();
+    // The first points come long before the last.
+    let seen = std::sync::Mutex::new(Vec::new());
+    let begun = std::time::Instant::now();
+    let budget = planner
+        .curve_told(Lever::Budget, &[0.1, 0.3, 1.0, 3.0], &|so_far| {
+            seen.lock().unwrap().push((begun.elapsed(), so_far.points.clone()));
+        })
+        .unwrap();
+    let seen = seen.into_inner().unwrap();
+    let counts: Vec<usize> = seen.iter().map(|(_, points)| points.len()).collect();
+    assert_eq!((counts, &seen[3].1), (vec![1, 2, 3, 4], &budget.points));
+    assert!(seen[0].0 < seen[3].0);
     let spends: Vec<f64> = budget.points.iter().map(|point| point.spend).collect();
     assert!(spends.windows(2).all(|pair| pair[1] >= pair[0]), "{spends:?}");
     // T34's shape: nobody sees a campaign more often than the cap says.
@@ -286,6 +297,7 @@ fn the_panel_fills_each_of_its_views_with_one_button() {
     settle(&mut window);
     window.get_by_label_contains("Win curve");
     window.get_by_label_contains("What other bids would have brought");
+    window.get_by_label_contains("as much was clicked as predicted");
 }
 
 #[test]

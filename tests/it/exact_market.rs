@@ -7,6 +7,7 @@ use crate::market_support::{arm, bidder, market_of, run, scores};
 use adloupe::auctions::AUCTIONS;
 use adloupe::base::rng::Rng;
 use adloupe::domain::{BidSpread, DrawnBids, Pacing, Pricing, Shading};
+use adloupe::jobs::{JobContext, Latest};
 use adloupe::market::bidder::Bidder;
 use adloupe::market::diversity::{Diversity, greedy_dpp, mmr};
 use adloupe::market::equilibrium::first_price_pacing;
@@ -17,7 +18,10 @@ use adloupe::market::linear_bandit::{LinearBandit, LinearPolicy};
 use adloupe::market::outcome::{CampaignOutcome, autobidding_score};
 use adloupe::market::rhythm::Rhythm;
 use adloupe::market::shading::best_bid;
+use adloupe::market::simulation::{RunOptions, simulate};
+use adloupe::market::winners;
 use adloupe::market::{Arm, Market};
+use std::sync::Arc;
 
 /// A campaign per click at 1.00, so that its worth of an impression is its pCTR.
 fn per_click(name: &str, ads: &[u32]) -> Bidder {
@@ -254,11 +258,34 @@ fn t35_the_winner_is_overrated_as_much_as_theory_says() {
         let mut world = arm(&scores(n, noisy), &vec![1.0; rows], 0.0, "second_price");
         world.clicks = scores(n, vec![p as f32; rows * n]);
         let bidders = (0..n as u32).map(|ad| per_click("ad", &[ad])).collect();
-        let outcome = run(market_of(bidders, rows, vec![1.0], 8, world, None), 200_000, 0).outcome;
-        let totals = &outcome.baseline.totals;
+        let market = Arc::new(market_of(bidders, rows, vec![1.0], 8, world, None));
+        let options = RunOptions { requests: 200_000, record: 50_000 };
+        let run = simulate(&market, options, &Latest::default(), &JobContext::detached()).unwrap();
+        let totals = &run.outcome.baseline.totals;
         let inflation = totals.predicted_ctr / totals.expected_ctr;
         assert!((inflation - exact).abs() < 0.006, "n = {n}: {inflation} against {exact}");
+        // What is shown: the mark-down by the clicks alone holds the truth, and the marked down prediction the click rate.
+        let factor = winners::correction(totals.predicted_ctr, &totals.ctr).unwrap();
+        // Four standard errors: three cases are looked at.
+        assert!((factor.value - 1.0 / exact).abs() < factor.high - factor.low, "{factor:?}, {}", 1.0 / exact);
+        assert!(factor.high < 1.0, "{factor:?}");
+        assert!((totals.predicted_ctr * factor.value - totals.ctr.rate).abs() < 1e-12);
+        // All offers are right on average, the winners are not, and theory says by how much.
+        let found = winners::survey(&market, run.recording.as_deref().unwrap(), 0).unwrap();
+        assert!(
+            (found.offered.value - 1.0).abs() < 0.01 && (found.rivals - n as f64).abs() < 1e-9,
+            "{found:?}"
+        );
+        assert!((found.won.value - exact).abs() < 0.02 && (found.scatter - sigma).abs() < 0.01, "{found:?}");
+        assert!((found.if_equal - exact).abs() < 0.02, "{found:?}");
     }
+    // Clicks from the bidders' own model: nothing is overrated, and it is said that it cannot be.
+    let world = arm(&scores(1, vec![0.1]), &[1.0], 0.0, "second_price");
+    let market = Arc::new(market_of(vec![per_click("ad", &[0])], 1, vec![1.0], 8, world, None));
+    let options = RunOptions { requests: 100, record: 100 };
+    let run = simulate(&market, options, &Latest::default(), &JobContext::detached()).unwrap();
+    let refused = winners::survey(&market, run.recording.as_deref().unwrap(), 0).unwrap_err();
+    assert!(refused.contains("own model"), "{refused}");
 }
 
 /// Regret of a policy on ten arms, .5 and nine times .4, after so many pulls: mean and standard error.

@@ -27,6 +27,7 @@ mod ingest;
 mod inspect_panels;
 mod language;
 mod layouts;
+mod learning;
 mod market;
 mod market_gpu;
 mod market_models;

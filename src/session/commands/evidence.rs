@@ -1,9 +1,10 @@
 //! What can be asked of the log's own evidence?
 
 use crate::base::Result;
+use crate::jobs::Latest;
 use crate::market::counterfactual::{Answer, Question};
 use crate::market::landscape::Landscape;
-use crate::market::planner::{Curve, Effect, Sensitivity, Split};
+use crate::market::planner::{Curve, CurveSoFar, Effect, Sensitivity, Split};
 use crate::session::commands::data::open_log;
 use crate::session::{Purpose, Session};
 use crate::tasks::evidence::{Evidence, EvidenceQuestion, Weigh};
@@ -18,6 +19,8 @@ pub struct EvidenceState {
     pub bids: Option<Result<Landscape>>,
     /// A lever of the market.
     pub plan: Option<Result<Curve>>,
+    /// The points of a curve that is being drawn.
+    pub live: Latest<CurveSoFar>,
     /// A split of the budgets.
     pub split: Option<Result<Split>>,
     /// The last what-if in parts.
@@ -32,7 +35,10 @@ pub(super) fn apply(session: &mut Session, question: EvidenceQuestion) -> Result
     let dataset = session.store.dataset.clone();
     // A model of another reading of the log is not asked: its rows would not be those that it has not seen.
     let fits = model.zip(dataset).filter(|(model, dataset)| dataset.encoder == model.encoder);
-    let job = Weigh { log, predictor: fits, simulated: session.store.market.result.clone(), question };
+    // A fresh slot, so that a superseded question cannot publish into its successor's.
+    session.store.evidence.live = Latest::default();
+    let live = session.store.evidence.live.clone();
+    let job = Weigh { live, log, predictor: fits, simulated: session.store.market.result.clone(), question };
     session.jobs.start(Purpose::Evidence, job)
 }
 

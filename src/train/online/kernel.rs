@@ -255,6 +255,31 @@ impl Kernel {
         }
     }
 
+    /// Scales the sums of squared gradients that make steps small. FTRL tells a weight from its sums, so `z` is scaled
+    /// along where the weight is not 0: all weights stay what they are.
+    pub fn quicken(&mut self, kept: f32) {
+        let (Self { rates, fields, width, stride, shape, .. }, kept) = (&*self, kept.max(0.0));
+        let (Rates { alpha, beta, l1, l2, .. }, stride) = (*rates, *stride);
+        let squares = match shape {
+            Shape::Linear => 2..2,
+            Shape::Fm => 2..3,
+            Shape::Ffm => HEAD + fields * width..HEAD + fields * width + fields,
+        };
+        let reach = |n: f32| (beta + n.sqrt()) / alpha;
+        let start = self.start;
+        for slot in self.numbers[start..].chunks_exact_mut(stride) {
+            let [z, n] = [slot[0], slot[1]];
+            let beyond = z.abs() - l1;
+            if beyond > 0.0 {
+                slot[0] = (l1 + beyond * (reach(kept * n) + l2) / (reach(n) + l2)).copysign(z);
+            }
+            slot[1] = kept * n;
+            slot[squares.clone()].iter_mut().for_each(|sum| *sum = (kept * *sum).max(FIRST_SQUARES));
+        }
+        let [z, n] = self.bias;
+        self.bias = [z * reach(kept * n) / reach(n), kept * n];
+    }
+
     /// How many linear weights are not 0.
     pub fn nonzero(&self) -> usize {
         let l1 = self.rates.l1;

@@ -207,6 +207,8 @@ impl SlotsPanel {
         }
         ui.add_space(8.0);
         report::spend_curve(ui, cx.theme, &simulated, self.player.page());
+        report::learning(ui, cx.theme, &outcome);
+        report::winners(ui, &simulated);
         report::hours(ui, cx.theme, &outcome);
         report::campaigns(ui, cx.theme, &outcome, &mut self.world);
         self.player.keep_going(ui);

@@ -60,6 +60,7 @@ impl BidsView {
                 ));
                 win_curve(ui, cx.theme, found);
                 self.first_price(ui, found);
+                curse(ui, cx.theme, found);
                 replays(ui, found);
                 for note in &found.notes {
                     ui.weak(format!("Note: {note}."));
@@ -82,6 +83,23 @@ impl BidsView {
                 None => ui.weak("no bid gains anything at first price"),
             };
         });
+    }
+}
+
+/// What winning does to predictions, and to what an impression is worth.
+fn curse(ui: &mut Ui, theme: &Theme, found: &Landscape) {
+    let Some(factor) = &found.marked_down else { return };
+    let words = format!("Of what was won, {} times as much was clicked as predicted.", factor.in_words(3));
+    if factor.high < 1.0 {
+        let words = format!(
+            "Winner's curse: {words} A worth told by predictions is to be marked down to {:.0} % ({:.0} to {:.0}).",
+            100.0 * factor.value,
+            100.0 * factor.low,
+            100.0 * factor.high
+        );
+        ui.label(egui::RichText::new(words).color(theme.warn));
+    } else {
+        ui.label(format!("{words} That is no winner's curse that could be seen with so few clicks."));
     }
 }
 

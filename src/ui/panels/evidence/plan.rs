@@ -56,10 +56,23 @@ impl PlanView {
         });
         ui.weak("Every point is a run of the last simulation's baseline on the same seed.");
         let evidence = &cx.session.store.evidence;
+        if let Some(so_far) = evidence.live.get().filter(|_| busy) {
+            ui.label(format!(
+                "{} of {} points, {} requests each …",
+                so_far.points.len(),
+                so_far.places,
+                widgets::grouped(so_far.requests as f64)
+            ));
+            show_curve(ui, cx.theme, so_far.lever, &so_far.points);
+            return;
+        }
         match &evidence.plan {
             None => {}
             Some(Err(failure)) => complain(ui, cx.theme, failure),
-            Some(Ok(found)) => show_curve(ui, cx.theme, found),
+            Some(Ok(found)) => {
+                show_curve(ui, cx.theme, found.lever, &found.points);
+                points(ui, found);
+            }
         }
         match &evidence.split {
             None => {}
@@ -79,8 +92,8 @@ impl PlanView {
     }
 }
 
-fn show_curve(ui: &mut Ui, theme: &Theme, found: &Curve) {
-    let line = |of: &dyn Fn(&Point) -> f64| found.points.iter().map(|p| [p.at, of(p)]).collect::<Vec<_>>();
+fn show_curve(ui: &mut Ui, theme: &Theme, lever: Lever, points: &[Point]) {
+    let line = |of: &dyn Fn(&Point) -> f64| points.iter().map(|p| [p.at, of(p)]).collect::<Vec<_>>();
     let chart = |ui: &mut Ui, name: &str, y: &str, lines: &[(&str, Vec<[f64; 2]>, bool)]| {
         let series: Vec<charts::Series<'_>> = lines
             .iter()
@@ -92,7 +105,7 @@ fn show_curve(ui: &mut Ui, theme: &Theme, found: &Curve) {
                 dashed: *dashed,
             })
             .collect();
-        let frame = charts::Frame { name, x: found.lever.unit(), y, height: 240.0 };
+        let frame = charts::Frame { name, x: lever.unit(), y, height: 240.0 };
         curve::show(ui, theme, frame, curve::LegendCorner::RightBottom, &series);
     };
     ui.columns(2, |columns| {
@@ -102,7 +115,7 @@ fn show_curve(ui: &mut Ui, theme: &Theme, found: &Curve) {
             ("95 %, to", line(&|p| p.revenue_per_mille.high), true),
         ];
         chart(&mut columns[0], "Revenue over the lever", "revenue per 1000 requests", &revenue);
-        match found.lever {
+        match lever {
             Lever::Cap => {
                 let reach = [("users reached", line(&|p| p.reach as f64), false)];
                 chart(&mut columns[1], "Reach over the lever", "users of a campaign, summed", &reach);
@@ -113,7 +126,6 @@ fn show_curve(ui: &mut Ui, theme: &Theme, found: &Curve) {
             }
         }
     });
-    points(ui, found);
 }
 
 fn points(ui: &mut Ui, found: &Curve) {

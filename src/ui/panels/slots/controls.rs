@@ -1,5 +1,6 @@
 //! Who comes, what changes, and by which rules are slots sold? The controls at the left.
 
+mod learning;
 mod rivals;
 mod shares;
 
@@ -27,6 +28,7 @@ pub fn show(ui: &mut Ui, cx: &mut PanelContext<'_>, draft: &mut Draft) {
     shares::show(ui, draft, &columns);
     edit_user(ui, draft, &columns);
     rules(ui, draft);
+    learning::show(ui, draft);
     campaigns(ui, draft);
     rivals::show(ui, &mut draft.spec.rivals);
     run_options(ui, cx, draft);

@@ -30,8 +30,13 @@ pub fn show(
     ui.columns(recording.shown.len().max(1), |columns| {
         for (world, column) in columns.iter_mut().enumerate() {
             let row = if world == 0 { rows.0 } else { rows.1 };
-            let visit =
-                Visit { world: names[world.min(1)], page, row, shown: of_page(recording, world, page) };
+            let visit = Visit {
+                world: names[world.min(1)],
+                place: world,
+                page,
+                row,
+                shown: of_page(recording, world, page),
+            };
             if draw_page(column, cx, simulated, &visit, layout) {
                 opened = Some(Opened { world, page });
             }
@@ -43,6 +48,8 @@ pub fn show(
 /// One page view of one world.
 struct Visit<'a> {
     world: &'a str,
+    /// 0 the baseline, 1 the what-if.
+    place: usize,
     page: u64,
     /// Pooled row of the visitor.
     row: u32,
@@ -162,12 +169,27 @@ fn filled_slot(ui: &mut Ui, theme: &Theme, simulated: &Simulated, visit: &Visit<
             .size(FINE)
             .color(theme.weak_text),
         );
+        if let Some(words) = update(simulated, visit, shown) {
+            ui.label(RichText::new(words).size(FINE).color(theme.accent));
+        }
     });
     let summary =
         format!("{} slot {}: {} {}", visit.world, shown.slot + 1, creative.advertiser, creative.text);
     let card = card.response.interact(egui::Sense::click());
     card.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, &summary));
     card.on_hover_cursor(egui::CursorIcon::PointingHand).clicked()
+}
+
+/// Where the bidders learn: what the frozen model would have said, what was said, what came, and what that moved.
+fn update(simulated: &Simulated, visit: &Visit<'_>, shown: &Shown) -> Option<String> {
+    let frozen = simulated.frozen(visit.place, visit.row, shown.ad)?;
+    Some(format!(
+        "frozen model {:.2} % → with what was learnt {:.2} % → {} → log odds {:+.3}",
+        100.0 * frozen,
+        100.0 * shown.predicted,
+        if shown.clicked { "click" } else { "no click" },
+        shown.moved
+    ))
 }
 
 fn slot_frame(theme: &Theme, border: egui::Color32) -> Frame {

@@ -3,6 +3,7 @@
 use crate::market::Outcome;
 use crate::market::feedback::Bubble;
 use crate::market::outcome::{CampaignOutcome, HourOutcome, WorldOutcome};
+use crate::market::winners::correction;
 use crate::metrics::{Estimate, Rate};
 use crate::tasks::simulate::Simulated;
 use crate::ui::charts::{self, curve};
@@ -48,6 +49,9 @@ pub fn totals(ui: &mut Ui, theme: &Theme, outcome: &Outcome) {
         row(ui, "CTR %", &|w| rate_text(&w.totals.ctr), text, sure);
         row(ui, "  predicted %", &|w| format!("{:.2}", 100.0 * w.totals.predicted_ctr), None, false);
         row(ui, "  drawn with %", &|w| format!("{:.2}", 100.0 * w.totals.expected_ctr), None, false);
+        let marked_down =
+            |w: &WorldOutcome| Estimate::known_in_words(correction(w.totals.predicted_ctr, &w.totals.ctr), 3);
+        row(ui, "  clicked / predicted", &marked_down, None, false);
         row(ui, "revenue = spend", &|w| format!("{:.2}", w.totals.revenue), None, false);
         let (text, sure) = told(difference.map(|d| d.revenue_per_mille), 1.0);
         row(ui, "  per 1000 requests", &|w| format!("{:.2}", w.totals.revenue_per_mille.value), text, sure);
@@ -62,6 +66,7 @@ pub fn totals(ui: &mut Ui, theme: &Theme, outcome: &Outcome) {
             ui.end_row();
         }
     });
+    curse(ui, theme, outcome);
     if difference_is_approximate(outcome) {
         ui.weak("A budget ran out: requests then depend on each other and the intervals are approximate.");
     }
@@ -71,6 +76,93 @@ pub fn totals(ui: &mut Ui, theme: &Theme, outcome: &Outcome) {
         let words = "Not identified: far fewer pages count than should. The auction picks ads that the log does not \
                      show to this audience, so these figures do not hold for it.";
         ui.label(RichText::new(words).color(theme.warn));
+    }
+}
+
+/// A warning where what won was overrated.
+fn curse(ui: &mut Ui, theme: &Theme, outcome: &Outcome) {
+    let worlds = [("baseline", Some(&outcome.baseline)), ("what-if", outcome.what_if.as_ref())];
+    for (name, world) in worlds {
+        let Some(totals) = world.map(|world| &world.totals) else { continue };
+        let Some(factor) = correction(totals.predicted_ctr, &totals.ctr).filter(|factor| factor.high < 1.0)
+        else {
+            continue;
+        };
+        let words = format!(
+            "Winner's curse in the {name}: what won was clicked {} times as often as predicted. Whoever pays by the \
+             prediction pays too much; marked down by that factor it pays for what comes.",
+            factor.in_words(2)
+        );
+        ui.label(RichText::new(words).color(theme.warn));
+    }
+}
+
+/// What the recorded pages say of all that was offered.
+pub fn winners(ui: &mut Ui, simulated: &Simulated) {
+    for (name, found) in ["Baseline", "What-if"].into_iter().zip(&simulated.winners) {
+        ui.weak(match found {
+            Ok(found) => format!(
+                "{name}: {}, on {} recorded pages.",
+                found.in_words(),
+                widgets::grouped(found.pages as f64)
+            ),
+            Err(why) => format!("{name}: whether only the winners are overrated cannot be told: {why}."),
+        });
+    }
+}
+
+/// What the bidders of a world have learnt so far, beside the model that stayed as it was.
+pub fn learning(ui: &mut Ui, theme: &Theme, outcome: &Outcome) {
+    let worlds = [("Baseline", Some(&outcome.baseline)), ("What-if", outcome.what_if.as_ref())];
+    for (name, learnt) in worlds.into_iter().filter_map(|(name, world)| Some((name, world?.learnt.as_ref()?)))
+    {
+        ui.add_space(8.0);
+        ui.strong(format!("{name}: learning while ads are shown"));
+        ui.label(format!(
+            "{} impressions taught. Each scored before it taught, the log loss is {} below that of the frozen model.",
+            widgets::grouped(learnt.updates as f64),
+            learnt.gain.in_words(4)
+        ));
+        if learnt.held_back > 0 {
+            let now = if learnt.is_held_back { " It is held back now." } else { "" };
+            let words = format!(
+                "The guard held back what was learnt at {} impressions, where it predicted worse than the frozen model.{now}",
+                widgets::grouped(learnt.held_back as f64)
+            );
+            ui.label(RichText::new(words).color(theme.warn));
+        }
+        if let (Some(first), Some(last)) = (learnt.alarms.first(), learnt.alarms.last()) {
+            let words = format!(
+                "Drift: {} alarms, the first after {} impressions ({}, {} from {:.3} to {:.3}), the last after {}; the learner's \
+                 steps became large again.",
+                learnt.alarms.len(),
+                widgets::grouped(first.row as f64),
+                first.detector,
+                first.of,
+                first.from_to[0],
+                first.from_to[1],
+                widgets::grouped(last.row as f64)
+            );
+            ui.label(RichText::new(words).color(theme.warn));
+        }
+        let line = |of: usize| learnt.curve.iter().map(|point| [point[0], point[of]]).collect::<Vec<_>>();
+        let (frozen, learner) = (line(1), line(2));
+        let series = [
+            charts::Series { name: "frozen model", points: &frozen, colour: theme.series(0), dashed: true },
+            charts::Series {
+                name: "with what was learnt",
+                points: &learner,
+                colour: theme.series(1),
+                dashed: false,
+            },
+        ];
+        let frame = charts::Frame {
+            name: "Log loss while learning",
+            x: "impressions so far",
+            y: "log loss of the stretch",
+            height: 190.0,
+        };
+        curve::show(ui, theme, frame, egui_plot::Corner::RightTop, &series);
     }
 }
 
@@ -136,13 +228,14 @@ pub fn campaigns(ui: &mut Ui, theme: &Theme, outcome: &Outcome, world: &mut usiz
         _ => &outcome.baseline,
     };
     egui::ScrollArea::horizontal().id_salt("campaign table").show(ui, |ui| {
-        Grid::new("campaigns").num_columns(10).striped(true).spacing([14.0, 4.0]).show(ui, |ui| {
+        Grid::new("campaigns").num_columns(11).striped(true).spacing([14.0, 4.0]).show(ui, |ui| {
             for head in [
                 "campaign",
                 "impressions",
                 "users reached",
                 "clicks",
                 "CTR",
+                "clicked / predicted",
                 "spend",
                 "of budget",
                 "price",
@@ -165,6 +258,11 @@ fn campaign_row(ui: &mut Ui, theme: &Theme, campaign: &CampaignOutcome) {
     ui.label(widgets::grouped(campaign.reach as f64));
     ui.label(widgets::grouped(campaign.clicks as f64));
     ui.label(widgets::percent_with_interval(&campaign.ctr));
+    let factor = correction(campaign.predicted_ctr, &campaign.ctr);
+    let cursed = factor.is_some_and(|factor| factor.high < 1.0);
+    let text = RichText::new(Estimate::known_in_words(factor, 2));
+    ui.label(if cursed { text.color(theme.warn) } else { text })
+        .on_hover_text("Below 1: its winners were overrated, and its bids by prediction pay too much");
     ui.label(format!("{:.2}", campaign.spend));
     match campaign.budget {
         Some(budget) if budget > 0.0 => {
