@@ -28,6 +28,7 @@ pub mod generate;
 pub mod heads;
 pub mod inside;
 pub mod look_alikes;
+pub mod map_users;
 mod model_report;
 pub mod models;
 pub mod online;
@@ -50,6 +51,7 @@ pub mod source;
 pub mod text;
 pub mod tour;
 pub mod train;
+pub mod transfer;
 pub mod why;
 
 use crate::base::{Failure, Result, failure::Explain};
@@ -135,6 +137,7 @@ enum Subcommands {
     Generate(generate::Args),
     ModelReport(model_report::Args),
     LookAlikes(look_alikes::Args),
+    MapUsers(map_users::Args),
     Models(models::Args),
     Online(online::Args),
     Onnx(onnx::Args),
@@ -158,6 +161,7 @@ enum Subcommands {
     Slices(slices::Args),
     Tour(tour::Args),
     Train(train::Args),
+    Transfer(transfer::Args),
     Why(why::Args),
 }
 
@@ -230,6 +234,8 @@ fn run(command: &Subcommands, terminal: &Terminal) -> Result<Answer> {
         Subcommands::Rank(args) => rank::run(args, terminal),
         Subcommands::Report(args) => report::run(args, terminal),
         Subcommands::Reproduce(args) => reproduce::run(args, terminal),
+        Subcommands::MapUsers(args) => map_users::run(args, terminal),
+        Subcommands::Transfer(args) => transfer::run(args, terminal),
         Subcommands::Cold(args) => cold::run(args, terminal),
         Subcommands::Federated(args) => federated::run(args, terminal),
         Subcommands::Onnx(args) => onnx::run(args, terminal),

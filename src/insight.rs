@@ -19,6 +19,7 @@ pub mod heads;
 pub mod inside;
 pub mod leaderboard;
 pub mod look_alikes;
+pub mod mapping;
 pub mod point_words;
 pub mod prediction;
 pub mod projection;
@@ -30,7 +31,9 @@ pub mod similar;
 pub mod slices;
 pub mod sources;
 pub mod subject;
+pub mod transfer;
 pub mod values;
+pub mod ways;
 
 pub use attention::{AverageAttention, Explanation};
 pub use evaluation::{Evaluation, evaluate};

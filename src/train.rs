@@ -19,6 +19,7 @@ pub mod federated;
 pub mod gradient;
 pub mod guard;
 pub mod history;
+pub mod mapping;
 pub mod newcomers;
 pub mod objective;
 pub mod online;

@@ -8,6 +8,7 @@ use crate::base::{Result, failure::Explain};
 use crate::data::dataset::open_prepared;
 use crate::data::options::EncodeOptions;
 use crate::insight::cold_start::{AdPriors, ColdGroup, ColdPlan, ColdStart, GivenUp, cold_start};
+use crate::insight::ways::Way;
 use crate::metrics::Estimate;
 use crate::train::TrainSpec;
 
@@ -85,23 +86,29 @@ fn of_group(group: &ColdGroup) -> Vec<String> {
             grouped(group.rows as f64, ' '),
             grouped(group.clicks, ' ')
         ),
-        format!(
-            "{:<32} {:>24} {:>24} {:>27} {:>27}",
-            "read as", "AUC, 95 %", "log loss, 95 %", "AUC higher by", "log loss higher by"
-        ),
     ];
-    for way in &group.ways {
+    lines.extend(of_ways("read as", &group.ways));
+    lines.extend(group.given_up.iter().map(fallen_back));
+    lines
+}
+
+/// A line for each way, below a head that tells what they are ways to do.
+pub(super) fn of_ways(head: &str, ways: &[Way]) -> Vec<String> {
+    let mut lines = vec![format!(
+        "{head:<32} {:>24} {:>24} {:>27} {:>27}",
+        "AUC, 95 %", "log loss, 95 %", "AUC higher by", "log loss higher by"
+    )];
+    lines.extend(ways.iter().map(|way| {
         let gain = |known: Option<Estimate>| known.map_or("-".to_owned(), |known| known.in_words(4));
-        lines.push(format!(
+        format!(
             "{:<32} {:>24} {:>24} {:>27} {:>27}",
             way.way,
             Estimate::known_in_words(way.measures.auc, 4),
             Estimate::known_in_words(way.measures.log_loss, 4),
             gain(way.auc_gain),
             gain(way.loss_gain)
-        ));
-    }
-    lines.extend(group.given_up.iter().map(fallen_back));
+        )
+    }));
     lines
 }
 

@@ -5,6 +5,7 @@
 //! whole users or ads again, since a few ads say little however often they were shown. For new ads a Beta prior, by
 //! moments from the learnt ads that share their attributes, says what to expect before the first impression.
 
+use super::ways::{Way, compare};
 use crate::base::rng::keyed_uniform;
 use crate::base::{Failure, Result};
 use crate::data::batch::{FIRST_VALUE_ID, RARE_ID};
@@ -12,9 +13,8 @@ use crate::data::dataset::{SequenceColumn, take_known};
 use crate::data::encode::Side;
 use crate::data::{Dataset, Split};
 use crate::jobs::{JobContext, Latest};
+use crate::metrics::Estimate;
 use crate::metrics::beta_binomial::BetaPrior;
-use crate::metrics::gains::Gains;
-use crate::metrics::{Estimate, Measures, Outcomes};
 use crate::models::newcomers::{Alike, LEAST};
 use crate::train::newcomers::{id_fields, learnt};
 use crate::train::{TrainSpec, TrainedModel, fit};
@@ -25,7 +25,7 @@ const WHAT: &str = "cannot try new users and ads";
 /// Purpose of the draw of those that are held out.
 const HOLD_OUT: u64 = 0x6865_6C64_206F_7574;
 /// Learnt ads that a prior comes from at least: how much ads differ cannot be seen in fewer.
-const PRIOR_LEAST: usize = 8;
+const PRIOR_LEAST: usize = 5;
 /// Ads listed with their prior at most.
 const LISTED: usize = 200;
 
@@ -67,22 +67,9 @@ pub struct ColdGroup {
     /// Clicks on these.
     pub clicks: f64,
     /// The ways to read them, the first unprepared.
-    pub ways: Vec<ColdWay>,
+    pub ways: Vec<Way>,
     /// How far the mean of those who are alike had to give up attributes.
     pub given_up: Vec<GivenUp>,
-}
-
-/// One way to read new ids.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct ColdWay {
-    /// In words.
-    pub way: String,
-    /// How good it is.
-    pub measures: Measures,
-    /// How much higher its AUC is than the unprepared one's.
-    pub auc_gain: Option<Estimate>,
-    /// How much higher its log loss is.
-    pub loss_gain: Option<Estimate>,
 }
 
 /// Rows that were read as the mean of those who share these attributes.
@@ -187,19 +174,7 @@ pub fn cold_start(dataset: &Dataset, plan: &ColdPlan, context: &JobContext) -> R
         }
         let ids = units.iter().collect::<std::collections::HashSet<_>>().len();
         let (labels, weights) = (take_known(&dataset.label, &rows), take_known(&dataset.weight, &rows));
-        let outcomes = |predicted| Outcomes { predicted, labels: &labels, weights: &weights, users: &units };
-        let first = &scores[0].1;
-        let ways = scores.iter().enumerate().map(|(way_at, (way, predicted))| {
-            let runs = [[first.clone(), predicted.clone()]];
-            let gains = (way_at > 0).then(|| Gains::of(&runs, &labels, &weights, &units));
-            ColdWay {
-                way: way.clone(),
-                measures: Measures::of(outcomes(predicted)),
-                auc_gain: gains.and_then(|gains| gains.auc_gain),
-                loss_gain: gains.and_then(|gains| gains.loss_gain),
-            }
-        });
-        let ways: Vec<ColdWay> = ways.collect();
+        let ways = compare(&scores, &labels, &weights, &units);
         let group = ColdGroup {
             column: dataset.encoder.categorical[place].name.clone(),
             ids,

@@ -136,9 +136,7 @@ impl TrainedModel {
     /// An ensemble, data encoded for another model, a kind whose rows are counted, or there is no room.
     pub fn welcoming(&self, dataset: &Dataset) -> Result<Self> {
         let what = "cannot give new users and ads rows";
-        if self.is_ensemble() {
-            return Err(Failure::new(what, "it is an ensemble").hint("its members, before they are averaged"));
-        }
+        self.check_single(what)?;
         if dataset.encoder != self.encoder {
             return Err(Failure::new(what, "the rows were encoded for another model")
                 .hint("encode the log with this model's own encoder"));
@@ -147,6 +145,56 @@ impl TrainedModel {
         card.newcomers = Some(learnt(dataset)?);
         (card.test, card.uncalibrated, card.conversions) = (None, None, None);
         Self::new(card, Arc::clone(&self.encoder), self.copied_network()?)
+    }
+}
+
+impl TrainedModel {
+    /// All that its tables hold of an id: the rows of the field at `place`, one after another.
+    ///
+    /// # Errors
+    /// An ensemble, or a kind whose rows are counted.
+    pub fn id_vector(&self, place: usize, id: u32) -> Result<Vec<f64>> {
+        let what = "cannot tell what the model knows of an id";
+        self.check_single(what)?;
+        let network = self.network();
+        network.check_attackable(what)?;
+        let rows = network.tables.iter().flat_map(|table| table.row(table.start(place) + id));
+        Ok(rows.map(|number| f64::from(*number)).collect())
+    }
+
+    /// The same model with other rows of some ids, laid out as [`id_vector`](Self::id_vector) answers.
+    ///
+    /// # Errors
+    /// As there; vectors of another length.
+    pub fn with_id_vectors(&self, place: usize, ids: &[u32], vectors: &[Vec<f64>]) -> Result<Self> {
+        let what = "cannot give ids other rows";
+        self.check_single(what)?;
+        let mut network = self.copied_network()?;
+        network.check_attackable(what)?;
+        let numbers: usize = network.tables.iter().map(|table| table.width).sum();
+        for (id, vector) in ids.iter().zip(vectors) {
+            if vector.len() != numbers {
+                let why = format!("a vector has {} numbers and the model's rows {numbers}", vector.len());
+                return Err(Failure::new(what, why));
+            }
+            let mut from = vector.iter();
+            for table in &mut network.tables {
+                let row = table.start(place) + id;
+                table.row_mut(row).iter_mut().zip(from.by_ref()).for_each(|(to, from)| *to = *from as f32);
+            }
+        }
+        let mut card = self.card.clone();
+        (card.test, card.uncalibrated, card.conversions) = (None, None, None);
+        Self::new(card, Arc::clone(&self.encoder), network)
+    }
+
+    fn check_single(&self, what: &str) -> Result<()> {
+        match self.is_ensemble() {
+            true => {
+                Err(Failure::new(what, "it is an ensemble").hint("its members, before they are averaged"))
+            }
+            false => Ok(()),
+        }
     }
 }
 

@@ -457,6 +457,10 @@ impl TrainedModel {
         self.card.write_weights(out, &self.network)
     }
 
+    pub(super) fn network(&self) -> &Network {
+        &self.network
+    }
+
     /// A copy of the weights, as a safetensors file.
     pub(super) fn weights(&self) -> Result<Stored> {
         self.network.copied()

@@ -358,10 +358,42 @@ fn users_and_ads_are_held_out_and_what_helps_them_is_told() {
         harness.run();
         harness.get_by_label_contains("Priors of new ads: of ");
         let session = &harness.state().0;
-        let found = session.store.training.cold_start().unwrap();
+        let found = session
+            .store
+            .training
+            .tried(|tried| match tried {
+                adloupe::tasks::trial::Tried::ColdStart(found) => Some(found),
+                _ => None,
+            })
+            .unwrap();
         assert_eq!(found.groups.len(), 2, "{found:?}");
         assert!(session.store.training.models.is_empty(), "a trial leaves no model behind");
     }
+}
+
+#[test]
+fn curves_of_a_target_are_drawn_and_users_mapped_to_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut harness = harness(opened(&folder, 3000), true);
+    harness.get_by_label("Trials").click();
+    harness.run();
+    harness.get_by_label("Transfer").click();
+    harness.run();
+    harness.get_by_label_contains("A base learns from all rows but the target's");
+    harness.get_by_label("Draw learning curves of deep_fm").click();
+    harness.run_ok();
+    assert!(harness.state_mut().0.settle(LIMIT), "{:?}", harness.state().0.notices.all());
+    harness.run();
+    harness.get_by_label_contains("AUC by rows (AUC against training rows of the target)");
+    harness.get_by_label("Map users").click();
+    harness.run();
+    harness.get_by_label("Map users of deep_fm").click();
+    harness.run_ok();
+    assert!(harness.state_mut().0.settle(LIMIT));
+    harness.run();
+    let said: Vec<String> =
+        harness.state().0.notices.all().iter().map(|notice| format!("{notice:?}")).collect();
+    assert!(harness.query_by_label_contains("It explains ").is_some(), "{said:?}");
 }
 
 #[test]

@@ -6,7 +6,10 @@ use adloupe::data::batch::RARE_ID;
 use adloupe::data::encode::{CategoricalField, Side};
 use adloupe::data::{Dataset, Encoder};
 use adloupe::insight::cold_start::{ColdPlan, cold_start};
+use adloupe::insight::mapping::{MappingPlan, map_users};
+use adloupe::insight::transfer::{TransferPlan, apart, transfer};
 use adloupe::jobs::{JobContext, Latest};
+use adloupe::train::mapping::Form;
 use adloupe::train::{TrainSpec, TrainedModel, fit};
 use std::sync::Arc;
 
@@ -23,6 +26,8 @@ fn cities(rows: usize, users: u32) -> Dataset {
     let mut dataset = clicks(rows, users, 5);
     let mut rng = Rng::named(6, "cities");
     let city: Vec<u32> = dataset.categorical[0].iter().map(|user| 2 + (user * 7 + 3) % 8).collect();
+    // Seven ads in place of each, alike in what they are.
+    dataset.categorical[1] = dataset.categorical[1].iter().map(|ad| ad + 6 * rng.below(7) as u32).collect();
     let likes = |city: &u32, ad: &u32| 0.08 + 0.5 * f64::from(city % 2 == ad % 2);
     let ads = dataset.categorical[1].iter();
     dataset.label = city.iter().zip(ads).map(|(city, ad)| f32::from(rng.chance(likes(city, ad)))).collect();
@@ -38,6 +43,7 @@ fn cities(rows: usize, users: u32) -> Dataset {
     let mut encoder = Encoder { conversion: None, ..(*dataset.encoder).clone() };
     encoder.sequences.clear();
     encoder.categorical.push(field);
+    encoder.categorical[1].values = (0..42).map(|ad| format!("ad{ad}")).collect();
     dataset.encoder = Arc::new(encoder);
     dataset
 }
@@ -60,7 +66,7 @@ fn new_users_are_read_as_their_city_where_the_city_decides() {
     assert_eq!((ads.column.as_str(), ads.ways.len()), ("ad", 5));
     assert!(ads.given_up.iter().all(|one| one.shared.is_empty() && one.is_mean));
     let priors = found.priors.unwrap();
-    assert!(priors.ads == ads.ids && priors.inside <= priors.ads);
+    assert!(priors.ads == ads.ids && priors.ads > 3 && priors.inside <= priors.ads, "{priors:?}");
     for ad in &priors.listed {
         assert!((ad.expected.value - 0.33).abs() < 0.06, "half of the cities like each: {ad:?}");
         assert!((ad.posterior.high - ad.posterior.low) < (ad.expected.high - ad.expected.low), "{ad:?}");
@@ -103,4 +109,78 @@ fn what_cannot_be_held_out_is_told() {
     (encoder.keys.user, encoder.keys.ad) = (None, None);
     nameless.encoder = Arc::new(encoder);
     assert!(refused(&nameless, plan).hint.contains("role user or ad"));
+}
+
+/// The rows whose value of a categorical field passes.
+fn rows_where(dataset: &Dataset, field: usize, passes: impl Fn(u32) -> bool) -> Vec<u32> {
+    (0..dataset.rows as u32).filter(|row| passes(dataset.categorical[field][*row as usize])).collect()
+}
+
+#[test]
+fn a_few_rows_learn_sooner_from_a_base_that_knows_the_cities() {
+    let dataset = cities(24_000, 400);
+    let context = JobContext::detached();
+    let [others, target] = apart(&dataset, &rows_where(&dataset, 0, |user| user >= 302));
+    assert_eq!(others.train.len() + target.train.len(), dataset.train.len());
+    let spec = spec("fm", &[]);
+    let base = fit(&others, &spec, &Latest::default(), &context).unwrap();
+    let plan = TransferPlan { spec, frozen: vec![], shares: vec![0.05, 1.0], seeds: 2 };
+    let found = transfer(&base, &target, &plan, &context).unwrap();
+    let [few, all] = &found.points[..] else { panic!("{found:?}") };
+    assert!(few.rows < all.rows / 10 && all.rows == target.train.len(), "{found:?}");
+    assert_eq!((few.gains.runs, all.gains.runs), (2, 2));
+    let gain = |point: &adloupe::insight::transfer::SharePoint| point.gains.auc_gain.unwrap();
+    assert!(gain(few).low > 0.0, "the base knows what 5 % of the rows do not show: {found:?}");
+    assert!(gain(few).value > gain(all).value, "and is worth less the more rows there are: {found:?}");
+    let frozen = TransferPlan { frozen: vec!["embedding".into()], shares: vec![0.05], ..plan.clone() };
+    let stayed = transfer(&base, &target, &frozen, &context).unwrap();
+    assert!(gain(&stayed.points[0]).low > 0.0, "{stayed:?}");
+    let refused = |plan: TransferPlan| transfer(&base, &target, &plan, &context).unwrap_err();
+    let wrong = refused(TransferPlan { frozen: vec!["tower".into()], ..plan.clone() });
+    assert!(wrong.why.contains("no part 'tower'"), "{wrong}");
+    assert!(refused(TransferPlan { shares: vec![1.5], ..plan.clone() }).why.contains("1.5"));
+    assert!(refused(TransferPlan { seeds: 0, ..plan.clone() }).why.contains("0 seeds"));
+    let nothing = transfer(&base, &apart(&dataset, &[])[1], &plan, &context).unwrap_err();
+    assert!(nothing.why.contains("0 training rows"), "{nothing}");
+}
+
+/// Rows whose clicks only the user's taste decides: users of even number like even ads.
+fn tastes(rows: usize, users: u32) -> Dataset {
+    let mut dataset = cities(rows, users);
+    let mut rng = Rng::named(8, "tastes");
+    let pairs = dataset.categorical[0].iter().zip(dataset.categorical[1].iter());
+    let likes = |(user, ad): (&u32, &u32)| 0.08 + 0.5 * f64::from(user % 2 == ad % 2);
+    dataset.label = pairs.map(|pair| f32::from(rng.chance(likes(pair)))).collect();
+    dataset.categorical.pop();
+    let mut encoder = (*dataset.encoder).clone();
+    encoder.categorical.pop();
+    dataset.encoder = Arc::new(encoder);
+    dataset
+}
+
+#[test]
+fn a_taste_that_both_domains_share_is_mapped_to_users_whom_the_second_never_met() {
+    let dataset = tastes(24_000, 300);
+    let context = JobContext::detached();
+    let ads = dataset.encoder.categorical[1].cardinality() as u32;
+    let second = rows_where(&dataset, 1, |ad| ad >= ads / 2);
+    let plan =
+        MappingPlan { spec: spec("fm", &[("epochs", "12")]), form: Form::Linear, ridge: 0.01, share: 0.3 };
+    for form in [Form::Linear, Form::Mlp] {
+        let found = map_users(&dataset, &second, &MappingPlan { form, ..plan.clone() }, &context).unwrap();
+        assert!(found.users[0] + found.users[1] <= 300 && found.users[1] > 60, "{found:?}");
+        assert_eq!(found.ways.len(), 3);
+        let mapped = &found.ways[2];
+        assert!(mapped.auc_gain.unwrap().low > 0.02, "{found:?}");
+        assert!(mapped.loss_gain.unwrap().high < 0.0, "{found:?}");
+        assert!(found.explained > 0.05 && found.explained < 1.0, "{found:?}");
+        // One vector for everybody cannot tell users apart.
+        assert!(found.ways[1].measures.auc.unwrap().value < mapped.measures.auc.unwrap().low, "{found:?}");
+    }
+    let refused = |plan: &MappingPlan, rows: &[u32]| map_users(&dataset, rows, plan, &context).unwrap_err();
+    assert!(refused(&MappingPlan { share: 0.0, ..plan.clone() }, &second).why.contains("share of 0"));
+    let few = rows_where(&dataset, 0, |user| user < 12);
+    assert!(refused(&plan, &few).why.contains("users are in both domains"));
+    let counted = MappingPlan { spec: spec("ease", &[]), ..plan.clone() };
+    assert!(refused(&counted, &second).why.contains("counted or solved"));
 }

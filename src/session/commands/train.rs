@@ -9,7 +9,6 @@ use crate::base::{Failure, Result};
 use crate::data::importers::{ImportOptions, RecipeChoice};
 use crate::data::options::EncodeOptions;
 use crate::data::recipe::Recipe;
-use crate::insight::cold_start::ColdStart;
 use crate::jobs::Latest;
 use crate::session::store::OpenLog;
 use crate::session::{Command, Purpose, Session};
@@ -172,12 +171,9 @@ impl TrainingState {
         self.tried.push(tried);
     }
 
-    /// What came of being prepared for new users and ads.
-    pub fn cold_start(&self) -> Option<&ColdStart> {
-        self.tried.first().map(|tried| {
-            let Tried::ColdStart(found) = &**tried;
-            found
-        })
+    /// What came of a way to learn, where it was tried; `pick` knows which.
+    pub fn tried<T>(&self, pick: impl Fn(&Tried) -> Option<&T>) -> Option<&T> {
+        self.tried.iter().find_map(|tried| pick(tried))
     }
 
     pub(super) fn add(&mut self, run: ModelRun) {
@@ -335,7 +331,8 @@ fn try_out(session: &mut Session, trial: Trial) -> Result<()> {
         Failure::new("cannot try another way to learn", "no log is encoded for models")
             .hint("open a log with a label column, or the sample")
     })?;
-    session.jobs.start(Purpose::TryOut, TryOut { rows, trial })
+    let (log, model) = (open_log(session)?.frame.clone(), session.store.training.model().cloned());
+    session.jobs.start(Purpose::TryOut, TryOut { rows, log, model, trial })
 }
 
 fn federate(session: &mut Session, spec: TrainSpec, federation: Federation) -> Result<()> {

@@ -2,9 +2,10 @@
 
 use super::progress::with_interval;
 use crate::insight::cold_start::{AdPriors, ColdGroup, ColdPlan, ColdStart, GivenUp};
+use crate::insight::ways::Way;
 use crate::session::commands::TrainCommand;
 use crate::session::{Command, Purpose};
-use crate::tasks::trial::Trial;
+use crate::tasks::trial::{Trial, Tried};
 use crate::train::TrainSpec;
 use crate::ui::{PanelContext, widgets};
 use egui::Ui;
@@ -47,7 +48,11 @@ impl ColdStarting {
                 ui.spinner();
             }
         });
-        match cx.session.store.training.cold_start() {
+        let found = cx.session.store.training.tried(|tried| match tried {
+            Tried::ColdStart(found) => Some(found),
+            _ => None,
+        });
+        match found {
             Some(found) => answer(ui, found),
             None => {
                 ui.weak(
@@ -76,16 +81,27 @@ fn of_group(ui: &mut Ui, group: &ColdGroup) {
         widgets::grouped(group.rows as f64),
         widgets::grouped(group.clicks)
     ));
+    ways_table(ui, &format!("cold {}", group.column), "read as", &group.ways);
+    let fell_back: Vec<String> = group.given_up.iter().map(fallen_back).collect();
+    ui.weak(format!(
+        "Intervals of differences draw whole values of {} again. Means: {}.",
+        group.column,
+        fell_back.join("; ")
+    ));
+    ui.add_space(6.0);
+}
+
+/// A line for each way to score the same rows.
+pub(super) fn ways_table(ui: &mut Ui, id: &str, head: &str, ways: &[Way]) {
     let heads = [
-        ("read as", 210.0),
+        (head, 210.0),
         ("AUC (95 %)", 160.0),
         ("log loss (95 %)", 160.0),
         ("AUC higher by (95 %)", 180.0),
         ("log loss higher by (95 %)", 180.0),
     ];
-    let id = format!("cold {}", group.column);
-    widgets::data_table(ui, &id, &heads, group.ways.len(), TABLE_HEIGHT, |ui, row, column| {
-        let way = &group.ways[row];
+    widgets::data_table(ui, id, &heads, ways.len(), TABLE_HEIGHT, |ui, row, column| {
+        let way = &ways[row];
         let text = match column {
             0 => way.way.clone(),
             1 => with_interval(way.measures.auc),
@@ -96,13 +112,6 @@ fn of_group(ui: &mut Ui, group: &ColdGroup) {
         };
         ui.add(egui::Label::new(text).truncate());
     });
-    let fell_back: Vec<String> = group.given_up.iter().map(fallen_back).collect();
-    ui.weak(format!(
-        "Intervals of differences draw whole values of {} again. Means: {}.",
-        group.column,
-        fell_back.join("; ")
-    ));
-    ui.add_space(6.0);
 }
 
 fn fallen_back(one: &GivenUp) -> String {
