@@ -42,6 +42,15 @@ impl Bits {
         Self { words: vec![0; len.div_ceil(32)], len }
     }
 
+    /// From words of 32 bits, the first bit lowest; bits beyond `len` are left out.
+    pub fn from_words(mut words: Vec<u32>, len: usize) -> Self {
+        words.resize(len.div_ceil(32), 0);
+        if let Some(last) = words.last_mut().filter(|_| !len.is_multiple_of(32)) {
+            *last &= (1 << (len % 32)) - 1;
+        }
+        Self { words, len }
+    }
+
     /// Sets a bit; beyond the end nothing happens.
     pub fn set(&mut self, place: usize) {
         if place < self.len {

@@ -175,7 +175,7 @@ impl Invocation {
     pub fn draws_window(&self) -> bool {
         match &self.command {
             None => true,
-            Some(Subcommands::Bench(args)) => args.name == bench::WINDOW,
+            Some(Subcommands::Bench(args)) => [bench::WINDOW, bench::FRAMES].contains(&args.name.as_str()),
             Some(_) => false,
         }
     }

@@ -5,6 +5,7 @@
 //! here knows what the points stand for.
 
 pub mod clusters;
+mod crowd;
 pub mod graph;
 pub mod method;
 mod methods;
@@ -13,6 +14,7 @@ pub mod points;
 pub mod procrustes;
 pub mod quality;
 pub mod search;
+mod spectral;
 mod symmetric;
 mod tree;
 

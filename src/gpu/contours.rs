@@ -26,7 +26,8 @@ pub fn contours(cloud: &Cloud, camera: Camera, size: [f32; 2]) -> Vec<Contour> {
     let cells = size.map(|side| (side / COARSE).ceil().max(2.0) as usize);
     let coarse = Camera { zoom: camera.zoom / COARSE, ..camera };
     let view = View { camera: coarse, size: cells, palette: &[], selected: None };
-    let field = smooth(&DensityGrid::count(cloud, view).counts, cells);
+    let counts: Vec<u32> = DensityGrid::count(cloud, view).cells.iter().map(|cell| cell[0]).collect();
+    let field = smooth(&counts, cells);
     let highest = field.iter().copied().fold(0.0, f32::max);
     if highest <= 0.0 {
         return Vec::new();

@@ -88,11 +88,7 @@ impl CountingPass {
     /// A picture larger than the device's largest buffer, or a device that is lost.
     pub fn count(&self, cloud: &CountingBuffers, view: View<'_>) -> Result<DensityGrid> {
         let [width, height] = view.size;
-        let last = view.palette.last().copied().unwrap_or([255; 3]);
-        let palette: Vec<[u32; 4]> = (0..256)
-            .map(|code| view.palette.get(code).copied().unwrap_or(last))
-            .map(|[r, g, b]| [r.into(), g.into(), b.into(), 0])
-            .collect();
+        let palette = view.entries();
         let uniform = ViewUniform {
             centre: view.camera.centre,
             half: [width as f32 / 2.0, height as f32 / 2.0],
@@ -128,15 +124,10 @@ impl CountingPass {
             pass.dispatch_workgroups(groups.min(LINE), groups.div_ceil(LINE), 1);
         }
         processor.queue.submit([encoder.finish()]);
-        let pixels: Vec<[u32; 4]> = processor.read(&grid)?;
-        let pixels = &pixels[..width * height];
-        Ok(DensityGrid {
-            width,
-            height,
-            counts: pixels.iter().map(|pixel| pixel[0]).collect(),
-            colour_sums: pixels.iter().map(|pixel| [pixel[1], pixel[2], pixel[3]]).collect(),
-            visible: pixels.iter().map(|pixel| pixel[0] as usize).sum(),
-        })
+        let mut cells: Vec<[u32; 4]> = processor.read(&grid)?;
+        cells.truncate(width * height);
+        let visible = cells.iter().map(|cell| cell[0] as usize).sum();
+        Ok(DensityGrid { width, height, cells, visible })
     }
 }
 

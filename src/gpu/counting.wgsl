@@ -41,9 +41,9 @@ fn count(@builtin(global_invocation_id) id: vec3<u32>, @builtin(local_invocation
         return;
     }
     let pixel = 4u * (u32(y) * view.size.x + u32(x));
-    let colour = palette[(codes[point / 4u] >> (8u * (point % 4u))) & 255u];
-    atomicAdd(&grid[pixel], 1u);
-    atomicAdd(&grid[pixel + 1u], colour.x);
-    atomicAdd(&grid[pixel + 2u], colour.y);
-    atomicAdd(&grid[pixel + 3u], colour.z);
+    let entry = palette[(codes[point / 4u] >> (8u * (point % 4u))) & 255u];
+    atomicAdd(&grid[pixel], entry.x);
+    atomicAdd(&grid[pixel + 1u], entry.y);
+    atomicAdd(&grid[pixel + 2u], entry.z);
+    atomicAdd(&grid[pixel + 3u], entry.w);
 }

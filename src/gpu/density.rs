@@ -10,10 +10,9 @@ pub struct DensityGrid {
     pub width: usize,
     /// Pixels down.
     pub height: usize,
-    /// Points per pixel, row by row from the top.
-    pub counts: Vec<u32>,
-    /// Sum of the palette's red, green and blue over the points of each pixel.
-    pub colour_sums: Vec<[u32; 3]>,
+    /// For each pixel, row by row from the top: its points, and the sums of the palette's red, green and blue over them.
+    /// One place for all four, because a point that falls far from the last one costs a fetch from memory.
+    pub cells: Vec<[u32; 4]>,
     /// Points that fell into the view.
     pub visible: usize,
 }
@@ -31,10 +30,22 @@ pub struct View<'a> {
     pub selected: Option<&'a Bits>,
 }
 
+impl View<'_> {
+    /// What a point of each code adds to its pixel: one point, and its colour.
+    pub(super) fn entries(&self) -> [[u32; 4]; 256] {
+        let last = self.palette.last().copied().unwrap_or([255; 3]);
+        std::array::from_fn(|code| {
+            let [red, green, blue] = self.palette.get(code).copied().unwrap_or(last).map(u32::from);
+            [1, red, green, blue]
+        })
+    }
+}
+
 impl DensityGrid {
     /// Counts the points of `cloud` per pixel. A point belongs to the pixel that its centre falls into.
     pub fn count(cloud: &Cloud, view: View<'_>) -> Self {
         let [width, height] = view.size;
+        let palette = view.entries();
         let threads = rayon::current_num_threads().max(1);
         let chunk = cloud.xy.len().div_ceil(threads).max(1);
         let parts: Vec<Self> = cloud
@@ -42,74 +53,74 @@ impl DensityGrid {
             .par_chunks(chunk)
             .zip(cloud.codes.par_chunks(chunk))
             .enumerate()
-            .map(|(part, (xy, codes))| Self::count_part(xy, codes, part * chunk, view))
+            .map(|(part, (xy, codes))| {
+                let mut grid = Self::empty(width, height);
+                let points = xy.iter().zip(codes);
+                match view.selected {
+                    None => grid.add(points, view.camera, &palette),
+                    Some(bits) => {
+                        let first = part * chunk;
+                        let chosen = points.enumerate().filter(|(offset, _)| bits.get(first + offset));
+                        grid.add(chosen.map(|(_, point)| point), view.camera, &palette);
+                    }
+                }
+                grid
+            })
             .collect();
         let mut parts = parts.into_iter();
         let mut total = parts.next().unwrap_or_else(|| Self::empty(width, height));
         for part in parts {
             total.visible += part.visible;
-            total.counts.iter_mut().zip(part.counts).for_each(|(sum, n)| *sum += n);
-            for (sum, add) in total.colour_sums.iter_mut().zip(part.colour_sums) {
-                *sum = [sum[0] + add[0], sum[1] + add[1], sum[2] + add[2]];
-            }
+            total.cells.par_iter_mut().zip(&part.cells).with_min_len(1 << 14).for_each(|(sum, add)| {
+                sum.iter_mut().zip(add).for_each(|(sum, add)| *sum += add);
+            });
         }
         total
     }
 
     fn empty(width: usize, height: usize) -> Self {
-        Self {
-            width,
-            height,
-            counts: vec![0; width * height],
-            colour_sums: vec![[0; 3]; width * height],
-            visible: 0,
-        }
+        Self { width, height, cells: vec![[0; 4]; width * height], visible: 0 }
     }
 
-    fn count_part(xy: &[[f32; 2]], codes: &[u8], first: usize, view: View<'_>) -> Self {
-        let [width, height] = view.size;
-        let size = [width as f32, height as f32];
-        let mut grid = Self::empty(width, height);
-        for (offset, (&point, &code)) in xy.iter().zip(codes).enumerate() {
-            if view.selected.is_some_and(|bits| !bits.get(first + offset)) {
-                continue;
-            }
-            let [x, y] = view.camera.screen_from_world(point, size);
+    fn add<'a>(
+        &mut self,
+        points: impl Iterator<Item = (&'a [f32; 2], &'a u8)>,
+        camera: Camera,
+        palette: &[[u32; 4]; 256],
+    ) {
+        let size = [self.width as f32, self.height as f32];
+        for (&point, &code) in points {
+            let [x, y] = camera.screen_from_world(point, size);
             // A comparison with NaN is false, so points without a place fall through.
             if x >= 0.0 && y >= 0.0 && x < size[0] && y < size[1] {
-                let pixel = y as usize * width + x as usize;
-                grid.visible += 1;
-                grid.counts[pixel] += 1;
-                let colour = view.palette.get(code as usize).or(view.palette.last());
-                for (sum, part) in grid.colour_sums[pixel].iter_mut().zip(colour.copied().unwrap_or([255; 3]))
-                {
-                    *sum += u32::from(part);
-                }
+                self.visible += 1;
+                let cell = &mut self.cells[y as usize * self.width + x as usize];
+                cell.iter_mut().zip(&palette[code as usize]).for_each(|(sum, add)| *sum += add);
             }
         }
-        grid
     }
 
     /// Colours the grid: the mean colour of each pixel's points, the more opaque the more points (logarithm
     /// of the count over the highest), as premultiplied RGBA. Points are spread over `radius` pixels so that
     /// lone ones can be seen.
     pub fn colour(&self, radius: usize) -> Vec<[u8; 4]> {
-        let spread = if radius == 0 { self.clone() } else { self.spread(radius) };
-        let highest = spread.counts.iter().copied().max().unwrap_or(0);
+        let spread = if radius == 0 { None } else { Some(self.spread(radius)) };
+        let cells = &spread.as_ref().unwrap_or(self).cells;
+        let highest = cells.par_iter().with_min_len(1 << 14).map(|cell| cell[0]).max().unwrap_or(0);
         let scale = 1.0 / f64::from(highest).ln_1p().max(f64::MIN_POSITIVE);
-        spread
-            .counts
-            .par_iter()
-            .zip(&spread.colour_sums)
-            .map(|(&count, sums)| {
-                if count == 0 {
-                    return [0; 4];
-                }
-                let alpha = 0.35 + 0.65 * f64::from(count).ln_1p() * scale;
-                let mean = |sum: u32| (f64::from(sum) / f64::from(count) * alpha).round() as u8;
-                [mean(sums[0]), mean(sums[1]), mean(sums[2]), (255.0 * alpha).round() as u8]
-            })
-            .collect()
+        let alpha_of = |count: u32| 0.35 + 0.65 * f64::from(count).ln_1p() * scale;
+        // Most pixels hold few points: their logarithms are taken once.
+        let known: Vec<f64> = (0..=highest.min(1 << 12)).map(alpha_of).collect();
+        let colour = |&[count, red, green, blue]: &[u32; 4]| {
+            if count == 0 {
+                return [0; 4];
+            }
+            let alpha = known.get(count as usize).copied().unwrap_or_else(|| alpha_of(count));
+            let share = alpha / f64::from(count);
+            let mean = |sum: u32| (f64::from(sum) * share).round() as u8;
+            [mean(red), mean(green), mean(blue), (255.0 * alpha).round() as u8]
+        };
+        cells.par_iter().with_min_len(1 << 14).map(colour).collect()
     }
 
     /// Adds every pixel's counts to the disc around it.
@@ -120,17 +131,14 @@ impl DensityGrid {
             .filter(|(dx, dy)| dx * dx + dy * dy <= reach * reach + 1)
             .collect();
         let mut out = Self { visible: self.visible, ..Self::empty(self.width, self.height) };
-        for (pixel, &count) in self.counts.iter().enumerate().filter(|(_, count)| **count > 0) {
+        for (pixel, cell) in self.cells.iter().enumerate().filter(|(_, cell)| cell[0] > 0) {
             let (x, y) = ((pixel % self.width) as isize, (pixel / self.width) as isize);
-            let sums = self.colour_sums[pixel];
             for &(dx, dy) in &disc {
                 let (px, py) = (x + dx, y + dy);
                 let inside = px >= 0 && py >= 0 && px < self.width as isize && py < self.height as isize;
                 if inside {
-                    let at = py as usize * self.width + px as usize;
-                    out.counts[at] += count;
-                    let old = out.colour_sums[at];
-                    out.colour_sums[at] = [old[0] + sums[0], old[1] + sums[1], old[2] + sums[2]];
+                    let at = &mut out.cells[py as usize * self.width + px as usize];
+                    at.iter_mut().zip(cell).for_each(|(sum, add)| *sum += add);
                 }
             }
         }
@@ -180,9 +188,10 @@ mod tests {
     fn the_grid_equals_a_plain_count() {
         let cloud = cloud(20_000);
         let grid = DensityGrid::count(&cloud, view(None));
-        assert_eq!(grid.counts, plain_count(&cloud));
-        assert_eq!(grid.visible, grid.counts.iter().sum::<u32>() as usize);
-        let red: u32 = grid.colour_sums.iter().map(|c| c[0]).sum();
+        let counts: Vec<u32> = grid.cells.iter().map(|cell| cell[0]).collect();
+        assert_eq!(counts, plain_count(&cloud));
+        assert_eq!(grid.visible, counts.iter().sum::<u32>() as usize);
+        let red: u32 = grid.cells.iter().map(|cell| cell[1]).sum();
         assert_eq!(red % 200, 0);
     }
 

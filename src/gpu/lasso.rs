@@ -9,9 +9,28 @@ pub struct Lasso {
     outline: Vec<[f32; 2]>,
     origin: [f32; 2],
     cell: [f32; 2],
+    /// Cells to a world unit.
+    per_unit: [f32; 2],
     mask: Vec<Place>,
     /// Edges that come near each line of the mask: a ray along it crosses no others.
-    edges: Vec<Vec<[[f32; 2]; 2]>>,
+    edges: Vec<Vec<Edge>>,
+}
+
+/// An edge as a ray asks it: its lower and upper end along y, and its first end, and how x goes with y.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Edge {
+    low: f32,
+    high: f32,
+    foot: [f32; 2],
+    slope: f32,
+}
+
+impl Edge {
+    fn new(a: [f32; 2], b: [f32; 2]) -> Self {
+        // A level edge is crossed by no ray along it, whatever its slope.
+        let slope = if a[1] == b[1] { 0.0 } else { (b[0] - a[0]) / (b[1] - a[1]) };
+        Self { low: a[1].min(b[1]), high: a[1].max(b[1]), foot: a, slope }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,7 +41,7 @@ enum Place {
 }
 
 /// Cells of the mask along each side.
-const SIDE: usize = 256;
+const SIDE: usize = 512;
 
 impl Lasso {
     /// An outline of at least three finite corners; `None` otherwise.
@@ -33,9 +52,11 @@ impl Lasso {
             return None;
         }
         let step = |low: f32, high: f32| ((high - low) / SIDE as f32).max(f32::MIN_POSITIVE);
+        let cell = [step(bounds[0], bounds[2]), step(bounds[1], bounds[3])];
         let mut lasso = Self {
             origin: [bounds[0], bounds[1]],
-            cell: [step(bounds[0], bounds[2]), step(bounds[1], bounds[3])],
+            cell,
+            per_unit: cell.map(f32::recip),
             mask: vec![Place::Outside; SIDE * SIDE],
             edges: vec![Vec::new(); SIDE],
             outline,
@@ -47,7 +68,7 @@ impl Lasso {
 
     /// True when the point lies inside.
     pub fn contains(&self, point: [f32; 2]) -> bool {
-        let at = |axis: usize| (point[axis] - self.origin[axis]) / self.cell[axis];
+        let at = |axis: usize| (point[axis] - self.origin[axis]) * self.per_unit[axis];
         let (column, line) = (at(0), at(1));
         // The far edge of the box falls into the last cell, which is a border cell.
         let inside_box = |v: f32| v >= 0.0 && v <= SIDE as f32;
@@ -64,19 +85,19 @@ impl Lasso {
 
     /// The points of a cloud that lie inside.
     pub fn select(&self, cloud: &Cloud) -> Bits {
-        let inside: Vec<bool> = cloud.xy.par_iter().map(|&p| self.contains(p)).collect();
-        let mut bits = Bits::new(cloud.xy.len());
-        for (place, _) in inside.iter().enumerate().filter(|(_, inside)| **inside) {
-            bits.set(place);
-        }
-        bits
+        let word = |points: &[[f32; 2]]| {
+            let places = points.iter().enumerate();
+            places.fold(0u32, |word, (place, &point)| word | u32::from(self.contains(point)) << place)
+        };
+        let words = cloud.xy.par_chunks(32).with_min_len(256).map(word).collect();
+        Bits::from_words(words, cloud.xy.len())
     }
 
     /// Marks every cell that an edge touches, and keeps the edge for its lines, one cell wider to be safe against rounding.
     fn mark_border(&mut self) {
         for i in 0..self.outline.len() {
-            let edge = [self.outline[i], self.outline[(i + 1) % self.outline.len()]];
-            let [a, b] = edge;
+            let (a, b) = (self.outline[i], self.outline[(i + 1) % self.outline.len()]);
+            let edge = Edge::new(a, b);
             let at = |p: [f32; 2]| [0, 1].map(|axis| (p[axis] - self.origin[axis]) / self.cell[axis]);
             let (a, b) = (at(a), at(b));
             let first = (a[1].min(b[1]) - 1.0).max(0.0) as usize;
@@ -128,12 +149,13 @@ fn span(a: [f32; 2], b: [f32; 2], low: f32, high: f32) -> (f32, f32) {
     (p.min(q), p.max(q))
 }
 
-/// Counts the edges that a ray to the right crosses (Shimrat 1962).
-fn even_odd(edges: &[[[f32; 2]; 2]], [x, y]: [f32; 2]) -> bool {
-    edges.iter().fold(false, |inside, [a, b]| {
-        let spans = (a[1] > y) != (b[1] > y);
-        let crosses = spans && x < a[0] + (y - a[1]) / (b[1] - a[1]) * (b[0] - a[0]);
-        inside != crosses
+/// Counts the edges that a ray to the right crosses (Shimrat 1962). Without a jump in it: which edges a ray crosses is
+/// different for every point.
+fn even_odd(edges: &[Edge], [x, y]: [f32; 2]) -> bool {
+    edges.iter().fold(false, |inside, edge| {
+        let spans = (edge.low <= y) & (y < edge.high);
+        let crosses = x < edge.foot[0] + (y - edge.foot[1]) * edge.slope;
+        inside ^ (spans & crosses)
     })
 }
 
@@ -160,8 +182,8 @@ mod tests {
             .collect();
         let lasso = Lasso::new(outline.clone()).unwrap();
         // All edges for every point, where the lasso asks those of a line alone.
-        let edges: Vec<[[f32; 2]; 2]> =
-            outline.iter().zip(outline.iter().cycle().skip(1)).map(|(a, b)| [*a, *b]).collect();
+        let edges: Vec<Edge> =
+            outline.iter().zip(outline.iter().cycle().skip(1)).map(|(a, b)| Edge::new(*a, *b)).collect();
         let cloud = cloud(50_000);
         let selected = lasso.select(&cloud);
         for (i, &p) in cloud.xy.iter().enumerate() {

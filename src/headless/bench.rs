@@ -44,8 +44,11 @@ use std::time::{Duration, Instant};
 /// The group that draws: it wants the threads of a window.
 pub(super) const WINDOW: &str = "window";
 
+/// What [`view`] asks a program with the threads of a window.
+pub(super) const FRAMES: &str = "frames";
+
 /// The groups, and what each measures.
-const GROUPS: [(&str, &str); 18] = [
+const GROUPS: [(&str, &str); 19] = [
     ("spine", "the steps of the main job"),
     ("explain", "curves, slices, reasons of a prediction"),
     ("explore", "questions about groups of rows"),
@@ -63,6 +66,7 @@ const GROUPS: [(&str, &str); 18] = [
     ("tokenise", "a log into ids against FuxiCTR's way"),
     ("view", "maps of embeddings against umap-learn and openTSNE"),
     ("writing", "length and grounding of a language model's texts, with and without the mask"),
+    (FRAMES, "of those only whole frames of a million points"),
     (WINDOW, "what a frame costs at rest and while a model trains"),
 ];
 
@@ -131,6 +135,7 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
         "tokenise" => tokenise::tokenise(args.rows.unwrap_or(tokenise::ROWS), &terminal.context())?,
         "view" => view::view(args.rows.unwrap_or(view::ROWS), &terminal.context())?,
         "writing" => writing::writing(&terminal.context())?,
+        FRAMES => view::frames(&terminal.context())?,
         WINDOW => window(&terminal.context())?,
         other => {
             let known: Vec<String> = GROUPS.iter().map(|(name, what)| format!("{name} ({what})")).collect();
@@ -151,7 +156,7 @@ pub fn line(row: &BenchRow) -> String {
     }
     // Seconds and gigabytes are small numbers, rows per second large ones.
     let digits = match row.ours {
-        share if row.unit == "AUC" && share <= 1.0 => 4,
+        share if ["AUC", "of 1"].contains(&row.unit) && share <= 1.0 => 4,
         small if small < 100.0 => 2,
         _ => 0,
     };

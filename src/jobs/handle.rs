@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// Names one run of one job, in order of submission.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -12,8 +13,18 @@ pub struct JobId(pub u64);
 pub struct Progress {
     done: AtomicU64,
     total: AtomicU64,
-    stage: Mutex<String>,
+    stage: Mutex<Stage>,
 }
+
+/// What a job is doing now, and since when.
+#[derive(Debug, Default)]
+struct Stage {
+    words: String,
+    since: Option<Instant>,
+}
+
+/// No time is foretold of less than this share, nor after less than this time.
+const FORETOLD: (f32, Duration) = (0.02, Duration::from_secs(2));
 
 impl Progress {
     /// Share done in `0.0..=1.0`, or `None` while the total is unknown.
@@ -24,7 +35,23 @@ impl Progress {
 
     /// What the job is doing now, in words.
     pub fn stage(&self) -> String {
-        self.stage.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.stage.lock().unwrap_or_else(PoisonError::into_inner).words.clone()
+    }
+
+    /// How long the present stage will still take if it goes on as it went so far; `None` where too little is done to say.
+    pub fn left(&self) -> Option<Duration> {
+        let share = self.fraction().filter(|share| *share >= FORETOLD.0)?;
+        let since = self.stage.lock().unwrap_or_else(PoisonError::into_inner).since?.elapsed();
+        (since >= FORETOLD.1).then(|| since.mul_f32((1.0 - share) / share))
+    }
+
+    /// The time that is [`left`](Self::left) in words, with a comma before them; nothing where none is known.
+    pub fn left_in_words(&self) -> String {
+        match self.left().map(|left| left.as_secs()) {
+            None | Some(0) => String::new(),
+            Some(seconds @ ..90) => format!(", about {seconds} s left"),
+            Some(seconds) => format!(", about {} min left", (seconds + 30) / 60),
+        }
     }
 
     pub(super) fn set(&self, done: u64, total: u64) {
@@ -34,8 +61,10 @@ impl Progress {
 
     pub(super) fn set_stage(&self, stage: &str) {
         let mut current = self.stage.lock().unwrap_or_else(PoisonError::into_inner);
-        if *current != stage {
-            stage.clone_into(&mut current);
+        if current.words != stage {
+            *current = Stage { words: stage.to_owned(), since: Some(Instant::now()) };
+            // The share of the last stage says nothing of this one.
+            self.set(0, 0);
         }
     }
 }
@@ -78,5 +107,30 @@ impl JobHandle {
 impl Drop for JobHandle {
     fn drop(&mut self) {
         self.cancel();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_left_follows_from_what_a_stage_has_done() {
+        let progress = Progress::default();
+        progress.set_stage("walking");
+        progress.set(1, 4);
+        assert_eq!(progress.left(), None, "too early to say");
+        let begun = Instant::now().checked_sub(Duration::from_secs(30)).unwrap();
+        progress.stage.lock().unwrap().since = Some(begun);
+        let left = progress.left().unwrap().as_secs_f32();
+        assert!((left - 90.0).abs() < 1.0, "{left}");
+        assert_eq!(progress.left_in_words(), ", about 2 min left");
+        progress.set(3, 4);
+        assert_eq!(progress.left_in_words(), ", about 10 s left");
+        // Another stage begins at nothing, and the same one goes on.
+        progress.set_stage("walking");
+        assert_eq!(progress.fraction(), Some(0.75));
+        progress.set_stage("judging");
+        assert_eq!((progress.fraction(), progress.left()), (None, None));
     }
 }

@@ -3,7 +3,7 @@
 //! On a software adapter drawing needs the cores that training would fill. A thread that has stepped back still
 //! gets every cycle that the window leaves, so training alone is as fast as before.
 
-use std::sync::Once;
+use std::sync::{Once, OnceLock};
 use thread_priority::{ThreadPriority, ThreadPriorityValue, set_current_thread_priority};
 
 /// Of 99: niceness 10 on Linux (a tenth of the weight of a thread at rest), "lowest" on Windows.
@@ -29,6 +29,21 @@ pub fn shared_pool_steps_back() {
         // It fails only where the pool runs already, which then does the same work at another priority.
         let _ = pool.build_global();
     });
+}
+
+/// Runs parallel work that a frame waits for on threads of its own, which have not stepped back: in the shared pool it
+/// would queue behind a training. Where the system gives no more threads, it runs in the shared pool.
+pub fn in_front<R: Send>(work: impl FnOnce() -> R + Send) -> R {
+    static POOL: OnceLock<Option<rayon::ThreadPool>> = OnceLock::new();
+    let started = || {
+        let name = |place| format!("adloupe-frame-{place}");
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        rayon::ThreadPoolBuilder::new().num_threads(cores).thread_name(name).build().ok()
+    };
+    match POOL.get_or_init(started) {
+        Some(pool) => pool.install(work),
+        None => work(),
+    }
 }
 
 #[cfg(test)]

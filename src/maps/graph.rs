@@ -83,7 +83,7 @@ impl Graph {
                 found.set(*query as usize, &best);
             }
         }
-        Ok(found.finish(points, None))
+        Ok(found.finish(points, |place| place, None))
     }
 
     /// Compares within the leaves of random trees, then with neighbours' neighbours.
@@ -116,7 +116,62 @@ impl Graph {
             }
         }
         let recall = found.recall(points, seed);
-        Ok(found.finish(points, Some(recall)))
+        Ok(found.finish(points, |place| place, Some(recall)))
+    }
+
+    /// The `k` nearest of `others` to each of `queries` (both places in the table, none in both; `ids` are places in the
+    /// table): by the leaves of random trees over both, so that most pairs are never compared.
+    ///
+    /// # Errors
+    /// A cancel.
+    pub(super) fn across(
+        points: &Points,
+        queries: &[u32],
+        others: &[u32],
+        k: usize,
+        seed: u64,
+        context: &JobContext,
+    ) -> Result<Self> {
+        let k = k.min(others.len());
+        if queries.len() as f64 * others.len() as f64 * points.width() as f64 <= EXACT_WORK / 16.0
+            && !cfg!(test)
+        {
+            return Ok(Self::across_exactly(points, queries, others, k));
+        }
+        let mut found = Found::new(queries.len(), k);
+        // By place in the table: the row of `found`, or that it is one of the others.
+        let mut row_of = vec![NOBODY; points.len()];
+        queries.iter().enumerate().for_each(|(row, place)| row_of[*place as usize] = row as u32);
+        let both: Vec<u32> = queries.iter().chain(others).copied().collect();
+        let share = both.len() as f64 / others.len().max(1) as f64;
+        let most = (LEAF as f64 * share) as usize;
+        for tree in 0..TREES {
+            context.check()?;
+            context.progress(tree, TREES);
+            found.take_tree_across(points, both.clone(), &row_of, (most, mix(seed ^ mix(tree))), context)?;
+        }
+        let mut rng = Rng::named(seed, "neighbours found");
+        let sample: Vec<u32> =
+            (0..SAMPLE.min(queries.len())).map(|_| rng.below(queries.len()) as u32).collect();
+        let asked: Vec<u32> = sample.iter().map(|row| queries[*row as usize]).collect();
+        let exact = Self::across_exactly(points, &asked, others, k);
+        let recall = found.shared(&sample, &exact);
+        let graph = found.finish(points, |row| queries[row] as usize, Some((recall, sample.len())));
+        Ok(graph)
+    }
+
+    /// As [`across`](Self::across), comparing each with each.
+    pub(super) fn across_exactly(points: &Points, queries: &[u32], others: &[u32], k: usize) -> Self {
+        let mut found = Found::new(queries.len(), k.min(others.len()));
+        let mut buffers = Buffers::default();
+        for (part, queries) in queries.chunks(BLOCK).enumerate() {
+            let mut best = vec![Best::new(k); queries.len()];
+            for others in others.chunks(TILE) {
+                between(points, queries, others, &mut best, &mut buffers);
+            }
+            best.iter().enumerate().for_each(|(at, best)| found.set(part * BLOCK + at, best));
+        }
+        found.finish(points, |row| queries[row] as usize, None)
     }
 
     /// Points.
@@ -164,7 +219,7 @@ fn by_card(
             return Ok(None);
         }
     }
-    Ok(Some(found.finish(points, None)))
+    Ok(Some(found.finish(points, |place| place, None)))
 }
 
 struct Sift<'a> {
@@ -277,6 +332,42 @@ impl Found {
         Ok(())
     }
 
+    /// Compares, within each leaf of one more tree, those that have a row here with those that have none.
+    fn take_tree_across(
+        &mut self,
+        points: &Points,
+        mut both: Vec<u32>,
+        row_of: &[u32],
+        (most, seed): (usize, u64),
+        context: &JobContext,
+    ) -> Result<()> {
+        let k = self.k;
+        split(points, &mut both, most, seed);
+        let compared: Vec<(Vec<u32>, Vec<Best>)> = leaves(&mut both, most)
+            .into_par_iter()
+            .map_init(Buffers::default, |buffers, leaf| {
+                if context.is_cancelled() {
+                    return (Vec::new(), Vec::new());
+                }
+                let (queries, mut others): (Vec<u32>, Vec<u32>) =
+                    leaf.iter().partition(|place| row_of[**place as usize] != NOBODY);
+                // The earlier place wins a tie.
+                others.sort_unstable();
+                let mut best = vec![Best::new(k); queries.len()];
+                between(points, &queries, &others, &mut best, buffers);
+                (queries, best)
+            })
+            .collect();
+        context.check()?;
+        for (query, best) in compared.iter().flat_map(|(queries, best)| queries.iter().zip(best)) {
+            let from = row_of[*query as usize] as usize * k;
+            for (score, id) in &best.kept {
+                insert(&mut self.ids[from..from + k], &mut self.scores[from..from + k], *score, *id);
+            }
+        }
+        Ok(())
+    }
+
     /// One round of comparing with neighbours' neighbours; answers with the share of neighbours that changed.
     fn refine(&mut self, points: &Points, context: &JobContext) -> Result<f64> {
         let n = points.len();
@@ -332,12 +423,29 @@ impl Found {
         (hits as f64 / (queries.len() * self.k).max(1) as f64, queries.len())
     }
 
-    /// Distances for scores, nearest first.
-    fn finish(mut self, points: &Points, recall: Option<(f64, usize)>) -> Graph {
+    /// Share of the neighbours of some rows that are among those of `exact`, whose rows are those.
+    fn shared(&self, rows: &[u32], exact: &Graph) -> f64 {
+        let mine = |row: &u32| &self.ids[*row as usize * self.k..][..self.k];
+        let true_ones = exact.ids.chunks(self.k.max(1));
+        let hits: usize = rows
+            .iter()
+            .zip(true_ones)
+            .map(|(row, known)| mine(row).iter().filter(|id| known.contains(&(**id & !FRESH))).count())
+            .sum();
+        hits as f64 / exact.ids.len().max(1) as f64
+    }
+
+    /// Distances for scores, nearest first; `place` of each row in the table.
+    fn finish(
+        mut self,
+        points: &Points,
+        place: impl Fn(usize) -> usize + Sync,
+        recall: Option<(f64, usize)>,
+    ) -> Graph {
         let k = self.k.max(1);
         let rows = self.ids.par_chunks_mut(k).zip(self.scores.par_chunks_mut(k));
-        rows.enumerate().with_min_len(64).for_each(|(place, (ids, scores))| {
-            let own = points.row(place);
+        rows.enumerate().with_min_len(64).for_each(|(row, (ids, scores))| {
+            let own = points.row(place(row));
             let mut both: Vec<(f32, u32)> =
                 ids.iter().map(|id| id & !FRESH).map(|id| (points.distance(own, id as usize), id)).collect();
             if points.is_distance() {
@@ -431,6 +539,26 @@ fn within(points: &Points, leaf: &[u32], k: usize, buffers: &mut Buffers) -> Vec
         all.push(best);
     }
     all
+}
+
+/// Offers each of `others` to each of `queries`, all by their places in the table.
+fn between(points: &Points, queries: &[u32], others: &[u32], best: &mut [Best], buffers: &mut Buffers) {
+    let width = points.width();
+    let rows = |places: &[u32]| -> Vec<f32> {
+        places.iter().flat_map(|place| points.row(*place as usize)).copied().collect()
+    };
+    let (asked, given) = (rows(queries), rows(others));
+    buffers.bias.clear();
+    buffers.bias.extend(others.iter().map(|place| points.bias()[*place as usize]));
+    buffers.scores.resize(queries.len() * others.len(), 0.0);
+    let shape = [queries.len(), others.len(), width];
+    let (asked, given) = (View::rows(&asked, width), View::rows(&given, width).transposed());
+    product::product(shape, asked, given, &mut buffers.scores, Finish::Set, &mut buffers.pack);
+    for (best, scores) in best.iter_mut().zip(buffers.scores.chunks(others.len().max(1))) {
+        let mut near = Best::new(best.most());
+        run_widest(Sift { scores, bias: &buffers.bias, first: 0, own: NOBODY, best: &mut near });
+        near.kept.iter().for_each(|(score, at)| best.offer(*score, others[*at as usize]));
+    }
 }
 
 /// Neighbours of each point in both directions, at most `reach` each, fresh ones marked; rows end at `starts`.

@@ -1,5 +1,6 @@
 //! What is a way to draw a map, and which are there?
 
+use super::crowd;
 use super::methods::{by_target::ByTarget, pca::Pca, tsne::Tsne, umap::Umap, umap::place_between};
 use super::pca::Components;
 use super::points::Points;
@@ -59,7 +60,20 @@ pub trait MapMethod: Sync + Debug {
             let why = format!("{} takes at least {} points, and there are {n}", self.title(), self.fewest());
             return Err(Failure::new("cannot draw the map", why).hint("choose principal components"));
         }
-        self.make(request, show, context)
+        match self.most_walking(request.params)? {
+            Some(most) if (self.fewest()..n).contains(&most) => {
+                crowd::draw(self, request, most, show, context)
+            }
+            _ => self.make(request, show, context),
+        }
+    }
+
+    /// How many points are moved, pass by pass; the others are placed between those. `None` where none is or all are.
+    ///
+    /// # Errors
+    /// A knob that is not a number.
+    fn most_walking(&self, _params: &Params) -> Result<Option<usize>> {
+        Ok(None)
     }
 
     /// As [`draw`](Self::draw), of points that are enough and have the distance that is needed.

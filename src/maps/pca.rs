@@ -103,7 +103,7 @@ fn all_directions(values: &[f32], mean: &[f64]) -> Spread {
 }
 
 /// Eigenvectors and eigenvalues of a symmetric matrix, largest first.
-fn eigen(matrix: &mut [f64], width: usize) -> (Vec<Vec<f64>>, Vec<f64>) {
+pub(super) fn eigen(matrix: &mut [f64], width: usize) -> (Vec<Vec<f64>>, Vec<f64>) {
     let vectors = diagonalise(matrix, width);
     let mut order: Vec<usize> = (0..width).collect();
     order.sort_by(|&a, &b| matrix[b * width + b].total_cmp(&matrix[a * width + a]));

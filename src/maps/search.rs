@@ -25,6 +25,11 @@ impl Best {
         Self { most, kept: Vec::with_capacity(most + 1) }
     }
 
+    /// How many it keeps.
+    pub fn most(&self) -> usize {
+        self.most
+    }
+
     /// What a score must exceed to come in.
     #[inline(always)]
     pub fn bar(&self) -> f32 {

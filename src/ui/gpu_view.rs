@@ -5,8 +5,10 @@ use crate::gpu::counting::{CountingBuffers, CountingPass};
 use crate::gpu::density::{DensityGrid, View};
 use crate::gpu::points::{Look, PointsBuffers, PointsPass};
 use crate::gpu::{Bits, Camera, Cloud};
+use crate::jobs::priority;
 use eframe::egui_wgpu::{Callback, CallbackResources, CallbackTrait, RenderState, ScreenDescriptor, wgpu};
-use egui::{ColorImage, Id, PaintCallbackInfo, Rect, TextureHandle, TextureOptions};
+use egui::{Color32, ColorImage, Id, PaintCallbackInfo, Rect, TextureHandle, TextureOptions};
+use rayon::prelude::*;
 use std::sync::Arc;
 
 /// What draws on this machine. Found once, when the window opens.
@@ -72,6 +74,8 @@ pub struct Drawing {
     pub camera: Camera,
     /// Radius of a point in physical pixels.
     pub radius_px: f32,
+    /// What is seen where no point is.
+    pub ground: Color32,
 }
 
 /// The shape that draws the points on the graphics processor into `rect`.
@@ -184,23 +188,26 @@ pub struct DensityTexture {
 }
 
 impl DensityTexture {
-    /// The texture of `drawing` at `size` pixels; lone points are spread over `spread` pixels.
+    /// The texture of `drawing` at `size` pixels on its ground, which shows nowhere through; lone points are spread over
+    /// `spread` pixels. `coarse` counts into pixels of twice the size: good enough for a map that moves.
     pub fn update(
         &mut self,
         context: &egui::Context,
         drawing: &Drawing,
-        size: [usize; 2],
+        (size, coarse): ([usize; 2], bool),
         spread: usize,
     ) -> Option<&TextureHandle> {
+        let scale = if coarse { 2 } else { 1 };
+        let size = size.map(|side| side.div_ceil(scale));
         let known = self.made_from.as_ref().is_some_and(|(made, at)| *at == size && same(made, drawing));
         if !known {
-            let pixels = self.pixels(context, drawing, size, spread);
-            let image = ColorImage::from_rgba_premultiplied(size, pixels.as_flattened());
+            let (zoom, spread) = (drawing.camera.zoom / scale as f32, spread / scale);
+            let seen = Drawing { camera: Camera { zoom, ..drawing.camera }, ..drawing.clone() };
+            let image = ColorImage::new(size, self.pixels(context, &seen, size, spread));
+            let options = if coarse { TextureOptions::LINEAR } else { TextureOptions::NEAREST };
             match &mut self.texture {
-                Some(texture) => texture.set(image, TextureOptions::NEAREST),
-                None => {
-                    self.texture = Some(context.load_texture("density", image, TextureOptions::NEAREST));
-                }
+                Some(texture) => texture.set(image, options),
+                None => self.texture = Some(context.load_texture("density", image, options)),
             }
             self.made_from = Some((drawing.clone(), size));
         }
@@ -219,7 +226,7 @@ impl DensityTexture {
         drawing: &Drawing,
         size: [usize; 2],
         spread: usize,
-    ) -> Vec<[u8; 4]> {
+    ) -> Vec<Color32> {
         let counter = counter(context);
         let counted = counter.as_ref().and_then(|pass| {
             if self.uploaded.as_ref().is_none_or(|(revision, _)| *revision != drawing.revision) {
@@ -230,7 +237,10 @@ impl DensityTexture {
         });
         self.by = counter.filter(|_| counted.is_some()).map(|pass| pass.adapter().to_owned());
         counted
-            .or_else(|| pixels(drawing, size, spread, |view| Some(DensityGrid::count(&drawing.cloud, view))))
+            .or_else(|| {
+                let count = |view: View<'_>| Some(DensityGrid::count(&drawing.cloud, view));
+                priority::in_front(|| pixels(drawing, size, spread, count))
+            })
             .unwrap_or_default()
     }
 }
@@ -241,29 +251,107 @@ fn same(a: &Drawing, b: &Drawing) -> bool {
         (None, None) => true,
         _ => false,
     };
-    bits && a.revision == b.revision && a.camera == b.camera && a.palette == b.palette
+    bits && a.revision == b.revision && a.camera == b.camera && a.palette == b.palette && a.ground == b.ground
 }
 
-/// All points as `count` counts them; with a selection, the others faded below it.
+/// All points as `count` counts them, on the ground; with a selection, the others faded below it.
 fn pixels(
     drawing: &Drawing,
     size: [usize; 2],
     spread: usize,
     count: impl Fn(View<'_>) -> Option<DensityGrid>,
-) -> Option<Vec<[u8; 4]>> {
+) -> Option<Vec<Color32>> {
     let view = View { camera: drawing.camera, size, palette: &drawing.palette, selected: None };
     let mut below = count(view)?.colour(spread);
     if let Some(bits) = &drawing.selected {
         let chosen = View { selected: Some(bits), ..view };
         let above = count(chosen)?.colour(spread);
         for (pixel, top) in below.iter_mut().zip(above) {
-            let rest = 255 - u32::from(top[3]);
-            for (channel, over) in pixel.iter_mut().zip(top) {
-                // A fifth of what is not selected shows through, premultiplied "over".
-                let faded = u32::from(*channel) / 5;
-                *channel = (u32::from(over) + faded * rest / 255).min(255) as u8;
-            }
+            // A fifth of what is not selected shows through.
+            *pixel = over(top, pixel.map(|channel| channel / 5));
         }
     }
-    Some(below)
+    let ground = drawing.ground.to_array();
+    let on_ground = |pixel: &[u8; 4]| {
+        let [red, green, blue, alpha] = over(*pixel, ground);
+        Color32::from_rgba_premultiplied(red, green, blue, alpha)
+    };
+    Some(below.par_iter().with_min_len(1 << 14).map(on_ground).collect())
+}
+
+/// One premultiplied colour over another (Porter & Duff 1984).
+fn over(top: [u8; 4], below: [u8; 4]) -> [u8; 4] {
+    let rest = 255 - u32::from(top[3]);
+    std::array::from_fn(|channel| {
+        (u32::from(top[channel]) + (u32::from(below[channel]) * rest + 127) / 255).min(255) as u8
+    })
+}
+
+fn opaque_id() -> Id {
+    Id::unique("what covers its ground")
+}
+
+/// Says that this frame paints all of `rect`: nobody has to paint a ground under it.
+pub fn covers(ui: &egui::Ui, rect: Rect) {
+    let rect = rect.intersect(ui.clip_rect());
+    ui.data_mut(|data| data.get_temp_mut_or_default::<Vec<Rect>>(opaque_id()).push(rect));
+}
+
+/// `rect` in pieces, without what this frame said that it [`covers`] since the last call. On a processor that plays the
+/// graphics card every layer of the window takes as long as the points themselves.
+pub fn uncovered(context: &egui::Context, rect: Rect) -> Vec<Rect> {
+    let covered: Vec<Rect> =
+        context.data_mut(|data| std::mem::take(data.get_temp_mut_or_default(opaque_id())));
+    // A little is painted twice, so that no seam shows between pixels.
+    let covered = covered.into_iter().map(|rect| rect.shrink(2.0)).filter(|rect| rect.is_positive());
+    covered
+        .fold(vec![rect], |pieces, hole| pieces.into_iter().flat_map(|piece| around(piece, hole)).collect())
+}
+
+/// A rectangle without another, in at most four pieces.
+fn around(piece: Rect, hole: Rect) -> Vec<Rect> {
+    let hole = hole.intersect(piece);
+    if !hole.is_positive() {
+        return vec![piece];
+    }
+    let at = |left, top, right, bottom| Rect::from_min_max(egui::pos2(left, top), egui::pos2(right, bottom));
+    [
+        at(piece.left(), piece.top(), piece.right(), hole.top()),
+        at(piece.left(), hole.bottom(), piece.right(), piece.bottom()),
+        at(piece.left(), hole.top(), hole.left(), hole.bottom()),
+        at(hole.right(), hole.top(), piece.right(), hole.bottom()),
+    ]
+    .into_iter()
+    .filter(|rect| rect.is_positive())
+    .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use egui::pos2;
+
+    #[test]
+    fn what_is_left_and_what_is_covered_make_up_the_whole() {
+        let whole = Rect::from_min_max(pos2(0.0, 0.0), pos2(30.0, 20.0));
+        let context = egui::Context::default();
+        let holes = [(3.0, 4.0, 12.0, 18.0), (16.0, -5.0, 40.0, 9.0)];
+        let holes = holes.map(|(a, b, c, d)| Rect::from_min_max(pos2(a, b), pos2(c, d)));
+        context.data_mut(|data| data.insert_temp(opaque_id(), holes.to_vec()));
+        let pieces = uncovered(&context, whole);
+        for (x, y) in (0..30).flat_map(|x| (0..20).map(move |y| (x as f32 + 0.5, y as f32 + 0.5))) {
+            let at = pos2(x, y);
+            let covered = holes.iter().any(|hole| hole.shrink(2.0).contains(at));
+            let painted = pieces.iter().filter(|piece| piece.contains(at)).count();
+            assert_eq!(painted, usize::from(!covered), "{at:?}");
+        }
+        assert_eq!(uncovered(&context, whole), [whole]);
+    }
+
+    #[test]
+    fn colours_lie_over_one_another() {
+        assert_eq!(over([0; 4], [10, 20, 30, 255]), [10, 20, 30, 255]);
+        assert_eq!(over([9, 8, 7, 255], [10, 20, 30, 255]), [9, 8, 7, 255]);
+        assert_eq!(over([100, 0, 0, 128], [0, 200, 0, 255]), [100, 100, 0, 255]);
+    }
 }

@@ -1,7 +1,7 @@
 //! What surrounds every panel? Top bar, navigation, notices, status bar.
 
 use super::panels::Panel;
-use super::{PanelContext, widgets};
+use super::{PanelContext, gpu_view, widgets};
 use crate::session::{
     Command,
     commands::{DataCommand, SegmentCommand, ViewCommand},
@@ -27,8 +27,11 @@ pub fn draw(ui: &mut Ui, cx: &mut PanelContext<'_>, panels: &mut [Box<dyn Panel>
 
 /// Draws the panel in view, and notices above it, into the rest of the window.
 pub fn draw_panel(ui: &mut Ui, cx: &mut PanelContext<'_>, panels: &mut [Box<dyn Panel>]) {
-    let ground = egui::Frame::new().fill(cx.theme.background).inner_margin(14);
-    egui::CentralPanel::default().frame(ground).show(ui, |ui| {
+    // The ground is painted first and known last: where a map covers it there is none.
+    let painter = ui.ctx().layer_painter(ui.layer_id());
+    let ground = painter.add(egui::Shape::Noop);
+    let room = egui::Frame::new().inner_margin(14);
+    let shown = egui::CentralPanel::default().frame(room).show(ui, |ui| {
         widgets::notices::notice_bars(ui, cx);
         let shown = cx.session.workspace.panel.clone();
         let at = panels.iter().position(|panel| panel.id() == shown).unwrap_or(0);
@@ -36,6 +39,9 @@ pub fn draw_panel(ui: &mut Ui, cx: &mut PanelContext<'_>, panels: &mut [Box<dyn 
             ui.push_id(panel.id(), |ui| panel.ui(ui, cx));
         }
     });
+    let pieces = gpu_view::uncovered(ui.ctx(), shown.response.rect).into_iter();
+    let fill = |piece| egui::Shape::rect_filled(piece, 0.0, cx.theme.background);
+    painter.set(ground, egui::Shape::Vec(pieces.map(fill).collect()));
 }
 
 /// The command that opens a dropped or named file.

@@ -46,7 +46,7 @@ pub fn view(rows: usize, context: &JobContext) -> Result<Vec<BenchRow>> {
         found(100_000, 5.0, context)?,
         found(1_000_000, 50.0, context)?,
     ];
-    figures.extend(whole_frames(context)?);
+    figures.extend(of_a_window(context)?);
     figures.push(idle(context)?);
     figures.extend(maps(rows, context)?);
     figures.push(on_a_card(context)?);
@@ -71,8 +71,32 @@ fn on_a_card(context: &JobContext) -> Result<BenchRow> {
     })
 }
 
+/// What a program says that starts as a window does: this one has given its threads the cores that a window keeps.
+fn of_a_window(context: &JobContext) -> Result<Vec<BenchRow>> {
+    context.check()?;
+    let what = "cannot measure whole frames";
+    let program = std::env::current_exe().explain(what)?;
+    let run = Command::new(program).args(["bench", super::FRAMES, "--json"]).output().explain(what)?;
+    let answer: serde_json::Value = serde_json::from_slice(&run.stdout).explain(what)?;
+    let Some(rows) = answer["rows"].as_array() else {
+        return Err(Failure::new(what, answer["error"].to_string()));
+    };
+    let read = |row: &serde_json::Value| BenchRow {
+        rival: row["rival"].as_str().map(str::to_owned),
+        rival_value: row["rival_value"].as_f64(),
+        ratio: row["ratio"].as_f64(),
+        reach: row["reach"].as_f64(),
+        met: row["met"].as_bool(),
+        ..ours(row["work"].as_str().unwrap_or_default(), row["ours"].as_f64().unwrap_or(f64::NAN), "ms", None)
+    };
+    Ok(rows.iter().map(read).collect())
+}
+
 /// Milliseconds of a whole frame of the panel with a million points, beside an empty window's, deep_fm training behind both.
-fn whole_frames(context: &JobContext) -> Result<Vec<BenchRow>> {
+///
+/// # Errors
+/// No graphics adapter, no sample log, Ctrl-C.
+pub fn frames(context: &JobContext) -> Result<Vec<BenchRow>> {
     let cost = map_cost::measure(1_000_000, context)?;
     let empty = cost.empty.as_secs_f64();
     let beside = |work: &str, frame: Duration| BenchRow {
@@ -102,8 +126,12 @@ fn idle(context: &JobContext) -> Result<BenchRow> {
     let mut window =
         Command::new(program).stdout(Stdio::null()).stderr(Stdio::null()).spawn().explain(what)?;
     let watched = watched(window.id(), context);
+    let gone = window.try_wait().explain(what)?;
     // It ends with the measurement, whatever came of that.
     let ended = window.kill().and_then(|()| window.wait()).explain(what);
+    if let Some(status) = gone {
+        return Err(Failure::new(what, format!("it ended by itself ({status})")));
+    }
     let share = watched?;
     ended?;
     Ok(below(work, 100.0 * share, unit, reach))

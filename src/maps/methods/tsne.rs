@@ -4,13 +4,14 @@
 //! Rates and passes are those of openTSNE (Policar, Strazar & Zupan 2024), after Belkina et al. 2019 and Kobak & Berens
 //! 2019: it starts at the principal components, and the rate is the number of points over the exaggeration.
 
+use super::super::crowd;
 use super::super::graph::Graph;
 use super::super::method::{Frame, MapMethod, MapRequest, MapState, frame, in_space};
 use super::super::symmetric::Ties;
 use super::super::tree::{Push, Tree};
 use super::{neighbours, pca};
 use crate::base::Result;
-use crate::base::params::ParamSpec;
+use crate::base::params::{ParamSpec, Params};
 use crate::jobs::JobContext;
 use rayon::prelude::*;
 use std::time::{Duration, Instant};
@@ -39,6 +40,7 @@ const PARAMS: &[ParamSpec] = &[
         (1.0, 1.0, 12.0),
         "How much stronger than they are neighbours pull after gathering; above 1 for very many points.",
     ),
+    crowd::MOST,
 ];
 
 /// How much stronger neighbours pull while clusters find together.
@@ -78,6 +80,10 @@ impl MapMethod for Tsne {
 
     fn needs_distance(&self) -> bool {
         true
+    }
+
+    fn most_walking(&self, params: &Params) -> Result<Option<usize>> {
+        crowd::most(params)
     }
 
     fn make(

@@ -4,13 +4,15 @@
 //! but points walk at once in a few groups, each against the places that the others had before, so that the map does
 //! not depend on threads. A tie moves both of its ends, each in its own walk.
 
+use super::super::crowd;
 use super::super::graph::Graph;
 use super::super::method::{Frame, MapMethod, MapRequest, MapState, frame, in_space};
 use super::super::points::Points;
+use super::super::spectral;
 use super::super::symmetric::Ties;
 use super::{neighbours, pca};
 use crate::base::Result;
-use crate::base::params::ParamSpec;
+use crate::base::params::{ParamSpec, Params};
 use crate::base::rng::mix;
 use crate::jobs::JobContext;
 use rayon::prelude::*;
@@ -42,6 +44,7 @@ const PARAMS: &[ParamSpec] = &[
         (0, 0, 5000),
         "How often each point walks; 0 for 500 up to 100,000 points and 200 above.",
     ),
+    crowd::MOST,
 ];
 
 /// Points met by chance for each tie that pulls.
@@ -80,6 +83,10 @@ impl MapMethod for Umap {
         true
     }
 
+    fn most_walking(&self, params: &Params) -> Result<Option<usize>> {
+        crowd::most(params)
+    }
+
     fn make(
         &self,
         request: &MapRequest<'_>,
@@ -100,14 +107,17 @@ fn draw<const D: usize>(
 ) -> Result<MapState> {
     let (points, params) = (request.points, request.params);
     let n = points.len();
-    let (mut notes, mut places) = (Vec::new(), pca::first_places::<D>(points, EXTENT, request.seed)?);
-    show(frame(&places, 0, 0));
+    let mut notes = Vec::new();
+    let seen_first = pca::first_places::<D>(points, EXTENT, request.seed)?;
+    show(frame(&seen_first, 0, 0));
     context.stage("finding neighbours");
     let k = params.count("neighbours")?.min(n) - 1;
     let (near, note) = neighbours(points, k, request.seed, context)?;
     notes.extend(note);
-    context.stage("UMAP");
     let ties = fuzzy_ties(&near);
+    context.stage("first places");
+    let mut places = spectral::first_places(&ties, &seen_first, EXTENT, request.seed, context)?;
+    context.stage("UMAP");
     let (a, b) = find_ab(1.0, params.real("min_dist")?);
     let epochs = match params.count("epochs")? {
         0 if n <= 100_000 => 500,

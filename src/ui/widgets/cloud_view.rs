@@ -4,6 +4,7 @@ use super::map_shapes;
 use crate::gpu::contours::{Contour, contours};
 use crate::gpu::density::View;
 use crate::gpu::{Bits, Camera, Cloud, Lasso, Orbit, PickGrid};
+use crate::jobs::priority;
 use crate::ui::Theme;
 use crate::ui::gpu_view::{self, DensityTexture, Drawing};
 use egui::{
@@ -176,8 +177,8 @@ impl CloudView {
     pub fn show(&mut self, ui: &mut Ui, theme: &Theme, scene: &Scene<'_>) -> Touched {
         let size = ui.available_size().max(vec2(120.0, 120.0));
         let (rect, response) = ui.allocate_exact_size(size, Sense::click_and_drag());
-        ui.painter().rect_filled(rect, 4.0, theme.background);
-        if self.learn(scene) {
+        let on_its_way = self.learn(scene);
+        if on_its_way {
             ui.request_repaint();
         }
         let Some(cloud) = self.shown.as_ref().map(|shown| Arc::clone(&shown.cloud)) else {
@@ -199,10 +200,12 @@ impl CloudView {
             selected: scene.selected.map(Arc::clone),
             camera: Camera { zoom: camera.zoom * pixels_per_point, ..camera },
             radius_px: (radius(cloud.xy.len()) * pixels_per_point).max(1.0),
+            ground: theme.background,
         };
         let pixels =
             [rect.width(), rect.height()].map(|side| (side * pixels_per_point).round().max(1.0) as usize);
-        let how = self.draw(ui, rect, drawing, pixels);
+        let moves = on_its_way || camera != before;
+        let how = self.draw(ui, rect, drawing, (pixels, moves));
         let visible = self.count_in_view(&cloud, camera, rect);
         self.decorate(ui, theme, scene, (rect, camera), visible);
         let status = format!("{visible} of {} points in view, {how}", cloud.xy.len());
@@ -219,7 +222,7 @@ impl CloudView {
         touched
     }
 
-    /// Brings the cloud up to the scene; true while points are on their way.
+    /// Brings the cloud up to the scene; true while points are on their way or it is turned.
     fn learn(&mut self, scene: &Scene<'_>) -> bool {
         let same_points = self.shown.as_ref().is_some_and(|shown| shown.places.len() == scene.places.len());
         if self.shown.as_ref().is_none_or(|shown| shown.map != scene.map) || !same_points {
@@ -234,9 +237,10 @@ impl CloudView {
         if places_changed && same_points {
             shown.set_out(scene);
         }
-        let moving = shown.go_on(scene);
+        let turned = shown.orbit != self.orbit;
+        let moving = shown.go_on(scene) || turned;
         let coloured = !Arc::ptr_eq(&shown.codes, scene.codes);
-        if moving || places_changed || coloured || shown.orbit != self.orbit {
+        if moving || places_changed || coloured {
             shown.orbit = self.orbit;
             shown.codes = Arc::clone(scene.codes);
             shown.redraw();
@@ -307,7 +311,8 @@ impl CloudView {
                 (_, true) => Join::Subtract,
                 _ => self.join,
             };
-            touched.lassoed = Lasso::new(outline).map(|lasso| (lasso.select(cloud), join));
+            touched.lassoed =
+                Lasso::new(outline).map(|lasso| (priority::in_front(|| lasso.select(cloud)), join));
         }
         let icon = if fencing { CursorIcon::Crosshair } else { CursorIcon::Grab };
         response.clone().on_hover_cursor(icon);
@@ -323,7 +328,7 @@ impl CloudView {
     }
 
     /// Draws with the renderer that fits and says which.
-    fn draw(&mut self, ui: &Ui, rect: Rect, drawing: Drawing, pixels: [usize; 2]) -> String {
+    fn draw(&mut self, ui: &Ui, rect: Rect, drawing: Drawing, (pixels, moves): ([usize; 2], bool)) -> String {
         let total = drawing.cloud.xy.len();
         let adapter = gpu_view::adapter(ui.ctx());
         let as_points =
@@ -338,7 +343,13 @@ impl CloudView {
             return format!("drawn as points by {}", adapter.name);
         }
         let spread = if total <= SOFTWARE_POINTS { 2 } else { usize::from(total <= HARDWARE_POINTS / 4) };
-        if let Some(texture) = self.density.update(ui.ctx(), &drawing, pixels, spread) {
+        // Counting a crowd into the pixels of the whole picture takes longer than the window's frame.
+        let coarse = moves && total > SOFTWARE_POINTS;
+        if coarse {
+            ui.request_repaint();
+        }
+        if let Some(texture) = self.density.update(ui.ctx(), &drawing, (pixels, coarse), spread) {
+            gpu_view::covers(ui, rect);
             let whole = Rect::from_min_max(pos2(0.0, 0.0), pos2(1.0, 1.0));
             ui.painter().image(texture.id(), rect, whole, Color32::WHITE);
         }
@@ -421,9 +432,10 @@ impl CloudView {
         let Some(shown) = &mut self.shown else { return };
         let size = [rect.width() as usize, rect.height() as usize];
         let known = shown.lines.take().filter(|(at, of, _)| *at == camera && *of == size);
-        let (_, _, lines) = shown.lines.insert(
-            known.unwrap_or_else(|| (camera, size, contours(&shown.cloud, camera, rect.size().into()))),
-        );
+        let (_, _, lines) = shown.lines.insert(known.unwrap_or_else(|| {
+            let lines = priority::in_front(|| contours(&shown.cloud, camera, rect.size().into()));
+            (camera, size, lines)
+        }));
         map_shapes::contours(painter, theme, rect, lines);
     }
 

@@ -13,7 +13,8 @@ pub fn job_strip(ui: &mut Ui, cx: &mut PanelContext<'_>) {
         let text = match share {
             Some(share) => {
                 let (name, stage) = (&job.handle.name, job.handle.progress.stage());
-                format!("{name} · {stage} {:.0} %{paused}", 100.0 * share)
+                let left = job.handle.progress.left_in_words();
+                format!("{name} · {stage} {:.0} %{left}{paused}", 100.0 * share)
             }
             None => format!("{} · {}{paused}", job.handle.name, job.handle.progress.stage()),
         };

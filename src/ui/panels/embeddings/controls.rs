@@ -74,8 +74,8 @@ impl EmbeddingsPanel {
             return;
         };
         let share = running.handle.progress.fraction().unwrap_or(0.0);
-        let stage = running.handle.progress.stage();
-        let bar = egui::ProgressBar::new(share).desired_width(110.0).text(stage);
+        let stage = running.handle.progress.stage() + &running.handle.progress.left_in_words();
+        let bar = egui::ProgressBar::new(share).desired_width(190.0).text(stage);
         ui.add(bar);
         let paused = running.handle.is_paused();
         if ui.button(if paused { "Go on" } else { "Pause" }).clicked() {
