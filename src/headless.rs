@@ -46,6 +46,7 @@ pub mod search;
 pub mod segment;
 pub mod serve;
 pub mod simulate;
+pub mod slates;
 pub mod slices;
 pub mod source;
 pub mod text;
@@ -158,6 +159,7 @@ enum Subcommands {
     Serve(serve::Args),
     Simulate(simulate::Args),
     Text(text::Args),
+    Slates(slates::Args),
     Slices(slices::Args),
     Tour(tour::Args),
     Train(train::Args),
@@ -247,6 +249,7 @@ fn run(command: &Subcommands, terminal: &Terminal) -> Result<Answer> {
         Subcommands::Serve(args) => serve::run(args, terminal),
         Subcommands::Simulate(args) => simulate::run(args, terminal),
         Subcommands::Text(args) => text::run(args, terminal),
+        Subcommands::Slates(args) => slates::run(args, terminal),
         Subcommands::Slices(args) => slices::run(args, terminal),
         Subcommands::Tour(args) => tour::run(args, terminal),
         Subcommands::Train(args) => train::run(args, terminal),

@@ -36,6 +36,7 @@ pub mod rhythm;
 pub mod scoring;
 pub mod shading;
 pub mod simulation;
+pub mod slates;
 pub mod spec;
 pub mod winners;
 mod world;
@@ -339,6 +340,12 @@ impl Market {
     pub fn with_rescorer(mut self, rescorer: Rescorer) -> Self {
         self.rescorer = Some(rescorer);
         self
+    }
+
+    /// What the bidders of a world believe before anything happens: every pooled request with every ad. An unknown world is
+    /// answered as the last one.
+    pub fn predicted(&self, world: usize) -> &Scores {
+        &self.arms[world.min(self.arms.len() - 1)].predicted
     }
 
     /// What the model that stays as it is predicts, in a world whose bidders learn.

@@ -20,6 +20,7 @@ pub mod ranking;
 pub mod rates;
 pub mod ratio;
 pub mod significance;
+pub mod slates;
 pub mod streamed;
 pub mod threshold;
 pub mod top_k;

@@ -4,7 +4,9 @@ use super::frame::LogFrame;
 use super::memo::Memo;
 use crate::base::failure::Explain;
 use crate::base::{Failure, Result};
-use polars::prelude::{DataType, IdxCa, IntoColumn, NamedFrom, NewChunkedArray, PlSmallStr, Series};
+use polars::prelude::{
+    BooleanChunked, DataType, IdxCa, IntoColumn, NamedFrom, NewChunkedArray, PlSmallStr, Series,
+};
 
 /// Copies some rows of a log, in the given order, with whole columns set to one value. Edits are pairs of
 /// column and value; the value is read as the column's type. Source and roles stay those of the log.
@@ -13,8 +15,21 @@ use polars::prelude::{DataType, IdxCa, IntoColumn, NamedFrom, NewChunkedArray, P
 /// No such column, a column of lists or times, or a value that is not of the column's type.
 pub fn edited_rows(log: &LogFrame, rows: &[u32], edits: &[(String, String)]) -> Result<LogFrame> {
     let picked = IdxCa::from_slice(PlSmallStr::EMPTY, rows);
-    let mut frame = log.frame.take(&picked).explain("cannot pick rows of the log")?;
+    let frame = log.frame.take(&picked).explain("cannot pick rows of the log")?;
+    let mut picked = LogFrame { frame, memo: Memo::default(), ..log.clone() };
     for (column, value) in edits {
+        picked = set(&picked, column, value, None)?;
+    }
+    Ok(picked)
+}
+
+/// Sets a column to one value: in every row, or in those for which `only` is true.
+///
+/// # Errors
+/// As [`edited_rows`].
+pub fn set(log: &LogFrame, column: &str, value: &str, only: Option<&[bool]>) -> Result<LogFrame> {
+    let mut frame = log.frame.clone();
+    {
         log.schema.column(column)?;
         let kind = frame.column(column).explain("cannot edit the log")?.dtype().clone();
         // Columns are stored in the fewest bytes; the new value may need more.
@@ -24,10 +39,20 @@ pub fn edited_rows(log: &LogFrame, rows: &[u32], edits: &[(String, String)]) -> 
             return Err(refuse("lists and times cannot be edited".to_owned())
                 .hint("edit a column of words or numbers, or shift the mix instead"));
         }
-        let one = Series::new(PlSmallStr::from_str(column), [value.as_str()]);
+        let one = Series::new(PlSmallStr::from_str(column), [value]);
         let cell =
             one.strict_cast(&kind).map_err(|_| refuse(format!("'{value}' is no value of its type")))?;
-        frame.with_column(cell.new_from_index(0, rows.len()).into_column()).explain("cannot edit the log")?;
+        let all = cell.new_from_index(0, log.rows());
+        let what = "cannot edit the log";
+        let edited = match only {
+            None => all,
+            Some(only) => {
+                let mask = BooleanChunked::from_slice(PlSmallStr::EMPTY, only);
+                let before = frame.column(column).explain(what)?.as_materialized_series();
+                all.zip_with(&mask, &before.cast(&kind).explain(what)?).explain(what)?
+            }
+        };
+        frame.with_column(edited.into_column()).explain(what)?;
     }
     Ok(LogFrame { frame, memo: Memo::default(), ..log.clone() })
 }
@@ -51,6 +76,16 @@ mod tests {
         assert_eq!(cells::numbers(&edited, "age").unwrap(), [55.0, 55.0]);
         let plain = edited_rows(&log(), &[2, 0], &[]).unwrap();
         assert_eq!(cells::numbers(&plain, "age").unwrap(), [40.0, 20.0]);
+    }
+
+    #[test]
+    fn some_rows_are_set_and_the_others_stay() {
+        let edited = set(&log(), "age", "300", Some(&[false, true, false])).unwrap();
+        assert_eq!(cells::numbers(&edited, "age").unwrap(), [20.0, 300.0, 40.0]);
+        let edited = set(&edited, "device", "tv", Some(&[true, false, true])).unwrap();
+        let cells = cells::coded(&edited, "device").unwrap();
+        let words: Vec<&str> = cells.codes.iter().map(|code| cells.values[*code as usize].as_str()).collect();
+        assert_eq!(words, ["tv", "android", "tv"]);
     }
 
     #[test]

@@ -68,7 +68,7 @@ pub fn parse_policy(text: &str) -> std::result::Result<Policy, String> {
 pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
     let context = terminal.context();
     let log = args.source.open(&context)?;
-    let predictor = predictor(args, &log, &context)?;
+    let predictor = predictor_of(args.model.as_deref(), args.train.as_deref(), &log, &context)?;
     let policies = match args.policies.as_slice() {
         [] if predictor.is_some() => vec![Policy::AsLogged, Policy::Even, Policy::Best(0.0)],
         [] => vec![Policy::AsLogged, Policy::Even],
@@ -89,12 +89,18 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
     Ok(Answer { text, json })
 }
 
-fn predictor(args: &Args, log: &crate::data::LogFrame, context: &JobContext) -> Result<Option<Predictor>> {
-    let source = match (&args.model, &args.train) {
-        (Some(folder), _) => ModelSource::Folder(folder.clone()),
+/// The model of a folder, or of a kind to be trained; `None` where neither is named.
+pub(super) fn predictor_of(
+    model: Option<&Path>,
+    train: Option<&str>,
+    log: &crate::data::LogFrame,
+    context: &JobContext,
+) -> Result<Option<Predictor>> {
+    let source = match (model, train) {
+        (Some(folder), _) => ModelSource::Folder(folder.to_owned()),
         (None, Some(kind)) => {
             Terminal::note(&format!("training {kind}"));
-            ModelSource::Train { kind: kind.clone(), params: Params::default() }
+            ModelSource::Train { kind: kind.to_owned(), params: Params::default() }
         }
         (None, None) => return Ok(None),
     };

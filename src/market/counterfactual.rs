@@ -127,7 +127,7 @@ impl Policy {
         matches!(self, Self::Best(_) | Self::Power(_))
     }
 
-    fn check(&self) -> Result<()> {
+    pub(super) fn check(&self) -> Result<()> {
         let wrong = match self {
             Self::Best(share) if !(0.0..=1.0).contains(share) => {
                 Some(format!("a share of {share} is not between 0 and 1"))
@@ -141,7 +141,7 @@ impl Policy {
     }
 
     /// The chance of each ad in one row; `scores` are the model's, `chances` receives them.
-    fn chances(&self, scores: Option<&[f32]>, chosen: Option<usize>, chances: &mut [f64]) {
+    pub(super) fn chances(&self, scores: Option<&[f32]>, chosen: Option<usize>, chances: &mut [f64]) {
         let ads = chances.len();
         match self {
             Self::AsLogged => {}

@@ -5,6 +5,7 @@
 //! what is shown and what is predicted is that of the model itself, not of an assumed factor.
 
 use super::scoring::Inputs;
+use super::scoring::edits::Set;
 use crate::base::{Failure, Result};
 use crate::data::Batch;
 use std::collections::HashMap;
@@ -17,8 +18,8 @@ pub struct Rescorer {
     rows: Vec<u32>,
     /// The catalogue's place of each ad.
     columns: Vec<u32>,
-    /// What each world sets for every user: field and id.
-    edits: [Vec<(usize, u32)>; 2],
+    /// What each world sets, and for whom.
+    edits: [Vec<Set>; 2],
     sequences: Vec<Remembered>,
 }
 
@@ -45,12 +46,7 @@ impl Rescorer {
     ///
     /// # Errors
     /// A model that reads no history: its predictions cannot follow.
-    pub fn new(
-        inputs: Inputs,
-        rows: Vec<u32>,
-        columns: Vec<u32>,
-        edits: [Vec<(usize, u32)>; 2],
-    ) -> Result<Self> {
+    pub fn new(inputs: Inputs, rows: Vec<u32>, columns: Vec<u32>, edits: [Vec<Set>; 2]) -> Result<Self> {
         let encoder = &inputs.dataset.encoder;
         let catalogue = inputs.dataset.ads.as_ref();
         let items_of = |target: usize| {
@@ -90,8 +86,8 @@ impl Rescorer {
     pub fn scores(&self, world: usize, row: usize, events: &[Event]) -> Result<Vec<f32>> {
         let rows = vec![self.rows[row]; self.columns.len()];
         let mut batch = self.inputs.dataset.batch_with_ads(&rows, &self.columns);
-        for (field, id) in &self.edits[world.min(1)] {
-            batch.categorical[*field].fill(*id);
+        for set in self.edits[world.min(1)].iter().filter(|set| set.is_for(row)) {
+            batch.categorical[set.field].fill(set.id);
         }
         self.append(&mut batch, events);
         self.inputs.model.predict_batch(&batch)

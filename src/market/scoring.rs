@@ -5,6 +5,7 @@
 //! pair. Scoring is the slow part, so a [`ScoredPool`] is kept and reused until audience, ads, edits or model
 //! change: a slider only reweighs it.
 
+pub mod edits;
 mod lessons;
 mod people;
 mod rivals;
@@ -21,12 +22,12 @@ use super::{Arm, Market, Scores};
 use crate::auctions::myerson::{self, MyersonMark};
 use crate::base::rng::Rng;
 use crate::base::{Failure, Result};
-use crate::data::encode::Side;
 use crate::data::sample::World;
 use crate::data::{Batch, Dataset, LogFrame, edit};
 use crate::domain::{Campaign, Pricing};
 use crate::jobs::JobContext;
 use crate::train::TrainedModel;
+use edits::Set;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -160,6 +161,7 @@ pub fn prepare(
     for (whose, scenario, arm) in
         [("baseline", Some(&spec.baseline), 0), ("what-if", spec.what_if.as_ref(), 1)]
     {
+        notes.extend(scenario.and_then(|scenario| edits::notes(scenario, whose)));
         if let (Some(arm), true) = (market.arms.get(arm), scenario.is_some_and(|s| !s.margins.is_empty())) {
             notes.push(format!(
                 "the {whose}'s shares are raked to one in a billion; its {} rows are worth {:.0} of equal weight",
@@ -336,11 +338,13 @@ fn score(key: PoolKey, inputs: &Inputs, world: Option<&World>, context: &JobCont
         let columns = catalogue_columns(&other.dataset, &key.ads)?;
         let reads = |edit: &&Edit| other.dataset.encoder.position(&edit.column).is_some();
         let edits: Vec<Edit> = edits.iter().filter(reads).cloned().collect();
-        let asked = Asked { dataset: &other.dataset, rows: &rows, columns: &columns, edits: &edits };
+        let sets = edits::encoded(&other.dataset, &inputs.log, &rows, &edits)?;
+        let asked = Asked { dataset: &other.dataset, rows: &rows, columns: &columns, edits: &sets };
         Ok(Arc::new(asked.scores(ask, context)?))
     };
     let score_arm = |edits: &[Edit]| -> Result<ArmScores> {
-        let asked = Asked { dataset: &inputs.dataset, rows: &rows, columns: &columns, edits };
+        let sets = edits::encoded(&inputs.dataset, &inputs.log, &rows, edits)?;
+        let asked = Asked { dataset: &inputs.dataset, rows: &rows, columns: &columns, edits: &sets };
         let predicted = Arc::new(asked.scores(&|batch| inputs.model.predict_batch(batch), context)?);
         let clicks = match (world, &inputs.clicks) {
             (Some(world), _) => Arc::new(truth(world, inputs, &rows, &key.ads, edits)?),
@@ -394,7 +398,7 @@ struct Asked<'a> {
     dataset: &'a Dataset,
     rows: &'a [u32],
     columns: &'a [u32],
-    edits: &'a [Edit],
+    edits: &'a [Set],
 }
 
 /// A model that answers about a batch.
@@ -403,18 +407,22 @@ type Ask<'a> = dyn Fn(&Batch) -> Result<Vec<f32>> + 'a;
 impl Asked<'_> {
     fn scores(&self, model: &Ask<'_>, context: &JobContext) -> Result<Scores> {
         let Self { dataset, rows, columns, edits } = self;
-        let changes = encoded_edits(dataset, edits)?;
         let pairs = rows.len() * columns.len();
         let mut values = Vec::with_capacity(pairs);
         let rows_per_batch = (PAIRS_PER_BATCH / columns.len().max(1)).max(1);
-        for chunk in rows.chunks(rows_per_batch) {
+        for (place, chunk) in rows.chunks(rows_per_batch).enumerate() {
             context.check()?;
             let row_of_pair: Vec<u32> =
                 chunk.iter().flat_map(|row| std::iter::repeat_n(*row, columns.len())).collect();
             let ad_of_pair: Vec<u32> = chunk.iter().flat_map(|_| columns.iter().copied()).collect();
             let mut batch = dataset.batch_with_ads(&row_of_pair, &ad_of_pair);
-            for (field, id) in &changes {
-                batch.categorical[*field].fill(*id);
+            for set in *edits {
+                let of_rows = batch.categorical[set.field].chunks_exact_mut(columns.len());
+                let first = place * rows_per_batch;
+                of_rows
+                    .enumerate()
+                    .filter(|(row, _)| set.is_for(first + row))
+                    .for_each(|(_, ids)| ids.fill(set.id));
             }
             values.extend(model(&batch)?);
             context.progress(values.len() as u64, pairs as u64);
@@ -445,8 +453,8 @@ fn grows(
 ) -> Result<Market> {
     let what_if = spec.what_if.as_ref().unwrap_or(&spec.baseline);
     let edits = [
-        encoded_edits(&inputs.dataset, &spec.baseline.edits)?,
-        encoded_edits(&inputs.dataset, &what_if.edits)?,
+        edits::encoded(&inputs.dataset, &inputs.log, &pool.rows, &spec.baseline.edits)?,
+        edits::encoded(&inputs.dataset, &inputs.log, &pool.rows, &what_if.edits)?,
     ];
     let columns = catalogue_columns(&inputs.dataset, ads)?;
     Ok(market.with_rescorer(Rescorer::new(inputs.clone(), pool.rows.clone(), columns, edits)?))
@@ -460,37 +468,12 @@ fn conversions_note(inputs: &Inputs, campaigns: &[Campaign]) -> Option<String> {
     })
 }
 
-/// The edits as (field of the encoder, id of the value).
-fn encoded_edits(dataset: &Dataset, edits: &[Edit]) -> Result<Vec<(usize, u32)>> {
-    let encoder = &dataset.encoder;
-    let editable = || encoder.categorical.iter().filter(|field| field.side != Side::Ad);
-    edits
-        .iter()
-        .map(|edit| {
-            let place = encoder.position(&edit.column);
-            let place = place.filter(|place| encoder.categorical[*place].side != Side::Ad);
-            let place = place.ok_or_else(|| {
-                let known: Vec<_> = editable().map(|field| field.name.as_str()).collect();
-                Failure::new(
-                    "cannot edit the user",
-                    format!("the model reads no user or context column '{}'", edit.column),
-                )
-                .at("edits")
-                .hint(format!("one of: {}", known.join(", ")))
-            })?;
-            Ok((place, encoder.categorical[place].id_of(&edit.value)))
-        })
-        .collect()
-}
-
 fn truth(world: &World, inputs: &Inputs, rows: &[u32], ads: &[String], edits: &[Edit]) -> Result<Scores> {
     let values = if edits.is_empty() {
         world.p_click(&inputs.log, rows, ads)?
     } else {
-        let pairs: Vec<_> = edits.iter().map(|edit| (edit.column.clone(), edit.value.clone())).collect();
-        let edited = edit::edited_rows(&inputs.log, rows, &pairs)?;
         let all: Vec<u32> = (0..rows.len() as u32).collect();
-        world.p_click(&edited, &all, ads)?
+        world.p_click(&edits::edited(&inputs.log, rows, edits)?, &all, ads)?
     };
     Scores::new(ads.len(), values)
 }

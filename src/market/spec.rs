@@ -201,7 +201,7 @@ pub struct Scenario {
     /// Shares that the audience is to have after those changes, by raking; see [`crate::metrics::raking`].
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub margins: Vec<Margin>,
-    /// Changes of every user in the audience.
+    /// Changes of every user in the audience, or of single ones.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub edits: Vec<Edit>,
 }
@@ -238,14 +238,17 @@ pub struct Shift {
     pub factor: f64,
 }
 
-/// Replaces a column's value.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// Replaces a column's value, for everyone or for one user.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Edit {
     /// Column of the log.
     pub column: String,
     /// The new value, as it is written in the log.
     pub value: String,
+    /// The one user whose rows are changed, by its id in the log; absent: everyone in the audience.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
 }
 
 /// Two thousand rows show a mix to within about one per cent.

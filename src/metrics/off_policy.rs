@@ -142,6 +142,11 @@ const THRESHOLDS: usize = 20;
 
 impl Checks {
     fn of(decisions: &Decisions<'_>, weights: &[f64]) -> Self {
+        Self::of_weights(weights, decisions.logged.iter().copied().fold(f64::INFINITY, f64::min))
+    }
+
+    /// From the weights alone, and the smallest propensity.
+    pub(super) fn of_weights(weights: &[f64], smallest_propensity: f64) -> Self {
         let n = weights.len();
         let sum: f64 = weights.iter().sum();
         let squares: f64 = weights.iter().map(|w| w * w).sum();
@@ -155,7 +160,7 @@ impl Checks {
             mean_weight: Estimate::normal(mean, (variance / n as f64).sqrt()),
             largest_weight: largest,
             largest_share: if sum > 0.0 { largest / sum } else { 0.0 },
-            smallest_propensity: decisions.logged.iter().copied().fold(f64::INFINITY, f64::min),
+            smallest_propensity,
         }
     }
 

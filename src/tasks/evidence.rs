@@ -8,6 +8,7 @@ use crate::jobs::{Job, JobContext, Lane, Latest};
 use crate::market::counterfactual::{self, Answer, Predictor, Question};
 use crate::market::landscape::{self, BidColumns, FACTORS, Landscape};
 use crate::market::planner::{Curve, CurveSoFar, Effect, Lever, Planner, Sensitivity, Split};
+use crate::market::slates::{self, SlateAnswer, SlateQuestion};
 use std::sync::Arc;
 
 /// A question.
@@ -15,6 +16,8 @@ use std::sync::Arc;
 pub enum EvidenceQuestion {
     /// What these policies would bring.
     Policies(Vec<Question>),
+    /// What other pages of several ads would bring.
+    Slates(SlateQuestion),
     /// What other bids in the log would have won.
     LoggedBids(BidColumns),
     /// What other bids of a campaign (by its place) would have won in the last simulation.
@@ -48,6 +51,8 @@ pub struct Weigh {
 pub enum Evidence {
     /// One policy after the other.
     Policies(Vec<(Question, Result<Answer>)>),
+    /// Pages of several ads.
+    Slates(Result<SlateAnswer>),
     /// Bids.
     Bids(Result<Landscape>),
     /// A lever.
@@ -70,6 +75,7 @@ impl Job for Weigh {
         match &self.question {
             EvidenceQuestion::Policies(_) => "Weigh the log".to_owned(),
             EvidenceQuestion::LoggedBids(_) | EvidenceQuestion::SimulatedBids(_) => "Replay bids".to_owned(),
+            EvidenceQuestion::Slates(_) => "Weigh the pages".to_owned(),
             EvidenceQuestion::Plan(lever) => format!("Turn the {}", lever.label()),
             EvidenceQuestion::Split => "Split the budget".to_owned(),
             EvidenceQuestion::Parts => "Take the what-if apart".to_owned(),
@@ -90,6 +96,10 @@ impl Job for Weigh {
                     Ok((question.clone(), unless_stopped(answer)?))
                 };
                 Evidence::Policies(questions.iter().map(of).collect::<Result<_>>()?)
+            }
+            EvidenceQuestion::Slates(question) => {
+                let answer = slates::answer(&self.log, self.predictor.as_ref(), question, context);
+                Evidence::Slates(unless_stopped(answer)?)
             }
             EvidenceQuestion::LoggedBids(columns) => {
                 let bids = landscape::bids_of_log(&self.log, columns);

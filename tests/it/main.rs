@@ -41,6 +41,7 @@ mod scenarios;
 mod search;
 mod segments_panel;
 mod serve;
+mod slates;
 mod slots_panel;
 mod sources;
 mod story;

@@ -114,7 +114,7 @@ fn removing_a_part_of_the_audience_equals_asking_for_the_rest() {
 fn an_edited_user_is_scored_as_edited_in_the_what_if_only() {
     let mut edited = spec();
     edited.audience = "device = 'android'".into();
-    let to_desktop = Edit { column: "device".into(), value: "desktop".into() };
+    let to_desktop = Edit { column: "device".into(), value: "desktop".into(), user: None };
     edited.what_if = Some(Scenario { edits: vec![to_desktop], ..Scenario::default() });
     let (_, outcome) = run(&edited);
     let what_if = outcome.what_if.unwrap();
@@ -148,7 +148,7 @@ fn what_does_not_fit_the_log_is_told_with_its_place() {
     let nobody = failure(|spec| spec.audience = "device = 'fax'".into());
     assert!(nobody.contains("audience"), "{nobody}");
     let edit = failure(|spec| {
-        let edit = Edit { column: "shoe_size".into(), value: "43".into() };
+        let edit = Edit { column: "shoe_size".into(), value: "43".into(), user: None };
         spec.what_if = Some(Scenario { edits: vec![edit], ..Scenario::default() });
     });
     assert!(edit.contains("shoe_size") && edit.contains("device"), "{edit}");
@@ -350,4 +350,45 @@ fn an_audience_is_raked_to_the_shares_that_are_wanted_or_it_is_refused() {
     assert!(refused(vec![margin("gender", &[("female", 1.5)])]).contains("1.5"));
     let contradiction = vec![margin("gender", &[("female", 0.3)]), margin("gender", &[("female", 0.6)])];
     assert!(refused(contradiction).contains("contradict"));
+}
+
+#[test]
+fn one_user_is_edited_and_nobody_else() {
+    let log = &fixture().inputs.log;
+    let users = adloupe::data::cells::coded(log, "user_id").unwrap();
+    let known: Vec<u32> = (0..log.rows() as u32).collect();
+    let often = users.counts(&known).iter().enumerate().max_by_key(|(_, count)| **count).unwrap().0;
+    let user = users.values[often].clone();
+    let mut spec = spec();
+    spec.pool_rows = ROWS;
+    let edit = |user: Option<String>| Edit { column: "device".into(), value: "desktop".into(), user };
+    spec.what_if = Some(Scenario { edits: vec![edit(Some(user.clone()))], ..Scenario::default() });
+    let context = JobContext::detached();
+    let prepared = prepare(&spec, &fixture().inputs, None, &context).unwrap();
+    let everyone = Scenario { edits: vec![edit(None)], ..Scenario::default() };
+    let all = MarketSpec { what_if: Some(everyone), ..spec.clone() };
+    let all = prepare(&all, &fixture().inputs, None, &context).unwrap();
+    let mut changed = 0;
+    for (place, row) in prepared.pool.rows.iter().enumerate() {
+        let [before, single, edited] = [(&prepared, 0), (&prepared, 1), (&all, 1)]
+            .map(|(prepared, world)| prepared.market.predicted(world).row(place).to_vec());
+        if users.codes[*row as usize] as usize == often {
+            assert_eq!(single, edited, "the user's own rows are as where everyone is edited");
+            changed += usize::from(single != before);
+        } else {
+            assert_eq!(single, before);
+        }
+    }
+    assert!(changed > 0);
+    assert!(prepared.notes.iter().any(|note| note.contains(&user)), "{:?}", prepared.notes);
+    let nobody = failure(|spec| {
+        spec.what_if = Some(Scenario { edits: vec![edit(Some("nobody".into()))], ..Scenario::default() });
+    });
+    assert!(nobody.contains("no such user") && nobody.contains("'nobody'"), "{nobody}");
+    let left_out = failure(|spec| {
+        spec.pool_rows = 1;
+        spec.fewest_users = 1;
+        spec.what_if = Some(Scenario { edits: vec![edit(Some(user.clone()))], ..Scenario::default() });
+    });
+    assert!(left_out.contains("none of its") && left_out.contains("pool_rows"), "{left_out}");
 }

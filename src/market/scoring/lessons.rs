@@ -1,6 +1,6 @@
 //! What does a learner of one pass read of the pooled requests and of the ads?
 
-use super::ScoredPool;
+use super::{ScoredPool, edits};
 use crate::base::{Failure, Result};
 use crate::data::encode::Side;
 use crate::data::hashed::{HashedColumn, Hashing};
@@ -28,10 +28,8 @@ pub(super) fn of(pool: &ScoredPool, scenario: &Scenario) -> Result<Arc<Lessons>>
         Hashing { columns, calendar, ..hashing.clone() }
     };
     let (of_users, of_ads) = (part(Side::User), part(Side::Ad));
-    let edits: Vec<(String, String)> =
-        scenario.edits.iter().map(|edit| (edit.column.clone(), edit.value.clone())).collect();
     let all: Vec<u32> = (0..pool.rows.len() as u32).collect();
-    let users = of_users.rows(&edit::edited_rows(&pool.log, &all, &edits)?)?.features;
+    let users = of_users.rows(&edits::edited(&pool.log, &all, &scenario.edits)?)?.features;
     let ads = of_ads.rows(&edit::edited_rows(log, &first_rows(log, &pool.key.ads)?, &[])?)?.features;
     Lessons::new((users, of_users.fields()), (ads, of_ads.fields()), learning).map(Arc::new)
 }

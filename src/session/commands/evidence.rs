@@ -5,6 +5,7 @@ use crate::jobs::Latest;
 use crate::market::counterfactual::{Answer, Question};
 use crate::market::landscape::Landscape;
 use crate::market::planner::{Curve, CurveSoFar, Effect, Sensitivity, Split};
+use crate::market::slates::SlateAnswer;
 use crate::session::commands::data::open_log;
 use crate::session::{Purpose, Session};
 use crate::tasks::evidence::{Evidence, EvidenceQuestion, Weigh};
@@ -15,6 +16,8 @@ use std::sync::Arc;
 pub struct EvidenceState {
     /// Policies in the order in which they were first asked about.
     pub policies: Vec<(Question, Result<Answer>)>,
+    /// Pages of several ads.
+    pub slates: Option<Result<SlateAnswer>>,
     /// Bids.
     pub bids: Option<Result<Landscape>>,
     /// A lever of the market.
@@ -57,6 +60,7 @@ pub(super) fn weighed(session: &mut Session, (revision, evidence): (u64, Evidenc
                 }
             }
         }
+        Evidence::Slates(answer) => state.slates = Some(answer),
         Evidence::Bids(bids) => state.bids = Some(bids),
         Evidence::Plan(plan) => state.plan = Some(plan),
         Evidence::Split(split) => state.split = Some(split),

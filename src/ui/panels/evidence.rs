@@ -4,6 +4,7 @@ mod bids;
 mod plan;
 mod policies;
 mod scenarios;
+mod slates;
 
 use super::Panel;
 use crate::session::commands::DataCommand;
@@ -17,16 +18,18 @@ use egui::{ScrollArea, Ui};
 enum View {
     #[default]
     Policies,
+    Slates,
     Bids,
     Plan,
     Scenarios,
 }
 
-/// Four views of one question.
+/// Views of one question.
 #[derive(Default)]
 pub struct EvidencePanel {
     view: View,
     policies: policies::PoliciesView,
+    slates: slates::SlatesView,
     bids: bids::BidsView,
     plan: plan::PlanView,
     scenarios: scenarios::ScenariosView,
@@ -57,6 +60,7 @@ impl Panel for EvidencePanel {
         ui.horizontal(|ui| {
             for (view, name, hint) in [
                 (View::Policies, "Policies", "Other ways to choose ads"),
+                (View::Slates, "Pages", "Other ways to fill pages of several ads"),
                 (View::Bids, "Bids", "Other bids in logged or simulated auctions"),
                 (View::Plan, "Plan", "Reserve, budgets, caps, and how a budget is best split"),
                 (View::Scenarios, "Scenarios", "Simulations kept as files, side by side, with remarks"),
@@ -70,6 +74,7 @@ impl Panel for EvidencePanel {
         ui.separator();
         ScrollArea::vertical().id_salt("evidence").auto_shrink(false).show(ui, |ui| match self.view {
             View::Policies => self.policies.show(ui, cx),
+            View::Slates => self.slates.show(ui, cx),
             View::Bids => self.bids.show(ui, cx),
             View::Plan => self.plan.show(ui, cx),
             View::Scenarios => self.scenarios.show(ui, cx),

@@ -3,6 +3,7 @@
 mod learning;
 mod rivals;
 mod shares;
+mod single;
 
 use super::draft::{self, Draft, MixColumn};
 use crate::auctions::myerson::MyersonMark;
@@ -95,6 +96,7 @@ fn edit_user(ui: &mut Ui, draft: &mut Draft, columns: &[MixColumn]) {
                 ui.end_row();
             }
         });
+        single::show(ui, draft, columns);
     });
     ui.add_space(6.0);
 }

@@ -26,6 +26,10 @@ pub struct Draft {
     pub shares: BTreeMap<String, BTreeMap<String, f64>>,
     /// Columns that are changed for every user of the audience.
     pub edits: BTreeMap<String, String>,
+    /// Changes of single users.
+    pub single_edits: Vec<Edit>,
+    /// The single user's edit that is being typed.
+    pub typed: Edit,
     /// The audience's text while it is being typed.
     pub audience_text: String,
     /// The campaigns of the last run, for editing.
@@ -64,13 +68,17 @@ impl Draft {
         let what_if = spec.what_if.get_or_insert_with(|| spec.baseline.clone());
         let mix = what_if.shifts.drain(..).map(|shift| (shift.segment, shift.factor)).collect();
         let shares = what_if.margins.drain(..).map(|margin| (margin.column, margin.shares)).collect();
-        let edits = what_if.edits.drain(..).map(|edit| (edit.column, edit.value)).collect();
+        let (single_edits, edits): (Vec<_>, Vec<_>) =
+            what_if.edits.drain(..).partition(|edit| edit.user.is_some());
+        let edits = edits.into_iter().map(|edit| (edit.column, edit.value)).collect();
         let (audience_text, campaigns) = (spec.audience.clone(), spec.campaigns.clone());
         Self {
             spec,
             mix,
             shares,
             edits,
+            single_edits,
+            typed: Edit::default(),
             audience_text,
             campaigns,
             myerson: None,
@@ -149,9 +157,10 @@ impl Draft {
         what_if.margins = wanted
             .map(|(column, shares)| Margin { column: column.clone(), shares: shares.clone() })
             .collect();
-        let edits = self.edits.iter();
-        what_if.edits =
-            edits.map(|(column, value)| Edit { column: column.clone(), value: value.clone() }).collect();
+        let of_all = self.edits.iter();
+        let of_all =
+            of_all.map(|(column, value)| Edit { column: column.clone(), value: value.clone(), user: None });
+        what_if.edits = of_all.chain(self.single_edits.iter().cloned()).collect();
         spec
     }
 }
