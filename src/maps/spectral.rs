@@ -357,8 +357,8 @@ fn push<const D: usize>(discs: &mut [Disc<D>], order: &[usize]) -> bool {
             let covered = discs[one].radius + discs[other].radius - distance;
             if covered > 1e-3 * (discs[one].radius + discs[other].radius) && distance > 0.0 {
                 any = true;
-                for axis in 0..D {
-                    let step = 0.5 * covered * apart[axis] / distance;
+                for (axis, apart) in apart.iter().enumerate() {
+                    let step = 0.5 * covered * apart / distance;
                     discs[one].middle[axis] -= step;
                     discs[other].middle[axis] += step;
                 }
