@@ -6,6 +6,7 @@
 
 pub mod ab;
 pub mod auctions;
+pub mod augment;
 pub mod bench;
 pub mod bids;
 pub mod cold;
@@ -151,6 +152,7 @@ enum Subcommands {
     Reproduce(reproduce::Args),
     Robustness(robustness::Args),
     Scenario(scenario::Args),
+    Augment(augment::Args),
     Cold(cold::Args),
     Compress(compress::Args),
     Federated(federated::Args),
@@ -238,6 +240,7 @@ fn run(command: &Subcommands, terminal: &Terminal) -> Result<Answer> {
         Subcommands::Reproduce(args) => reproduce::run(args, terminal),
         Subcommands::MapUsers(args) => map_users::run(args, terminal),
         Subcommands::Transfer(args) => transfer::run(args, terminal),
+        Subcommands::Augment(args) => augment::run(args, terminal),
         Subcommands::Cold(args) => cold::run(args, terminal),
         Subcommands::Federated(args) => federated::run(args, terminal),
         Subcommands::Onnx(args) => onnx::run(args, terminal),

@@ -4,6 +4,7 @@
 //! side, [`attention`] which past behaviours a prediction leaned on.
 
 pub mod attention;
+pub mod augmentation;
 pub mod by_column;
 pub mod cold_start;
 pub mod comparison;

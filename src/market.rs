@@ -126,6 +126,8 @@ pub struct Arm {
     pub rule: Box<dyn Clearing>,
     /// How campaigns try ads that they know little of.
     pub exploration: Exploration,
+    /// Clicks on each ad that the model learnt from; ads beyond the end have none.
+    pub learnt_clicks: Arc<Vec<f64>>,
     /// How unlike the ads of one page are to be.
     pub diversity: Diversity,
     /// What the bidders learn from while ads are shown; `None`: their predictions stay.
@@ -144,6 +146,7 @@ impl Arm {
             rule,
             conversions: None,
             exploration: Exploration::None,
+            learnt_clicks: Arc::default(),
             diversity: Diversity::None,
             lessons: None,
         }

@@ -16,6 +16,7 @@ mod counting;
 pub mod ensemble;
 pub mod epochs;
 pub mod federated;
+pub mod gan;
 pub mod gradient;
 pub mod guard;
 pub mod history;

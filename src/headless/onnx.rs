@@ -1,11 +1,9 @@
 //! `adloupe onnx`: a saved model as a file for other runtimes.
 
 use super::{Answer, Terminal};
-use crate::base::files::{disk_failure, write_atomically};
+use crate::base::Result;
 use crate::base::numbers::grouped;
-use crate::base::{Failure, Result};
 use crate::train::TrainedModel;
-use std::io::Write;
 use std::path::PathBuf;
 
 /// Which model, and where to.
@@ -26,24 +24,14 @@ pub struct Args {
 /// # Errors
 /// The model cannot be read or said in ONNX, or the file cannot be written.
 pub fn run(args: &Args, _terminal: &Terminal) -> Result<Answer> {
-    let what = "cannot write the model as ONNX";
-    if args.out.extension().is_none_or(|extension| extension != "onnx") {
-        return Err(Failure::new(what, "the file's name does not end in .onnx")
-            .at(args.out.display())
-            .hint("--out model.onnx"));
-    }
     let model = TrainedModel::load(&args.model)?;
-    let bytes = model.onnx()?;
-    write_atomically(&args.out, |out| {
-        let written = out.write_all(&bytes).and_then(|()| out.flush());
-        written.map_err(|error| disk_failure(what, &args.out, &error))
-    })?;
+    let bytes = model.write_onnx(&args.out)?;
     let path = args.out.display().to_string();
     let text = format!(
         "{} -> {path}, {} bytes\ninputs: ids by field, numbers, past ids; outputs: log_odds, probability",
         model.kind,
-        grouped(bytes.len() as f64, ' ')
+        grouped(bytes as f64, ' ')
     );
-    let json = serde_json::json!({ "out": path, "kind": model.kind, "bytes": bytes.len() });
+    let json = serde_json::json!({ "out": path, "kind": model.kind, "bytes": bytes });
     Ok(Answer { text, json })
 }

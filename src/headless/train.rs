@@ -11,6 +11,7 @@ use crate::jobs::{JobContext, Latest};
 use crate::metrics::{Estimate, Measures};
 use crate::nn::device::DEVICES;
 use crate::train::card::{TrainingCard, measure};
+use crate::train::checkpoint::encoder_of_base;
 use crate::train::ensemble::member_specs;
 use crate::train::newcomers::WAYS;
 use crate::train::tuning::Tuning;
@@ -55,7 +56,7 @@ pub struct Args {
     #[arg(long, value_parser = WAYS.to_vec())]
     newcomers: Option<String>,
     /// Begins with the weights of the model in this folder, of its kind and on the log as it reads it.
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["resume", "checkpoint", "members", "text_vectors"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["resume", "members", "text_vectors"])]
     from: Option<PathBuf>,
     /// Parts of that model that stay as they are: embedding, linear, deep, ...
     #[arg(long, value_name = "PART[,PART]", value_delimiter = ',', requires = "from")]
@@ -155,7 +156,16 @@ fn tuned(args: &Args, folder: &Path, context: &JobContext) -> Result<Answer> {
     let tuning = Tuning { frozen: args.freeze.clone(), rank: args.adapter_rank };
     let memory = args.source.options()?.memory();
     let mut trainer = Trainer::tuning(memory, &read.dataset, &spec, (&base, &tuning))?;
-    train(&mut trainer, context)?;
+    if let Some(folder) = &args.checkpoint {
+        trainer.keep_in(folder.clone(), Duration::from_secs(args.checkpoint_every));
+    }
+    if let Err(failure) = train(&mut trainer, context) {
+        return Err(if failure.is_cancelled() {
+            stopped(&trainer, args)
+        } else {
+            with_last_good(failure, args)
+        });
+    }
     let model = trainer.finish(context)?;
     let adapter = args.adapter_rank.map(|_| folder.join("adapters").join(&args.adapter));
     let out = adapter.as_ref().or(args.out.as_ref());
@@ -206,6 +216,12 @@ fn open(args: &Args, context: &JobContext) -> Result<Dataset> {
     let options =
         EncodeOptions { text_vectors: args.text_vectors.unwrap_or_default(), ..EncodeOptions::default() };
     options.check()?;
+    if let Some(folder) = &args.resume
+        && let Some(encoder) = encoder_of_base(folder)?
+    {
+        let log = args.source.open(context)?;
+        return Ok(encoded(&encoder, &log, &args.source, false, context)?.dataset);
+    }
     let dataset = open_prepared(&args.source.files, &args.source.options()?, &options, context)?;
     if options.text_vectors > 0 && dataset.encoder.texts.is_empty() {
         let why = "the log has no text column with two different texts in its training rows";

@@ -14,6 +14,7 @@ use crate::data::batch::{MISSING_ID, RARE_ID};
 use crate::data::cells::{self, NO_CODE};
 use crate::data::encode::Side;
 use crate::data::{Batch, Dataset, Encoder};
+use crate::metrics::Estimate;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 
@@ -83,7 +84,12 @@ impl RequestBidder {
         let id = text(request, "id")?;
         let imps = impressions(request)?;
         let tmax_ms = amount(request, "tmax", DEFAULT_TMAX_MS)?;
-        let scores = self.inputs.model.predict_batch(&self.batch(&self.inputs.dataset, request))?;
+        let batch = self.batch(&self.inputs.dataset, request);
+        let intervals = self.inputs.model.spread_batch(&batch)?;
+        let scores = match &intervals {
+            Some(members) => members.iter().map(|score| score.value as f32).collect(),
+            None => self.inputs.model.predict_batch(&batch)?,
+        };
         let conversions = match &self.inputs.conversions {
             Some(model) => model.conversions(&self.batch(&model.dataset, request))?,
             None => Vec::new(),
@@ -110,7 +116,12 @@ impl RequestBidder {
                 continue;
             };
             offers.next();
-            seats.push(self.seat(&id, imp, index, (ad, p_click), price));
+            let mut seat = self.seat(&id, imp, index, (ad, p_click), price);
+            // What the members of an ensemble say, each on its own.
+            if let Some(Estimate { low, high, .. }) = intervals.as_ref().and_then(|of| of.get(ad as usize)) {
+                seat["bid"][0]["ext"]["adloupe"]["pctr_interval"] = json!([low, high]);
+            }
+            seats.push(seat);
         }
         let response =
             (!seats.is_empty()).then(|| json!({"id": id, "bidid": format!("{id}-1"), "seatbid": seats}));

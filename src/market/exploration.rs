@@ -19,6 +19,9 @@ pub enum Exploration {
     Epsilon(f64),
     /// The highest plausible lift: this many standard deviations above the mean.
     Ucb(f64),
+    /// As `Ucb`, where what the model learnt from counts as seen: the bonus is for ads that are new to it, and fades as they
+    /// are shown.
+    Fresh(f64),
     /// A lift drawn from what is known; the number is the weight of the prediction, in clicks.
     Thompson(f64),
     /// As `Ucb`, with a lift that is a line in the logarithm of the prediction (LinUCB; see [`super::linear_bandit`]).
@@ -33,7 +36,7 @@ impl Exploration {
         match self {
             Self::None => None,
             Self::Epsilon(share) if (0.0..=1.0).contains(&share) => None,
-            Self::Ucb(width) | Self::LinUcb(width) | Self::LinThompson(width)
+            Self::Ucb(width) | Self::Fresh(width) | Self::LinUcb(width) | Self::LinThompson(width)
                 if width.is_finite() && width >= 0.0 =>
             {
                 None
@@ -49,6 +52,8 @@ impl Exploration {
 pub(crate) struct AdRecord {
     pub predicted_clicks: f64,
     pub clicks: f64,
+    /// Clicks on it that the model learnt from before.
+    learnt: f64,
     line: Line,
 }
 
@@ -99,6 +104,11 @@ impl Line {
 const PRIOR_CLICKS: f64 = 5.0;
 
 impl AdRecord {
+    /// An ad with so many clicks in what the model learnt from.
+    pub fn learnt(clicks: f64) -> Self {
+        Self { learnt: clicks, ..Self::default() }
+    }
+
     /// An impression whose click was predicted with this probability.
     pub fn saw(&mut self, predicted: f64, clicked: bool) {
         let clicks = f64::from(u8::from(clicked));
@@ -121,6 +131,11 @@ impl AdRecord {
             Exploration::None | Exploration::Epsilon(_) => 1.0,
             Exploration::Ucb(width) => {
                 let (shape, rate) = (PRIOR_CLICKS + self.clicks, PRIOR_CLICKS + self.predicted_clicks);
+                (shape + width * shape.sqrt()) / rate
+            }
+            Exploration::Fresh(width) => {
+                let known = PRIOR_CLICKS + self.learnt;
+                let (shape, rate) = (known + self.clicks, known + self.predicted_clicks);
                 (shape + width * shape.sqrt()) / rate
             }
             Exploration::Thompson(weight) => {
@@ -226,6 +241,19 @@ mod tests {
     }
 
     #[test]
+    fn the_bonus_for_new_ads_is_that_of_optimism_and_small_for_those_that_were_learnt() {
+        let mut new = AdRecord::default();
+        let lift = |record: AdRecord| record.lift(Exploration::Fresh(1.0), 0.02, 0.0);
+        assert_eq!(lift(new), new.lift(Exploration::Ucb(1.0), 0.02, 0.0));
+        // Nothing but 5 clicks of the prior: 1 + 1 / sqrt(5); with 95 learnt ones 1 + 1 / sqrt(100).
+        assert!((lift(new) - 1.0 - 0.2f64.sqrt()).abs() < 1e-12);
+        assert!((lift(AdRecord::learnt(95.0)) - 1.1).abs() < 1e-12);
+        // It fades: after 95 clicks where 95 were predicted the new ad stands as the learnt one.
+        (new.clicks, new.predicted_clicks) = (95.0, 95.0);
+        assert!((lift(new) - 1.1).abs() < 1e-12);
+    }
+
+    #[test]
     fn a_line_of_lifts_is_the_weighted_regression() {
         // Twice the clicks at rates of 2 %, half of them at 2 % x e^2: lifts of 2 and .5 at contexts 0 and 1.
         let mut record = AdRecord::default();
@@ -245,7 +273,12 @@ mod tests {
     #[test]
     fn numbers_without_sense_are_told() {
         assert_eq!(Exploration::None.problem(), None);
-        for wrong in [Exploration::Epsilon(1.5), Exploration::Ucb(f64::NAN), Exploration::Thompson(0.0)] {
+        for wrong in [
+            Exploration::Epsilon(1.5),
+            Exploration::Ucb(f64::NAN),
+            Exploration::Fresh(-1.0),
+            Exploration::Thompson(0.0),
+        ] {
             assert!(wrong.problem().is_some(), "{wrong:?}");
         }
     }

@@ -504,6 +504,7 @@ fn open_market(
     };
     let unconverted = vec![0.0; drawn.len()];
     let targeted = people::targeted(pool, campaigns)?;
+    let learnt = Arc::new(lessons::learnt_clicks(&pool.asked.dataset, ads)?);
     let arm = |scenario: &Scenario, scores: &ArmScores, whose: &str| -> Result<Arm> {
         let weights = people::weights(pool, scenario)?;
         people::mix_large_enough(pool, &weights, whose)?;
@@ -512,6 +513,7 @@ fn open_market(
             reserve_ecpm_micros: scenario.reserve_cpm_micros as f64,
             floors_ecpm_micros: scenario.floors_cpm_micros.iter().map(|floor| *floor as f64).collect(),
             exploration: scenario.exploration,
+            learnt_clicks: Arc::clone(&learnt),
             diversity: scenario.diversity,
             lessons: scenario.learning.as_ref().map(|_| lessons::of(pool, scenario)).transpose()?,
             conversions: scores.conversions.as_ref().map(|c| Arc::new(c.with_constants(&unconverted))),

@@ -111,7 +111,9 @@ impl World {
             caps: recency || market.bidders.iter().any(|bidder| bidder.frequency_cap.is_some()),
             pacers,
             shaders,
-            ads: vec![AdRecord::default(); arm.predicted.ads],
+            ads: (0..arm.predicted.ads)
+                .map(|ad| AdRecord::learnt(arm.learnt_clicks.get(ad).copied().unwrap_or(0.0)))
+                .collect(),
             users: Users {
                 seen: vec![0; pairs],
                 last: if recency { vec![0; pairs] } else { Vec::new() },

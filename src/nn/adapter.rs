@@ -20,8 +20,10 @@ pub struct LowRank {
     pub up: Vec<f32>,
     /// `[rank, columns]`.
     pub down: Vec<f32>,
-    up_memory: Vec<f32>,
-    down_memory: Vec<f32>,
+    /// What the optimiser remembers of `up`, tensor by tensor.
+    pub up_memory: Vec<f32>,
+    /// The same of `down`.
+    pub down_memory: Vec<f32>,
 }
 
 impl LowRank {

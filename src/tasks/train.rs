@@ -7,6 +7,7 @@ use crate::data::importers::usual_memory;
 use crate::data::options::EncodeOptions;
 use crate::data::{Dataset, Encoder, LogFrame};
 use crate::jobs::{Job, JobContext, Lane, Latest};
+use crate::train::checkpoint::encoder_of_base;
 use crate::train::tuning::Tuning;
 use crate::train::{TrainSnapshot, TrainSpec, TrainedModel, Trainer};
 use std::path::{Path, PathBuf};
@@ -35,7 +36,7 @@ pub enum Start {
     /// From what a model knows, on the log as it reads it.
     Tuned(TrainingRows, Box<LogFrame>, TrainSpec, Arc<TrainedModel>, Tuning),
     /// Where a checkpoint in a folder stands.
-    Kept(TrainingRows, PathBuf),
+    Kept(TrainingRows, Box<LogFrame>, PathBuf),
     /// Where it was stopped.
     Resume(Box<Trainer>),
     /// At its end: the best weights so far become the model.
@@ -110,8 +111,12 @@ impl Job for Train {
                 }
                 (Box::new(Trainer::tuning(memory, &dataset, &spec, (&base, &tuning))?), true)
             }
-            Start::Kept(rows, folder) => {
-                let (memory, dataset) = (rows.memory(), rows.dataset(context)?);
+            Start::Kept(rows, log, folder) => {
+                let (memory, mut dataset) = (rows.memory(), rows.dataset(context)?);
+                if let Some(encoder) = encoder_of_base(&folder)?.filter(|known| *known != dataset.encoder) {
+                    context.stage("encoding the log for this model");
+                    dataset = Arc::new(Encoder::encode(&encoder, &*log, context)?);
+                }
                 (Box::new(Trainer::resume_within(memory, &folder, &dataset, context)?), true)
             }
             Start::Resume(trainer) => (trainer, true),
@@ -174,6 +179,32 @@ impl Job for SaveModel {
     fn run(self: Box<Self>, _context: &JobContext) -> Result<Output> {
         self.model.save(&self.folder)?;
         Ok(Output::ModelSaved(self.folder))
+    }
+}
+
+/// Writes a model for other runtimes.
+pub struct WriteOnnx {
+    /// The model.
+    pub model: Arc<TrainedModel>,
+    /// The file.
+    pub file: PathBuf,
+}
+
+impl Job for WriteOnnx {
+    type Output = Output;
+
+    fn name(&self) -> String {
+        format!("Write {} as ONNX", self.model.kind)
+    }
+
+    fn lane(&self) -> Lane {
+        Lane::Io
+    }
+
+    fn run(self: Box<Self>, _context: &JobContext) -> Result<Output> {
+        let bytes = self.model.write_onnx(&self.file)?;
+        let size = crate::base::numbers::grouped(bytes as f64, ' ');
+        Ok(Output::Written(format!("{} written to {}, {size} bytes", self.model.kind, self.file.display())))
     }
 }
 

@@ -6,6 +6,7 @@ use crate::base::{Failure, Result};
 use crate::data::query::matching_rows;
 use crate::data::{Dataset, Encoder, LogFrame};
 use crate::domain::Segment;
+use crate::insight::augmentation::{AugmentPlan, Augmented, augmentation};
 use crate::insight::cold_start::{ColdPlan, ColdStart, cold_start};
 use crate::insight::mapping::{Mapped, MappingPlan, map_users};
 use crate::insight::subject::check_whole;
@@ -22,6 +23,8 @@ pub enum Trial {
     /// To begin with what was learnt elsewhere: on all rows but those of a segment, the target; without one with the model
     /// in view, whose target is the open log.
     Transfer(TransferPlan, Option<Segment>),
+    /// To make rows of a thin segment.
+    Augmentation(AugmentPlan, Segment),
     /// To map what is known of users to the domain that a segment is, from that of all other rows.
     Mapping(MappingPlan, Segment),
 }
@@ -33,6 +36,8 @@ pub enum Tried {
     ColdStart(ColdStart),
     /// Of beginning with what was learnt elsewhere.
     Transfer(Box<Transfer>),
+    /// Of made rows.
+    Augmentation(Box<Augmented>),
     /// Of mapping users.
     Mapping(Mapped),
 }
@@ -56,6 +61,7 @@ impl Job for TryOut {
         match &self.trial {
             Trial::ColdStart(plan) => format!("Try {} on new users and ads", plan.spec.kind),
             Trial::Transfer(plan, _) => format!("Learning curves of {}", plan.spec.kind),
+            Trial::Augmentation(plan, _) => format!("Train {} with made rows", plan.spec.kind),
             Trial::Mapping(plan, _) => format!("Map users of {}", plan.spec.kind),
         }
     }
@@ -77,6 +83,10 @@ impl Job for TryOut {
                 context.stage("Training the base");
                 let base = fit(&others, &plan.spec, &Latest::default(), context)?;
                 Tried::Transfer(Box::new(transfer(&base, &target, &plan, context)?))
+            }
+            Trial::Augmentation(plan, segment) => {
+                let rows = rows_of(&dataset, &log, &segment)?;
+                Tried::Augmentation(Box::new(augmentation(&dataset, &rows, &plan, context)?))
             }
             Trial::Mapping(plan, segment) => {
                 Tried::Mapping(map_users(&dataset, &rows_of(&dataset, &log, &segment)?, &plan, context)?)

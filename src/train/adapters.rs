@@ -13,7 +13,7 @@ use crate::models::{Gradients, Network};
 use crate::nn::adapter::LowRank;
 use crate::nn::optimiser::{Rule, Step};
 use crate::nn::stored::Stored;
-use crate::nn::weights::{NamedTensor, from_safetensors, write_safetensors};
+use crate::nn::weights::{NamedTensor, NamedTensors, from_safetensors, write_safetensors};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::fs;
@@ -135,6 +135,52 @@ impl Adapters {
         self.best = Some(self.changes.iter().map(|change| change.factors.clone()).collect());
     }
 
+    /// All that they are made of, for a checkpoint: what the matrices were, the factors with what the optimiser remembers
+    /// of them, and the best ones.
+    pub(super) fn tensors(&self) -> Vec<NamedTensor<'_>> {
+        let mut tensors = Vec::new();
+        for (place, Change { base, factors, .. }) in self.changes.iter().enumerate() {
+            tensors.push(flat(place, "base", base));
+            tensors.extend(factors_of(factors).map(|(name, numbers)| flat(place, name, numbers)));
+        }
+        for (place, factors) in self.best.iter().flatten().enumerate() {
+            let best = [("best_up", &factors.up), ("best_down", &factors.down)];
+            tensors.extend(best.map(|(name, numbers)| flat(place, name, numbers)));
+        }
+        tensors
+    }
+
+    /// Goes back to what [`tensors`](Self::tensors) answered once, of the adapter of a model with the hash `base`.
+    ///
+    /// # Errors
+    /// A tensor is missing or of another size.
+    pub(super) fn set(&mut self, base: String, mut tensors: NamedTensors<'_>) -> Result<()> {
+        let mut take = |place: usize, name: &str, to: &mut Vec<f32>| {
+            let name = format!("{place}.{name}");
+            let found = tensors.remove(&name).map(|(_, numbers)| numbers.into_owned());
+            *to = found.filter(|numbers| numbers.len() == to.len()).ok_or_else(|| {
+                Failure::new(WHAT_OPEN, format!("its tensor {name} is missing or of another size"))
+            })?;
+            Ok::<(), Failure>(())
+        };
+        for (place, Change { base, factors, .. }) in self.changes.iter_mut().enumerate() {
+            take(place, "base", base)?;
+            take(place, "up", &mut factors.up)?;
+            take(place, "down", &mut factors.down)?;
+            take(place, "up_memory", &mut factors.up_memory)?;
+            take(place, "down_memory", &mut factors.down_memory)?;
+        }
+        let mut best: Vec<LowRank> = self.changes.iter().map(|change| change.factors.clone()).collect();
+        let found = best.iter_mut().enumerate().try_for_each(|(place, factors)| {
+            take(place, "best_up", &mut factors.up)?;
+            take(place, "best_down", &mut factors.down)
+        });
+        // Before the first epoch ends there is no best.
+        self.best = found.is_ok().then_some(best);
+        self.base = base;
+        Ok(())
+    }
+
     /// Goes back to the best factors, where some were kept.
     pub fn take_best(&mut self) {
         for (change, best) in self.changes.iter_mut().zip(self.best.take().unwrap_or_default()) {
@@ -253,6 +299,19 @@ impl Adapters {
         let encoder = base.encoder.clone();
         Ok((adapters, TrainedModel::new(known.card, encoder, network)?))
     }
+}
+
+fn factors_of(factors: &LowRank) -> [(&'static str, &[f32]); 4] {
+    [
+        ("up", &factors.up),
+        ("down", &factors.down),
+        ("up_memory", &factors.up_memory),
+        ("down_memory", &factors.down_memory),
+    ]
+}
+
+fn flat<'a>(place: usize, name: &str, numbers: &'a [f32]) -> NamedTensor<'a> {
+    NamedTensor::of_numbers(format!("{place}.{name}"), vec![numbers.len()], numbers)
 }
 
 /// The folder of the model that an adapter's folder lies in.

@@ -6,9 +6,11 @@
 //! new checkpoint is complete on the disk under another name before the last one becomes
 //! `checkpoint.previous.safetensors`, so that a kill at any moment leaves one that is whole.
 
+use super::adapters::Adapters;
 use super::card::fingerprint;
 use super::spec::TrainSpec;
 use super::trainer::{Position, Trainer};
+use super::tuning::Tuning;
 use crate::base::failure::Explain;
 use crate::base::files::{disk_failure, write_atomically};
 use crate::base::{Failure, Result};
@@ -23,6 +25,7 @@ use std::convert::Infallible;
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
@@ -55,6 +58,9 @@ struct State {
     content: String,
     /// Hash of `encoder.json`.
     encoder: String,
+    /// What of the model that it began with goes on learning, and the hash of that model where an adapter learns.
+    #[serde(default)]
+    tuning: Option<(Tuning, Option<String>)>,
     /// Hash of all tensors: a file that was damaged is found out.
     tensors: String,
 }
@@ -81,6 +87,8 @@ pub struct Kept {
     pub epochs_done: u32,
     /// When it was written.
     pub saved: SystemTime,
+    /// True where it began with a model, whose encoder the log is read by.
+    pub tuned: bool,
 }
 
 impl Kept {
@@ -93,10 +101,30 @@ impl Kept {
             file.read_exact(&mut length).ok()?;
             let mut header = Vec::new();
             file.take(u64::from_le_bytes(length)).read_to_end(&mut header).ok()?;
-            let State { spec, position, .. } = state_of(&header).ok()?;
-            Some(Self { folder: folder.to_owned(), spec, epochs_done: position.epoch, saved })
+            let State { spec, position, tuning, .. } = state_of(&header).ok()?;
+            Some(Self {
+                folder: folder.to_owned(),
+                spec,
+                epochs_done: position.epoch,
+                saved,
+                tuned: tuning.is_some(),
+            })
         })
     }
+}
+
+/// How the log of the training that is kept in a folder is encoded, where it began with a model.
+///
+/// # Errors
+/// The file of the encoder is gone or broken.
+pub fn encoder_of_base(folder: &Path) -> Result<Option<Arc<Encoder>>> {
+    if !Kept::look(folder).is_some_and(|kept| kept.tuned) {
+        return Ok(None);
+    }
+    let path = folder.join(ENCODER);
+    let at = |failure: Failure| failure.at(path.display()).hint("train from the start");
+    let text = fs::read(&path).explain(WHAT_LOAD).map_err(at)?;
+    serde_json::from_slice(&text).explain(WHAT_LOAD).map_err(at).map(|encoder| Some(Arc::new(encoder)))
 }
 
 /// True while a program trains what is kept in a folder.
@@ -165,7 +193,10 @@ impl Trainer {
         let tensors = || {
             let now = self.network.tensors().into_iter().map(|tensor| tensor.under("now"));
             let memory = self.network.memory().into_iter().map(|tensor| tensor.under("memory"));
-            let all = now.chain(memory).chain(views(&best).map(|tensor| tensor.under("best")));
+            let adapters = self.adapters.iter().flat_map(Adapters::tensors);
+            let adapters = adapters.map(|tensor| tensor.under("adapter"));
+            let all =
+                now.chain(memory).chain(views(&best).map(|tensor| tensor.under("best"))).chain(adapters);
             all.collect::<Vec<_>>()
         };
         let state = State {
@@ -176,6 +207,10 @@ impl Trainer {
             data: fingerprint(&self.dataset),
             content: self.content.get_or_init(|| content(&self.dataset)).clone(),
             encoder,
+            tuning: self
+                .tuning
+                .clone()
+                .map(|tuning| (tuning, self.adapters.as_ref().map(|adapters| adapters.base.clone()))),
             tensors: hash_of(tensors().into_iter()),
         };
         let state = serde_json::to_string(&state).explain(WHAT_SAVE)?;
@@ -281,6 +316,12 @@ impl Trainer {
         };
         trainer.network.set_tensors(part("now/"))?;
         trainer.network.set_memory(part("memory/"))?;
+        if let Some((tuning, base)) = &state.tuning {
+            trainer.take_up(tuning)?;
+            if let (Some(adapters), Some(base)) = (&mut trainer.adapters, base) {
+                adapters.set(base.clone(), part("adapter/"))?;
+            }
+        }
         let best = part("best/");
         if !best.is_empty() {
             let best: Vec<_> = views(&best).collect();

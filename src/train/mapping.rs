@@ -288,7 +288,7 @@ mod tests {
     #[test]
     fn the_hidden_layers_gradient_is_that_of_central_differences_and_it_learns_what_bends() {
         let (from, mut to, _) = planted(0.0);
-        to.iter_mut().flatten().for_each(|y| *y = y.abs());
+        to.iter_mut().flatten().for_each(|y| *y = y.tanh());
         let context = JobContext::detached();
         let mlp = Mlp::fit(&from, &to, 1, &context).unwrap();
         let (x, y) = (mlp.from.scaled(&from[0]), mlp.to.scaled(&to[1]));
@@ -309,6 +309,6 @@ mod tests {
             from.iter().zip(&to).map(distance).sum()
         };
         let line = Mapping::fit(Form::Linear, (&from, &to), 0.0, 1, &context).unwrap();
-        assert!(off(&Mapping::Mlp(Box::new(mlp))) < 0.2 * off(&line), "what bends is no line");
+        assert!(off(&Mapping::Mlp(Box::new(mlp))) < 0.5 * off(&line), "what bends is no line");
     }
 }

@@ -8,7 +8,10 @@
 
 use super::trained::TrainedModel;
 use crate::base::failure::Explain;
+use crate::base::files::{disk_failure, write_atomically};
 use crate::base::{Failure, Result};
+use std::io::Write;
+use std::path::Path;
 
 const WHAT: &str = "cannot write the model as ONNX";
 /// Kinds whose sums can be said in ONNX here.
@@ -51,6 +54,24 @@ impl TrainedModel {
         Ok(bytes)
     }
 
+    /// Writes the `.onnx` file; answers its bytes.
+    ///
+    /// # Errors
+    /// As [`onnx`](Self::onnx), a name that does not end in `.onnx`, or what the disk answers.
+    pub fn write_onnx(&self, path: &Path) -> Result<usize> {
+        if path.extension().is_none_or(|extension| extension != "onnx") {
+            return Err(Failure::new(WHAT, "the file's name does not end in .onnx")
+                .at(path.display())
+                .hint("model.onnx"));
+        }
+        let bytes = self.onnx()?;
+        write_atomically(path, |out| {
+            let written = out.write_all(&bytes).and_then(|()| out.flush());
+            written.map_err(|error| disk_failure(WHAT, path, &error))
+        })?;
+        Ok(bytes.len())
+    }
+
     fn check_expressible(&self) -> Result<()> {
         let refuse = |why: String, hint: &str| Err(Failure::new(WHAT, why).hint(hint));
         if !KINDS.contains(&self.kind.as_str()) {
@@ -59,6 +80,10 @@ impl TrainedModel {
         }
         if !self.members.is_empty() {
             return refuse("it is an ensemble".to_owned(), "write its members one by one");
+        }
+        if self.card.newcomers.is_some() {
+            let why = "it reads new users and ads as those alike, which the file could not";
+            return refuse(why.to_owned(), "train with newcomers=rare");
         }
         if self.params.choice("normalise").is_ok_and(|word| word != "off") {
             return refuse("its layers are normalised".to_owned(), "train with normalise=off");

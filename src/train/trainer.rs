@@ -16,6 +16,7 @@ use super::prefetch::each_batch;
 use super::schedule::{self, EarlyStopping};
 use super::spec::TrainSpec;
 use super::trained::{TrainedModel, predict_rows};
+use super::tuning::Tuning;
 use crate::base::resources;
 use crate::base::rng::Rng;
 use crate::base::{Failure, Result};
@@ -49,6 +50,8 @@ pub struct Trainer {
     pub(super) position: Position,
     /// What alone learns, where the weights stay.
     pub(super) adapters: Option<Adapters>,
+    /// What of a model it began with goes on learning.
+    pub(super) tuning: Option<Tuning>,
     /// Of the last step; buffers are kept from step to step.
     gradients: Gradients,
     objective: Objective,
@@ -135,6 +138,7 @@ impl Trainer {
             dataset: order::near(dataset, memory),
             network,
             adapters: None,
+            tuning: None,
             objective,
             meter: resources::Meter::default(),
             learnt_rate: objective.learnt_rate(rate),

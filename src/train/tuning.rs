@@ -7,11 +7,12 @@ use super::trained::TrainedModel;
 use super::trainer::Trainer;
 use crate::base::{Failure, Result};
 use crate::data::Dataset;
+use serde::{Deserialize, Serialize};
 
 const WHAT: &str = "cannot go on from the model";
 
 /// What of a model goes on learning.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Tuning {
     /// Parts that stay: names of tensors, or what their names begin with (`embedding`, `deep`).
     pub frozen: Vec<String>,
@@ -34,35 +35,42 @@ impl Trainer {
         check(base, dataset, spec)?;
         let mut trainer = Self::within(memory, dataset, spec)?;
         trainer.network.set_bytes(&base.weights()?)?;
+        trainer.take_up(tuning)?;
+        Ok(trainer)
+    }
+
+    /// Has only that learn which `tuning` leaves to learn; the weights are those to begin with.
+    pub(super) fn take_up(&mut self, tuning: &Tuning) -> Result<()> {
         if let Some(rank) = tuning.rank {
             if !tuning.frozen.is_empty() {
                 let why = "beside an adapter everything stays as it is";
                 return Err(Failure::new(WHAT, why).hint("either parts that stay, or an adapter"));
             }
-            let (seed, rule) = (trainer.spec.seed()?, trainer.spec.rule()?);
-            trainer.adapters = Some(Adapters::on(&trainer.network, rank, seed, rule)?);
+            let (seed, rule) = (self.spec.seed()?, self.spec.rule()?);
+            self.adapters = Some(Adapters::on(&self.network, rank, seed, rule)?);
         }
         for part in &tuning.frozen {
             let is_of = |name: &str| {
                 name == part || name.strip_prefix(part.as_str()).is_some_and(|rest| rest.starts_with('.'))
             };
-            let network = &mut trainer.network;
+            let network = &mut self.network;
             let dense = network.parameters.iter_mut().filter(|known| is_of(&known.name));
             let dense = dense.map(|known| known.is_fixed = true).count();
             let tables = network.tables.iter_mut().filter(|known| is_of(&known.name));
             if dense + tables.map(|known| known.is_fixed = true).count() == 0 {
-                let parts = parts(&trainer);
+                let parts = parts(self);
                 return Err(Failure::new(WHAT, format!("it has no part '{part}'"))
                     .hint(format!("one of: {}", parts.join(", "))));
             }
         }
-        let network = &trainer.network;
+        let network = &self.network;
         let learns = network.parameters.iter().any(|known| !known.is_fixed)
             || network.tables.iter().any(|known| !known.is_fixed);
         if !learns {
             return Err(Failure::new(WHAT, "no part is left that could learn").hint("keep fewer parts"));
         }
-        Ok(trainer)
+        self.tuning = Some(tuning.clone());
+        Ok(())
     }
 }
 

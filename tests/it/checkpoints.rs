@@ -10,7 +10,8 @@ use adloupe::jobs::{JobContext, Latest};
 use adloupe::models::MODELS;
 use adloupe::nn::optimiser::RULES;
 use adloupe::train::Trainer;
-use adloupe::train::checkpoint::Kept;
+use adloupe::train::checkpoint::{Kept, encoder_of_base};
+use adloupe::train::tuning::Tuning;
 use std::fs;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -63,6 +64,43 @@ fn twice_as_many_epochs_are_those_before_and_those_after_a_checkpoint() {
             assert_eq!(whole, scores(&both, &data), "{} {}", kind.id(), rule.id());
         }
     }
+}
+
+#[test]
+fn a_training_that_began_with_a_model_goes_on_to_the_last_bit_parts_that_stay_and_adapters_too() {
+    let data = clicks(600, 20, 33);
+    let base = fit(&data, &spec("deep_fm", &[("epochs", "1")]));
+    let settings = |epochs| {
+        spec(
+            "deep_fm",
+            &[("schedule", "constant"), ("patience", "0"), ("batch_size", "64"), ("epochs", epochs)],
+        )
+    };
+    let whole = Tuning::default();
+    let stays = Tuning { frozen: vec!["embedding".into()], rank: None };
+    let adapter = Tuning { frozen: vec![], rank: Some(2) };
+    for tuning in [whole, stays, adapter] {
+        let begun = |epochs| Trainer::tuning(1 << 30, &data, &settings(epochs), (&base, &tuning)).unwrap();
+        let mut alone = begun("4");
+        run(&mut alone);
+        let alone = alone.finish(&JobContext::detached()).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let mut first = begun("2");
+        first.keep_in(folder.path().to_owned(), Duration::from_secs(60));
+        run(&mut first);
+        drop(first);
+        assert!(Kept::look(folder.path()).unwrap().tuned);
+        assert_eq!(encoder_of_base(folder.path()).unwrap(), Some(Arc::clone(&data.encoder)));
+        let mut second = resume(folder.path(), &data).unwrap();
+        second.spec.set("epochs", "4").unwrap();
+        run(&mut second);
+        let both = second.finish(&JobContext::detached()).unwrap();
+        assert_eq!(scores(&alone, &data), scores(&both, &data), "{tuning:?}");
+        assert_eq!(both.adapter_rank(), tuning.rank);
+        assert_ne!(scores(&base, &data), scores(&both, &data), "{tuning:?}");
+    }
+    let plain = kept(&data);
+    assert_eq!(encoder_of_base(plain.path()).unwrap(), None);
 }
 
 #[test]

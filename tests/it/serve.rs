@@ -10,7 +10,7 @@ use adloupe::market::MarketSpec;
 use adloupe::market::bidding::RequestBidder;
 use adloupe::market::scoring::Inputs;
 use adloupe::market::spec::ModelSource;
-use adloupe::train::{self, TrainSpec};
+use adloupe::train::{self, TrainSpec, TrainedModel};
 use serde_json::{Value, json};
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -19,27 +19,33 @@ use std::sync::{Arc, OnceLock};
 
 fn bidder() -> Arc<RequestBidder> {
     static BIDDER: OnceLock<Arc<RequestBidder>> = OnceLock::new();
-    let made = BIDDER.get_or_init(|| {
-        let context = JobContext::detached();
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("log.parquet");
-        sample::generate(2_000, 5, &path, &context).unwrap();
-        let log = importers::open(&path, &ImportOptions::default(), &context).unwrap();
-        let dataset = dataset::prepare(&log, &EncodeOptions::default(), &context).unwrap();
+    Arc::clone(BIDDER.get_or_init(|| bidder_of(1)))
+}
+
+/// A bidder by so many models, averaged.
+fn bidder_of(members: u64) -> Arc<RequestBidder> {
+    let context = JobContext::detached();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("log.parquet");
+    sample::generate(2_000, 5, &path, &context).unwrap();
+    let log = importers::open(&path, &ImportOptions::default(), &context).unwrap();
+    let dataset = dataset::prepare(&log, &EncodeOptions::default(), &context).unwrap();
+    let mut models = Vec::new();
+    for seed in 0..members {
         let mut spec = TrainSpec::new("logistic").unwrap();
         spec.set("epochs", "2").unwrap();
-        let model = train::fit(&dataset, &spec, &Latest::default(), &context).unwrap();
-        let inputs = Inputs {
-            log: Arc::new(log),
-            dataset: Arc::new(dataset),
-            model: Arc::new(model),
-            conversions: None,
-            clicks: None,
-        };
-        let spec = MarketSpec::new(path, ModelSource::Folder("unused".into()));
-        Arc::new(RequestBidder::new(&spec, inputs).unwrap())
-    });
-    Arc::clone(made)
+        spec.set("seed", &(1 + seed).to_string()).unwrap();
+        spec.set("resample", &(members > 1).to_string()).unwrap();
+        models.push(Arc::new(train::fit(&dataset, &spec, &Latest::default(), &context).unwrap()));
+    }
+    let model = match members {
+        1 => models.remove(0),
+        _ => Arc::new(TrainedModel::ensemble(&models, &dataset, &context).unwrap()),
+    };
+    let inputs =
+        Inputs { log: Arc::new(log), dataset: Arc::new(dataset), model, conversions: None, clicks: None };
+    let spec = MarketSpec::new(path, ModelSource::Folder("unused".into()));
+    Arc::new(RequestBidder::new(&spec, inputs).unwrap())
 }
 
 fn request(floors: &[f64]) -> Value {
@@ -65,6 +71,21 @@ fn the_best_campaigns_bid_and_floors_hold() {
     assert_ne!(bids[0]["cid"], bids[1]["cid"], "a campaign bids once");
     let nobody = bidder().answer(&request(&[1e12])).unwrap();
     assert_eq!(nobody.response, None);
+}
+
+#[test]
+fn the_click_rate_of_an_ensemble_is_answered_with_its_interval() {
+    let said = |bidder: &RequestBidder| {
+        let response = bidder.answer(&request(&[0.0])).unwrap().response.unwrap();
+        response["seatbid"][0]["bid"][0]["ext"]["adloupe"].clone()
+    };
+    let alone = said(&bidder());
+    assert!(alone["pctr"].as_f64().is_some() && alone["pctr_interval"].is_null(), "{alone}");
+    let together = said(&bidder_of(3));
+    let number = |value: &Value| value.as_f64().unwrap();
+    let (low, high) = (number(&together["pctr_interval"][0]), number(&together["pctr_interval"][1]));
+    let pctr = number(&together["pctr"]);
+    assert!(low < pctr && pctr < high && high < 1.0, "{together}");
 }
 
 #[test]

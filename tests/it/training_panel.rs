@@ -7,7 +7,7 @@ use adloupe::session::commands::{DataCommand, InspectCommand, TrainCommand};
 use adloupe::session::{Command, Purpose, Session};
 use adloupe::ui::panels::training::TrainingPanel;
 use egui_kittest::Harness;
-use egui_kittest::kittest::Queryable;
+use egui_kittest::kittest::{NodeT, Queryable};
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -146,6 +146,25 @@ fn a_model_is_saved_opened_and_a_failure_keeps_the_list() {
     harness.get_by_label("1 logistic").click();
     harness.run();
     assert_eq!(harness.state().0.store.training.selected, 0);
+}
+
+#[test]
+fn the_model_in_view_is_written_for_other_runtimes_and_what_cannot_be_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("model.onnx");
+    let mut session = support::trained(&folder, "fm");
+    session.apply(Command::Train(TrainCommand::WriteOnnx(folder.path().join("model.txt"))));
+    assert!(session.settle(LIMIT));
+    let said = |session: &Session| format!("{:?}", session.notices.all().last());
+    assert!(said(&session).contains("does not end in .onnx"), "{}", said(&session));
+    session.apply(Command::Train(TrainCommand::WriteOnnx(file.clone())));
+    assert!(session.settle(LIMIT));
+    assert!(said(&session).contains("fm written to"), "{}", said(&session));
+    let model = session.store.training.model().unwrap();
+    assert_eq!(std::fs::read(&file).unwrap(), model.onnx().unwrap());
+    let mut harness = harness(session, true);
+    harness.run();
+    assert!(!harness.get_by_label("Write ONNX…").accesskit_node().is_disabled());
 }
 
 #[test]
@@ -394,6 +413,24 @@ fn curves_of_a_target_are_drawn_and_users_mapped_to_it() {
     let said: Vec<String> =
         harness.state().0.notices.all().iter().map(|notice| format!("{notice:?}")).collect();
     assert!(harness.query_by_label_contains("It explains ").is_some(), "{said:?}");
+}
+
+#[test]
+fn rows_are_made_for_a_thin_segment_and_judged_on_real_ones() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut harness = harness(opened(&folder, 3000), true);
+    harness.get_by_label("Trials").click();
+    harness.run();
+    harness.get_by_label("Made rows").click();
+    harness.run();
+    harness.get_by_label_contains("A generator learns against a discriminator");
+    harness.get_by_label("Train deep_fm with made rows").click();
+    harness.run_ok();
+    assert!(harness.state_mut().0.settle(LIMIT));
+    harness.run();
+    let said: Vec<String> =
+        harness.state().0.notices.all().iter().map(|notice| format!("{notice:?}")).collect();
+    assert!(harness.query_by_label_contains("rows were made for the segment").is_some(), "{said:?}");
 }
 
 #[test]

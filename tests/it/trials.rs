@@ -5,10 +5,12 @@ use adloupe::base::rng::Rng;
 use adloupe::data::batch::RARE_ID;
 use adloupe::data::encode::{CategoricalField, Side};
 use adloupe::data::{Dataset, Encoder};
+use adloupe::insight::augmentation::{AugmentPlan, augmentation};
 use adloupe::insight::cold_start::{ColdPlan, cold_start};
 use adloupe::insight::mapping::{MappingPlan, map_users};
 use adloupe::insight::transfer::{TransferPlan, apart, transfer};
 use adloupe::jobs::{JobContext, Latest};
+use adloupe::train::gan::Game;
 use adloupe::train::mapping::Form;
 use adloupe::train::{TrainSpec, TrainedModel, fit};
 use std::sync::Arc;
@@ -183,4 +185,33 @@ fn a_taste_that_both_domains_share_is_mapped_to_users_whom_the_second_never_met(
     assert!(refused(&plan, &few).why.contains("users are in both domains"));
     let counted = MappingPlan { spec: spec("ease", &[]), ..plan.clone() };
     assert!(refused(&counted, &second).why.contains("counted or solved"));
+}
+
+#[test]
+fn made_rows_look_like_the_segment_and_whether_they_help_is_told_plainly() {
+    let dataset = cities(16_000, 100);
+    let context = JobContext::detached();
+    let segment = rows_where(&dataset, 2, |city| city == 2);
+    let game = Game { steps: 800, ..Game::default() };
+    let plan = AugmentPlan { spec: spec("fm", &[]), game, share: 0.5, seeds: 2 };
+    let found = augmentation(&dataset, &segment, &plan, &context).unwrap();
+    assert_eq!(found.made, (found.rows as f64 / 2.0).round() as usize);
+    assert_eq!((found.columns.len(), found.pairs.len()), (2, 1), "the city comes with the user: {found:?}");
+    for column in &found.columns {
+        assert!(column.distance < column.by_chance + 0.15, "{found:?}");
+    }
+    assert!((found.told_apart.rate - 0.5).abs() < 0.12, "{found:?}");
+    assert!((found.game_value + 4.0_f64.ln()).abs() < 0.2, "{found:?}");
+    let words = found.verdict();
+    let gain = found.segment.auc_gain.unwrap();
+    assert_eq!(words.contains("do not help"), gain.low <= 0.0 && gain.high >= 0.0, "{words}: {gain:?}");
+    assert_eq!((found.segment.runs, found.whole_rows), (2, dataset.test.len()));
+    let refused =
+        |plan: &AugmentPlan, rows: &[u32]| augmentation(&dataset, rows, plan, &context).unwrap_err();
+    assert!(refused(&AugmentPlan { share: 0.0, ..plan.clone() }, &segment).why.contains("0 times"));
+    assert!(refused(&AugmentPlan { seeds: 0, ..plan.clone() }, &segment).why.contains("0 seeds"));
+    assert!(refused(&plan, &segment[..20]).why.contains("training rows"));
+    let mut many = dataset.clone();
+    many.weight = vec![2.0; dataset.rows].into();
+    assert!(augmentation(&many, &segment, &plan, &context).unwrap_err().why.contains("several impressions"));
 }

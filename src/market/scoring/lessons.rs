@@ -4,7 +4,7 @@ use super::{ScoredPool, edits};
 use crate::base::{Failure, Result};
 use crate::data::encode::Side;
 use crate::data::hashed::{HashedColumn, Hashing};
-use crate::data::{Encoder, LogFrame, Role, cells, edit};
+use crate::data::{Dataset, Encoder, LogFrame, Role, cells, edit};
 use crate::market::exploration::Exploration;
 use crate::market::learning::Lessons;
 use crate::market::spec::{MarketSpec, Scenario};
@@ -93,4 +93,20 @@ pub(super) fn notes(spec: &MarketSpec) -> Vec<String> {
         ));
     }
     notes
+}
+
+/// Clicks on each ad in the training rows: none of those that are new.
+pub(super) fn learnt_clicks(dataset: &Dataset, ads: &[String]) -> Result<Vec<f64>> {
+    let columns = super::catalogue_columns(dataset, ads)?;
+    let catalogue = dataset.ads.as_ref();
+    let mut clicks = vec![0.0; catalogue.map_or(0, |catalogue| catalogue.names.len())];
+    for row in dataset.train.iter().map(|row| *row as usize) {
+        let ad = catalogue.and_then(|catalogue| catalogue.of_row.get(row));
+        if let (Some(sum), Some(label)) =
+            (ad.and_then(|ad| clicks.get_mut(*ad as usize)), dataset.label.get(row))
+        {
+            *sum += f64::from(*label) * dataset.weight.get(row).map_or(1.0, |weight| f64::from(*weight));
+        }
+    }
+    Ok(columns.iter().map(|column| clicks.get(*column as usize).copied().unwrap_or(0.0)).collect())
 }

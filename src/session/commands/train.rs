@@ -17,7 +17,7 @@ use crate::tasks::federated::{Federate, TrainedByClients};
 use crate::tasks::online::{LearnOnline, LearntOnline, SaveOnline};
 use crate::tasks::outline::DrawModel;
 use crate::tasks::search::{SearchKnobs, Searched};
-use crate::tasks::train::{OpenModel, SaveModel, Start, Train, Trained, TrainingRows};
+use crate::tasks::train::{OpenModel, SaveModel, Start, Train, Trained, TrainingRows, WriteOnnx};
 use crate::tasks::trial::{Trial, Tried, TryOut};
 use crate::train::checkpoint::{Kept, is_in_use};
 use crate::train::ensemble::member_specs;
@@ -74,6 +74,8 @@ pub enum TrainCommand {
     Select(usize),
     /// Writes the selected model into a folder.
     Save(PathBuf),
+    /// Writes the selected model as ONNX into a file.
+    WriteOnnx(PathBuf),
     /// Opens a model from a folder.
     Open(PathBuf),
     /// Tries values of knobs for so many minutes, kept in a folder; a new one where none is named.
@@ -247,11 +249,12 @@ pub(super) fn apply(session: &mut Session, command: TrainCommand) -> Result<()> 
             Ok(())
         }
         TrainCommand::Save(folder) => {
-            let what = "cannot save a model";
-            let model = session.store.training.model().cloned();
-            let model =
-                model.ok_or_else(|| Failure::new(what, "there is none yet").hint("train one first"))?;
+            let model = in_view(session, "cannot save a model")?;
             session.jobs.start(Purpose::Save, SaveModel { model, folder })
+        }
+        TrainCommand::WriteOnnx(file) => {
+            let model = in_view(session, "cannot write a model as ONNX")?;
+            session.jobs.start(Purpose::Save, WriteOnnx { model, file })
         }
         TrainCommand::Open(folder) => session.jobs.start(Purpose::OpenModel, OpenModel { folder }),
         TrainCommand::Search(plan, minutes, folder) => {
@@ -280,6 +283,12 @@ pub(super) fn apply(session: &mut Session, command: TrainCommand) -> Result<()> 
             session.jobs.start(Purpose::Save, SaveOnline { learnt, folder })
         }
     }
+}
+
+/// The model in view.
+fn in_view(session: &Session, what: &str) -> Result<Arc<TrainedModel>> {
+    let model = session.store.training.model().cloned();
+    model.ok_or_else(|| Failure::new(what, "there is none yet").hint("train one first"))
 }
 
 /// Searches on the open log in a folder: what is planned, or what the folder holds.
@@ -456,9 +465,10 @@ fn tune(session: &mut Session, mut spec: TrainSpec, tuning: Tuning) -> Result<()
     training.members = None;
     training.live = Latest::default();
     let live = training.live.clone();
+    let kept = spec.clone();
     let start = Start::Tuned(rows, Box::new(subject.log), spec, subject.model, tuning);
-    // What it began with is in no checkpoint, so it is not kept beyond the program.
-    session.jobs.start(Purpose::Train, Train { start, live, revision, keep: None })
+    let keep = kept_folder(session, &kept)?;
+    session.jobs.start(Purpose::Train, Train { start, live, revision, keep })
 }
 
 /// What a training on the open log learns from; `None` before it is encoded.
@@ -537,7 +547,7 @@ pub(super) fn go_on_next(session: &mut Session) -> Result<()> {
     session.store.training.stopped = None;
     session.store.training.live = Latest::default();
     let live = session.store.training.live.clone();
-    let start = Start::Kept(rows, folder.clone());
+    let start = Start::Kept(rows, Box::new(log.frame.clone()), folder.clone());
     session.jobs.start(Purpose::Train, Train { start, live, revision, keep: Some(folder) })
 }
 

@@ -1,5 +1,6 @@
 //! What is being trained, how is it going, and which models are there?
 
+mod augmentation;
 mod cold;
 mod compare;
 mod compression;
@@ -26,6 +27,7 @@ use crate::session::commands::{DataCommand, TrainCommand};
 use crate::session::store::Store;
 use crate::session::{Command, Purpose};
 use crate::train::ensemble::MEMBERS;
+use crate::train::onnx::KINDS;
 use crate::train::{TRAIN_PARAMS, TrainSpec, specs_of};
 use crate::ui::panels::Panel;
 use crate::ui::{DialogKind, DialogRequest, PanelContext, form, widgets};
@@ -317,6 +319,14 @@ impl TrainingPanel {
             let some = !training.models.is_empty();
             if ui.add_enabled(named && some, egui::Button::new("Save model")).clicked() {
                 cx.send(Command::Train(TrainCommand::Save(folder.clone())));
+            }
+            let kinds = format!("For other runtimes: {} with their encoder", KINDS.join(", "));
+            let able = training.model().is_some_and(|model| KINDS.contains(&model.kind.as_str()));
+            let button = ui.add_enabled(able, egui::Button::new("Write ONNX…"));
+            if button.on_hover_text(&kinds).on_disabled_hover_text(kinds).clicked() {
+                cx.ask(DialogRequest::save("Write the model as ONNX", "model.onnx", |file| {
+                    Command::Train(TrainCommand::WriteOnnx(file))
+                }));
             }
             if ui.add_enabled(named, egui::Button::new("Open model")).clicked() {
                 cx.send(Command::Train(TrainCommand::Open(folder)));

@@ -300,10 +300,11 @@ fn myerson_mark(ui: &mut Ui, scenario: &mut Scenario, mark: MyersonMark) {
 }
 
 fn exploration(ui: &mut Ui, whose: &str, exploration: &mut Exploration) -> egui::Response {
-    const CHOICES: [(&str, Exploration); 6] = [
+    const CHOICES: [(&str, Exploration); 7] = [
         ("as predicted", Exploration::None),
         ("any ad, 1 in 10", Exploration::Epsilon(0.1)),
         ("optimism (UCB)", Exploration::Ucb(1.0)),
+        ("optimism for new ads", Exploration::Fresh(1.0)),
         ("Thompson", Exploration::Thompson(20.0)),
         ("optimism, by rate (LinUCB)", Exploration::LinUcb(1.0)),
         ("Thompson, by rate", Exploration::LinThompson(1.0)),

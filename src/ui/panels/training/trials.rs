@@ -1,5 +1,6 @@
 //! Which other ways to learn can be tried on the open log?
 
+use super::augmentation::Augmenting;
 use super::cold::ColdStarting;
 use super::mapping::MappingUsers;
 use super::transfer::Transferring;
@@ -19,6 +20,7 @@ pub(super) struct Trials {
     cold: ColdStarting,
     transferring: Transferring,
     mapping: MappingUsers,
+    augmenting: Augmenting,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -27,6 +29,7 @@ enum Trial {
     Cold,
     Transfer,
     Mapping,
+    Augmentation,
 }
 
 impl Trials {
@@ -37,6 +40,7 @@ impl Trials {
                 (Trial::Cold, "New users and ads"),
                 (Trial::Transfer, "Transfer"),
                 (Trial::Mapping, "Map users"),
+                (Trial::Augmentation, "Made rows"),
             ] {
                 ui.selectable_value(&mut self.view, view, words);
             }
@@ -50,6 +54,7 @@ impl Trials {
             Trial::Cold => self.cold.show(ui, cx, spec),
             Trial::Transfer => self.transferring.show(ui, cx, spec, part),
             Trial::Mapping => self.mapping.show(ui, cx, spec, part),
+            Trial::Augmentation => self.augmenting.show(ui, cx, spec, part),
         }
     }
 }
