@@ -18,6 +18,7 @@ pub mod nearest;
 pub mod orbit;
 pub mod picking;
 pub mod points;
+pub mod walking;
 
 pub use camera::Camera;
 pub use lasso::Lasso;

@@ -54,6 +54,29 @@ mod tests {
         (map, frames)
     }
 
+    #[test]
+    fn of_many_points_some_walk_and_the_others_stand_among_their_like() {
+        let points = five_heaps(900);
+        for id in ["umap", "tsne"] {
+            let method = find(id).unwrap();
+            let mut params = Params::defaults(method.params());
+            params.set(method.params(), "most_points", "300").unwrap();
+            let request =
+                MapRequest { points: &points, target: None, dimensions: 2, params: &params, seed: 3 };
+            let mut sizes = Vec::new();
+            let context = JobContext::detached();
+            let map = method.draw(&request, &mut |frame| sizes.push(frame.places.len()), &context).unwrap();
+            assert!(map.notes[0].starts_with("300 of 900 points"), "{:?}", map.notes);
+            assert!(sizes.len() > 1 && sizes.iter().all(|size| *size == 900), "{sizes:?}");
+            assert!(purity(&map.places) > 0.97, "{id}: {}", purity(&map.places));
+            let mut without = params.clone();
+            without.set(method.params(), "most_points", "0").unwrap();
+            let all = MapRequest { params: &without, ..request };
+            let map = method.draw(&all, &mut |_| {}, &context).unwrap();
+            assert!(!map.notes.iter().any(|note| note.contains("by chance")), "{:?}", map.notes);
+        }
+    }
+
     /// Share of points whose nearest point of the map is of the same heap.
     fn purity(places: &[[f32; 3]]) -> f64 {
         let n = places.len();

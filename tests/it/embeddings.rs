@@ -329,3 +329,27 @@ fn the_space_is_watched_as_it_forms_epoch_by_epoch() {
     harness.run_steps(3);
     harness.get_by_label_contains("the weights that were kept");
 }
+
+#[test]
+fn a_sentence_encoder_that_is_not_there_is_named_and_the_map_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut session = trained(&folder, "deep_fm");
+    let model = session.store.training.model().cloned().unwrap();
+    let sources = Source::all(&model, session.store.log.as_ref().map(|log| &log.frame));
+    let texts = sources.into_iter().find(|source| matches!(source, Source::Texts(..))).unwrap();
+    ask(&mut session, MapQuestion { source: texts.clone(), ..MapQuestion::of("ad") });
+    let mut harness = harness(session);
+    harness.run_steps(4);
+    harness.get_by_label("read by the built-in encoder").click();
+    harness.run_steps(4);
+    let field = harness.get_by_label_contains("Folder of a sentence encoder");
+    field.focus();
+    harness.run_steps(2);
+    harness.get_by_label_contains("Folder of a sentence encoder").type_text("no such folder");
+    harness.run_steps(2);
+    harness.get_by_label("Read with it").click();
+    settle(&mut harness);
+    assert_eq!(shown(&harness).values.source, texts);
+    let notices = format!("{:?}", harness.state().session.notices.all());
+    assert!(notices.contains("no such folder"), "{notices}");
+}

@@ -14,6 +14,8 @@ use super::{neighbours, pca};
 use crate::base::Result;
 use crate::base::params::{ParamSpec, Params};
 use crate::base::rng::mix;
+use crate::gpu::compute::Processor;
+use crate::gpu::walking::{Field, WalkingPass};
 use crate::jobs::JobContext;
 use rayon::prelude::*;
 use std::time::{Duration, Instant};
@@ -55,6 +57,11 @@ const LONGEST: f32 = 4.0;
 const EXTENT: f32 = 5.0;
 /// Groups in which points walk; the same on every machine.
 const GROUPS: usize = 8;
+/// Points from which a graphics card is asked.
+const ENOUGH_FOR_A_CARD: usize = 20_000;
+/// How much sooner than the processor's own a card's pass has to end for it to go on: clear enough that the choice is the
+/// same from run to run, for the two round differently.
+const SOONER: f64 = 2.0;
 /// Between two frames.
 const FRAME_EVERY: Duration = Duration::from_millis(150);
 
@@ -125,8 +132,12 @@ fn draw<const D: usize>(
         some => some,
     };
     let walk = Walk::new(&ties, epochs, a as f32, b as f32, request.seed);
+    let mut known = 0;
+    if let Some(processor) = Processor::hardware().filter(|_| n >= ENOUGH_FOR_A_CARD) {
+        notes.extend(walk.by_card(processor, &mut places, &mut known, show, context)?);
+    }
     let mut shown = Instant::now();
-    for epoch in 0..epochs {
+    for epoch in known..epochs {
         context.check()?;
         context.progress(epoch as u64, epochs as u64);
         walk.epoch(epoch, &mut places, context);
@@ -228,6 +239,24 @@ pub(crate) fn find_ab(spread: f64, min_dist: f64) -> (f64, f64) {
     (a, b)
 }
 
+/// Points that walk at once.
+fn group_of(points: usize) -> usize {
+    points.div_ceil(GROUPS).max(1)
+}
+
+/// Four numbers for a place of two or three.
+fn wide<const D: usize>(place: &[f32; D]) -> [f32; 4] {
+    let [x, y, z] = in_space(place);
+    [x, y, z, 0.0]
+}
+
+/// Takes over what a card has read back.
+fn take<const D: usize>(now: &[[f32; 4]], places: &mut [[f32; D]]) {
+    for (place, now) in places.iter_mut().zip(now) {
+        place.copy_from_slice(&now[..D]);
+    }
+}
+
 /// The passes over all points.
 struct Walk<'a> {
     ties: &'a Ties,
@@ -236,7 +265,14 @@ struct Walk<'a> {
     epochs: usize,
     a: f32,
     b: f32,
-    seed: u64,
+    seed: u32,
+}
+
+/// A hash of 32 bits (Jarzynski & Olano 2020, `pcg`), the same on a graphics card.
+fn hash(value: u32) -> u32 {
+    let state = value.wrapping_mul(747_796_405).wrapping_add(2_891_336_453);
+    let word = ((state >> ((state >> 28) + 4)) ^ state).wrapping_mul(277_803_737);
+    (word >> 22) ^ word
 }
 
 impl<'a> Walk<'a> {
@@ -245,13 +281,12 @@ impl<'a> Walk<'a> {
         // A tie that would not pull once in all passes never does.
         let least = strongest / epochs.max(1) as f32;
         let rate = |weight: &f32| if *weight < least { 0.0 } else { weight / strongest };
-        Self { ties, rates: ties.weights.iter().map(rate).collect(), epochs, a, b, seed: mix(seed) }
+        Self { ties, rates: ties.weights.iter().map(rate).collect(), epochs, a, b, seed: mix(seed) as u32 }
     }
 
     fn epoch<const D: usize>(&self, epoch: usize, places: &mut [[f32; D]], context: &JobContext) {
         let n = places.len();
-        let alpha = 1.0 - epoch as f32 / self.epochs as f32;
-        let group = n.div_ceil(GROUPS).max(1);
+        let (alpha, group) = (self.alpha(epoch), group_of(n));
         let mut moved = Vec::with_capacity(group);
         for from in (0..n).step_by(group) {
             if context.is_cancelled() {
@@ -267,13 +302,71 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// Length of the steps of a pass.
+    fn alpha(&self, epoch: usize) -> f32 {
+        1.0 - epoch as f32 / self.epochs as f32
+    }
+
+    /// Passes by a graphics card, if it makes the first one sooner than the processor by [`SOONER`]; `known` counts those
+    /// whose places have come back. A card that is lost ends its part there, and the processor goes on. Answers with what
+    /// has to be said.
+    fn by_card<const D: usize>(
+        &self,
+        processor: &Processor,
+        places: &mut [[f32; D]],
+        known: &mut usize,
+        show: &mut dyn FnMut(Frame),
+        context: &JobContext,
+    ) -> Result<Option<String>> {
+        let wide: Vec<[f32; 4]> = places.iter().map(wide).collect();
+        let field = Field {
+            starts: &self.ties.starts,
+            ids: &self.ties.ids,
+            rates: &self.rates,
+            a: self.a,
+            b: self.b,
+            seed: self.seed,
+            group: group_of(places.len()),
+        };
+        // Too many points for it are the processor's.
+        let Ok(pass) = WalkingPass::new(processor, &field, &wide) else { return Ok(None) };
+        let begun = Instant::now();
+        let mut made = pass.epoch(0, self.alpha(0));
+        let by_card = begun.elapsed();
+        self.epoch(0, places, context);
+        *known = 1;
+        if made.is_err() || begun.elapsed().as_secs_f64() < (1.0 + SOONER) * by_card.as_secs_f64() {
+            return Ok(None);
+        }
+        let mut shown = Instant::now();
+        for epoch in 1..self.epochs {
+            context.check()?;
+            context.progress(epoch as u64, self.epochs as u64);
+            made = pass.epoch(epoch, self.alpha(epoch));
+            if made.is_ok() && (shown.elapsed() >= FRAME_EVERY || epoch + 1 == self.epochs) {
+                made = pass.places().map(|now| take(&now, places));
+                *known = epoch + 1;
+                show(frame(places, *known, self.epochs));
+                shown = Instant::now();
+            }
+            if let Err(failure) = &made {
+                return Ok(Some(format!(
+                    "{} was lost in pass {epoch}, the processor went on: {failure}",
+                    pass.adapter()
+                )));
+            }
+        }
+        Ok(Some(format!("walked on {}", pass.adapter())))
+    }
+
     /// Where a point comes to in one pass.
     #[inline(always)]
     fn walk<const D: usize>(&self, place: usize, epoch: usize, alpha: f32, places: &[[f32; D]]) -> [f32; D] {
         let (ids, _) = self.ties.of(place);
         let rates = &self.rates[self.ties.starts[place] as usize..];
         let mut at = places[place];
-        let mut draws = mix(self.seed ^ ((epoch as u64) << 32 | place as u64));
+        // Never nothing, which xorshift (Marsaglia 2003) would not leave.
+        let mut draws = hash(place as u32 ^ hash(epoch as u32 ^ self.seed)) | 1;
         let (now, next) = (epoch as f32, epoch as f32 + 1.0);
         for (&other, &rate) in ids.iter().zip(rates) {
             // How often the tie pulls in this pass: whole crossings of `rate x passes`.
@@ -286,9 +379,9 @@ impl<'a> Walk<'a> {
                 }
                 for _ in 0..MEETINGS {
                     draws ^= draws << 13;
-                    draws ^= draws >> 7;
-                    draws ^= draws << 17;
-                    let met = (((draws >> 32) * places.len() as u64) >> 32) as usize;
+                    draws ^= draws >> 17;
+                    draws ^= draws << 5;
+                    let met = ((u64::from(draws) * places.len() as u64) >> 32) as usize;
                     if met != place {
                         self.step::<D, false>(&mut at, &places[met], alpha);
                     }
@@ -407,4 +500,49 @@ mod tests {
         (0.5, 0.583_030_020_341_442_5, 1.334_166_992_431_491_4),
         (0.001, 1.929_073_395_935_085, 0.791_504_533_427_439_3),
     ];
+
+    #[test]
+    fn a_graphics_processor_walks_as_the_processor_does() {
+        // On whatever adapter there is, a software one too: pass by pass from the same places, in the plane and in space.
+        fn agree<const D: usize>() {
+            let mut rng = crate::base::rng::Rng::named(3, "walks");
+            let n = 3000;
+            let values = (0..4 * n).map(|_| rng.normal() as f32).collect();
+            let points = Points::new(values, 4, crate::maps::Metric::Euclidean).unwrap();
+            let context = JobContext::detached();
+            let ties = fuzzy_ties(&Graph::new(&points, 10, 1, &context).unwrap());
+            let (a, b) = find_ab(1.0, 0.1);
+            let walk = Walk::new(&ties, 200, a as f32, b as f32, 5);
+            let mut places: Vec<[f32; D]> =
+                (0..n).map(|_| std::array::from_fn(|_| 3.0 * rng.normal() as f32)).collect();
+            let processor = Processor::open().unwrap();
+            for epoch in [0, 1, 7, 150] {
+                let wide: Vec<[f32; 4]> = places.iter().map(wide).collect();
+                let field = Field {
+                    starts: &ties.starts,
+                    ids: &ties.ids,
+                    rates: &walk.rates,
+                    a: walk.a,
+                    b: walk.b,
+                    seed: walk.seed,
+                    group: group_of(n),
+                };
+                let pass = WalkingPass::new(&processor, &field, &wide).unwrap();
+                pass.epoch(epoch, walk.alpha(epoch)).unwrap();
+                let mut theirs = places.clone();
+                take(&pass.places().unwrap(), &mut theirs);
+                let before = places.clone();
+                walk.epoch(epoch, &mut places, &context);
+                assert!(places != before);
+                // Steps are steep where two points nearly meet: few may round to elsewhere.
+                let apart = |(a, b): (&[f32; D], &[f32; D])| {
+                    a.iter().zip(b).any(|(a, b)| (a - b).abs() > 1e-3 * (1.0 + a.abs()))
+                };
+                let differ = places.iter().zip(&theirs).filter(|pair| apart(*pair)).count();
+                assert!(differ <= n / 500, "{differ} of {n} in pass {epoch} by {}", pass.adapter());
+            }
+        }
+        agree::<2>();
+        agree::<3>();
+    }
 }

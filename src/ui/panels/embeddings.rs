@@ -55,6 +55,8 @@ pub struct EmbeddingsPanel {
     /// Words that are looked for, and the points whose names hold them.
     search: String,
     hits: Vec<usize>,
+    /// Folder of a sentence encoder for maps of texts, as it is typed.
+    encoder: String,
     beside: Beside,
     epochs: Epochs,
 }

@@ -39,6 +39,13 @@ pub fn arrows(painter: &Painter, theme: &Theme, arrows: &[[Pos2; 2]]) {
     }
 }
 
+/// Moved so far that nothing sticks out at the sides.
+fn inside(place: Rect, frame: Rect) -> Rect {
+    let left = (frame.left() - place.left()).max(0.0);
+    let right = (place.right() - frame.right()).max(0.0);
+    place.translate(vec2(left - right, 0.0))
+}
+
 /// Names beside points; those of less weight give way where there is no room.
 pub struct Names<'a> {
     painter: &'a Painter,
@@ -56,7 +63,11 @@ impl<'a> Names<'a> {
     pub fn write(&mut self, at: Pos2, name: &str, strong: bool) {
         let colour = if strong { self.theme.text } else { self.theme.weak_text };
         let galley = self.painter.layout_no_wrap(name.to_owned(), FontId::proportional(11.5), colour);
-        let place = Rect::from_min_size(at + vec2(7.0, -7.0), galley.size());
+        let mut place = Rect::from_min_size(at + vec2(7.0, -7.0), galley.size());
+        let frame = self.painter.clip_rect();
+        if place.right() > frame.right() {
+            place = place.translate(vec2(-14.0 - place.width(), 0.0));
+        }
         if strong || !self.taken.iter().any(|other| other.intersects(place)) {
             self.painter.galley(place.min, galley, colour);
             self.taken.push(place);
@@ -67,7 +78,7 @@ impl<'a> Names<'a> {
     pub fn caption(&mut self, at: Pos2, words: &str) {
         let colour = self.theme.text;
         let galley = self.painter.layout_no_wrap(words.to_owned(), FontId::proportional(12.5), colour);
-        let place = Align2::CENTER_CENTER.anchor_size(at, galley.size());
+        let place = inside(Align2::CENTER_CENTER.anchor_size(at, galley.size()), self.painter.clip_rect());
         if self.taken.iter().any(|other| other.intersects(place)) {
             return;
         }

@@ -10,8 +10,11 @@ use crate::session::commands::inspect::InspectCommand;
 use crate::session::commands::view::ViewCommand;
 use crate::session::{Command, Purpose};
 use crate::tasks::project::Projected;
+use crate::ui::dialogs::{DialogKind, DialogRequest};
 use crate::ui::{PanelContext, form, widgets};
-use egui::{RichText, Ui};
+use egui::containers::menu::{MenuButton, MenuConfig};
+use egui::{PopupCloseBehavior, RichText, Ui};
+use std::path::PathBuf;
 
 impl EmbeddingsPanel {
     pub(super) fn controls(
@@ -25,6 +28,7 @@ impl EmbeddingsPanel {
         let mut question = asked.clone();
         ui.horizontal_wrapped(|ui| {
             points(ui, cx, projected, &mut question);
+            self.reader(ui, cx, &mut question);
             what(ui, &mut question);
             knobs(ui, &mut question);
             if !current {
@@ -62,6 +66,41 @@ impl EmbeddingsPanel {
         if let Some(warning) = warning {
             ui.label(RichText::new(warning).small().color(cx.theme.warn));
         }
+    }
+
+    /// Who reads texts: the built-in encoder, or a sentence encoder of the person's own.
+    fn reader(&mut self, ui: &mut Ui, cx: &mut PanelContext<'_>, question: &mut MapQuestion) {
+        let asked = question.clone();
+        let Source::Texts(column, encoder) = &mut question.source else { return };
+        let by =
+            if encoder.is_some() { "read by a sentence encoder" } else { "read by the built-in encoder" };
+        let stays = PopupCloseBehavior::CloseOnClickOutside;
+        MenuButton::new(by).config(MenuConfig::new().close_behavior(stays)).ui(ui, |ui| {
+            let label = ui
+                .label("Folder of a sentence encoder (BERT: config.json, model.safetensors, tokenizer.json)");
+            let field = egui::TextEdit::singleline(&mut self.encoder).hint_text("models/all-minilm-l6-v2");
+            ui.add(field).labelled_by(label.id);
+            ui.horizontal(|ui| {
+                let ready = !self.encoder.trim().is_empty();
+                if ui.add_enabled(ready, egui::Button::new("Read with it")).clicked() {
+                    *encoder = Some(PathBuf::from(self.encoder.trim()));
+                    ui.close();
+                }
+                if ui.button("Choose…").clicked() {
+                    let column = column.clone();
+                    let then = move |folder: PathBuf| {
+                        let source = Source::Texts(column, Some(folder));
+                        Command::Inspect(InspectCommand::Project(MapQuestion { source, ..asked }))
+                    };
+                    cx.ask(DialogRequest::open(DialogKind::OpenFolder, "Open a sentence encoder", then));
+                    ui.close();
+                }
+                if ui.add_enabled(encoder.is_some(), egui::Button::new("Built-in")).clicked() {
+                    *encoder = None;
+                    ui.close();
+                }
+            });
+        });
     }
 
     /// How far a map on its way is, and what can be done about it; else the button that draws with changed knobs.

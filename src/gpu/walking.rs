@@ -1,0 +1,124 @@
+//! How does a graphics processor walk the points of a UMAP map? All points of a group at once, pass by pass.
+
+use super::compute::Processor;
+use crate::base::{Result, failure::Explain};
+use wgpu::BufferUsages as Usage;
+
+/// Threads of a workgroup, as the kernel says.
+const GROUP: u32 = 64;
+
+/// What pulls at whom, and how points walk.
+#[derive(Debug, Clone, Copy)]
+pub struct Field<'a> {
+    /// Ties of point `i`: `starts[i]..starts[i + 1]` of the two below.
+    pub starts: &'a [u32],
+    /// The other end of each tie.
+    pub ids: &'a [u32],
+    /// How often a pass each tie pulls, 0 to 1.
+    pub rates: &'a [f32],
+    /// Of the curve `1 / (1 + a d^(2b))`.
+    pub a: f32,
+    /// Of the same.
+    pub b: f32,
+    /// Start of all draws.
+    pub seed: u32,
+    /// Points that walk at once: one group after the other.
+    pub group: usize,
+}
+
+/// Points of a map on a graphics processor.
+#[derive(Debug)]
+pub struct WalkingPass {
+    processor: Processor,
+    kernel: wgpu::ComputePipeline,
+    bound: wgpu::BindGroup,
+    places: wgpu::Buffer,
+    moved: wgpu::Buffer,
+    count: usize,
+    group: usize,
+    setup: Setup,
+}
+
+#[repr(C)]
+#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+struct Setup {
+    first: u32,
+    end: u32,
+    count: u32,
+    epoch: u32,
+    alpha: f32,
+    a: f32,
+    b: f32,
+    seed: u32,
+}
+
+impl WalkingPass {
+    /// Copies the field and the places to the device.
+    ///
+    /// # Errors
+    /// More points or ties than its largest buffer holds.
+    pub fn new(processor: &Processor, field: &Field<'_>, places: &[[f32; 4]]) -> Result<Self> {
+        let kernel = processor.kernel(include_str!("walking.wgsl"), "walk_group");
+        let filled = |bytes: &[u8]| processor.filled(bytes, Usage::STORAGE);
+        let (starts, ids) =
+            (filled(bytemuck::cast_slice(field.starts))?, filled(bytemuck::cast_slice(field.ids))?);
+        let rates = filled(bytemuck::cast_slice(field.rates))?;
+        let both_ways = Usage::STORAGE | Usage::COPY_SRC | Usage::COPY_DST;
+        let moved = processor.zeros(16 * field.group as u64)?;
+        let at = processor.filled(bytemuck::cast_slice(places), both_ways)?;
+        let bound = processor.bound(&kernel, 0, &[&at, &moved, &starts, &ids, &rates]);
+        let (count, Field { a, b, seed, .. }) = (places.len() as u32, *field);
+        let setup = Setup { first: 0, end: 0, count, epoch: 0, alpha: 0.0, a, b, seed };
+        Ok(Self {
+            processor: processor.clone(),
+            kernel,
+            bound,
+            places: at,
+            moved,
+            count: places.len(),
+            group: field.group,
+            setup,
+        })
+    }
+
+    /// One pass over all points with steps of `alpha`; ends when it is made.
+    ///
+    /// # Errors
+    /// A device that is lost.
+    pub fn epoch(&self, epoch: usize, alpha: f32) -> Result<()> {
+        let processor = &self.processor;
+        let mut encoder = processor.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        for from in (0..self.count).step_by(self.group) {
+            let end = (from + self.group).min(self.count);
+            let setup =
+                Setup { first: from as u32, end: end as u32, epoch: epoch as u32, alpha, ..self.setup };
+            let setup = processor.filled(bytemuck::bytes_of(&setup), Usage::UNIFORM)?;
+            {
+                let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+                pass.set_pipeline(&self.kernel);
+                pass.set_bind_group(0, &self.bound, &[]);
+                pass.set_bind_group(1, &processor.bound(&self.kernel, 1, &[&setup]), &[]);
+                pass.dispatch_workgroups(((end - from) as u32).div_ceil(GROUP), 1, 1);
+            }
+            let bytes = 16 * (end - from) as u64;
+            encoder.copy_buffer_to_buffer(&self.moved, 0, &self.places, 16 * from as u64, bytes);
+        }
+        processor.queue.submit([encoder.finish()]);
+        let what = "the graphics processor stopped in mid-pass";
+        processor.device.poll(wgpu::PollType::wait_indefinitely()).explain(what)?;
+        Ok(())
+    }
+
+    /// Where the points are now.
+    ///
+    /// # Errors
+    /// A device that is lost.
+    pub fn places(&self) -> Result<Vec<[f32; 4]>> {
+        self.processor.read(&self.places)
+    }
+
+    /// Who walks.
+    pub fn adapter(&self) -> &str {
+        &self.processor.adapter
+    }
+}
