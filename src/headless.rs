@@ -13,6 +13,7 @@ pub mod cold;
 pub mod compare;
 pub mod compress;
 pub mod copy;
+pub mod coverage;
 pub mod drift;
 pub mod embed;
 pub mod encode;
@@ -122,6 +123,7 @@ enum Subcommands {
     Bench(bench::Args),
     Bids(bids::Args),
     Copy(copy::Args),
+    Coverage(coverage::Args),
     Drift(drift::Args),
     Embed(embed::Args),
     Encode(encode::Args),
@@ -212,6 +214,7 @@ fn run(command: &Subcommands, terminal: &Terminal) -> Result<Answer> {
         Subcommands::Bench(args) => bench::run(args, terminal),
         Subcommands::Bids(args) => bids::run(args, terminal),
         Subcommands::Copy(args) => copy::run(args, terminal),
+        Subcommands::Coverage(args) => coverage::run(args, terminal),
         Subcommands::Drift(args) => drift::run(args, terminal),
         Subcommands::Embed(args) => embed::run(args, terminal),
         Subcommands::Encode(args) => encode::run(args, terminal),

@@ -13,6 +13,7 @@ pub mod bidder;
 pub mod bidding;
 pub mod campaigns;
 pub mod counterfactual;
+pub mod coverage;
 pub mod diversity;
 pub mod equilibrium;
 pub mod exploration;

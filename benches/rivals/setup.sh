@@ -1,6 +1,6 @@
 #!/bin/sh
 # Makes a virtual environment with the rivals of `adloupe bench train`, `explore`, `language`, `learn`, `market`, `onnx`,
-# `tokenise`, `trees` and `view`: setup.sh [FOLDER]. Then tell the program where:
+# `planner`, `tokenise`, `trees` and `view`: setup.sh [FOLDER]. Then tell the program where:
 #   ADLOUPE_RIVALS=FOLDER/bin/python adloupe bench train
 # Takes the processor's build of PyTorch where the package index has one, else the index's own.
 set -e
@@ -20,6 +20,10 @@ python3 -m venv "$folder"
 #   ADLOUPE_AUCTION_GYM=.../auction-gym ADLOUPE_AUCTION_NET=.../AuctionNet ADLOUPE_RIVALS=... adloupe bench market
 "$folder/bin/pip" install --quiet scipy numba gin-config \
   || echo "scipy, numba or gin-config cannot be installed here: bench market will say what is missing" >&2
+# Written for Python 3.10 at most and for older packages; the estimators run all the same.
+"$folder/bin/pip" install --quiet pandas scikit-learn tqdm PyYAML matplotlib seaborn \
+  && "$folder/bin/pip" install --quiet --no-deps --ignore-requires-python obp==0.5.7 \
+  || echo "the Open Bandit Pipeline cannot be installed here: bench planner will measure without it" >&2
 # Sentence encoders with the weights of assets/fetch-models.sh.
 "$folder/bin/pip" install --quiet transformers onnx onnxscript onnxruntime \
   || echo "transformers or ONNX Runtime cannot be installed here: bench language will measure without them" >&2

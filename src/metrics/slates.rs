@@ -62,10 +62,10 @@ impl SlateEstimator {
         }
     }
 
-    /// What must hold of people for it to be right.
+    /// Where it is right: what must hold of people.
     pub fn assumption(self) -> &'static str {
         match self {
-            Self::Standard => "nothing",
+            Self::Standard => "always",
             Self::RewardInteraction => "what happens at a position depends on no item below it",
             Self::Independent => "what happens at a position depends on its own item alone",
             Self::PseudoInverse => {

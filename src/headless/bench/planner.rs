@@ -1,14 +1,18 @@
 //! How long do the answers of the Evidence panel take? Estimators with their bootstrap, raking, a curve of budgets.
 
+use super::trees::has;
 use super::{BenchRow, market, ours};
 use crate::base::rng::Rng;
-use crate::base::{Failure, Result};
+use crate::base::{Failure, Result, failure::Explain};
+use crate::headless::Terminal;
 use crate::jobs::JobContext;
 use crate::market::planner::{Lever, Planner};
-use crate::metrics::off_policy::{self, Decisions};
+use crate::metrics::off_policy::{self, Decisions, Estimator};
 use crate::metrics::raking::{self, Margin};
+use std::process::Command;
 use std::time::Instant;
 
+const SCRIPT: &str = include_str!("../../../benches/rivals/open_bandit.py");
 const MILLION: usize = 1_000_000;
 
 /// Every workload of the planner.
@@ -17,6 +21,7 @@ const MILLION: usize = 1_000_000;
 /// A cancel.
 pub fn planner(context: &JobContext) -> Result<Vec<BenchRow>> {
     let mut rows = vec![estimators(context)?, raked(context)?];
+    rows.extend(open_bandit(context)?);
     rows.extend(budgets(context)?);
     Ok(rows)
 }
@@ -42,6 +47,57 @@ fn estimators(context: &JobContext) -> Result<BenchRow> {
         off_policy::evaluate(&decisions).map_err(|why| Failure::new("cannot measure", why)).map(drop)
     })?;
     Ok(below("all off-policy estimators, 1,000 bootstrap draws, 1M decisions", seconds, 3.0))
+}
+
+/// The Open Bandit Pipeline on its own sample, and ours on the very same decisions; none where it is not installed.
+fn open_bandit(context: &JobContext) -> Result<Option<BenchRow>> {
+    let what = "cannot measure the Open Bandit Pipeline";
+    let python = std::env::var("ADLOUPE_RIVALS").unwrap_or_else(|_| "python3".to_owned());
+    if !has(&python, "obp") {
+        Terminal::note("no Open Bandit Pipeline: run benches/rivals/setup.sh and set ADLOUPE_RIVALS");
+        return Ok(None);
+    }
+    context.check()?;
+    let folder = tempfile::tempdir().explain("cannot make a temporary folder")?;
+    let out = Command::new(&python).args(["-c", SCRIPT]).arg(folder.path()).output().explain(what)?;
+    let told = String::from_utf8_lossy(&out.stdout);
+    let theirs: serde_json::Value =
+        serde_json::from_str(told.lines().last().unwrap_or_default()).map_err(|_| {
+            let said = String::from_utf8_lossy(&out.stderr);
+            Failure::new(what, said.lines().last().unwrap_or("it said nothing"))
+        })?;
+    let read = |name: &str| -> Result<Vec<f64>> {
+        let bytes = std::fs::read(folder.path().join(name)).explain(what)?;
+        Ok(bytes.as_chunks::<8>().0.iter().map(|number| f64::from_le_bytes(*number)).collect())
+    };
+    let [rewards, logged, target, predicted] =
+        [read("rewards.bin")?, read("logged.bin")?, read("target.bin")?, read("predicted.bin")?];
+    let decisions = Decisions {
+        rewards: &rewards,
+        logged: &logged,
+        target: &target,
+        predicted: &predicted,
+        // A model that says the same everywhere says it of every policy.
+        expected: &predicted,
+        users: &[],
+    };
+    let mut ips = f64::NAN;
+    let seconds = least(3, context, || {
+        let told = off_policy::evaluate(&decisions).map_err(|why| Failure::new("cannot measure", why))?;
+        ips = told.value(Estimator::Ips).map_or(f64::NAN, |value| value.normal.value);
+        Ok(())
+    })?;
+    let number = |name: &str| theirs[name].as_f64().unwrap_or(f64::NAN);
+    if (ips - number("ips")).abs() > 1e-9 {
+        return Err(Failure::new(what, format!("its IPS is {} and ours {ips}", number("ips"))));
+    }
+    let work = "all off-policy estimators, 1,000 bootstrap draws, the Open Bandit sample of 10,000 decisions";
+    Ok(Some(BenchRow {
+        rival: Some("Open Bandit Pipeline 0.5.7 (five of our seven estimators)".to_owned()),
+        rival_value: Some(number("seconds")),
+        ratio: Some(seconds / number("seconds")),
+        ..below(work, seconds, number("seconds") / 10.0)
+    }))
 }
 
 /// A million users raked to five margins.

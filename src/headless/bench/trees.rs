@@ -129,7 +129,7 @@ fn measure(dataset: &Dataset, context: &JobContext) -> Result<(f64, f64)> {
     Ok((seconds, auc.value))
 }
 
-fn has(python: &str, way: &str) -> bool {
+pub(super) fn has(python: &str, way: &str) -> bool {
     let import = format!("import numpy, {way}");
     Command::new(python).args(["-c", &import]).output().is_ok_and(|run| run.status.success())
 }

@@ -30,8 +30,9 @@ pub fn show(ui: &mut Ui, draft: &mut Draft) {
             draft.spec.turn = turns.then_some(Turn { at: 0.4, strength: 1.0 });
         }
         if let Some(turn) = &mut draft.spec.turn {
+            ui.spacing_mut().slider_width = 80.0;
             Grid::new("turn").num_columns(2).show(ui, |ui| {
-                let label = ui.label("After this share of the run");
+                let label = ui.label("From").on_hover_text("After this share of the run");
                 ui.add(Slider::new(&mut turn.at, 0.0..=1.0).max_decimals(2)).labelled_by(label.id);
                 ui.end_row();
                 let label = ui.label("How far");
