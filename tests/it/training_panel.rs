@@ -3,8 +3,12 @@
 use crate::support::{self, LIMIT, opened, session, spec};
 use adloupe::data::Split;
 use adloupe::data::importers::{CacheChoice, ImportOptions};
+use adloupe::domain::Segment;
+use adloupe::insight::augmentation::AugmentPlan;
 use adloupe::session::commands::{DataCommand, InspectCommand, TrainCommand};
 use adloupe::session::{Command, Purpose, Session};
+use adloupe::tasks::trial::Trial;
+use adloupe::train::gan::Game;
 use adloupe::ui::panels::training::TrainingPanel;
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT, Queryable};
@@ -418,19 +422,20 @@ fn curves_of_a_target_are_drawn_and_users_mapped_to_it() {
 #[test]
 fn rows_are_made_for_a_thin_segment_and_judged_on_real_ones() {
     let folder = tempfile::tempdir().unwrap();
-    let mut harness = harness(opened(&folder, 3000), true);
+    let mut session = opened(&folder, 3000);
+    let game = Game { steps: 40, batch: 32, width: 16, ..Game::default() };
+    let plan = AugmentPlan { spec: spec("logistic", "1"), game, share: 0.5, seeds: 1 };
+    let segment = Segment::equals("category", "beauty");
+    session.apply(Command::Train(TrainCommand::TryOut(Box::new(Trial::Augmentation(plan, segment)))));
+    assert!(session.settle(LIMIT));
+    let said = format!("{:?}", session.notices.all());
+    let mut harness = harness(session, true);
     harness.get_by_label("Trials").click();
     harness.run();
     harness.get_by_label("Made rows").click();
     harness.run();
-    harness.get_by_label_contains("A generator learns against a discriminator");
-    harness.get_by_label("Train deep_fm with made rows").click();
-    harness.run_ok();
-    assert!(harness.state_mut().0.settle(LIMIT));
-    harness.run();
-    let said: Vec<String> =
-        harness.state().0.notices.all().iter().map(|notice| format!("{notice:?}")).collect();
-    assert!(harness.query_by_label_contains("rows were made for the segment").is_some(), "{said:?}");
+    harness.get_by_label("Train deep_fm with made rows");
+    assert!(harness.query_by_label_contains("rows were made for the segment").is_some(), "{said}");
 }
 
 #[test]
