@@ -177,7 +177,7 @@ mod tests {
         Rng::named(5, "order").shuffle(&mut order);
         let (walkers, others) = order.split_at(1000);
         let context = JobContext::detached();
-        let found = Graph::across(&points, others, walkers, BETWEEN, 1, &context).unwrap();
+        let found = Graph::across_by_trees(&points, others, walkers, BETWEEN, 1, &context).unwrap();
         let exact = Graph::across_exactly(&points, others, walkers, BETWEEN);
         let hits = found.ids.chunks(BETWEEN).zip(exact.ids.chunks(BETWEEN));
         let hits: usize = hits.map(|(a, b)| a.iter().filter(|id| b.contains(id)).count()).sum();
