@@ -1,11 +1,14 @@
 //! How does a graphics processor walk the points of a UMAP map? All points of a group at once, pass by pass.
 
 use super::compute::Processor;
-use crate::base::{Result, failure::Explain};
+use crate::base::{Failure, Result, failure::Explain};
 use wgpu::BufferUsages as Usage;
 
 /// Threads of a workgroup, as the kernel says.
 const GROUP: u32 = 64;
+
+/// Workgroups of a line that every graphics processor allows, and the points that they go through.
+const MOST_POINTS: usize = 65_535 * GROUP as usize;
 
 /// What pulls at whom, and how points walk.
 #[derive(Debug, Clone, Copy)]
@@ -30,13 +33,20 @@ pub struct Field<'a> {
 #[derive(Debug)]
 pub struct WalkingPass {
     processor: Processor,
-    kernel: wgpu::ComputePipeline,
-    bound: wgpu::BindGroup,
+    walk: Kernel,
+    pull: Kernel,
     places: wgpu::Buffer,
     moved: wgpu::Buffer,
     count: usize,
     group: usize,
     setup: Setup,
+}
+
+/// A function of the shader with its buffers.
+#[derive(Debug)]
+struct Kernel {
+    pipeline: wgpu::ComputePipeline,
+    bound: wgpu::BindGroup,
 }
 
 #[repr(C)]
@@ -56,23 +66,31 @@ impl WalkingPass {
     /// Copies the field and the places to the device.
     ///
     /// # Errors
-    /// More points or ties than its largest buffer holds.
+    /// More points or ties than its largest buffer holds, or than one dispatch goes through.
     pub fn new(processor: &Processor, field: &Field<'_>, places: &[[f32; 4]]) -> Result<Self> {
-        let kernel = processor.kernel(include_str!("walking.wgsl"), "walk_group");
+        if places.len() > MOST_POINTS {
+            let why = format!("{} points are more than the {MOST_POINTS} of one dispatch", places.len());
+            return Err(Failure::new("cannot walk on the graphics processor", why));
+        }
         let filled = |bytes: &[u8]| processor.filled(bytes, Usage::STORAGE);
         let (starts, ids) =
             (filled(bytemuck::cast_slice(field.starts))?, filled(bytemuck::cast_slice(field.ids))?);
         let rates = filled(bytemuck::cast_slice(field.rates))?;
         let both_ways = Usage::STORAGE | Usage::COPY_SRC | Usage::COPY_DST;
-        let moved = processor.zeros(16 * field.group as u64)?;
+        let moved = processor.zeros(16 * places.len() as u64)?;
         let at = processor.filled(bytemuck::cast_slice(places), both_ways)?;
-        let bound = processor.bound(&kernel, 0, &[&at, &moved, &starts, &ids, &rates]);
+        let kernel = |entry| {
+            let pipeline = processor.kernel(include_str!("walking.wgsl"), entry);
+            let bound = processor.bound(&pipeline, 0, &[&at, &moved, &starts, &ids, &rates]);
+            Kernel { pipeline, bound }
+        };
+        let (walk, pull) = (kernel("walk_group"), kernel("pull_others"));
         let (count, Field { a, b, seed, .. }) = (places.len() as u32, *field);
         let setup = Setup { first: 0, end: 0, count, epoch: 0, alpha: 0.0, a, b, seed };
         Ok(Self {
             processor: processor.clone(),
-            kernel,
-            bound,
+            walk,
+            pull,
             places: at,
             moved,
             count: places.len(),
@@ -93,15 +111,19 @@ impl WalkingPass {
             let setup =
                 Setup { first: from as u32, end: end as u32, epoch: epoch as u32, alpha, ..self.setup };
             let setup = processor.filled(bytemuck::bytes_of(&setup), Usage::UNIFORM)?;
+            let all = self.count as u64;
+            for (kernel, first, points) in
+                [(&self.walk, from as u64, (end - from) as u64), (&self.pull, 0, all)]
             {
-                let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-                pass.set_pipeline(&self.kernel);
-                pass.set_bind_group(0, &self.bound, &[]);
-                pass.set_bind_group(1, &processor.bound(&self.kernel, 1, &[&setup]), &[]);
-                pass.dispatch_workgroups(((end - from) as u32).div_ceil(GROUP), 1, 1);
+                {
+                    let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+                    pass.set_pipeline(&kernel.pipeline);
+                    pass.set_bind_group(0, &kernel.bound, &[]);
+                    pass.set_bind_group(1, &processor.bound(&kernel.pipeline, 1, &[&setup]), &[]);
+                    pass.dispatch_workgroups((points as u32).div_ceil(GROUP), 1, 1);
+                }
+                encoder.copy_buffer_to_buffer(&self.moved, 0, &self.places, 16 * first, 16 * points);
             }
-            let bytes = 16 * (end - from) as u64;
-            encoder.copy_buffer_to_buffer(&self.moved, 0, &self.places, 16 * from as u64, bytes);
         }
         processor.queue.submit([encoder.finish()]);
         let what = "the graphics processor stopped in mid-pass";

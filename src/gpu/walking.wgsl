@@ -1,4 +1,5 @@
-// Where does each point of a group come to in one pass of UMAP? A thread walks one point, against the places before.
+// Where does each point of a group come to in one pass of UMAP, and where do those go that it is tied to? A thread moves
+// one point, against the places before.
 //
 // The same steps in the same order as the processor's walk, draws included; only rounding differs.
 
@@ -71,6 +72,12 @@ fn step(at: vec3<f32>, other: vec3<f32>, pull: bool) -> vec3<f32> {
     return at + walk.alpha * clamp(factor * apart, vec3(-LONGEST), vec3(LONGEST));
 }
 
+// How often a tie pulls in this pass.
+fn pulls_of(tie: u32) -> u32 {
+    let now = f32(walk.epoch);
+    return u32(rates[tie] * (now + 1.0)) - u32(rates[tie] * now);
+}
+
 @compute @workgroup_size(64)
 fn walk_group(@builtin(global_invocation_id) id: vec3<u32>) {
     let point = walk.first + id.x;
@@ -79,12 +86,10 @@ fn walk_group(@builtin(global_invocation_id) id: vec3<u32>) {
     }
     var at = places[point].xyz;
     var draws = hash(point ^ hash(walk.epoch ^ walk.seed)) | 1u;
-    let now = f32(walk.epoch);
     for (var tie = starts[point]; tie < starts[point + 1u]; tie += 1u) {
-        let pulls = u32(rates[tie] * (now + 1.0)) - u32(rates[tie] * now);
+        let pulls = pulls_of(tie);
         for (var pull = 0u; pull < pulls; pull += 1u) {
             let other = places[ids[tie]].xyz;
-            at = step(at, other, true);
             at = step(at, other, true);
             for (var meeting = 0u; meeting < MEETINGS; meeting += 1u) {
                 draws ^= draws << 13u;
@@ -98,4 +103,27 @@ fn walk_group(@builtin(global_invocation_id) id: vec3<u32>) {
         }
     }
     moved[id.x] = vec4(at, 0.0);
+}
+
+// Where any point comes to by its ties to the group, which has just walked. Ties are by rising id.
+@compute @workgroup_size(64)
+fn pull_others(@builtin(global_invocation_id) id: vec3<u32>) {
+    let point = id.x;
+    if (point >= walk.count) {
+        return;
+    }
+    var at = places[point].xyz;
+    for (var tie = starts[point]; tie < starts[point + 1u]; tie += 1u) {
+        let other = ids[tie];
+        if (other >= walk.end) {
+            break;
+        }
+        if (other >= walk.first) {
+            let pulls = pulls_of(tie);
+            for (var pull = 0u; pull < pulls; pull += 1u) {
+                at = step(at, places[other].xyz, true);
+            }
+        }
+    }
+    moved[point] = vec4(at, 0.0);
 }

@@ -2,7 +2,8 @@
 //!
 //! Each pass lets every point walk along its own ties and away from points met by chance, as the authors' program does;
 //! but points walk at once in a few groups, each against the places that the others had before, so that the map does
-//! not depend on threads. A tie moves both of its ends, each in its own walk.
+//! not depend on threads. A tie moves both of its ends, one after the other: when a group has walked, all points that it
+//! is tied to are pulled to where it came.
 
 use super::super::crowd;
 use super::super::graph::Graph;
@@ -18,6 +19,7 @@ use crate::gpu::compute::Processor;
 use crate::gpu::walking::{Field, WalkingPass};
 use crate::jobs::JobContext;
 use rayon::prelude::*;
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 /// The way.
@@ -44,7 +46,7 @@ const PARAMS: &[ParamSpec] = &[
         "epochs",
         "Passes",
         (0, 0, 5000),
-        "How often each point walks; 0 for 500 up to 100,000 points and 200 above.",
+        "How often each point walks; 0 for 500 up to 10,000 points and 200 above.",
     ),
     crowd::MOST,
 ];
@@ -127,7 +129,7 @@ fn draw<const D: usize>(
     context.stage("UMAP");
     let (a, b) = find_ab(1.0, params.real("min_dist")?);
     let epochs = match params.count("epochs")? {
-        0 if n <= 100_000 => 500,
+        0 if n <= 10_000 => 500,
         0 => 200,
         some => some,
     };
@@ -268,6 +270,12 @@ struct Walk<'a> {
     seed: u32,
 }
 
+/// How often a tie pulls in a pass: whole crossings of `rate x passes`.
+#[inline(always)]
+fn pulls(rate: f32, epoch: usize) -> u32 {
+    (rate * (epoch as f32 + 1.0)) as u32 - (rate * epoch as f32) as u32
+}
+
 /// A hash of 32 bits (Jarzynski & Olano 2020, `pcg`), the same on a graphics card.
 fn hash(value: u32) -> u32 {
     let state = value.wrapping_mul(747_796_405).wrapping_add(2_891_336_453);
@@ -287,18 +295,20 @@ impl<'a> Walk<'a> {
     fn epoch<const D: usize>(&self, epoch: usize, places: &mut [[f32; D]], context: &JobContext) {
         let n = places.len();
         let (alpha, group) = (self.alpha(epoch), group_of(n));
-        let mut moved = Vec::with_capacity(group);
+        let (mut moved, mut pulled) = (Vec::with_capacity(group), Vec::with_capacity(n));
         for from in (0..n).step_by(group) {
             if context.is_cancelled() {
                 return;
             }
+            let walkers = from..(from + group).min(n);
             let before: &[[f32; D]] = places;
-            (from..(from + group).min(n))
-                .into_par_iter()
-                .with_min_len(128)
-                .map(|place| self.walk(place, epoch, alpha, before))
-                .collect_into_vec(&mut moved);
-            places[from..from + moved.len()].copy_from_slice(&moved);
+            let walk = |place| self.walk(place, epoch, alpha, before);
+            walkers.clone().into_par_iter().with_min_len(128).map(walk).collect_into_vec(&mut moved);
+            places[walkers.clone()].copy_from_slice(&moved);
+            let before: &[[f32; D]] = places;
+            let pull = |place| self.pulled(place, &walkers, epoch, alpha, before);
+            (0..n).into_par_iter().with_min_len(1024).map(pull).collect_into_vec(&mut pulled);
+            places.copy_from_slice(&pulled);
         }
     }
 
@@ -367,16 +377,9 @@ impl<'a> Walk<'a> {
         let mut at = places[place];
         // Never nothing, which xorshift (Marsaglia 2003) would not leave.
         let mut draws = hash(place as u32 ^ hash(epoch as u32 ^ self.seed)) | 1;
-        let (now, next) = (epoch as f32, epoch as f32 + 1.0);
         for (&other, &rate) in ids.iter().zip(rates) {
-            // How often the tie pulls in this pass: whole crossings of `rate x passes`.
-            let pulls = (rate * next) as u32 - (rate * now) as u32;
-            for _ in 0..pulls {
-                // Both ends move in the authors' program each time either walks: twice a pull here. One step of twice
-                // the length would overshoot where points are close.
-                for _ in 0..2 {
-                    self.step::<D, true>(&mut at, &places[other as usize], alpha);
-                }
+            for _ in 0..pulls(rate, epoch) {
+                self.step::<D, true>(&mut at, &places[other as usize], alpha);
                 for _ in 0..MEETINGS {
                     draws ^= draws << 13;
                     draws ^= draws >> 17;
@@ -386,6 +389,31 @@ impl<'a> Walk<'a> {
                         self.step::<D, false>(&mut at, &places[met], alpha);
                     }
                 }
+            }
+        }
+        at
+    }
+
+    /// Where a point comes to by its ties to those who have just walked.
+    #[inline(always)]
+    fn pulled<const D: usize>(
+        &self,
+        place: usize,
+        walkers: &Range<usize>,
+        epoch: usize,
+        alpha: f32,
+        places: &[[f32; D]],
+    ) -> [f32; D] {
+        let (ids, _) = self.ties.of(place);
+        let rates = &self.rates[self.ties.starts[place] as usize..];
+        let first = ids.partition_point(|id| (*id as usize) < walkers.start);
+        let mut at = places[place];
+        for (&other, &rate) in ids.iter().zip(rates).skip(first) {
+            if other as usize >= walkers.end {
+                break;
+            }
+            for _ in 0..pulls(rate, epoch) {
+                self.step::<D, true>(&mut at, &places[other as usize], alpha);
             }
         }
         at
