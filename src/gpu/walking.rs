@@ -73,15 +73,16 @@ impl WalkingPass {
             return Err(Failure::new("cannot walk on the graphics processor", why));
         }
         let filled = |bytes: &[u8]| processor.filled(bytes, Usage::STORAGE);
-        let (starts, ids) =
-            (filled(bytemuck::cast_slice(field.starts))?, filled(bytemuck::cast_slice(field.ids))?);
-        let rates = filled(bytemuck::cast_slice(field.rates))?;
+        let starts = filled(bytemuck::cast_slice(field.starts))?;
+        let tie = |(id, rate): (&u32, &f32)| [*id, rate.to_bits()];
+        let ties: Vec<[u32; 2]> = field.ids.iter().zip(field.rates).map(tie).collect();
+        let ties = filled(bytemuck::cast_slice(&ties))?;
         let both_ways = Usage::STORAGE | Usage::COPY_SRC | Usage::COPY_DST;
         let moved = processor.zeros(16 * places.len() as u64)?;
         let at = processor.filled(bytemuck::cast_slice(places), both_ways)?;
         let kernel = |entry| {
             let pipeline = processor.kernel(include_str!("walking.wgsl"), entry);
-            let bound = processor.bound(&pipeline, 0, &[&at, &moved, &starts, &ids, &rates]);
+            let bound = processor.bound(&pipeline, 0, &[&at, &moved, &starts, &ties]);
             Kernel { pipeline, bound }
         };
         let (walk, pull) = (kernel("walk_group"), kernel("pull_others"));

@@ -19,8 +19,8 @@ struct Pass {
 @group(0) @binding(1) var<storage, read_write> moved: array<vec4<f32>>;
 // Ties of a point: starts[point] up to starts[point + 1].
 @group(0) @binding(2) var<storage, read> starts: array<u32>;
-@group(0) @binding(3) var<storage, read> ids: array<u32>;
-@group(0) @binding(4) var<storage, read> rates: array<f32>;
+// The other end of each, and how often a pass it pulls: a float's bits, for some processors bind four buffers only.
+@group(0) @binding(3) var<storage, read> ties: array<vec2<u32>>;
 @group(1) @binding(0) var<uniform> walk: Pass;
 
 const MEETINGS: u32 = 5u;
@@ -75,7 +75,8 @@ fn step(at: vec3<f32>, other: vec3<f32>, pull: bool) -> vec3<f32> {
 // How often a tie pulls in this pass.
 fn pulls_of(tie: u32) -> u32 {
     let now = f32(walk.epoch);
-    return u32(rates[tie] * (now + 1.0)) - u32(rates[tie] * now);
+    let rate = bitcast<f32>(ties[tie].y);
+    return u32(rate * (now + 1.0)) - u32(rate * now);
 }
 
 @compute @workgroup_size(64)
@@ -89,7 +90,7 @@ fn walk_group(@builtin(global_invocation_id) id: vec3<u32>) {
     for (var tie = starts[point]; tie < starts[point + 1u]; tie += 1u) {
         let pulls = pulls_of(tie);
         for (var pull = 0u; pull < pulls; pull += 1u) {
-            let other = places[ids[tie]].xyz;
+            let other = places[ties[tie].x].xyz;
             at = step(at, other, true);
             for (var meeting = 0u; meeting < MEETINGS; meeting += 1u) {
                 draws ^= draws << 13u;
@@ -114,7 +115,7 @@ fn pull_others(@builtin(global_invocation_id) id: vec3<u32>) {
     }
     var at = places[point].xyz;
     for (var tie = starts[point]; tie < starts[point + 1u]; tie += 1u) {
-        let other = ids[tie];
+        let other = ties[tie].x;
         if (other >= walk.end) {
             break;
         }
