@@ -103,7 +103,7 @@ pub fn spelled_out(spec: &MarketSpec, prepared: &Prepared) -> MarketSpec {
 /// Seeds from text: `1,2,5-9`.
 ///
 /// # Errors
-/// Text that is none, the same seed twice, or more than [`MOST_SEEDS`].
+/// Text that is none, the same seed twice, or more than `MOST_SEEDS`.
 pub fn seeds(text: &str) -> Result<Vec<u64>> {
     let refuse = |why: String| Failure::new("cannot read the seeds", why).hint("such as 1,2,5-9");
     let mut all = Vec::new();
