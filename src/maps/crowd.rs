@@ -6,7 +6,9 @@
 
 use super::graph::Graph;
 use super::method::{Frame, MapMethod, MapRequest, MapState};
+use super::methods::pca::on_axes;
 use super::methods::umap::memberships;
+use super::pca::components;
 use super::points::Points;
 use crate::base::Result;
 use crate::base::params::{ParamSpec, Params};
@@ -44,6 +46,9 @@ pub(super) fn draw(
     show: &mut dyn FnMut(Frame),
     context: &JobContext,
 ) -> Result<MapState> {
+    // Finding who stands between whom takes some seconds of a million points: something is seen meanwhile.
+    let axes = components(request.points.values(), request.points.width())?;
+    show(Frame { places: on_axes(&axes, request.points, request.dimensions), done: 0, total: 0 });
     let crowd = Crowd::new(request, most, context)?;
     let walkers = crowd.only_walkers(request.points)?;
     let target: Option<Vec<f32>> =

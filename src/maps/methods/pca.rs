@@ -49,7 +49,7 @@ impl MapMethod for Pca {
 }
 
 /// Where the points are on the first two or three directions.
-pub(super) fn on_axes(axes: &Components, points: &Points, dimensions: usize) -> Vec<[f32; 3]> {
+pub(in crate::maps) fn on_axes(axes: &Components, points: &Points, dimensions: usize) -> Vec<[f32; 3]> {
     let count = dimensions.min(axes.directions.len()).max(1);
     let flat = axes.project_all(points.values(), count);
     let place = |row: &[f32]| {
