@@ -12,7 +12,6 @@ use crate::domain::Segment;
 use crate::insight::augmentation::{AugmentPlan, Augmented, Distance, augmentation};
 use crate::metrics::Estimate;
 use crate::metrics::gains::Gains;
-use crate::train::TrainSpec;
 use crate::train::gan::Game;
 
 /// Which segment, and how many rows are made of it.
@@ -52,11 +51,7 @@ const LISTED: usize = 8;
 /// The log cannot be read, or what [`augmentation`] refuses.
 pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
     let context = terminal.context();
-    let mut spec = TrainSpec::new(&args.model)?;
-    spec.source = args.source.name();
-    for (name, value) in &args.set {
-        spec.set(name, value)?;
-    }
+    let spec = args.source.spec(&args.model, &args.set)?;
     let log = args.source.open(&context)?;
     let rows = matching_rows(&log, &Segment::parse(&args.segment)?)?;
     let dataset = prepare(&log, &EncodeOptions::default(), &context)?;

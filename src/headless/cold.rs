@@ -10,7 +10,6 @@ use crate::data::options::EncodeOptions;
 use crate::insight::cold_start::{AdPriors, ColdGroup, ColdPlan, ColdStart, GivenUp, cold_start};
 use crate::insight::ways::Way;
 use crate::metrics::Estimate;
-use crate::train::TrainSpec;
 
 /// Which log and kind, and who is held out.
 #[derive(Debug, clap::Args)]
@@ -46,11 +45,7 @@ const LISTED: usize = 12;
 /// The log cannot be read or has no users and ads, or the question makes no sense.
 pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
     let context = terminal.context();
-    let mut spec = TrainSpec::new(&args.model)?;
-    spec.source = args.source.name();
-    for (name, value) in &args.set {
-        spec.set(name, value)?;
-    }
+    let mut spec = args.source.spec(&args.model, &args.set)?;
     if let Some(seed) = args.seed {
         spec.set("seed", &seed.to_string())?;
     }

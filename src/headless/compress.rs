@@ -65,9 +65,7 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
     if let Some(kind) = &args.distil {
         let mut spec = TrainSpec::new(kind)?;
         spec.source = teacher.card.data.source.clone();
-        for (name, value) in &args.set {
-            spec.set(name, value)?;
-        }
+        spec.set_all(&args.set)?;
         made = Some(teacher.distilled(&spec, args.teacher, dataset, &context)?);
     }
     if recipe != Recipe::default() {

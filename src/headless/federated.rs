@@ -8,8 +8,8 @@ use crate::base::{Result, failure::Explain, files::check_writable};
 use crate::data::dataset::open_prepared;
 use crate::data::options::EncodeOptions;
 use crate::metrics::Estimate;
+use crate::train::TrainedModel;
 use crate::train::federated::{Federated, Federation, Noise, federate};
-use crate::train::{TrainSpec, TrainedModel};
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -74,11 +74,7 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
     if let Some(folder) = &args.out {
         check_writable("cannot save the model", folder)?;
     }
-    let mut spec = TrainSpec::new(&args.model)?;
-    spec.source = args.source.name();
-    for (name, value) in &args.set {
-        spec.set(name, value)?;
-    }
+    let mut spec = args.source.spec(&args.model, &args.set)?;
     if let Some(seed) = args.seed {
         spec.set("seed", &seed.to_string())?;
     }

@@ -10,7 +10,6 @@ use crate::data::options::EncodeOptions;
 use crate::data::query::matching_rows;
 use crate::domain::Segment;
 use crate::insight::mapping::{Mapped, MappingPlan, map_users};
-use crate::train::TrainSpec;
 use crate::train::mapping::Form;
 
 /// Which domains, and the map between them.
@@ -27,9 +26,9 @@ pub struct Args {
     /// Kind of model with learnt rows of users.
     #[arg(long, default_value = "fm")]
     model: String,
-    /// The form of the map.
-    #[arg(long, value_parser = ["linear", "mlp"], default_value = "linear")]
-    form: String,
+    /// The form of the map: linear or mlp.
+    #[arg(long, value_parser = form_of, default_value = "linear")]
+    form: Form,
     /// Penalty of a linear map, as a share of the vectors' mean square.
     #[arg(long, default_value_t = 0.01)]
     ridge: f64,
@@ -41,23 +40,24 @@ pub struct Args {
     set: Vec<(String, String)>,
 }
 
+fn form_of(text: &str) -> std::result::Result<Form, String> {
+    let known = Form::WORDS.iter().find(|(word, _)| *word == text);
+    known
+        .map(|(_, form)| *form)
+        .ok_or_else(|| format!("one of: {}", Form::WORDS.map(|(word, _)| word).join(", ")))
+}
+
 /// Trains both, learns the map, judges.
 ///
 /// # Errors
 /// The log cannot be read, or what [`map_users`] refuses.
 pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
     let context = terminal.context();
-    let mut spec = TrainSpec::new(&args.model)?;
-    spec.source = args.source.name();
-    for (name, value) in &args.set {
-        spec.set(name, value)?;
-    }
+    let spec = args.source.spec(&args.model, &args.set)?;
     let log = args.source.open(&context)?;
     let rows = matching_rows(&log, &Segment::parse(&args.second)?)?;
     let dataset = prepare(&log, &EncodeOptions::default(), &context)?;
-    let form =
-        Form::WORDS.iter().find(|(word, _)| *word == args.form).map_or_else(Form::default, |(_, form)| *form);
-    let plan = MappingPlan { spec, form, ridge: args.ridge, share: args.share };
+    let plan = MappingPlan { spec, form: args.form, ridge: args.ridge, share: args.share };
     let found = map_users(&dataset, &rows, &plan, &context)?;
     let json = serde_json::to_value(&found).explain("cannot write the answer")?;
     Ok(Answer { text: text(args, &found), json })
@@ -68,7 +68,9 @@ fn text(args: &Args, found: &Mapped) -> String {
     let mut lines = vec![
         format!(
             "{}: a {} map of {} numbers, learnt on {learnt} users of both domains",
-            found.kind, args.form, found.numbers
+            found.kind,
+            args.form.word(),
+            found.numbers
         ),
         format!(
             "it explains {:.1} % of the second domain's vectors (users kept out of it, five folds)",

@@ -9,7 +9,7 @@ use crate::data::dataset::open_prepared;
 use crate::data::options::EncodeOptions;
 use crate::jobs::Latest;
 use crate::train::search::{Ended, Knob, Search, SearchPlan, SearchState, Status, Strategy, Within};
-use crate::train::{ModelCard, TrainSpec, TrainedModel, specs_of};
+use crate::train::{ModelCard, TrainedModel, specs_of};
 use serde_json::json;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -90,11 +90,7 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
 }
 
 fn plan(args: &Args) -> Result<SearchPlan> {
-    let mut base = TrainSpec::new(args.model.as_deref().unwrap_or_default())?;
-    base.source = args.source.name();
-    for (name, value) in &args.set {
-        base.set(name, value)?;
-    }
+    let base = args.source.spec(args.model.as_deref().unwrap_or_default(), &args.set)?;
     let specs = specs_of(&base.kind)?;
     let over = args.over.iter().map(|text| Knob::parse(&specs, text)).collect::<Result<_>>()?;
     let strategy = Strategy::named(&args.strategy)?;

@@ -8,6 +8,7 @@ use crate::data::shape::Reshape;
 use crate::data::{LogFrame, Role};
 use crate::jobs::JobContext;
 use crate::session::commands::data::usual_list;
+use crate::train::TrainSpec;
 use std::path::PathBuf;
 
 /// A log and how it is to be read.
@@ -60,6 +61,17 @@ pub struct SourceArgs {
 }
 
 impl SourceArgs {
+    /// A training on the log, with what `--set` says.
+    ///
+    /// # Errors
+    /// An unknown kind or knob, or a value out of bounds.
+    pub fn spec(&self, kind: &str, knobs: &[(String, String)]) -> Result<TrainSpec> {
+        let mut spec = TrainSpec::new(kind)?;
+        spec.source = self.name();
+        spec.set_all(knobs)?;
+        Ok(spec)
+    }
+
     /// What these arguments ask of the importer.
     ///
     /// # Errors

@@ -251,9 +251,7 @@ fn spec(args: &Args) -> Result<TrainSpec> {
 /// Sets what the flags say.
 fn settle(args: &Args, spec: &mut TrainSpec) -> Result<()> {
     spec.source = args.source.name();
-    for (name, value) in &args.set {
-        spec.set(name, value)?;
-    }
+    spec.set_all(&args.set)?;
     let flags = [
         ("epochs", args.epochs.map(|epochs| epochs.to_string())),
         ("seed", args.seed.map(|seed| seed.to_string())),

@@ -55,9 +55,7 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
     let context = terminal.context();
     let settled = |mut spec: TrainSpec| -> Result<TrainSpec> {
         spec.source = args.source.name();
-        for (name, value) in &args.set {
-            spec.set(name, value)?;
-        }
+        spec.set_all(&args.set)?;
         Ok(spec)
     };
     let plan = |spec| TransferPlan {

@@ -25,6 +25,11 @@ pub enum Form {
 impl Form {
     /// The words for them.
     pub const WORDS: [(&str, Self); 2] = [("linear", Self::Linear), ("mlp", Self::Mlp)];
+
+    /// Its word.
+    pub fn word(self) -> &'static str {
+        Self::WORDS.iter().find(|(_, form)| *form == self).map_or("", |(word, _)| word)
+    }
 }
 
 /// A fitted map.

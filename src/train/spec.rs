@@ -202,6 +202,14 @@ impl TrainSpec {
         self.params.set(&specs_of(&self.kind)?, name, text)
     }
 
+    /// Sets several knobs, as [`set`](Self::set) does.
+    ///
+    /// # Errors
+    /// As there, of the first that is wrong.
+    pub fn set_all(&mut self, knobs: &[(String, String)]) -> Result<()> {
+        knobs.iter().try_for_each(|(name, text)| self.set(name, text))
+    }
+
     /// The same with what is missing filled in, every value checked.
     ///
     /// # Errors

@@ -31,9 +31,8 @@ impl MappingUsers {
         ui.horizontal_wrapped(|ui| {
             let second = part_field(ui, "second domain", part);
             let label = ui.label("map").id;
-            let word = Form::WORDS.iter().find(|(_, form)| *form == self.form).map_or("", |(word, _)| word);
             egui::ComboBox::from_id_salt("form of the map")
-                .selected_text(word)
+                .selected_text(self.form.word())
                 .show_ui(ui, |ui| {
                     for (word, form) in Form::WORDS {
                         ui.selectable_value(&mut self.form, form, word);
@@ -78,7 +77,7 @@ impl MappingUsers {
 
 fn answer(ui: &mut Ui, found: &Mapped) {
     let [learnt, out] = found.users.map(|users| widgets::grouped(users as f64));
-    let form = Form::WORDS.iter().find(|(_, form)| *form == found.form).map_or("", |(word, _)| word);
+    let form = found.form.word();
     ui.label(format!(
         "A {form} map of {} numbers ({}), learnt on {learnt} users of both domains. It explains {:.1} % of the second \
          domain's vectors, on users kept out of it in five folds.",

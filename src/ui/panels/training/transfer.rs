@@ -51,9 +51,13 @@ impl Transferring {
             let label = ui.label("seeds").id;
             ui.add(DragValue::new(&mut self.seeds).range(1..=MOST_SEEDS)).labelled_by(label);
             let busy = cx.session.jobs.of(Purpose::TryOut).is_some();
-            let spec = match model.filter(|_| self.from_model) {
-                Some(model) => TrainSpec::going_on(&model).unwrap_or(spec),
-                None => spec,
+            let going_on = model.filter(|_| self.from_model).map(|model| TrainSpec::going_on(&model));
+            let spec = match going_on.unwrap_or(Ok(spec)) {
+                Ok(spec) => spec,
+                Err(failure) => {
+                    ui.colored_label(cx.theme.bad, failure.to_string());
+                    return;
+                }
             };
             let words = format!("Draw learning curves of {}", spec.kind);
             let asks = self.from_model || target.is_some();
