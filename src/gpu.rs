@@ -4,7 +4,8 @@
 //! counted on the processor, for software adapters and for clouds that would only overdraw). Neither asks
 //! for an optional wgpu feature. [`camera`] says what is in view, [`picking`] what is under the cursor,
 //! [`lasso`] what a drawn outline holds, [`contours`] where a density crosses a height, [`orbit`] from where three
-//! dimensions are seen. [`counting`], [`nearest`] and [`contest`] draw nothing: they compute, by [`compute`].
+//! dimensions are seen. [`counting`], [`pointing`], [`nearest`], [`walking`], [`pushing`] and [`contest`] draw nothing: they
+//! compute, by [`compute`].
 
 pub mod camera;
 pub mod compute;
@@ -17,7 +18,9 @@ pub mod lasso;
 pub mod nearest;
 pub mod orbit;
 pub mod picking;
+pub mod pointing;
 pub mod points;
+pub mod pushing;
 pub mod walking;
 
 pub use camera::Camera;

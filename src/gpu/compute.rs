@@ -53,6 +53,21 @@ impl Processor {
         }
     }
 
+    /// One that is open already and computes sooner than the processor: not a program on it, and with four storage buffers
+    /// a stage and so many workgroups in a line.
+    pub(super) fn at_hand(
+        device: &wgpu::Device,
+        queue: &wgpu::Queue,
+        info: &wgpu::AdapterInfo,
+        line: u32,
+    ) -> Option<Self> {
+        let limits = device.limits();
+        let is_enough = limits.max_storage_buffers_per_shader_stage >= 4
+            && limits.max_compute_workgroups_per_dimension >= line;
+        let processor = Self::of(device.clone(), queue.clone(), info);
+        (is_enough && !processor.is_software).then_some(processor)
+    }
+
     /// The machine's own, opened once; `None` where there is none but a program on the processor, which computes nothing
     /// faster than the processor itself.
     pub fn hardware() -> Option<&'static Arc<Self>> {
@@ -84,9 +99,23 @@ impl Processor {
         group: u32,
         buffers: &[&wgpu::Buffer],
     ) -> wgpu::BindGroup {
-        let entries: Vec<_> = (0..)
-            .zip(buffers)
-            .map(|(binding, buffer)| wgpu::BindGroupEntry { binding, resource: buffer.as_entire_binding() })
+        let buffers: Vec<(u32, &wgpu::Buffer)> = (0..).zip(buffers.iter().copied()).collect();
+        self.bound_at(kernel, group, &buffers)
+    }
+
+    /// Binds buffers to the bindings of a group that a kernel uses.
+    pub(super) fn bound_at(
+        &self,
+        kernel: &wgpu::ComputePipeline,
+        group: u32,
+        buffers: &[(u32, &wgpu::Buffer)],
+    ) -> wgpu::BindGroup {
+        let entries: Vec<_> = buffers
+            .iter()
+            .map(|(binding, buffer)| wgpu::BindGroupEntry {
+                binding: *binding,
+                resource: buffer.as_entire_binding(),
+            })
             .collect();
         self.device.create_bind_group(&wgpu::BindGroupDescriptor {
             label: None,

@@ -50,11 +50,7 @@ impl CountingPass {
     /// Builds it on a device that is open already: `None` where that is a program on the processor, which counts slower
     /// than the processor itself, or where it allows too little.
     pub fn on(device: &wgpu::Device, queue: &wgpu::Queue, info: &wgpu::AdapterInfo) -> Option<Self> {
-        let limits = device.limits();
-        let is_enough = limits.max_storage_buffers_per_shader_stage >= 4
-            && limits.max_compute_workgroups_per_dimension >= LINE;
-        let processor = Processor::of(device.clone(), queue.clone(), info);
-        (is_enough && !processor.is_software).then(|| Self::new(processor))
+        Processor::at_hand(device, queue, info, LINE).map(Self::new)
     }
 
     /// Who counts.

@@ -11,7 +11,8 @@ pub struct Lasso {
     cell: [f32; 2],
     /// Cells to a world unit.
     per_unit: [f32; 2],
-    mask: Vec<Place>,
+    /// By line and column, with a rim of [`OUTSIDE`] around: a point is looked up without asking first whether it is near.
+    mask: Vec<u8>,
     /// Edges that come near each line of the mask: a ray along it crosses no others.
     edges: Vec<Vec<Edge>>,
 }
@@ -33,15 +34,17 @@ impl Edge {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
-    Outside,
-    Inside,
-    Border,
-}
+/// What a cell of the mask says of its points: nothing is inside, all are, or each has to be asked.
+const OUTSIDE: u8 = 0;
+const INSIDE: u8 = 1;
+const BORDER: u8 = 2;
 
 /// Cells of the mask along each side.
 const SIDE: usize = 512;
+/// The same with its rim.
+const STRIDE: usize = SIDE + 2;
+/// How much wider than its share of the box a cell is, so that the far edge of the box lies in the last one.
+const WIDER: f32 = 1.000_01;
 
 impl Lasso {
     /// An outline of at least three finite corners; `None` otherwise.
@@ -51,13 +54,13 @@ impl Lasso {
         if outline.len() < 3 || !finite {
             return None;
         }
-        let step = |low: f32, high: f32| ((high - low) / SIDE as f32).max(f32::MIN_POSITIVE);
+        let step = |low: f32, high: f32| (WIDER * (high - low) / SIDE as f32).max(f32::MIN_POSITIVE);
         let cell = [step(bounds[0], bounds[2]), step(bounds[1], bounds[3])];
         let mut lasso = Self {
             origin: [bounds[0], bounds[1]],
             cell,
             per_unit: cell.map(f32::recip),
-            mask: vec![Place::Outside; SIDE * SIDE],
+            mask: vec![OUTSIDE; STRIDE * STRIDE],
             edges: vec![Vec::new(); SIDE],
             outline,
         };
@@ -68,29 +71,51 @@ impl Lasso {
 
     /// True when the point lies inside.
     pub fn contains(&self, point: [f32; 2]) -> bool {
-        let at = |axis: usize| (point[axis] - self.origin[axis]) * self.per_unit[axis];
-        let (column, line) = (at(0), at(1));
-        // The far edge of the box falls into the last cell, which is a border cell.
-        let inside_box = |v: f32| v >= 0.0 && v <= SIDE as f32;
-        if !(inside_box(column) && inside_box(line)) {
-            return false;
-        }
-        let line = (line as usize).min(SIDE - 1);
-        match self.mask[line * SIDE + (column as usize).min(SIDE - 1)] {
-            Place::Outside => false,
-            Place::Inside => true,
-            Place::Border => even_odd(&self.edges[line], point),
+        let [column, line] = self.cell_of(point);
+        match self.mask[line * STRIDE + column] {
+            BORDER => self.is_within(line, point),
+            place => place == INSIDE,
         }
     }
 
     /// The points of a cloud that lie inside.
     pub fn select(&self, cloud: &Cloud) -> Bits {
-        let word = |points: &[[f32; 2]]| {
-            let places = points.iter().enumerate();
-            places.fold(0u32, |word, (place, &point)| word | u32::from(self.contains(point)) << place)
-        };
-        let words = cloud.xy.par_chunks(32).with_min_len(256).map(word).collect();
+        let words = cloud.xy.par_chunks(32).with_min_len(256).map(|points| self.word(points)).collect();
         Bits::from_words(words, cloud.xy.len())
+    }
+
+    /// A bit for each of at most 32 points. Nothing is decided before all are looked up: where the next point of a cloud
+    /// lies cannot be foretold, and a wrong guess takes longer than a look.
+    fn word(&self, points: &[[f32; 2]]) -> u32 {
+        let (mut inside, mut open) = (0, 0);
+        for (bit, point) in points.iter().enumerate() {
+            let [column, line] = self.cell_of(*point);
+            let place = u32::from(self.mask[line * STRIDE + column]);
+            inside |= (place & 1) << bit;
+            open |= (place >> 1) << bit;
+        }
+        while open != 0 {
+            let bit = open.trailing_zeros() as usize;
+            let [_, line] = self.cell_of(points[bit]);
+            inside |= u32::from(self.is_within(line, points[bit])) << bit;
+            open &= open - 1;
+        }
+        inside
+    }
+
+    /// Column and line of the mask; the rim for what is beside the box or nowhere.
+    #[inline(always)]
+    fn cell_of(&self, point: [f32; 2]) -> [usize; 2] {
+        // A number that is none becomes 0 by `as`.
+        [0, 1].map(|axis| {
+            let at = (point[axis] - self.origin[axis]) * self.per_unit[axis] + 1.0;
+            at.clamp(0.0, (SIDE + 1) as f32) as usize
+        })
+    }
+
+    /// The exact test of a point in a line of the mask that is not in its rim.
+    fn is_within(&self, line: usize, point: [f32; 2]) -> bool {
+        even_odd(&self.edges[line - 1], point)
     }
 
     /// Marks every cell that an edge touches, and keeps the edge for its lines, one cell wider to be safe against rounding.
@@ -108,7 +133,7 @@ impl Lasso {
                 let left = (low - 1.0).max(0.0) as usize;
                 let right = ((high + 1.0).max(0.0) as usize).min(SIDE - 1);
                 for column in left..=right {
-                    self.mask[line * SIDE + column] = Place::Border;
+                    self.mask[(line + 1) * STRIDE + column + 1] = BORDER;
                 }
             }
         }
@@ -119,8 +144,8 @@ impl Lasso {
         for line in 0..SIDE {
             let mut known = None;
             for column in 0..SIDE {
-                let cell = line * SIDE + column;
-                if self.mask[cell] == Place::Border {
+                let cell = (line + 1) * STRIDE + column + 1;
+                if self.mask[cell] == BORDER {
                     known = None;
                     continue;
                 }
@@ -129,7 +154,7 @@ impl Lasso {
                     self.origin[1] + (line as f32 + 0.5) * self.cell[1],
                 ];
                 let inside = *known.get_or_insert_with(|| even_odd(&self.edges[line], middle));
-                self.mask[cell] = if inside { Place::Inside } else { Place::Outside };
+                self.mask[cell] = if inside { INSIDE } else { OUTSIDE };
             }
         }
     }
@@ -196,7 +221,11 @@ mod tests {
     fn a_square_holds_its_share() {
         let lasso = Lasso::new(vec![[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]).unwrap();
         assert!(lasso.contains([0.5, 0.5]) && !lasso.contains([1.5, 0.5]));
-        assert!(!lasso.contains([f32::NAN, 0.5]));
+        for outside in [[f32::NAN, 0.5], [-1e-5, 0.5], [0.5, 1.000_02], [f32::INFINITY, 0.5], [0.5, -1e30]] {
+            assert!(!lasso.contains(outside), "{outside:?}");
+        }
+        // The low edges belong to it, the high ones to what lies beyond.
+        assert!(lasso.contains([0.0, 0.0]) && !lasso.contains([1.0, 1.0]));
         assert_eq!(lasso.select(&cloud(100)).iter().count(), lasso.select(&cloud(100)).count());
         assert!(Lasso::new(vec![[0.0, 0.0], [1.0, 1.0]]).is_none());
     }

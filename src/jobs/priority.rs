@@ -34,16 +34,28 @@ pub fn shared_pool_steps_back() {
 /// Runs parallel work that a frame waits for on threads of its own, which have not stepped back: in the shared pool it
 /// would queue behind a training. Where the system gives no more threads, it runs in the shared pool.
 pub fn in_front<R: Send>(work: impl FnOnce() -> R + Send) -> R {
+    match front_pool() {
+        Some(pool) => pool.install(work),
+        None => work(),
+    }
+}
+
+/// Starts parallel work on the same threads, for the frames that come.
+pub fn start_in_front(work: impl FnOnce() + Send + 'static) {
+    match front_pool() {
+        Some(pool) => pool.spawn(work),
+        None => rayon::spawn(work),
+    }
+}
+
+fn front_pool() -> Option<&'static rayon::ThreadPool> {
     static POOL: OnceLock<Option<rayon::ThreadPool>> = OnceLock::new();
     let started = || {
         let name = |place| format!("adloupe-frame-{place}");
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         rayon::ThreadPoolBuilder::new().num_threads(cores).thread_name(name).build().ok()
     };
-    match POOL.get_or_init(started) {
-        Some(pool) => pool.install(work),
-        None => work(),
-    }
+    POOL.get_or_init(started).as_ref()
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The ways to draw a map, one a file.
 
 pub(super) mod by_target;
+mod passes;
 pub(super) mod pca;
 pub(super) mod tsne;
 pub(super) mod umap;

@@ -7,6 +7,7 @@
 use super::Scores;
 use super::beside::student;
 use super::landscape::WinCurve;
+use super::outcome::Moments;
 use super::winners;
 use crate::base::rng::Rng;
 use crate::base::{Failure, Result};
@@ -43,6 +44,8 @@ const ROWS: usize = 1_500;
 const ADS: usize = 8;
 /// Samples of the bootstrap in a draw.
 const BOOTSTRAP: usize = 200;
+/// Points of a reliability curve.
+const BINS: usize = 5;
 /// Seeds of a comparison of kept scenarios.
 const SEEDS: usize = 6;
 
@@ -76,6 +79,8 @@ pub fn table(truth: &Scores, draws: u64, context: &JobContext) -> Result<Vec<Cov
         };
         let mut rng = Rng::named(draw, "coverage");
         world.policies(&mut rng, &mut note)?;
+        world.users(&mut rng, &mut note)?;
+        world.pairs(&mut rng, &mut note);
         world.pages(&mut rng, &mut note)?;
         world.rates(&mut rng, &mut note);
         world.predictions(&mut rng, &mut note);
@@ -177,6 +182,69 @@ impl World {
         Ok(())
     }
 
+    /// Off-policy estimates where a user decides again and again: whole users are what is drawn. Their sessions are of one
+    /// to six decisions on the same row, so that what one row brings comes many times or not at all.
+    fn users(&self, rng: &mut Rng, note: &mut Note<'_>) -> Result<()> {
+        let [mut rewards, mut logged, mut target] = [(); 3].map(|()| Vec::new());
+        let mut users = Vec::new();
+        for user in 0..(ROWS / 3) as u32 {
+            let row = rng.below(self.truth.len());
+            for _ in 0..=rng.below(6) {
+                let ad = pick(rng, &self.logged[row]);
+                rewards.push(click(rng, self.truth[row][ad]));
+                logged.push(self.logged[row][ad]);
+                target.push(self.target[row][ad]);
+                users.push(user);
+            }
+        }
+        let (rewards, logged, target, users) = (&rewards, &logged, &target, &users);
+        let decisions = Decisions { rewards, logged, target, users, predicted: &[], expected: &[] };
+        let told = off_policy::evaluate_with(&decisions, BOOTSTRAP).map_err(broken)?;
+        let value = self.value(&self.target);
+        for estimator in [Estimator::Ips, Estimator::Snips] {
+            let (found, name) = (told.value(estimator), estimator.label());
+            let normal = found.map(|found| !found.normal.excludes(value));
+            note(&format!("policy value of users, {name}, asymptotic"), normal);
+            let bootstrap = found.and_then(|found| found.bootstrap);
+            note(
+                &format!("policy value of users, {name}, bootstrap"),
+                bootstrap.map(|[low, high]| (low..=high).contains(&value)),
+            );
+        }
+        Ok(())
+    }
+
+    /// What the simulator tells of two worlds that see the same pages with the same luck: in each a page stays empty where
+    /// its best ad is too weak, and not in both for the same reason.
+    fn pairs(&self, rng: &mut Rng, note: &mut Note<'_>) {
+        let worlds = [(&self.logged, 0.10), (&self.target, 0.14)];
+        let is_filled = |row: usize, least: f64| self.truth[row].iter().any(|p| *p >= least);
+        let mut moments = Moments::default();
+        for _ in 0..ROWS {
+            let (row, lot, luck) = (rng.below(self.truth.len()), rng.uniform(), rng.uniform());
+            let mut page = [0.0; 6];
+            for (numbers, (policy, least)) in page.chunks_mut(3).zip(worlds) {
+                if is_filled(row, least) {
+                    let p = self.truth[row][at(lot, &policy[row])];
+                    numbers.copy_from_slice(&[1.0, f64::from(u8::from(luck < p)), 0.0]);
+                }
+            }
+            moments.add(&page);
+        }
+        let clicks = worlds.map(|(policy, least)| {
+            self.mean(|row| if is_filled(row, least) { dot(&policy[row], &self.truth[row]) } else { 0.0 })
+        });
+        let shown = worlds.map(|(_, least)| self.mean(|row| f64::from(u8::from(is_filled(row, least)))));
+        let told = moments.clicks_per_mille_difference();
+        note(
+            "clicks of two worlds, paired difference",
+            Some(!told.excludes(1_000.0 * (clicks[1] - clicks[0]))),
+        );
+        let difference = clicks[1] / shown[1] - clicks[0] / shown[0];
+        let told = moments.ctr_difference();
+        note("click rates of two worlds, paired difference", told.map(|told| !told.excludes(difference)));
+    }
+
     /// Off-policy estimates of pages of two ads, on which each is clicked for itself.
     fn pages(&self, rng: &mut Rng, note: &mut Note<'_>) -> Result<()> {
         let [mut rewards, mut logged, mut target] = [(); 3].map(|()| Vec::new());
@@ -262,10 +330,11 @@ impl World {
     /// What is told of a model's predictions.
     fn predictions(&self, rng: &mut Rng, note: &mut Note<'_>) {
         let predict = |p: f64| 0.05 + 0.6 * p;
-        let [mut predicted, mut labels] = [(); 2].map(|()| Vec::new());
+        let (mut predicted, mut labels, mut truths) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..ROWS {
             let truth = &self.truth[rng.below(self.truth.len())];
             let p = truth[rng.below(ADS)];
+            truths.push(p);
             predicted.push(predict(p) as f32);
             labels.push(click(rng, p) as f32);
         }
@@ -277,6 +346,15 @@ impl World {
         let ratio = all().map(predict).sum::<f64>() / all().sum::<f64>();
         let told = calibration::predicted_over_actual(&predicted, &labels, &[]);
         note("predicted over actual", told.map(|told| !told.excludes(ratio)));
+        for (place, bin) in
+            calibration::reliability(&predicted, &labels, &[], BINS).iter().flatten().enumerate()
+        {
+            let inside = |p: f32| (bin.lowest..=bin.highest).contains(&f64::from(p));
+            let of_bin = predicted.iter().zip(&truths).filter(|(p, _)| inside(**p)).map(|(_, truth)| *truth);
+            let (sum, n) = of_bin.fold((0.0, 0.0), |(sum, n), truth| (sum + truth, n + 1.0));
+            let holds = !bin.actual.estimate().excludes(sum / n);
+            note(&format!("reliability curve, point {} of {BINS}, Wilson", place + 1), Some(holds));
+        }
         // Each pair of row and ad once as a click and once as none, weighed by the truth.
         let scores: Vec<f32> = all().flat_map(|p| [predict(p) as f32; 2]).collect();
         let both: Vec<f32> = all().flat_map(|_| [1.0, 0.0]).collect();
@@ -319,7 +397,12 @@ fn click(rng: &mut Rng, p: f64) -> f64 {
 }
 
 fn pick(rng: &mut Rng, chances: &[f64; ADS]) -> usize {
-    let mut left = rng.uniform();
+    at(rng.uniform(), chances)
+}
+
+/// The ad at a place of the unit interval, of which each has its chance.
+fn at(lot: f64, chances: &[f64; ADS]) -> usize {
+    let mut left = lot;
     for (ad, chance) in chances.iter().enumerate() {
         left -= chance;
         if left < 0.0 {

@@ -243,8 +243,13 @@ impl Moments {
         Estimate::normal(value, self.standard_error(&gradient))
     }
 
+    /// Clicks per thousand requests, what-if less baseline, where every page counts.
+    pub fn clicks_per_mille_difference(&self) -> Estimate {
+        self.difference_per_mille(CLICKS, [1.0, 1.0])
+    }
+
     /// The click rates' difference by the delta method: the gradient of `c / i` is `(1, -c / i) / i`.
-    fn ctr_difference(&self) -> Option<Estimate> {
+    pub fn ctr_difference(&self) -> Option<Estimate> {
         let mut gradient = [0.0; 6];
         let mut value = 0.0;
         for (world, sign) in [(0, -1.0), (WHAT_IF, 1.0)] {
@@ -388,7 +393,7 @@ mod tests {
         for (a, b) in [(0.0, 1.0), (1.0, 1.0), (0.0, 0.0), (1.0, 1.0)] {
             moments.add(&[1.0, a, 0.0, 1.0, b, 0.0]);
         }
-        let clicks = moments.difference_per_mille(CLICKS, [1.0, 1.0]);
+        let clicks = moments.clicks_per_mille_difference();
         assert!((clicks.value - 250.0).abs() < 1e-9);
         assert!((clicks.high - clicks.value - 1.959_964 * 250.0).abs() < 1e-3, "{clicks:?}");
         // Every page has one impression, so the rate's difference is the same number.

@@ -3,13 +3,16 @@
 
 use crate::gpu::counting::{CountingBuffers, CountingPass};
 use crate::gpu::density::{DensityGrid, View};
+use crate::gpu::pointing::{Nearest, PointingBuffers, PointingPass};
 use crate::gpu::points::{Look, PointsBuffers, PointsPass};
 use crate::gpu::{Bits, Camera, Cloud};
 use crate::jobs::priority;
+
 use eframe::egui_wgpu::{Callback, CallbackResources, CallbackTrait, RenderState, ScreenDescriptor, wgpu};
 use egui::{Color32, ColorImage, Id, PaintCallbackInfo, Rect, TextureHandle, TextureOptions};
 use rayon::prelude::*;
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, sync_channel};
 
 /// What draws on this machine. Found once, when the window opens.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +29,7 @@ pub struct Adapter {
 pub fn install(state: &RenderState, context: &egui::Context) {
     let info = state.adapter.get_info();
     let counter = CountingPass::on(&state.device, &state.queue, &info).map(Arc::new);
+    let pointer = PointingPass::on(&state.device, &state.queue, &info).map(Arc::new);
     let adapter = Adapter {
         name: info.name,
         is_software: info.device_type == wgpu::DeviceType::Cpu,
@@ -36,6 +40,7 @@ pub fn install(state: &RenderState, context: &egui::Context) {
     context.data_mut(|data| {
         data.insert_temp(adapter_id(), adapter);
         data.insert_temp(counter_id(), counter);
+        data.insert_temp(pointer_id(), pointer);
     });
 }
 
@@ -46,6 +51,39 @@ fn counter(context: &egui::Context) -> Option<Arc<CountingPass>> {
 
 fn counter_id() -> Id {
     Id::unique("graphics counter")
+}
+
+fn pointer_id() -> Id {
+    Id::unique("graphics pointer")
+}
+
+/// A cloud on a graphics processor that is asked what lies under the cursor.
+#[derive(Default)]
+pub struct Pointed {
+    uploaded: Option<(u64, PointingBuffers)>,
+}
+
+impl Pointed {
+    /// The point of the cloud of this revision nearest to `world`, at most `reach` away, or that there is none. `None`
+    /// where no graphics processor answers.
+    pub fn nearest(
+        &mut self,
+        context: &egui::Context,
+        (cloud, revision): (&Cloud, u64),
+        world: [f32; 2],
+        reach: f32,
+    ) -> Option<Option<usize>> {
+        let pass = context.data(|data| data.get_temp::<Option<Arc<PointingPass>>>(pointer_id())).flatten()?;
+        if self.uploaded.as_ref().is_none_or(|(known, _)| *known != revision) {
+            self.uploaded = Some((revision, pass.upload(cloud).ok()?));
+        }
+        let (_, buffers) = self.uploaded.as_ref()?;
+        match pass.nearest(cloud, buffers, world, reach) {
+            Ok(Nearest::Known(point)) => Some(point),
+            // Said by the window when its device is lost; the processor answers meanwhile.
+            Ok(Nearest::TooMany) | Err(_) => None,
+        }
+    }
 }
 
 /// What [`install`] found; `None` when it was not called (a window without wgpu, some tests).
@@ -180,69 +218,152 @@ fn uploaded<'a>(
 #[derive(Default)]
 pub struct DensityTexture {
     texture: Option<TextureHandle>,
-    /// The cloud on a graphics processor that counts, by its revision.
-    uploaded: Option<(u64, CountingBuffers)>,
-    /// Who counted last: `None` for the processor.
+    made: Option<Made>,
+    /// The cloud on a graphics processor that counts.
+    uploaded: Uploads,
+    /// The picture that is being counted for a frame to come.
+    coming: Option<Receiver<Counted>>,
+}
+
+/// A cloud on a graphics processor that counts, by its revision.
+type Uploads = Option<(u64, CountingBuffers)>;
+
+/// What the texture shows.
+struct Made {
+    drawing: Drawing,
+    size: [usize; 2],
+    coarse: bool,
+    /// Points in the picture.
+    visible: usize,
+    /// Who counted them: `None` for the processor.
     by: Option<String>,
-    made_from: Option<(Drawing, [usize; 2])>,
+}
+
+/// A picture with what was counted for it.
+struct Counted {
+    image: ColorImage,
+    made: Made,
+    uploaded: Uploads,
+}
+
+/// What there is to be shown.
+pub struct Density<'a> {
+    /// The picture, opaque.
+    pub texture: &'a TextureHandle,
+    /// Where it belongs: `rect` itself, or beside it while another view of the points is still being counted.
+    pub place: Rect,
+    /// Points in the picture.
+    pub visible: usize,
 }
 
 impl DensityTexture {
-    /// The texture of `drawing` at `size` pixels on its ground, which shows nowhere through; lone points are spread over
-    /// `spread` pixels. `coarse` counts into pixels of twice the size: good enough for a map that moves.
+    /// The picture of `drawing` in `rect` of `size` pixels on its ground, which shows nowhere through; lone points are
+    /// spread over `spread` pixels. `moves`: the picture may be the last one, put where it belongs now, while the next is
+    /// counted beside the frames, into pixels of twice the size.
     pub fn update(
         &mut self,
         context: &egui::Context,
         drawing: &Drawing,
-        (size, coarse): ([usize; 2], bool),
+        (rect, size, moves): (Rect, [usize; 2], bool),
         spread: usize,
-    ) -> Option<&TextureHandle> {
-        let scale = if coarse { 2 } else { 1 };
-        let size = size.map(|side| side.div_ceil(scale));
-        let known = self.made_from.as_ref().is_some_and(|(made, at)| *at == size && same(made, drawing));
-        if !known {
-            let (zoom, spread) = (drawing.camera.zoom / scale as f32, spread / scale);
-            let seen = Drawing { camera: Camera { zoom, ..drawing.camera }, ..drawing.clone() };
-            let image = ColorImage::new(size, self.pixels(context, &seen, size, spread));
-            let options = if coarse { TextureOptions::LINEAR } else { TextureOptions::NEAREST };
-            match &mut self.texture {
-                Some(texture) => texture.set(image, options),
-                None => self.texture = Some(context.load_texture("density", image, options)),
-            }
-            self.made_from = Some((drawing.clone(), size));
+    ) -> Option<Density<'_>> {
+        let is_known = self
+            .made
+            .as_ref()
+            .is_some_and(|made| made.size == size && (moves || !made.coarse) && same(&made.drawing, drawing));
+        if !is_known {
+            self.ask(context, drawing, (size, moves), spread);
         }
-        self.texture.as_ref()
+        let (texture, made) = (self.texture.as_ref()?, self.made.as_ref()?);
+        Some(Density { texture, place: place_of(made, drawing, (rect, size)), visible: made.visible })
+    }
+
+    /// Counts the picture, or has it counted where the last one will do for a frame.
+    fn ask(
+        &mut self,
+        context: &egui::Context,
+        drawing: &Drawing,
+        (size, moves): ([usize; 2], bool),
+        spread: usize,
+    ) {
+        let done = self.coming.as_ref().and_then(|coming| coming.try_recv().ok());
+        if let Some(counted) = done {
+            self.coming = None;
+            self.take(context, counted);
+        }
+        let may_wait = moves && self.made.as_ref().is_some_and(|made| made.size == size);
+        if may_wait && self.coming.is_some() {
+            return;
+        }
+        let (counter, uploaded) = (counter(context), self.uploaded.take());
+        let drawing = drawing.clone();
+        let count = move || counted(counter.as_deref(), uploaded, drawing, (size, moves), spread);
+        if !may_wait {
+            self.coming = None;
+            let counted = priority::in_front(count);
+            self.take(context, counted);
+            return;
+        }
+        let (tell, told) = sync_channel(1);
+        let context = context.clone();
+        priority::start_in_front(move || {
+            // Nobody listens once the map stands still: it has been counted anew then.
+            let _ = tell.send(count());
+            context.request_repaint();
+        });
+        self.coming = Some(told);
+    }
+
+    fn take(&mut self, context: &egui::Context, Counted { image, made, uploaded }: Counted) {
+        let options = if made.coarse { TextureOptions::LINEAR } else { TextureOptions::NEAREST };
+        match &mut self.texture {
+            Some(texture) => texture.set(image, options),
+            None => self.texture = Some(context.load_texture("density", image, options)),
+        }
+        (self.made, self.uploaded) = (Some(made), uploaded);
     }
 
     /// Who counted the points.
     pub fn counted_by(&self) -> &str {
-        self.by.as_deref().unwrap_or("the processor")
+        self.made.as_ref().and_then(|made| made.by.as_deref()).unwrap_or("the processor")
     }
+}
 
-    /// The picture, counted by a graphics processor where there is one that does not fail at it.
-    fn pixels(
-        &mut self,
-        context: &egui::Context,
-        drawing: &Drawing,
-        size: [usize; 2],
-        spread: usize,
-    ) -> Vec<Color32> {
-        let counter = counter(context);
-        let counted = counter.as_ref().and_then(|pass| {
-            if self.uploaded.as_ref().is_none_or(|(revision, _)| *revision != drawing.revision) {
-                self.uploaded = Some((drawing.revision, pass.upload(&drawing.cloud).ok()?));
-            }
-            let (_, buffers) = self.uploaded.as_ref()?;
-            pixels(drawing, size, spread, |view| pass.count(buffers, view).ok())
-        });
-        self.by = counter.filter(|_| counted.is_some()).map(|pass| pass.adapter().to_owned());
-        counted
-            .or_else(|| {
-                let count = |view: View<'_>| Some(DensityGrid::count(&drawing.cloud, view));
-                priority::in_front(|| pixels(drawing, size, spread, count))
-            })
-            .unwrap_or_default()
+/// Where a picture lies when `drawing` is to be seen in a rectangle of so many pixels.
+fn place_of(made: &Made, drawing: &Drawing, (rect, size): (Rect, [usize; 2])) -> Rect {
+    if made.drawing.camera == drawing.camera {
+        return rect;
     }
+    let pixel = egui::vec2(rect.width() / size[0] as f32, rect.height() / size[1] as f32);
+    let [x, y] = drawing.camera.screen_from_world(made.drawing.camera.centre, size.map(|side| side as f32));
+    let scale = drawing.camera.zoom / made.drawing.camera.zoom;
+    Rect::from_center_size(rect.min + egui::vec2(x, y) * pixel, rect.size() * scale)
+}
+
+/// The picture, counted by a graphics processor where there is one that does not fail at it.
+fn counted(
+    counter: Option<&CountingPass>,
+    mut uploaded: Uploads,
+    drawing: Drawing,
+    (size, coarse): ([usize; 2], bool),
+    spread: usize,
+) -> Counted {
+    let scale = if coarse { 2 } else { 1 };
+    let (pixels_of, spread) = (size.map(|side| side.div_ceil(scale)), spread / scale);
+    let camera = Camera { zoom: drawing.camera.zoom / scale as f32, ..drawing.camera };
+    let seen = Drawing { camera, ..drawing.clone() };
+    let by_card = counter.and_then(|pass| {
+        if uploaded.as_ref().is_none_or(|(revision, _)| *revision != drawing.revision) {
+            uploaded = Some((drawing.revision, pass.upload(&drawing.cloud).ok()?));
+        }
+        let (_, buffers) = uploaded.as_ref()?;
+        pixels(&seen, pixels_of, spread, |view| pass.count(buffers, view).ok())
+    });
+    let by = counter.filter(|_| by_card.is_some()).map(|pass| pass.adapter().to_owned());
+    let own = || pixels(&seen, pixels_of, spread, |view| Some(DensityGrid::count(&drawing.cloud, view)));
+    let (colours, visible) = by_card.or_else(own).unwrap_or_default();
+    let image = ColorImage::new(pixels_of, colours);
+    Counted { image, made: Made { drawing, size, coarse, visible, by }, uploaded }
 }
 
 fn same(a: &Drawing, b: &Drawing) -> bool {
@@ -254,15 +375,16 @@ fn same(a: &Drawing, b: &Drawing) -> bool {
     bits && a.revision == b.revision && a.camera == b.camera && a.palette == b.palette && a.ground == b.ground
 }
 
-/// All points as `count` counts them, on the ground; with a selection, the others faded below it.
+/// All points as `count` counts them, on the ground, and how many they are; with a selection, the others faded below it.
 fn pixels(
     drawing: &Drawing,
     size: [usize; 2],
     spread: usize,
     count: impl Fn(View<'_>) -> Option<DensityGrid>,
-) -> Option<Vec<Color32>> {
+) -> Option<(Vec<Color32>, usize)> {
     let view = View { camera: drawing.camera, size, palette: &drawing.palette, selected: None };
-    let mut below = count(view)?.colour(spread);
+    let grid = count(view)?;
+    let mut below = grid.colour(spread);
     if let Some(bits) = &drawing.selected {
         let chosen = View { selected: Some(bits), ..view };
         let above = count(chosen)?.colour(spread);
@@ -276,7 +398,7 @@ fn pixels(
         let [red, green, blue, alpha] = over(*pixel, ground);
         Color32::from_rgba_premultiplied(red, green, blue, alpha)
     };
-    Some(below.par_iter().with_min_len(1 << 14).map(on_ground).collect())
+    Some((below.par_iter().with_min_len(1 << 14).map(on_ground).collect(), grid.visible))
 }
 
 /// One premultiplied colour over another (Porter & Duff 1984).
@@ -309,7 +431,7 @@ pub fn uncovered(context: &egui::Context, rect: Rect) -> Vec<Rect> {
 }
 
 /// A rectangle without another, in at most four pieces.
-fn around(piece: Rect, hole: Rect) -> Vec<Rect> {
+pub fn around(piece: Rect, hole: Rect) -> Vec<Rect> {
     let hole = hole.intersect(piece);
     if !hole.is_positive() {
         return vec![piece];
@@ -346,6 +468,51 @@ mod tests {
             assert_eq!(painted, usize::from(!covered), "{at:?}");
         }
         assert_eq!(uncovered(&context, whole), [whole]);
+    }
+
+    fn drawing(centre: [f32; 2], zoom: f32) -> Drawing {
+        let xy = (0..400).map(|point| [(point % 20) as f32 / 4.0, (point / 20) as f32 / 4.0]).collect();
+        Drawing {
+            view: Id::NULL,
+            revision: 1,
+            cloud: Arc::new(Cloud { xy, codes: vec![0; 400] }),
+            palette: Arc::new(vec![[200, 0, 0]]),
+            selected: None,
+            camera: Camera { centre, zoom },
+            radius_px: 1.0,
+            ground: Color32::BLACK,
+        }
+    }
+
+    #[test]
+    fn while_the_map_moves_the_last_picture_stands_where_its_points_are() {
+        let context = egui::Context::default();
+        let (rect, size) = (Rect::from_min_max(pos2(10.0, 20.0), pos2(90.0, 60.0)), [160, 80]);
+        let mut texture = DensityTexture::default();
+        let first = drawing([2.5, 2.5], 12.0);
+        let density = texture.update(&context, &first, (rect, size, true), 0).unwrap();
+        assert_eq!((density.place, density.texture.size()), (rect, [80, 40]));
+        // Counted as it is seen: a map that stands still is never shown by halves.
+        let density = texture.update(&context, &first, (rect, size, false), 0).unwrap();
+        assert_eq!((density.place, density.texture.size()), (rect, size));
+        // Another view of it: its own points are where the camera has them, until the next picture is there.
+        let moved = drawing([3.0, 2.0], 24.0);
+        let density = texture.update(&context, &moved, (rect, size, true), 0).unwrap();
+        let at = |drawing: &Drawing, within: Rect, point: [f32; 2]| {
+            let [x, y] = drawing.camera.screen_from_world(point, [160.0, 80.0]);
+            within.min + egui::vec2(x / 160.0, y / 80.0) * within.size()
+        };
+        for point in [[2.0, 2.25], [3.25, 1.75]] {
+            let (stands, belongs) = (at(&first, density.place, point), at(&moved, rect, point));
+            assert!((stands - belongs).length() < 1e-3, "{stands} {belongs}");
+        }
+        let until = std::time::Instant::now() + std::time::Duration::from_secs(20);
+        while texture.update(&context, &moved, (rect, size, true), 0).unwrap().place != rect {
+            assert!(std::time::Instant::now() < until, "the next picture never came");
+        }
+        let visible = texture.update(&context, &moved, (rect, size, false), 0).unwrap().visible;
+        let view = View { camera: moved.camera, size, palette: &[], selected: None };
+        assert_eq!(visible, DensityGrid::count(&moved.cloud, view).visible);
     }
 
     #[test]

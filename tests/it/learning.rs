@@ -11,6 +11,7 @@ use adloupe::jobs::{JobContext, Latest};
 use adloupe::market::beside::student;
 use adloupe::market::exploration::Exploration;
 use adloupe::market::learning::{Learning, Lessons, Turn};
+use adloupe::market::replay::Replay;
 use adloupe::market::simulation::{RunOptions, simulate};
 use adloupe::market::spec::{ClickSource, MarketSpec, ModelSource};
 use adloupe::market::{Outcome, Scenario};
@@ -102,6 +103,45 @@ fn where_nothing_turns_and_the_model_is_right_the_guard_keeps_the_harm_small() {
     assert!(told.value > -3.0 && told.high < 3.0, "{told:?} from {gains:?}");
     let again = outcome(0, None, PAGES);
     assert_eq!(again, outcomes[0], "the same seed learns the same");
+}
+
+#[test]
+fn the_clicks_of_a_replayed_log_teach_the_learner() {
+    // A model that knows nothing of tastes, and a log that showed any ad by lot: what counts of the replay is the log's own
+    // clicks on the ads that the auction picks, and from them alone the learner finds who likes what.
+    let rows = 60_000;
+    let mut rng = Rng::named(9, "replayed lessons");
+    let (mut kinds, mut ads, mut clicked, mut predicted) = (vec![], vec![], vec![], vec![]);
+    for _ in 0..rows {
+        let (kind, ad) = (rng.below(KINDS as usize) as u32, rng.below(ADS));
+        clicked.push(rng.chance(3.0 * f64::from(taste(kind, ad))));
+        kinds.push(kind);
+        ads.push(ad as u32);
+        predicted.extend((0..ADS).map(|_| 0.2 + 0.05 * rng.uniform() as f32));
+    }
+    let known = scores(ADS, predicted);
+    let mut learning = Learning::default();
+    learning.params.put("alpha", ParamValue::Real(1.0));
+    let lessons = Lessons::new((kinds, 1), ((1_000..1_000 + ADS as u32).collect(), 1), &learning);
+    let lessons = Arc::new(lessons.unwrap());
+    let weights = vec![1.0; rows];
+    let world = |lessons| adloupe::market::Arm { lessons, ..arm(&known, &weights, 100.0, "second_price") };
+    let bidders = vec![bidder("all", &(0..ADS as u32).collect::<Vec<u32>>(), 1_000)];
+    let market = market_of(bidders, rows, vec![1.0], 5, world(None), Some(world(Some(lessons))));
+    let replay = Replay::new(ads, clicked, Vec::new(), vec![1.0 / ADS as f64; rows]).unwrap();
+    let market = Arc::new(market.with_replay(replay).unwrap());
+    let options = RunOptions { requests: rows as u64, record: 0 };
+    let run = simulate(&market, options, &Latest::default(), &JobContext::detached()).unwrap();
+    let (frozen, learner) = (&run.outcome.baseline, run.outcome.what_if.as_ref().unwrap());
+    // One page in six counts, and each page that counts teaches once.
+    let learnt = learner.learnt.as_ref().unwrap();
+    assert_eq!(learnt.updates, learner.totals.impressions);
+    assert!((8_000..12_000).contains(&learnt.updates), "{learnt:?}");
+    assert!(learnt.gain.low > 0.0, "{learnt:?}");
+    // Ads by lot are clicked .225 of the time, liked ones .36.
+    let (before, after) = (frozen.totals.ctr, learner.totals.ctr);
+    assert!(before.low < 0.225 && 0.225 < before.high, "{before:?}");
+    assert!(after.low > before.high && after.high < 0.375, "{before:?} {after:?}");
 }
 
 fn spec(folder: &tempfile::TempDir) -> MarketSpec {

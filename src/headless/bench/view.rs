@@ -248,7 +248,8 @@ fn maps(rows: usize, context: &JobContext) -> Result<Vec<BenchRow>> {
     for (id, module, name, most) in
         [("umap", "umap", "umap-learn", 1.5), ("tsne", "openTSNE", "openTSNE", 1.0)]
     {
-        let Drawn { seconds, first, longest, places } = drawn(id, &points, context)?;
+        let Drawn { seconds, first, longest, places, notes } = drawn(id, &points, context)?;
+        notes.iter().for_each(|note| Terminal::note(note));
         let title = find(id)?.title();
         let mut time = ours(&format!("{title} map of {rows} x {WIDTH}"), seconds, "s", None);
         let mut trust = ours(
@@ -295,6 +296,8 @@ struct Drawn {
     /// The longest wait for the next picture once points move.
     longest: f64,
     places: Vec<[f32; 3]>,
+    /// What the map says of itself: who walked, for one.
+    notes: Vec<String>,
 }
 
 fn drawn(id: &str, points: &Points, context: &JobContext) -> Result<Drawn> {
@@ -321,6 +324,7 @@ fn drawn(id: &str, points: &Points, context: &JobContext) -> Result<Drawn> {
         first: first.as_secs_f64(),
         longest: longest.as_secs_f64(),
         places: map.places,
+        notes: map.notes,
     })
 }
 

@@ -9,12 +9,14 @@ use super::super::graph::Graph;
 use super::super::method::{Frame, MapMethod, MapRequest, MapState, frame, in_space};
 use super::super::symmetric::Ties;
 use super::super::tree::{Push, Tree};
+use super::passes::{self, CardWalk, Watch};
 use super::{neighbours, pca};
 use crate::base::Result;
 use crate::base::params::{ParamSpec, Params};
+use crate::gpu::compute::Processor;
+use crate::gpu::pushing::{Field, PushingPass};
 use crate::jobs::JobContext;
 use rayon::prelude::*;
-use std::time::{Duration, Instant};
 
 /// The way.
 #[derive(Debug)]
@@ -52,8 +54,6 @@ const MOMENTUM: f32 = 0.8;
 const LONGEST: f32 = 5.0;
 /// Standard deviation of the first places.
 const START: f32 = 1e-4;
-/// Between two frames.
-const FRAME_EVERY: Duration = Duration::from_millis(150);
 /// Neighbours of each point at most, where there are very many points.
 const MOST_TIES: usize = 40_000_000;
 
@@ -122,22 +122,35 @@ fn draw<const D: usize>(
     shrink(&mut places);
     let early = params.count("early_epochs")?;
     let total = early + params.count("epochs")?;
-    let exaggeration = params.real("exaggeration")? as f32;
-    let mut walk = Walk::new(&ties, places);
-    let mut shown = Instant::now();
-    for epoch in 0..total {
-        context.check()?;
-        context.progress(epoch as u64, total as u64);
-        if epoch == early {
-            walk.rest();
-        }
-        walk.epoch(if epoch < early { EARLY } else { exaggeration });
-        if shown.elapsed() >= FRAME_EVERY {
-            show(frame(&walk.places, epoch + 1, total));
-            shown = Instant::now();
-        }
+    let schedule = Schedule { early, exaggeration: params.real("exaggeration")? as f32 };
+    let mut walk = Walk::new(&ties, schedule, n);
+    notes.extend(Watch { total, show, context }.walk(&mut walk, &mut places)?);
+    Ok(MapState { places: places.iter().map(in_space).collect(), notes, axes: None })
+}
+
+/// How much stronger than they are neighbours pull in which pass.
+#[derive(Debug, Clone, Copy)]
+struct Schedule {
+    /// Passes in which points gather.
+    early: usize,
+    /// After those.
+    exaggeration: f32,
+}
+
+impl Schedule {
+    fn exaggeration(&self, pass: usize) -> f32 {
+        if pass < self.early { EARLY } else { self.exaggeration }
     }
-    Ok(MapState { places: walk.places.iter().map(in_space).collect(), notes, axes: None })
+
+    /// True where speeds and gains begin anew.
+    fn rests(&self, pass: usize) -> bool {
+        pass == self.early
+    }
+}
+
+/// The rate of steps: the number of points over the exaggeration.
+fn rate(points: usize, exaggeration: f32) -> f32 {
+    points as f32 / exaggeration
 }
 
 /// Scales the places so that the first axis has the standard deviation with which t-SNE starts.
@@ -194,42 +207,48 @@ fn odds_of(distances: &[f32], wanted: f64, odds: &mut [f32]) {
     odds.iter_mut().for_each(|p| *p /= sum as f32);
 }
 
-/// Places on their way, with the speed and the gain of each coordinate.
+/// Points on their way, with the speed and the gain of each coordinate.
 struct Walk<'a, const D: usize> {
     ties: &'a Ties,
-    places: Vec<[f32; D]>,
+    schedule: Schedule,
+    theta: f32,
     speed: Vec<[f32; D]>,
     gain: Vec<[f32; D]>,
     pushes: Vec<Push<D>>,
 }
 
 impl<'a, const D: usize> Walk<'a, D> {
-    fn new(ties: &'a Ties, places: Vec<[f32; D]>) -> Self {
-        let n = places.len();
+    fn new(ties: &'a Ties, schedule: Schedule, n: usize) -> Self {
         Self {
             ties,
-            places,
+            schedule,
+            theta: THETA,
             speed: vec![[0.0; D]; n],
             gain: vec![[1.0; D]; n],
             pushes: vec![Push { force: [0.0; D], closeness: 0.0 }; n],
         }
     }
+}
 
-    /// Speeds and gains begin anew.
-    fn rest(&mut self) {
-        self.speed.fill([0.0; D]);
-        self.gain.fill([1.0; D]);
-    }
-
-    fn epoch(&mut self, exaggeration: f32) {
-        let n = self.places.len();
-        Tree::new(&self.places).pushes(THETA, &mut self.pushes);
+impl<const D: usize> passes::Walk<D> for Walk<'_, D> {
+    fn pass(
+        &mut self,
+        pass: usize,
+        places: &mut [[f32; D]],
+        _look: &mut dyn FnMut(&[[f32; D]]),
+        _context: &JobContext,
+    ) {
+        if self.schedule.rests(pass) {
+            passes::Walk::forget(self);
+        }
+        let (n, exaggeration) = (places.len(), self.schedule.exaggeration(pass));
+        Tree::new(places).pushes(self.theta, &mut self.pushes);
         let all: f64 = self.pushes.iter().map(|push| f64::from(push.closeness)).sum();
-        let (share, rate) = (1.0 / all.max(f64::MIN_POSITIVE), n as f32 / exaggeration);
-        let (places, ties) = (&self.places, self.ties);
+        let (share, rate) = (1.0 / all.max(f64::MIN_POSITIVE), rate(n, exaggeration));
+        let (before, ties): (&[[f32; D]], _) = (places, self.ties);
         let moving = self.speed.par_iter_mut().zip(&mut self.gain).zip(&self.pushes).enumerate();
         moving.with_min_len(128).for_each(|(place, ((speed, gain), push))| {
-            let pull = pull(ties, places, place);
+            let pull = pull(ties, before, place);
             for axis in 0..D {
                 let push = (f64::from(push.force[axis]) * share) as f32;
                 let gradient = 4.0 * (exaggeration * pull[axis] - push);
@@ -242,17 +261,61 @@ impl<'a, const D: usize> Walk<'a, D> {
                 speed.iter_mut().for_each(|v| *v *= LONGEST / length);
             }
         });
-        let mut middle = [0.0f64; D];
-        for (place, speed) in self.places.iter_mut().zip(&self.speed) {
-            for axis in 0..D {
-                place[axis] += speed[axis];
-                middle[axis] += f64::from(place[axis]) / n as f64;
-            }
+        go(places, &self.speed);
+    }
+
+    fn on_card(&self, processor: &Processor, places: &[[f32; 4]]) -> Option<Box<dyn CardWalk>> {
+        let Ties { starts, ids, weights } = self.ties;
+        let field = Field { starts, ids, weights, momentum: MOMENTUM, longest: LONGEST };
+        let pass = PushingPass::new(processor, &field, places).ok()?;
+        Some(Box::new(OnCard { pass, schedule: self.schedule, points: places.len() }))
+    }
+
+    /// Speeds and gains begin anew.
+    fn forget(&mut self) {
+        self.speed.fill([0.0; D]);
+        self.gain.fill([1.0; D]);
+    }
+}
+
+/// Every place takes its step, and all together stay in the middle.
+fn go<const D: usize>(places: &mut [[f32; D]], steps: &[[f32; D]]) {
+    let n = places.len() as f64;
+    let mut middle = [0.0f64; D];
+    for (place, step) in places.iter_mut().zip(steps) {
+        for axis in 0..D {
+            place[axis] += step[axis];
+            middle[axis] += f64::from(place[axis]) / n;
         }
-        let middle = middle.map(|value| value as f32);
-        self.places.par_iter_mut().with_min_len(4096).for_each(|place| {
-            place.iter_mut().zip(middle).for_each(|(value, middle)| *value -= middle);
-        });
+    }
+    let middle = middle.map(|value| value as f32);
+    places.par_iter_mut().with_min_len(4096).for_each(|place| {
+        place.iter_mut().zip(middle).for_each(|(value, middle)| *value -= middle);
+    });
+}
+
+/// The passes by a graphics card.
+struct OnCard {
+    pass: PushingPass,
+    schedule: Schedule,
+    points: usize,
+}
+
+impl CardWalk for OnCard {
+    fn pass(&mut self, pass: usize) -> Result<()> {
+        if self.schedule.rests(pass) {
+            self.pass.rest();
+        }
+        let exaggeration = self.schedule.exaggeration(pass);
+        self.pass.epoch(exaggeration, rate(self.points, exaggeration))
+    }
+
+    fn places(&self) -> Result<Vec<[f32; 4]>> {
+        self.pass.places()
+    }
+
+    fn adapter(&self) -> &str {
+        self.pass.adapter()
     }
 }
 
@@ -290,6 +353,46 @@ mod tests {
         let entropy: f64 = odds.iter().map(|p| -f64::from(*p) * f64::from(*p).ln()).sum();
         assert!((entropy.exp() - 30.0).abs() < 1e-3, "{}", entropy.exp());
         assert!((odds.iter().sum::<f32>() - 1.0).abs() < 1e-5);
+    }
+
+    #[test]
+    fn a_graphics_processor_moves_points_as_the_processor_does() {
+        // On whatever adapter there is, a software one too: from the same places and speeds, in the plane and in space, with
+        // every pair summed here too (theta 0).
+        fn agree<const D: usize>() {
+            let mut rng = crate::base::rng::Rng::named(4, "pushes");
+            let n = 1500;
+            let values = (0..4 * n).map(|_| rng.normal() as f32).collect();
+            let points = crate::maps::points::Points::new(values, 4, crate::maps::Metric::Euclidean).unwrap();
+            let context = JobContext::detached();
+            let near = Graph::new(&points, 15, 1, &context).unwrap();
+            let ties = Ties::new(&near.ids, &odds(&near, 5.0), near.k, |a, b| (a + b) / (2.0 * n as f32));
+            let mut walk = Walk::<D>::new(&ties, Schedule { early: 4, exaggeration: 1.0 }, n);
+            walk.theta = 0.0;
+            let mut places: Vec<[f32; D]> =
+                (0..n).map(|_| std::array::from_fn(|_| 2.0 * rng.normal() as f32)).collect();
+            let wide: Vec<[f32; 4]> = places.iter().map(passes::wide).collect();
+            let mut card = passes::Walk::on_card(&walk, &Processor::open().unwrap(), &wide).unwrap();
+            let mut theirs = places.clone();
+            for pass in 0..8 {
+                let before = places.clone();
+                passes::Walk::pass(&mut walk, pass, &mut places, &mut |_| {}, &context);
+                card.pass(pass).unwrap();
+                passes::take(&card.places().unwrap(), &mut theirs);
+                let step = |a: &[[f32; D]], b: &[[f32; D]]| {
+                    a.iter().flatten().zip(b.iter().flatten()).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+                };
+                let (moved, apart) = (step(&before, &places), step(&theirs, &places));
+                assert!(moved > 0.01, "{moved}");
+                assert!(
+                    apart < 1e-3 * moved.max(1.0),
+                    "{apart} of {moved} in pass {pass} by {}",
+                    card.adapter()
+                );
+            }
+        }
+        agree::<2>();
+        agree::<3>();
     }
 
     #[test]

@@ -11,6 +11,7 @@ use super::super::method::{Frame, MapMethod, MapRequest, MapState, frame, in_spa
 use super::super::points::Points;
 use super::super::spectral;
 use super::super::symmetric::Ties;
+use super::passes::{self, CardWalk, Watch};
 use super::{neighbours, pca};
 use crate::base::Result;
 use crate::base::params::{ParamSpec, Params};
@@ -20,7 +21,6 @@ use crate::gpu::walking::{Field, WalkingPass};
 use crate::jobs::JobContext;
 use rayon::prelude::*;
 use std::ops::Range;
-use std::time::{Duration, Instant};
 
 /// The way.
 #[derive(Debug)]
@@ -59,14 +59,6 @@ const LONGEST: f32 = 4.0;
 const EXTENT: f32 = 5.0;
 /// Groups in which points walk; the same on every machine.
 const GROUPS: usize = 8;
-/// Points from which a graphics card is asked.
-const ENOUGH_FOR_A_CARD: usize = 20_000;
-/// How much sooner than the processor's own a card's pass has to end for it to go on: clear enough that the choice is the
-/// same from run to run, for the two round differently.
-const SOONER: f64 = 2.0;
-/// Between two frames.
-const FRAME_EVERY: Duration = Duration::from_millis(150);
-
 impl MapMethod for Umap {
     fn id(&self) -> &'static str {
         "umap"
@@ -133,22 +125,8 @@ fn draw<const D: usize>(
         0 => 200,
         some => some,
     };
-    let walk = Walk::new(&ties, epochs, a as f32, b as f32, request.seed);
-    let mut known = 0;
-    if let Some(processor) = Processor::hardware().filter(|_| n >= ENOUGH_FOR_A_CARD) {
-        notes.extend(walk.by_card(processor, &mut places, &mut known, show, context)?);
-    }
-    let mut shown = Instant::now();
-    for epoch in known..epochs {
-        context.check()?;
-        context.progress(epoch as u64, epochs as u64);
-        walk.epoch(epoch, &mut places, context);
-        if shown.elapsed() >= FRAME_EVERY {
-            show(frame(&places, epoch + 1, epochs));
-            shown = Instant::now();
-        }
-    }
-    context.check()?;
+    let mut walk = Walk::new(&ties, epochs, a as f32, b as f32, request.seed);
+    notes.extend(Watch { total: epochs, show, context }.walk(&mut walk, &mut places)?);
     Ok(MapState { places: places.iter().map(in_space).collect(), notes, axes: None })
 }
 
@@ -246,19 +224,6 @@ fn group_of(points: usize) -> usize {
     points.div_ceil(GROUPS).max(1)
 }
 
-/// Four numbers for a place of two or three.
-fn wide<const D: usize>(place: &[f32; D]) -> [f32; 4] {
-    let [x, y, z] = in_space(place);
-    [x, y, z, 0.0]
-}
-
-/// Takes over what a card has read back.
-fn take<const D: usize>(now: &[[f32; 4]], places: &mut [[f32; D]]) {
-    for (place, now) in places.iter_mut().zip(now) {
-        place.copy_from_slice(&now[..D]);
-    }
-}
-
 /// The passes over all points.
 struct Walk<'a> {
     ties: &'a Ties,
@@ -274,6 +239,11 @@ struct Walk<'a> {
 #[inline(always)]
 fn pulls(rate: f32, epoch: usize) -> u32 {
     (rate * (epoch as f32 + 1.0)) as u32 - (rate * epoch as f32) as u32
+}
+
+/// Length of the steps of a pass.
+fn alpha(pass: usize, passes: usize) -> f32 {
+    1.0 - pass as f32 / passes as f32
 }
 
 /// A hash of 32 bits (Jarzynski & Olano 2020, `pcg`), the same on a graphics card.
@@ -292,81 +262,9 @@ impl<'a> Walk<'a> {
         Self { ties, rates: ties.weights.iter().map(rate).collect(), epochs, a, b, seed: mix(seed) as u32 }
     }
 
-    fn epoch<const D: usize>(&self, epoch: usize, places: &mut [[f32; D]], context: &JobContext) {
-        let n = places.len();
-        let (alpha, group) = (self.alpha(epoch), group_of(n));
-        let (mut moved, mut pulled) = (Vec::with_capacity(group), Vec::with_capacity(n));
-        for from in (0..n).step_by(group) {
-            if context.is_cancelled() {
-                return;
-            }
-            let walkers = from..(from + group).min(n);
-            let before: &[[f32; D]] = places;
-            let walk = |place| self.walk(place, epoch, alpha, before);
-            walkers.clone().into_par_iter().with_min_len(128).map(walk).collect_into_vec(&mut moved);
-            places[walkers.clone()].copy_from_slice(&moved);
-            let before: &[[f32; D]] = places;
-            let pull = |place| self.pulled(place, &walkers, epoch, alpha, before);
-            (0..n).into_par_iter().with_min_len(1024).map(pull).collect_into_vec(&mut pulled);
-            places.copy_from_slice(&pulled);
-        }
-    }
-
     /// Length of the steps of a pass.
-    fn alpha(&self, epoch: usize) -> f32 {
-        1.0 - epoch as f32 / self.epochs as f32
-    }
-
-    /// Passes by a graphics card, if it makes the first one sooner than the processor by [`SOONER`]; `known` counts those
-    /// whose places have come back. A card that is lost ends its part there, and the processor goes on. Answers with what
-    /// has to be said.
-    fn by_card<const D: usize>(
-        &self,
-        processor: &Processor,
-        places: &mut [[f32; D]],
-        known: &mut usize,
-        show: &mut dyn FnMut(Frame),
-        context: &JobContext,
-    ) -> Result<Option<String>> {
-        let wide: Vec<[f32; 4]> = places.iter().map(wide).collect();
-        let field = Field {
-            starts: &self.ties.starts,
-            ids: &self.ties.ids,
-            rates: &self.rates,
-            a: self.a,
-            b: self.b,
-            seed: self.seed,
-            group: group_of(places.len()),
-        };
-        // Too many points for it are the processor's.
-        let Ok(pass) = WalkingPass::new(processor, &field, &wide) else { return Ok(None) };
-        let begun = Instant::now();
-        let mut made = pass.epoch(0, self.alpha(0));
-        let by_card = begun.elapsed();
-        self.epoch(0, places, context);
-        *known = 1;
-        if made.is_err() || begun.elapsed().as_secs_f64() < (1.0 + SOONER) * by_card.as_secs_f64() {
-            return Ok(None);
-        }
-        let mut shown = Instant::now();
-        for epoch in 1..self.epochs {
-            context.check()?;
-            context.progress(epoch as u64, self.epochs as u64);
-            made = pass.epoch(epoch, self.alpha(epoch));
-            if made.is_ok() && (shown.elapsed() >= FRAME_EVERY || epoch + 1 == self.epochs) {
-                made = pass.places().map(|now| take(&now, places));
-                *known = epoch + 1;
-                show(frame(places, *known, self.epochs));
-                shown = Instant::now();
-            }
-            if let Err(failure) = &made {
-                return Ok(Some(format!(
-                    "{} was lost in pass {epoch}, the processor went on: {failure}",
-                    pass.adapter()
-                )));
-            }
-        }
-        Ok(Some(format!("walked on {}", pass.adapter())))
+    fn alpha(&self, pass: usize) -> f32 {
+        alpha(pass, self.epochs)
     }
 
     /// Where a point comes to in one pass.
@@ -440,6 +338,69 @@ impl<'a> Walk<'a> {
         for axis in 0..D {
             at[axis] += alpha * (factor * apart[axis]).clamp(-LONGEST, LONGEST);
         }
+    }
+}
+
+impl<const D: usize> passes::Walk<D> for Walk<'_> {
+    fn pass(
+        &mut self,
+        pass: usize,
+        places: &mut [[f32; D]],
+        look: &mut dyn FnMut(&[[f32; D]]),
+        context: &JobContext,
+    ) {
+        let (n, walk) = (places.len(), &*self);
+        let (alpha, group) = (walk.alpha(pass), group_of(n));
+        let (mut moved, mut pulled) = (Vec::with_capacity(group), Vec::with_capacity(n));
+        for from in (0..n).step_by(group) {
+            if context.is_cancelled() {
+                return;
+            }
+            let walkers = from..(from + group).min(n);
+            let before: &[[f32; D]] = places;
+            let step = |place| walk.walk(place, pass, alpha, before);
+            walkers.clone().into_par_iter().with_min_len(128).map(step).collect_into_vec(&mut moved);
+            places[walkers.clone()].copy_from_slice(&moved);
+            let before: &[[f32; D]] = places;
+            let pull = |place| walk.pulled(place, &walkers, pass, alpha, before);
+            (0..n).into_par_iter().with_min_len(1024).map(pull).collect_into_vec(&mut pulled);
+            places.copy_from_slice(&pulled);
+            look(places);
+        }
+    }
+
+    fn on_card(&self, processor: &Processor, places: &[[f32; 4]]) -> Option<Box<dyn CardWalk>> {
+        let field = Field {
+            starts: &self.ties.starts,
+            ids: &self.ties.ids,
+            rates: &self.rates,
+            a: self.a,
+            b: self.b,
+            seed: self.seed,
+            group: group_of(places.len()),
+        };
+        let pass = WalkingPass::new(processor, &field, places).ok()?;
+        Some(Box::new(OnCard { pass, passes: self.epochs }))
+    }
+}
+
+/// The passes by a graphics card.
+struct OnCard {
+    pass: WalkingPass,
+    passes: usize,
+}
+
+impl CardWalk for OnCard {
+    fn pass(&mut self, pass: usize) -> Result<()> {
+        self.pass.epoch(pass, alpha(pass, self.passes))
+    }
+
+    fn places(&self) -> Result<Vec<[f32; 4]>> {
+        self.pass.places()
+    }
+
+    fn adapter(&self) -> &str {
+        self.pass.adapter()
     }
 }
 
@@ -540,34 +501,25 @@ mod tests {
             let context = JobContext::detached();
             let ties = fuzzy_ties(&Graph::new(&points, 10, 1, &context).unwrap());
             let (a, b) = find_ab(1.0, 0.1);
-            let walk = Walk::new(&ties, 200, a as f32, b as f32, 5);
+            let mut walk = Walk::new(&ties, 200, a as f32, b as f32, 5);
             let mut places: Vec<[f32; D]> =
                 (0..n).map(|_| std::array::from_fn(|_| 3.0 * rng.normal() as f32)).collect();
             let processor = Processor::open().unwrap();
             for epoch in [0, 1, 7, 150] {
-                let wide: Vec<[f32; 4]> = places.iter().map(wide).collect();
-                let field = Field {
-                    starts: &ties.starts,
-                    ids: &ties.ids,
-                    rates: &walk.rates,
-                    a: walk.a,
-                    b: walk.b,
-                    seed: walk.seed,
-                    group: group_of(n),
-                };
-                let pass = WalkingPass::new(&processor, &field, &wide).unwrap();
-                pass.epoch(epoch, walk.alpha(epoch)).unwrap();
+                let wide: Vec<[f32; 4]> = places.iter().map(passes::wide).collect();
+                let mut card = passes::Walk::<D>::on_card(&walk, &processor, &wide).unwrap();
+                card.pass(epoch).unwrap();
                 let mut theirs = places.clone();
-                take(&pass.places().unwrap(), &mut theirs);
+                passes::take(&card.places().unwrap(), &mut theirs);
                 let before = places.clone();
-                walk.epoch(epoch, &mut places, &context);
+                passes::Walk::pass(&mut walk, epoch, &mut places, &mut |_| {}, &context);
                 assert!(places != before);
                 // Steps are steep where two points nearly meet: few may round to elsewhere.
                 let apart = |(a, b): (&[f32; D], &[f32; D])| {
                     a.iter().zip(b).any(|(a, b)| (a - b).abs() > 1e-3 * (1.0 + a.abs()))
                 };
                 let differ = places.iter().zip(&theirs).filter(|pair| apart(*pair)).count();
-                assert!(differ <= n / 500, "{differ} of {n} in pass {epoch} by {}", pass.adapter());
+                assert!(differ <= n / 500, "{differ} of {n} in pass {epoch} by {}", card.adapter());
             }
         }
         agree::<2>();

@@ -6,7 +6,7 @@ use crate::gpu::density::View;
 use crate::gpu::{Bits, Camera, Cloud, Lasso, Orbit, PickGrid};
 use crate::jobs::priority;
 use crate::ui::Theme;
-use crate::ui::gpu_view::{self, DensityTexture, Drawing};
+use crate::ui::gpu_view::{self, DensityTexture, Drawing, Pointed};
 use egui::{
     Align2, Color32, CursorIcon, FontId, Pos2, Rect, Response, Role, Sense, Shape, Stroke, Ui, WidgetInfo,
     pos2, vec2,
@@ -106,6 +106,7 @@ pub struct CloudView {
     shown: Option<Shown>,
     outline: Vec<[f32; 2]>,
     density: DensityTexture,
+    pointed: Pointed,
 }
 
 /// The cloud as it is seen now, and what was derived from it.
@@ -206,8 +207,8 @@ impl CloudView {
         let pixels =
             [rect.width(), rect.height()].map(|side| (side * pixels_per_point).round().max(1.0) as usize);
         let moves = on_its_way || camera != before;
-        let how = self.draw(ui, rect, drawing, (pixels, moves));
-        let visible = self.count_in_view(&cloud, camera, rect);
+        let (how, counted) = self.draw(ui, rect, drawing, (pixels, moves));
+        let visible = counted.unwrap_or_else(|| self.count_in_view(&cloud, camera, rect));
         self.decorate(ui, theme, scene, (rect, camera), visible);
         let status = format!("{visible} of {} points in view, {how}", cloud.xy.len());
         let at = rect.left_bottom() + vec2(8.0, -6.0);
@@ -217,7 +218,7 @@ impl CloudView {
             WidgetInfo::labeled(Role::Figure, true, format!("{}: {status}, {chosen} selected", scene.name))
         });
         if let Some(pointer) = response.hover_pos() {
-            touched.hovered = self.pick(&cloud, camera, rect, pointer);
+            touched.hovered = self.pick(ui.ctx(), &cloud, (camera, rect), pointer);
             touched.clicked = touched.hovered.filter(|_| response.clicked());
         }
         touched
@@ -328,8 +329,14 @@ impl CloudView {
         }
     }
 
-    /// Draws with the renderer that fits and says which.
-    fn draw(&mut self, ui: &Ui, rect: Rect, drawing: Drawing, (pixels, moves): ([usize; 2], bool)) -> String {
+    /// Draws with the renderer that fits; says which, and how many points are in view where it has counted them.
+    fn draw(
+        &mut self,
+        ui: &Ui,
+        rect: Rect,
+        drawing: Drawing,
+        (pixels, moves): ([usize; 2], bool),
+    ) -> (String, Option<usize>) {
         let total = drawing.cloud.xy.len();
         let adapter = gpu_view::adapter(ui.ctx());
         let as_points =
@@ -341,20 +348,26 @@ impl CloudView {
             });
         if let Some(adapter) = as_points {
             ui.painter().add(gpu_view::paint_points(rect, drawing));
-            return format!("drawn as points by {}", adapter.name);
+            return (format!("drawn as points by {}", adapter.name), None);
         }
         let spread = if total <= SOFTWARE_POINTS { 2 } else { usize::from(total <= HARDWARE_POINTS / 4) };
-        // Counting a crowd into the pixels of the whole picture takes longer than the window's frame.
-        let coarse = moves && total > SOFTWARE_POINTS;
-        if coarse {
+        // Counting a crowd takes as long as a frame: it is done beside the frames while the map moves.
+        let moves = moves && total > SOFTWARE_POINTS;
+        if moves {
             ui.request_repaint();
         }
-        if let Some(texture) = self.density.update(ui.ctx(), &drawing, (pixels, coarse), spread) {
+        let (ground, mut visible) = (drawing.ground, None);
+        if let Some(density) = self.density.update(ui.ctx(), &drawing, (rect, pixels, moves), spread) {
             gpu_view::covers(ui, rect);
+            let painter = ui.painter().with_clip_rect(rect.intersect(ui.clip_rect()));
+            for bare in gpu_view::around(rect, density.place) {
+                painter.rect_filled(bare, 0.0, ground);
+            }
             let whole = Rect::from_min_max(pos2(0.0, 0.0), pos2(1.0, 1.0));
-            ui.painter().image(texture.id(), rect, whole, Color32::WHITE);
+            painter.image(density.texture.id(), density.place, whole, Color32::WHITE);
+            visible = Some(density.visible);
         }
-        format!("drawn as density by {}", self.density.counted_by())
+        (format!("drawn as density by {}", self.density.counted_by()), visible)
     }
 
     fn count_in_view(&mut self, cloud: &Cloud, camera: Camera, rect: Rect) -> usize {
@@ -440,15 +453,29 @@ impl CloudView {
         map_shapes::contours(painter, theme, rect, lines);
     }
 
-    fn pick(&mut self, cloud: &Cloud, camera: Camera, rect: Rect, pointer: Pos2) -> Option<usize> {
+    fn pick(
+        &mut self,
+        context: &egui::Context,
+        cloud: &Cloud,
+        (camera, rect): (Camera, Rect),
+        pointer: Pos2,
+    ) -> Option<usize> {
         let shown = self.shown.as_mut()?;
         // Points on their way are not sorted for every step.
         if shown.from.is_some() {
             return None;
         }
         let world = camera.world_from_screen((pointer - rect.min).into(), rect.size().into());
+        let reach = REACH / camera.zoom;
+        // Sorting a crowd into a grid would hold the window up.
+        if shown.grid.is_none() && cloud.xy.len() > HARDWARE_POINTS {
+            let found = self.pointed.nearest(context, (cloud, shown.drawn), world, reach);
+            if let Some(point) = found {
+                return point;
+            }
+        }
         let grid = shown.grid.get_or_insert_with(|| PickGrid::new(cloud));
-        grid.nearest(cloud, world, REACH / camera.zoom)
+        grid.nearest(cloud, world, reach)
     }
 }
 
