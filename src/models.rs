@@ -71,6 +71,7 @@ pub const MODELS: &[&dyn ModelKind] = &[
     &factors::Factorised(Way::Als),
     &factors::Factorised(Way::Bpr),
     &factors::Factorised(Way::LightGcn),
+    &factors::Factorised(Way::Irgan),
     &fm::Fm,
     &ffm::Ffm,
     &wide_deep::WideDeep,
@@ -206,12 +207,14 @@ pub struct Output {
     pub attention: Vec<Tensor>,
     /// What kinds with a second task say of it.
     pub conversions: Option<Conversions>,
+    /// What kinds say of the other ads of a batch that learn to tell these apart.
+    pub matches: Option<Matches>,
 }
 
 impl Output {
     /// Log odds of a click, and nothing else.
     pub fn of(logits: Tensor) -> Self {
-        Self { logits, attention: Vec::new(), conversions: None }
+        Self { logits, attention: Vec::new(), conversions: None, matches: None }
     }
 }
 
@@ -221,6 +224,19 @@ pub struct Conversions {
     /// `[rows]`: log odds of a conversion, given a click.
     pub logits: Tensor,
     /// What its loss counts beside that of clicks.
+    pub weight: f64,
+}
+
+/// How each click's user goes with the ad of every click of a batch, for [`in_batch`](crate::nn::in_batch).
+#[derive(Debug, Clone)]
+pub struct Matches {
+    /// `[clicks, clicks]`: scores, the click's own ad on the diagonal.
+    pub scores: Tensor,
+    /// `[clicks]`: log of each ad's share of the clicks.
+    pub ln_shares: Vec<f32>,
+    /// `[clicks]`: what each counts.
+    pub counts: Vec<f32>,
+    /// What this loss counts beside that of clicks.
     pub weight: f64,
 }
 

@@ -36,6 +36,7 @@ pub mod tuning;
 
 pub use calibrating::{Calibration, log_odds};
 pub use card::{ModelCard, measure};
+pub use ensemble::Scored;
 pub use history::{History, TrainSnapshot};
 pub use spec::{TRAIN_PARAMS, TrainSpec, specs_of};
 pub use trained::{AttentionMap, EmbeddingTable, TableInfo, TrainedModel};

@@ -17,7 +17,7 @@ use crate::train::gan::Game;
 /// Which segment, and how many rows are made of it.
 #[derive(Debug, clap::Args)]
 #[command(
-    about = "Trains a generator against a discriminator, makes rows of a thin segment, and tells what they are like and whether they help"
+    about = "Trains a generator against a discriminator, makes rows of a thin segment, and tells what they are like and whether they help, beside as many real rows repeated"
 )]
 pub struct Args {
     #[command(flatten)]
@@ -83,22 +83,23 @@ fn text(found: &Augmented) -> String {
     lines.extend(found.columns.iter().map(of));
     lines.extend(found.pairs.iter().take(LISTED).map(of));
     lines.push(format!(
-        "{:<28} {:>8} {:>24} {:>24} {:>26} {:>26}",
-        "test rows", "", "AUC without, 95 %", "AUC with", "AUC higher by", "log loss higher by"
+        "{:<30} {:>24} {:>24} {:>26} {:>26}",
+        "more training rows", "AUC before, 95 %", "AUC with them", "AUC higher by", "log loss higher by"
     ));
-    let line = |name: &str, rows: usize, gains: &Gains| {
+    let line = |(name, gains): (&str, &Gains)| {
         let words = |known| Estimate::known_in_words(known, 4);
         format!(
-            "{name:<28} {:>8} {:>24} {:>24} {:>26} {:>26}",
-            grouped(rows as f64, ' '),
+            "{name:<30} {:>24} {:>24} {:>26} {:>26}",
             words(gains.auc[0]),
             words(gains.auc[1]),
             words(gains.auc_gain),
             words(gains.loss_gain)
         )
     };
-    lines.push(line("of the segment", found.segment_rows, &found.segment));
-    lines.push(line("all", found.whole_rows, &found.whole));
+    for (judged, whose) in [(&found.segment, "of the segment"), (&found.whole, "in all")] {
+        lines.push(format!("on {} test rows {whose}:", grouped(judged.rows as f64, ' ')));
+        lines.extend(judged.lines().map(line));
+    }
     lines.push(found.verdict());
     lines.join("\n")
 }

@@ -36,15 +36,15 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
     let dataset = &encoded.dataset;
     let rows: Vec<u32> = (0..dataset.rows as u32).collect();
     context.stage("Scoring");
-    let predicted = model.predict(dataset, &rows, &context)?;
-    let scores: Vec<f64> = predicted.iter().copied().map(f64::from).collect();
+    let scored = model.scored(dataset, &rows, &context)?;
+    let scores: Vec<f64> = scored.p.iter().copied().map(f64::from).collect();
     let mean = scores.iter().sum::<f64>() / scores.len().max(1) as f64;
     let column = |name: &str, cells| ExportColumn { name: name.to_owned(), cells };
     let numbers = rows.iter().map(|row| i64::from(*row) + 1).collect();
     let mut columns =
         vec![column("row", ExportCells::Integer(numbers)), column("p_click", ExportCells::Real(scores))];
-    if let Some(spread) = model.spread(dataset, &rows, &context)? {
-        let (low, high) = spread.iter().map(|interval| (interval.low, interval.high)).unzip();
+    if let Some(intervals) = &scored.intervals {
+        let (low, high) = intervals.iter().map(|interval| (interval.low, interval.high)).unzip();
         columns.push(column("p_click_low", ExportCells::Real(low)));
         columns.push(column("p_click_high", ExportCells::Real(high)));
     }

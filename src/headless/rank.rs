@@ -144,7 +144,7 @@ fn shown(
 }
 
 fn shown_text(found: &Retrieval) -> String {
-    let names: Vec<String> = found.models.iter().map(|model| format!("{:>20}", model.kind)).collect();
+    let names: Vec<String> = found.models.iter().map(|model| format!("{:>30}", model.name())).collect();
     let mut lines =
         vec![format!("{:<16} {:>28} {:>5}{}", "ad", "CTR in the log, 95 %", "seen", names.concat())];
     for ad in &found.ads {
@@ -152,8 +152,11 @@ fn shown_text(found: &Retrieval) -> String {
         let ranks: Vec<String> = ad
             .ranks
             .iter()
-            .zip(&ad.scores)
-            .map(|(rank, score)| format!("{:>20}", format!("{rank}. {:.3} %", 100.0 * score)))
+            .zip(ad.scores.iter().zip(&ad.intervals))
+            .map(|(rank, (score, interval))| {
+                let score = Estimate::score_in_percent(f64::from(*score), *interval, 3);
+                format!("{:>30}", format!("{rank}. {score}"))
+            })
             .collect();
         lines.push(format!("{:<16} {rate:>28} {:>5}{}", ad.name, ad.seen, ranks.concat()));
     }
@@ -176,7 +179,7 @@ fn shown_json(found: &Retrieval) -> Value {
     let ads: Vec<Value> = found
         .ads
         .iter()
-        .map(|ad| json!({ "ad": ad.name, "rate": ad.rate, "seen": ad.seen, "scores": ad.scores, "ranks": ad.ranks }))
+        .map(|ad| json!({ "ad": ad.name, "rate": ad.rate, "seen": ad.seen, "scores": ad.scores, "intervals": ad.intervals, "ranks": ad.ranks }))
         .collect();
     json!({
         "user": found.user,

@@ -5,7 +5,9 @@
 
 mod gowalla;
 mod import;
+mod irgan;
 mod obd;
+mod ranking;
 mod upworthy;
 
 use super::{Answer, Terminal};
@@ -17,7 +19,8 @@ use std::path::PathBuf;
 /// Compares our figures with published ones.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// What to reproduce: import (files and what is in them), gowalla (ranking all items), obd (off-policy estimates on the
+    /// What to reproduce: import (files and what is in them), gowalla (ranking all items), irgan (a generator against a
+    /// judge on the split of IRGAN's authors), obd (off-policy estimates on the
     /// Open Bandit logs), upworthy (which of two headlines is clicked more, by their texts).
     pub name: String,
     /// The folder with the published figures (expected.json for import) and the files they are about.
@@ -60,6 +63,9 @@ pub struct Comparison {
     pub rows: Vec<Row>,
     /// Figures without one.
     pub not_answered: Vec<Unanswered>,
+    /// What is found beside what was published.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub remarks: Vec<String>,
 }
 
 /// Compares and tells.
@@ -70,11 +76,12 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
     let comparison = match args.name.as_str() {
         "gowalla" => gowalla::compare(&args.data, &terminal.context())?,
         "import" => import::compare(&args.data, &terminal.context())?,
+        "irgan" => irgan::compare(&args.data, &terminal.context())?,
         "obd" => obd::compare(&args.data, &terminal.context())?,
         "upworthy" => upworthy::compare(&args.data, &terminal.context())?,
         other => {
             let why = format!("nothing is known by the name '{other}'");
-            return Err(Failure::new("cannot reproduce", why).hint("one of: import, gowalla, obd, upworthy"));
+            return Err(Failure::new("cannot reproduce", why).hint("one of: import, gowalla, irgan, obd, upworthy"));
         }
     };
     let json = serde_json::to_value(&comparison).explain("cannot write the comparison as JSON")?;
@@ -119,6 +126,7 @@ impl Comparison {
             self.rows.len(),
             self.not_answered.len()
         );
+        self.remarks.iter().for_each(|remark| text += &format!("\n{remark}\n"));
         text
     }
 }

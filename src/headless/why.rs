@@ -8,6 +8,7 @@ use crate::insight::prediction::{
     Counterfactual, Prediction, Shares, Slopes, counterfactual, predict_one, shares, slopes,
 };
 use crate::insight::similar::{Similar, SimilarRow, similar};
+use crate::metrics::Estimate;
 use crate::tasks::prediction::WANTED_ERROR;
 use crate::train::TrainedModel;
 use serde_json::{Value, json};
@@ -175,12 +176,12 @@ fn json_of_slopes(found: &Prediction, slopes: &Result<Slopes>) -> Value {
 fn changed(found: &Counterfactual) -> String {
     let changes: Vec<String> =
         found.changes.iter().map(|(name, value)| format!("{name} = {value}")).collect();
-    let p = 100.0 * found.p_click;
+    let p = Estimate::score_in_percent(found.p_click, found.interval, 4);
     match (found.crossed, changes.is_empty()) {
-        (true, true) => format!("it lies beyond that probability already: {p:.4} %"),
-        (true, false) => format!("fewest changes found: {} -> {p:.4} %", changes.join(", ")),
+        (true, true) => format!("it lies beyond that probability already: {p}"),
+        (true, false) => format!("fewest changes found: {} -> {p}", changes.join(", ")),
         (false, true) => "no change leads nearer".to_owned(),
-        (false, false) => format!("not reached; {} -> {p:.4} %", changes.join(", ")),
+        (false, false) => format!("not reached; {} -> {p}", changes.join(", ")),
     }
 }
 

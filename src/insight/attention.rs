@@ -17,6 +17,8 @@ pub struct Explanation {
     pub ad: Option<String>,
     /// Predicted click probability.
     pub p_click: f64,
+    /// Where one more member of an ensemble would put it, 95 %.
+    pub interval: Option<Estimate>,
     /// One entry per behaviour sequence.
     pub histories: Vec<WeighedHistory>,
 }
@@ -118,12 +120,13 @@ pub fn explain(model: &TrainedModel, dataset: &Dataset, row: u32, ad: Option<u32
         }
     };
     let maps = model.attention(&batch)?;
-    let predicted = model.predict_batch(&batch)?;
+    let scored = model.scored_batch(&batch)?;
     let name = |ad: u32| dataset.ads.as_ref().and_then(|ads| ads.names.get(ad as usize)).cloned();
     Ok(Explanation {
         row,
         ad: ad.and_then(name),
-        p_click: predicted.first().map_or(f64::NAN, |&p| f64::from(p)),
+        p_click: scored.p.first().map_or(f64::NAN, |&p| f64::from(p)),
+        interval: scored.interval(0),
         histories: maps.iter().filter_map(|map| weighed(dataset, &batch, map)).collect(),
     })
 }

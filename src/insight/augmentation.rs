@@ -1,5 +1,6 @@
 //! Do made rows help a thin segment? A generator learns what rows look like, draws more of the segment, and models with and
-//! without them are judged on the real test rows.
+//! without them are judged on the real test rows. Beside them stands what needs no generator: as many of the segment's own
+//! rows with the same outcomes, taken twice.
 //!
 //! A [generator](crate::train::gan) draws the user, the ad and what is of the moment, told whether a row is of the segment and
 //! whether it was clicked; what belongs to a user or an ad, histories among it, is that of a real row of theirs. How like
@@ -64,14 +65,46 @@ pub struct Augmented {
     pub columns: Vec<Distance>,
     /// The same for pairs of columns, the farthest first.
     pub pairs: Vec<Distance>,
-    /// Without and with them, on the segment's test rows.
-    pub segment: Gains,
-    /// Test rows of the segment.
-    pub segment_rows: usize,
-    /// Without and with them, on all test rows.
-    pub whole: Gains,
-    /// All test rows.
-    pub whole_rows: usize,
+    /// On the segment's test rows.
+    pub segment: Judged,
+    /// On all test rows.
+    pub whole: Judged,
+}
+
+/// What more rows bring on some test rows: made ones, or as many real ones of the segment repeated.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Judged {
+    /// Test rows.
+    pub rows: usize,
+    /// Without any and with made ones.
+    pub made: Gains,
+    /// Without any and with repeated ones.
+    pub repeated: Gains,
+    /// With repeated ones and with made ones.
+    pub made_over_repeated: Gains,
+}
+
+impl Judged {
+    /// Weighs the scores that each seed has without more rows, with repeated and with made ones.
+    fn of(dataset: &Dataset, rows: &[u32], runs: &[[Vec<f32>; 3]]) -> Self {
+        let (labels, weights) = (take_known(&dataset.label, rows), take_known(&dataset.weight, rows));
+        let users = take_known(&dataset.users, rows);
+        let gains = |first: usize, second: usize| {
+            let runs: Vec<[Vec<f32>; 2]> =
+                runs.iter().map(|run| [run[first].clone(), run[second].clone()]).collect();
+            Gains::of(&runs, &labels, &weights, &users)
+        };
+        Self { rows: rows.len(), made: gains(0, 2), repeated: gains(0, 1), made_over_repeated: gains(1, 2) }
+    }
+
+    /// What is set against what, in words, with its gains.
+    pub fn lines(&self) -> [(&'static str, &Gains); 3] {
+        [
+            ("made rows, over none", &self.made),
+            ("real rows repeated, over none", &self.repeated),
+            ("made rows, over repeated ones", &self.made_over_repeated),
+        ]
+    }
 }
 
 /// Half the sum of the absolute differences of shares (total variation): 0 for the same shares, 1 for nothing in common.
@@ -88,7 +121,8 @@ pub struct Distance {
 impl Augmented {
     /// Whether it helps, in plain words.
     pub fn verdict(&self) -> String {
-        let Some(gain) = self.segment.auc_gain else {
+        let known = self.segment.made.auc_gain.zip(self.segment.made_over_repeated.auc_gain);
+        let Some((gain, over_repeated)) = known else {
             return "The segment's test rows cannot tell whether made rows help.".to_owned();
         };
         let says = if gain.low > 0.0 {
@@ -98,11 +132,23 @@ impl Augmented {
         } else {
             "Made rows do not help here: the difference is within chance"
         };
-        format!("{says} (AUC on the segment's test rows higher by {}).", gain.in_words(4))
+        let beside = if over_repeated.low > 0.0 {
+            "They do more than"
+        } else if over_repeated.high < 0.0 {
+            "They do less than"
+        } else {
+            "They are not to be told from"
+        };
+        format!(
+            "{says} (AUC on the segment's test rows higher by {}). {beside} as many real rows of the segment repeated (AUC higher \
+             by {}).",
+            gain.in_words(4),
+            over_repeated.in_words(4)
+        )
     }
 }
 
-/// Trains the generator, makes rows, trains with and without them.
+/// Trains the generator, makes rows, trains with and without them, and with rows repeated.
 ///
 /// # Errors
 /// A segment of too few rows or with one outcome only, shares or seeds that make no sense, or a cancel.
@@ -141,7 +187,10 @@ pub fn augmentation(
     let game_value = gan.value(&real, &faked)?;
     let count = (plan.share * own.len() as f64).round().max(1.0) as usize;
     let real = form.cells(dataset, &own, conditions(&own));
-    let wanted: Vec<u32> = (0..count).map(|_| real.condition[rng.below(own.len())]).collect();
+    let picked: Vec<usize> = (0..count).map(|_| rng.below(own.len())).collect();
+    let wanted: Vec<u32> = picked.iter().map(|place| real.condition[*place]).collect();
+    let again = picked.iter().map(|place| own[*place]);
+    let repeated = Dataset { train: dataset.train.iter().copied().chain(again).collect(), ..dataset.clone() };
     let made = Cells { columns: gan.draw(&wanted, &mut rng)?, condition: wanted, ..real.clone() };
     let longer = form.appended(dataset, &made, &mut rng);
     let (columns, pairs) = form.distances(&real, &made, &mut rng);
@@ -150,17 +199,15 @@ pub fn augmentation(
     for place in 0..plan.seeds as u64 {
         let mut spec = spec.clone();
         spec.set("seed", &(game.seed.wrapping_add(place) & i64::MAX as u64).to_string())?;
-        context.stage(&format!("Training without and with made rows, seed {}", place + 1));
-        let without = fit(dataset, &spec, &Latest::default(), context)?;
-        let with = fit(&longer, &spec, &Latest::default(), context)?;
+        context.stage(&format!("Training without, with repeated and with made rows, seed {}", place + 1));
+        let fitted = |rows: &Dataset| fit(rows, &spec, &Latest::default(), context);
+        let models = [fitted(dataset)?, fitted(&repeated)?, fitted(&longer)?];
         for (rows, runs) in [&judged[..], &test[..]].into_iter().zip(&mut runs) {
-            runs.push([without.predict(dataset, rows, context)?, with.predict(dataset, rows, context)?]);
+            let [without, repeated, made] =
+                models.each_ref().map(|model| model.predict(dataset, rows, context));
+            runs.push([without?, repeated?, made?]);
         }
     }
-    let gains = |rows: &[u32], runs: &[[Vec<f32>; 2]]| {
-        let (labels, weights) = (take_known(&dataset.label, rows), take_known(&dataset.weight, rows));
-        Gains::of(runs, &labels, &weights, &take_known(&dataset.users, rows))
-    };
     Ok(Augmented {
         kind: spec.kind.clone(),
         rows: own.len(),
@@ -169,10 +216,8 @@ pub fn augmentation(
         game_value,
         columns,
         pairs,
-        segment: gains(&judged, &runs[0]),
-        segment_rows: judged.len(),
-        whole: gains(&test, &runs[1]),
-        whole_rows: test.len(),
+        segment: Judged::of(dataset, &judged, &runs[0]),
+        whole: Judged::of(dataset, &test, &runs[1]),
     })
 }
 

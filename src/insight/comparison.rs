@@ -49,15 +49,15 @@ pub fn compare(
         return Err(Failure::new(WHAT, "a comparison takes two models or more").hint("choose more runs"));
     }
     let (dataset, rows) = judged_rows(datasets, split)?;
-    let mut predicted = Vec::with_capacity(models.len());
+    let mut scored = Vec::with_capacity(models.len());
     for (place, (model, dataset)) in models.iter().zip(datasets).enumerate() {
         context.stage(&format!("Comparing {} of {}", place + 1, models.len()));
-        predicted.push(model.predict(dataset, rows, context)?);
+        scored.push(model.scored(dataset, rows, context)?);
     }
     context.stage("Who is right where");
     let apart: Vec<Disagreement> =
-        predicted.iter().skip(1).map(|second| disagreement([&predicted[0], second], dataset, rows)).collect();
-    let models = models.iter().cloned().zip(predicted).collect();
+        scored.iter().skip(1).map(|second| disagreement([&scored[0], second], dataset, rows)).collect();
+    let models = models.iter().cloned().zip(scored.into_iter().map(|scored| scored.p)).collect();
     let mut comparison = compare_scored(models, dataset, rows);
     for (model, apart) in comparison.models.iter_mut().skip(1).zip(apart) {
         model.disagreement = Some(apart);

@@ -4,7 +4,8 @@ use crate::data::Dataset;
 use crate::data::dataset::take_known;
 use crate::metrics::calibration::losses;
 use crate::metrics::paired::{McNemar, UserGains};
-use crate::train::log_odds;
+use crate::metrics::Estimate;
+use crate::train::{Scored, log_odds};
 use serde::{Deserialize, Serialize};
 
 /// Users and rows that are named at most, of each sort.
@@ -45,12 +46,16 @@ pub struct RowApart {
     pub first: f64,
     /// Probability by the second.
     pub second: f64,
+    /// Where one more member would put each, 95 %, of ensembles.
+    #[serde(default)]
+    pub intervals: [Option<Estimate>; 2],
     /// What happened.
     pub label: f64,
 }
 
 /// Compares the scores of two models of some rows with outcomes.
-pub fn disagreement(scores: [&[f32]; 2], dataset: &Dataset, rows: &[u32]) -> Disagreement {
+pub fn disagreement(scored: [&Scored; 2], dataset: &Dataset, rows: &[u32]) -> Disagreement {
+    let scores = scored.map(|scored| scored.p.as_slice());
     let (labels, weights) = (take_known(&dataset.label, rows), take_known(&dataset.weight, rows));
     let users = take_known(&dataset.users, rows);
     let clicks: f64 = labels.iter().map(|label| f64::from(*label)).sum();
@@ -75,6 +80,7 @@ pub fn disagreement(scores: [&[f32]; 2], dataset: &Dataset, rows: &[u32]) -> Dis
         row: rows[*place],
         first: f64::from(scores[0][*place]),
         second: f64::from(scores[1][*place]),
+        intervals: scored.map(|scored| scored.interval(*place)),
         label: f64::from(labels[*place]),
     };
     let users = (!users.is_empty()).then(|| {
@@ -117,8 +123,9 @@ mod tests {
             users: vec![0, 0, 1, 2].into(),
             ..Dataset::default()
         };
-        let scores: [&[f32]; 2] = [&[0.5, 0.5, 0.9, 0.5], &[0.8, 0.5, 0.6, 0.01]];
-        let found = disagreement(scores, &dataset, &[0, 1, 2, 3]);
+        let scored = |p: [f32; 4]| Scored { p: p.to_vec(), intervals: None };
+        let scores = [scored([0.5, 0.5, 0.9, 0.5]), scored([0.8, 0.5, 0.6, 0.01])];
+        let found = disagreement([&scores[0], &scores[1]], &dataset, &[0, 1, 2, 3]);
         assert_eq!(found.threshold, 0.5);
         // The first says click everywhere, the second not in the last row.
         let right = found.right;

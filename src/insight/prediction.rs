@@ -136,6 +136,8 @@ pub struct Counterfactual {
     pub changes: Vec<Edit>,
     /// Probability after them.
     pub p_click: f64,
+    /// Where one more member of an ensemble would put it, 95 %.
+    pub interval: Option<Estimate>,
     /// True when the threshold was crossed.
     pub crossed: bool,
 }
@@ -245,8 +247,9 @@ pub fn predict_one(
         changes.extend(one_change(model, &dataset.encoder, &row.batch, field)?);
     }
     changes.sort_by(|a, b| (b.highest.1 - b.lowest.1).total_cmp(&(a.highest.1 - a.lowest.1)));
-    let interval = model.spread_batch(&row.batch)?.and_then(|spread| spread.first().copied());
-    Ok(Prediction { p_click: row.score(model)?, interval, p_unedited: own.score(model)?, row, changes })
+    let scored = model.scored_batch(&row.batch)?;
+    let p_click = scored.p.first().map_or(f64::NAN, |p| f64::from(*p));
+    Ok(Prediction { p_click, interval: scored.interval(0), p_unedited: own.score(model)?, row, changes })
 }
 
 /// Tries values of a field, evenly over its vocabulary where there are many; `None` for one without.
@@ -476,5 +479,6 @@ pub fn counterfactual(
         changes.push((dataset.encoder.categorical[field].name.clone(), value));
         p = reached;
     }
-    Ok(Counterfactual { changes, p_click: p, crossed: crossed(p) })
+    let interval = model.scored_batch(&batch)?.interval(0);
+    Ok(Counterfactual { changes, p_click: p, interval, crossed: crossed(p) })
 }

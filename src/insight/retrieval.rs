@@ -7,8 +7,8 @@ use crate::data::schema::Role;
 use crate::data::{Dataset, LogFrame, cells};
 use crate::domain::Segment;
 use crate::jobs::JobContext;
-use crate::metrics::Rate;
-use crate::train::TrainedModel;
+use crate::metrics::{Estimate, Rate};
+use crate::train::{Scored, TrainedModel};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -47,6 +47,8 @@ pub struct RankedAd {
     pub seen: u32,
     /// Click probability by each model.
     pub scores: Vec<f32>,
+    /// Of each model: where one more member would put it, 95 %, of an ensemble.
+    pub intervals: Vec<Option<Estimate>>,
     /// Rank by each model, from 1; equal scores stand in the order of the catalogue.
     pub ranks: Vec<usize>,
 }
@@ -97,7 +99,7 @@ pub fn retrieve(
         context.stage(&format!("scoring {} ads with {}", names.len(), model.kind));
         scores.push(scored(model, dataset, row, names.len(), context)?);
     }
-    let ranks: Vec<Vec<usize>> = scores.iter().map(|scores| ranked(scores)).collect();
+    let ranks: Vec<Vec<usize>> = scores.iter().map(|scores| ranked(&scores.p)).collect();
     let (rates, seen) = (rates(log, &ad_column, context)?, seen(log, &ad_column, &of_user)?);
     let mut ads: Vec<RankedAd> = (0..names.len())
         .filter(|ad| ranks.iter().any(|ranks| ranks[*ad] <= k))
@@ -105,7 +107,8 @@ pub fn retrieve(
             name: names[ad].clone(),
             rate: rates.get(&names[ad]).copied(),
             seen: seen.get(&names[ad]).copied().unwrap_or(0),
-            scores: scores.iter().map(|scores| scores[ad]).collect(),
+            scores: scores.iter().map(|scores| scores.p[ad]).collect(),
+            intervals: scores.iter().map(|scores| scores.interval(ad)).collect(),
             ranks: ranks.iter().map(|ranks| ranks[ad]).collect(),
         })
         .collect();
@@ -136,14 +139,19 @@ fn scored(
     row: u32,
     count: usize,
     context: &JobContext,
-) -> Result<Vec<f32>> {
-    let mut scores = Vec::with_capacity(count);
+) -> Result<Scored> {
+    let mut scored = Scored { p: Vec::with_capacity(count), intervals: None };
     let ads: Vec<u32> = (0..count as u32).collect();
     for some in ads.chunks(BATCH_ADS) {
         context.check()?;
-        scores.extend(model.predict_batch(&dataset.batch_with_ads(&vec![row; some.len()], some))?);
+        let batch = dataset.batch_with_ads(&vec![row; some.len()], some);
+        let Scored { p, intervals } = model.scored_batch(&batch)?;
+        scored.p.extend(p);
+        if let Some(intervals) = intervals {
+            scored.intervals.get_or_insert_default().extend(intervals);
+        }
     }
-    Ok(scores)
+    Ok(scored)
 }
 
 /// Rank of each, from 1 for the highest score; equal ones in their own order.

@@ -85,11 +85,7 @@ impl RequestBidder {
         let imps = impressions(request)?;
         let tmax_ms = amount(request, "tmax", DEFAULT_TMAX_MS)?;
         let batch = self.batch(&self.inputs.dataset, request);
-        let intervals = self.inputs.model.spread_batch(&batch)?;
-        let scores = match &intervals {
-            Some(members) => members.iter().map(|score| score.value as f32).collect(),
-            None => self.inputs.model.predict_batch(&batch)?,
-        };
+        let scored = self.inputs.model.scored_batch(&batch)?;
         let conversions = match &self.inputs.conversions {
             Some(model) => model.conversions(&self.batch(&model.dataset, request))?,
             None => Vec::new(),
@@ -99,7 +95,7 @@ impl RequestBidder {
             .iter()
             .enumerate()
             .map(|(index, bidder)| {
-                let (ad, p_click) = bidder.strongest_ad(&scores, &conversions);
+                let (ad, p_click) = bidder.strongest_ad(&scored.p, &conversions);
                 let p_convert = bidder.p_convert(&conversions, ad);
                 (index, ad, p_click, bidder.ecpm_micros(p_click, p_convert) / MICROS)
             })
@@ -118,7 +114,7 @@ impl RequestBidder {
             offers.next();
             let mut seat = self.seat(&id, imp, index, (ad, p_click), price);
             // What the members of an ensemble say, each on its own.
-            if let Some(Estimate { low, high, .. }) = intervals.as_ref().and_then(|of| of.get(ad as usize)) {
+            if let Some(Estimate { low, high, .. }) = scored.interval(ad as usize) {
                 seat["bid"][0]["ext"]["adloupe"]["pctr_interval"] = json!([low, high]);
             }
             seats.push(seat);

@@ -74,7 +74,15 @@ fn auction(
     let responses: Vec<Value> = offers
         .iter()
         .enumerate()
-        .map(|(index, offer)| response(&id, prepared, index, offer, shown))
+        .map(|(index, offer)| {
+            let mut response = response(&id, prepared, index, offer, shown);
+            if let Some(known) = prepared.pool.interval(world, row, offer.ad, offer.predicted)
+                && offer.fate.loss_reason().is_some()
+            {
+                response["ext"]["adloupe"]["pctr_interval"] = json!([known.low, known.high]);
+            }
+            response
+        })
         .collect();
     json!({
         "request": request(&id, spec, scenario, prepared.pool.rows.get(row as usize).copied()),

@@ -5,6 +5,7 @@
 //! pair. Scoring is the slow part, so a [`ScoredPool`] is kept and reused until audience, ads, edits or model
 //! change: a slider only reweighs it.
 
+mod asked;
 pub mod edits;
 mod lessons;
 mod people;
@@ -23,11 +24,13 @@ use crate::auctions::myerson::{self, MyersonMark};
 use crate::base::rng::Rng;
 use crate::base::{Failure, Result};
 use crate::data::sample::World;
-use crate::data::{Batch, Dataset, LogFrame, edit};
+use crate::data::{Dataset, LogFrame, edit};
 use crate::domain::{Campaign, Pricing};
 use crate::jobs::JobContext;
+use crate::metrics::Estimate;
 use crate::train::TrainedModel;
-use edits::Set;
+use asked::{Ask, Asked};
+pub(super) use asked::{catalogue_columns, scores_of};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -100,6 +103,20 @@ impl ScoredPool {
         self.asked.conversions.as_ref()
     }
 
+    /// Where one more member of an ensemble would put what was `predicted` for a pooled row and an ad, 95 %; `None` for a
+    /// model of its own, and for predictions that what users did or bidders learnt has moved since.
+    pub fn interval(&self, world: usize, row: u32, ad: u32, predicted: f32) -> Option<Estimate> {
+        let arm = if world == 0 { &self.baseline } else { &self.what_if };
+        let at = |scores: &Scores| {
+            let is_known = (row as usize) < scores.rows();
+            is_known.then(|| scores.row(row as usize).get(ad as usize).copied()).flatten()
+        };
+        let [low, high] = arm.bands.as_deref()?;
+        let is_as_scored = at(&arm.predicted)? == predicted;
+        let (low, high) = at(low).zip(at(high)).filter(|_| is_as_scored)?;
+        Some(Estimate { value: predicted.into(), low: low.into(), high: high.into() })
+    }
+
     /// The model of clicks that was asked beside the bidders', for another run.
     pub fn clicks(&self) -> Option<&Arc<OtherModel>> {
         self.asked.clicks.as_ref()
@@ -122,6 +139,8 @@ struct PoolKey {
 #[derive(Debug, Clone, PartialEq)]
 struct ArmScores {
     predicted: Arc<Scores>,
+    /// Lower and upper ends of the intervals of `predicted`, where an ensemble says them.
+    bands: Option<Arc<[Scores; 2]>>,
     /// The same as `predicted` where clicks come from the model.
     clicks: Arc<Scores>,
     conversions: Option<Arc<Scores>>,
@@ -129,8 +148,6 @@ struct ArmScores {
 
 /// Fewer rows than this in an audience are told.
 const FEW_ROWS: usize = 100;
-/// Pairs scored at once: cancel is answered between batches.
-const PAIRS_PER_BATCH: usize = 4_096;
 
 /// Builds the market of a spec. `known` is the pool of an earlier spec; it is used again where it fits.
 ///
@@ -345,7 +362,8 @@ fn score(key: PoolKey, inputs: &Inputs, world: Option<&World>, context: &JobCont
     let score_arm = |edits: &[Edit]| -> Result<ArmScores> {
         let sets = edits::encoded(&inputs.dataset, &inputs.log, &rows, edits)?;
         let asked = Asked { dataset: &inputs.dataset, rows: &rows, columns: &columns, edits: &sets };
-        let predicted = Arc::new(asked.scores(&|batch| inputs.model.predict_batch(batch), context)?);
+        let (predicted, bands) = asked.scored(&inputs.model, context)?;
+        let (predicted, bands) = (Arc::new(predicted), bands.map(Arc::new));
         let clicks = match (world, &inputs.clicks) {
             (Some(world), _) => Arc::new(truth(world, inputs, &rows, &key.ads, edits)?),
             (None, Some(other)) if key.clicks == ClickSource::Model => {
@@ -355,7 +373,7 @@ fn score(key: PoolKey, inputs: &Inputs, world: Option<&World>, context: &JobCont
         };
         let conversions = inputs.conversions.as_ref();
         let conversions = conversions.map(|other| beside(other, edits, &|batch| other.conversions(batch)));
-        Ok(ArmScores { predicted, clicks, conversions: conversions.transpose()? })
+        Ok(ArmScores { predicted, bands, clicks, conversions: conversions.transpose()? })
     };
     let baseline = score_arm(&key.edits[0])?;
     let what_if = if key.edits[0] == key.edits[1] { baseline.clone() } else { score_arm(&key.edits[1])? };
@@ -373,74 +391,6 @@ fn score(key: PoolKey, inputs: &Inputs, world: Option<&World>, context: &JobCont
         what_if,
         replay,
     })
-}
-
-/// The ads' places in the data set's catalogue.
-pub(super) fn catalogue_columns(dataset: &Dataset, ads: &[String]) -> Result<Vec<u32>> {
-    let catalogue = dataset.ads.as_ref().ok_or_else(|| {
-        Failure::new("cannot show other ads", "no column of the log has the role ad")
-            .hint("give the column with ad or item ids the role ad, and train again")
-    })?;
-    let places: BTreeMap<&str, u32> = catalogue.names.iter().map(String::as_str).zip(0..).collect();
-    ads.iter()
-        .map(|ad| {
-            places.get(ad.as_str()).copied().ok_or_else(|| {
-                Failure::new("cannot show the ad", format!("the log has no ad '{ad}'"))
-                    .at("campaigns")
-                    .hint("use ids from the log's ad column")
-            })
-        })
-        .collect()
-}
-
-/// What a model is asked about: every row with every ad in its place, under some edits.
-struct Asked<'a> {
-    dataset: &'a Dataset,
-    rows: &'a [u32],
-    columns: &'a [u32],
-    edits: &'a [Set],
-}
-
-/// A model that answers about a batch.
-type Ask<'a> = dyn Fn(&Batch) -> Result<Vec<f32>> + 'a;
-
-impl Asked<'_> {
-    fn scores(&self, model: &Ask<'_>, context: &JobContext) -> Result<Scores> {
-        let Self { dataset, rows, columns, edits } = self;
-        let pairs = rows.len() * columns.len();
-        let mut values = Vec::with_capacity(pairs);
-        let rows_per_batch = (PAIRS_PER_BATCH / columns.len().max(1)).max(1);
-        for (place, chunk) in rows.chunks(rows_per_batch).enumerate() {
-            context.check()?;
-            let row_of_pair: Vec<u32> =
-                chunk.iter().flat_map(|row| std::iter::repeat_n(*row, columns.len())).collect();
-            let ad_of_pair: Vec<u32> = chunk.iter().flat_map(|_| columns.iter().copied()).collect();
-            let mut batch = dataset.batch_with_ads(&row_of_pair, &ad_of_pair);
-            for set in *edits {
-                let of_rows = batch.categorical[set.field].chunks_exact_mut(columns.len());
-                let first = place * rows_per_batch;
-                of_rows
-                    .enumerate()
-                    .filter(|(row, _)| set.is_for(first + row))
-                    .for_each(|(_, ids)| ids.fill(set.id));
-            }
-            values.extend(model(&batch)?);
-            context.progress(values.len() as u64, pairs as u64);
-        }
-        Scores::new(columns.len(), values)
-    }
-}
-
-/// A model's click probabilities of every row with every ad in its place.
-pub(super) fn scores_of(
-    (model, dataset): (&TrainedModel, &Dataset),
-    rows: &[u32],
-    ads: &[String],
-    context: &JobContext,
-) -> Result<Scores> {
-    let columns = catalogue_columns(dataset, ads)?;
-    Asked { dataset, rows, columns: &columns, edits: &[] }
-        .scores(&|batch| model.predict_batch(batch), context)
 }
 
 /// The market with the model itself in its loop.

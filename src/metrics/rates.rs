@@ -38,6 +38,15 @@ impl Estimate {
         format!("{:.digits$} ({:.digits$} to {:.digits$})", self.value, self.low, self.high)
     }
 
+    /// A probability to so many digits of a percent, with its interval where one is known: `2.00 % (1.74 to 2.30)`.
+    pub fn score_in_percent(p: f64, interval: Option<Self>, digits: usize) -> String {
+        let p = format!("{:.digits$} %", 100.0 * p);
+        interval.map_or_else(
+            || p.clone(),
+            |known| format!("{p} ({:.digits$} to {:.digits$})", 100.0 * known.low, 100.0 * known.high),
+        )
+    }
+
     /// [`in_words`](Self::in_words), or that it is not known.
     pub fn known_in_words(known: Option<Self>, digits: usize) -> String {
         known.map_or_else(|| "n/a".to_owned(), |estimate| estimate.in_words(digits))

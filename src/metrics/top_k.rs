@@ -1,4 +1,4 @@
-//! Does what is shown first hold what a person wanted? Recall, NDCG and hit rate of the first `k`, over people.
+//! Does what is shown first hold what a person wanted? Precision, recall, NDCG and hit rate of the first `k`, over people.
 //!
 //! A person is an observation: each measure is the mean over people who wanted anything, with the normal 95 % interval
 //! of that mean, Wilson's for the hit rate. Who wanted nothing that was held out cannot be judged and is left out, counted.
@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 /// What one person was shown and wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 struct Judged {
+    precision: f64,
     recall: f64,
     ndcg: f64,
     hit: f64,
@@ -31,6 +32,8 @@ pub struct TopKMeasures {
     pub people: usize,
     /// People without anything held out, who are not judged.
     pub wanted_nothing: usize,
+    /// Share of the list that a person wanted; a list that is shorter counts as one of `k`.
+    pub precision: Estimate,
     /// Share of what a person wanted that is in the list.
     pub recall: Estimate,
     /// Discounted gain of the list over that of the best list (Järvelin & Kekäläinen 2002), with relevance 0 or 1.
@@ -60,6 +63,7 @@ impl TopK {
         }
         let best: f64 = (0..wanted.len().min(self.k)).map(discount).sum();
         self.judged.push(Judged {
+            precision: hits / self.k as f64,
             recall: hits / wanted.len() as f64,
             ndcg: gain / best,
             hit: f64::from(u8::from(hits > 0.0)),
@@ -70,6 +74,43 @@ impl TopK {
     pub fn append(&mut self, mut other: Self) {
         self.judged.append(&mut other.judged);
         self.wanted_nothing += other.wanted_nothing;
+    }
+
+    /// Each person's mean over several runs, which judged the same people in the same order; `None` for runs that did not.
+    pub fn mean_of(runs: &[Self]) -> Option<Self> {
+        let first = runs.first()?;
+        let is_alike = |run: &Self| run.k == first.k && run.judged.len() == first.judged.len();
+        let each = 1.0 / runs.len() as f64;
+        let mut mean = Self { judged: vec![Judged::default(); first.judged.len()], ..first.clone() };
+        for run in runs {
+            if !is_alike(run) {
+                return None;
+            }
+            for (sum, one) in mean.judged.iter_mut().zip(&run.judged) {
+                sum.precision += each * one.precision;
+                sum.recall += each * one.recall;
+                sum.ndcg += each * one.ndcg;
+                sum.hit += each * one.hit;
+            }
+        }
+        Some(mean)
+    }
+
+    /// How much higher precision and NDCG are than in another run over the same people in the same order, with the 95 %
+    /// interval of the paired difference; `None` for other people, or fewer than two.
+    pub fn higher(&self, than: &Self) -> Option<[Estimate; 2]> {
+        let n = self.judged.len() as f64;
+        if self.judged.len() != than.judged.len() || n < 2.0 {
+            return None;
+        }
+        let paired = |of: fn(&Judged) -> f64| {
+            let apart: Vec<f64> =
+                self.judged.iter().zip(&than.judged).map(|(one, other)| of(one) - of(other)).collect();
+            let mean = apart.iter().sum::<f64>() / n;
+            let squares = apart.iter().map(|one| (one - mean).powi(2)).sum::<f64>();
+            Estimate::normal(mean, (squares / (n - 1.0) / n).sqrt())
+        };
+        Some([paired(|one| one.precision), paired(|one| one.ndcg)])
     }
 
     /// The means; `None` when nobody could be judged.
@@ -93,6 +134,7 @@ impl TopK {
             k: self.k,
             people,
             wanted_nothing: self.wanted_nothing,
+            precision: mean(|one| one.precision)?,
             recall: mean(|one| one.recall)?,
             ndcg: mean(|one| one.ndcg)?,
             hit_rate: Rate::wilson(self.judged.iter().map(|one| one.hit).sum(), people as f64).estimate(),
@@ -142,6 +184,7 @@ mod tests {
         assert!((found.ndcg.value - (ndcg[0] + ndcg[1]) / 2.0).abs() < 1e-12);
         assert!((found.ndcg.value - 0.6079).abs() < 5e-5, "{}", found.ndcg.value);
         assert!((found.recall.value - 0.625).abs() < 1e-12);
+        assert!((found.precision.value - 0.5).abs() < 1e-12, "2 of 3 and 1 of 3");
         assert!((found.hit_rate.value - 1.0).abs() < 1e-12);
         // Recalls 1 and 1/4: standard error |1 - 1/4| / 2.
         assert!((found.recall.low - f64::max(0.625 - 1.959_964 * 0.375, 0.0)).abs() < 1e-6);
@@ -159,6 +202,25 @@ mod tests {
             covered += u32::from(found.low <= 0.3 && 0.3 <= found.high);
         }
         assert!((930..=965).contains(&covered), "{covered}");
+    }
+
+    #[test]
+    fn runs_over_the_same_people_are_averaged_and_told_apart_in_pairs() {
+        let run = |shown: [u32; 3]| {
+            let mut lists = TopK::new(1);
+            shown.iter().for_each(|item| lists.add(&[*item], &[1]));
+            lists
+        };
+        let (one, other) = (run([1, 1, 0]), run([1, 0, 0]));
+        let mean = TopK::mean_of(&[one.clone(), other.clone()]).unwrap();
+        assert_eq!(mean.measures().unwrap().precision.value, 0.5);
+        // Differences 0, 1, 0: mean 1/3, variance 1/3, standard error 1/3.
+        let [precision, ndcg] = one.higher(&other).unwrap();
+        assert!((precision.value - 1.0 / 3.0).abs() < 1e-12 && precision == ndcg);
+        assert!((precision.low - (1.0 - 1.959_964) / 3.0).abs() < 1e-6, "{precision:?}");
+        assert_eq!(one.higher(&TopK::new(1)), None);
+        assert_eq!(TopK::mean_of(&[one, TopK::new(1)]), None);
+        assert_eq!(TopK::mean_of(&[]), None);
     }
 
     #[test]

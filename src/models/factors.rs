@@ -2,15 +2,18 @@
 //!
 //! [`Als`](Way::Als) solves for the vectors by least squares in turns (Hu, Koren & Volinsky 2008), [`Bpr`](Way::Bpr) by
 //! ranking what was clicked above what was not (Rendle et al. 2009), [`LightGcn`](Way::LightGcn) by ranking vectors that are
-//! smoothed over the graph of clicks (He et al. 2020): all before the first step of training. Whoever was not in the training rows has a vector of zeros.
+//! smoothed over the graph of clicks (He et al. 2020), [`Irgan`](Way::Irgan) by a generator's game against a judge (Wang et al.
+//! 2017): all before the first step of training. Whoever was not in the training rows has a vector of zeros.
 
 use super::counted::{Counting, ScaledSum};
 use super::features::{EMBEDDING_WIDTH, FieldRows, LINEAR_FLOW, NEEDS_USER_AND_AD, need_user_and_ad};
 use super::{Flow, Inputs, Model, ModelKind, Network, Output};
 use crate::base::Result;
 use crate::base::params::{ParamSpec, Params};
+use crate::data::batch::FIRST_VALUE_ID;
 use crate::data::{Batch, Encoder};
 use crate::nn::factors::{self, Factors, Search};
+use crate::nn::irgan::{self, Game};
 use crate::nn::light_gcn::light_gcn;
 use crate::nn::neighbours::Interactions;
 use crate::nn::tables::Lookup;
@@ -40,6 +43,8 @@ pub enum Way {
     Bpr,
     /// Graph convolution without weights.
     LightGcn,
+    /// A generator that plays against a judge.
+    Irgan,
 }
 
 const ALS_KNOBS: &[ParamSpec] = &[
@@ -94,6 +99,38 @@ const LIGHT_GCN_KNOBS: &[ParamSpec] = &[
     ),
 ];
 
+const IRGAN_KNOBS: &[ParamSpec] = &[
+    EMBEDDING_WIDTH,
+    ParamSpec::integer(
+        "passes",
+        "Passes",
+        (0, 30, 500),
+        "Passes over all clicks in which vectors are ranked against hard rivals, before the game.",
+    ),
+    ParamSpec::log_real(
+        "penalty",
+        "Penalty",
+        (1e-6, 0.03, 1.0),
+        "On the squares of the vectors, in each step.",
+    ),
+    ParamSpec::log_real("ranking_rate", "Rate of ranking", (1e-4, 0.05, 1.0), "Length of a ranking step."),
+    ParamSpec::integer(
+        "rounds",
+        "Rounds of the game",
+        (0, 3, 100),
+        "Turns of judge and generator. Without any the vectors stay as they were ranked.",
+    ),
+    ParamSpec::log_real(
+        "game_rate",
+        "Rate of the game",
+        (1e-5, 0.01, 1.0),
+        "Length of a step of judge and generator. High rates forget what was ranked.",
+    ),
+];
+
+/// Passes of judge and generator in a round: a tenth of those of IRGAN's authors, whose steps are a tenth as long.
+const ROUND: [usize; 2] = [10, 5];
+
 const fn product_flow(does: &'static str) -> [Flow; 4] {
     [
         LINEAR_FLOW,
@@ -109,6 +146,7 @@ impl ModelKind for Factorised {
             Way::Als => "als",
             Way::Bpr => "bpr_mf",
             Way::LightGcn => "light_gcn",
+            Way::Irgan => "irgan",
         }
     }
 
@@ -117,6 +155,7 @@ impl ModelKind for Factorised {
             Way::Als => "Implicit ALS",
             Way::Bpr => "BPR factors",
             Way::LightGcn => "LightGCN",
+            Way::Irgan => "IRGAN",
         }
     }
 
@@ -129,6 +168,10 @@ impl ModelKind for Factorised {
             Way::LightGcn => {
                 "Vectors smoothed over the graph of who clicked on what: says something of people with one click."
             }
+            Way::Irgan => {
+                "Vectors of a generator that shows ads so that a judge takes them for clicked ones (GAN). Compare it with its own \
+                 start, 0 rounds: vectors that are ranked well are often better without the game."
+            }
         }
     }
 
@@ -137,6 +180,7 @@ impl ModelKind for Factorised {
             Way::Als => ALS_KNOBS,
             Way::Bpr => BPR_KNOBS,
             Way::LightGcn => LIGHT_GCN_KNOBS,
+            Way::Irgan => IRGAN_KNOBS,
         }
     }
 
@@ -151,6 +195,7 @@ impl ModelKind for Factorised {
             Way::LightGcn => {
                 const { &product_flow("vectors of users and ads, smoothed over the graph of clicks") }
             }
+            Way::Irgan => const { &product_flow("vectors of users and ads, of a generator against a judge") },
         }
     }
 
@@ -167,12 +212,32 @@ impl ModelKind for Factorised {
                 let how = (params.count("graph_layers")?, params.real("ranking_rate")?);
                 light_gcn(clicks, search, how, rows.context)
             }
+            Way::Irgan => play(rows, clicks, search),
         })
     }
 
     fn build(&self, encoder: &Encoder, params: &Params, builder: &mut Builder) -> Result<Box<dyn Model>> {
         Ok(Box::new(Product::new(encoder, params, builder, self.id())?))
     }
+}
+
+/// Ranks, and plays from there.
+fn play(rows: &Counting<'_>, clicks: &Interactions, search: Search) -> Result<Factors> {
+    let params = rows.params;
+    let rate = params.real("game_rate")?;
+    let [judge_passes, generator_passes] = ROUND;
+    let game = Game {
+        rounds: params.count("rounds")?,
+        judge_passes,
+        generator_passes,
+        judge_rate: rate,
+        generator_rate: rate,
+        penalty: search.penalty,
+    };
+    let catalogue: Vec<u32> = (FIRST_VALUE_ID..clicks.columns() as u32).collect();
+    let ranking_rate = params.real("ranking_rate")?;
+    let start = irgan::ranked(clicks, &catalogue, search, ranking_rate, rows.context, |_| {})?;
+    irgan::irgan(clicks, &catalogue, start, (game, search.seed), rows.context, |_, _| {})
 }
 
 /// Finds the vectors and puts them into the table.
@@ -231,7 +296,7 @@ mod tests {
 
     #[test]
     fn equal_the_linear_part_and_the_product_of_two_vectors() {
-        for kind in ["als", "bpr_mf", "light_gcn"] {
+        for kind in ["als", "bpr_mf", "light_gcn", "irgan"] {
             equals_loops(kind, &[("embedding_width", "3")], |weights, batch, row| {
                 let user = weights.row("factors.user", batch.categorical[0][row]).to_vec();
                 let ad = weights.row("factors.ad", batch.categorical[1][row]);

@@ -27,8 +27,8 @@ pub struct Mmoe;
 const EXPERTS: ParamSpec = ParamSpec::integer(
     "experts",
     "Experts",
-    (2, 4, 32),
-    "Hidden layers side by side that both tasks draw on, each in its own mixture.",
+    (1, 4, 32),
+    "Hidden layers side by side that both tasks draw on, each in its own mixture. One is a bottom that both share.",
 );
 
 const PARAMS: &[ParamSpec] = &[EMBEDDING_WIDTH, HIDDEN_UNITS, EXPERTS, DROPOUT, CONVERSION_WEIGHT];
@@ -158,8 +158,11 @@ impl Model for Network {
 
 #[cfg(test)]
 mod tests {
-    use crate::data::Batch;
-    use crate::models::check::{Weights, conversions_equal_loops, equals_loops};
+    use super::*;
+    use crate::models::check::{Weights, conversions_equal_loops, equals_loops, tiny};
+    use crate::models::network::Network as WithWeights;
+    use crate::nn::probe::Probe;
+    use candle_core::Device;
 
     const SETTINGS: [(&str, &str); 3] = [("embedding_width", "3"), ("hidden_units", "4"), ("experts", "3")];
 
@@ -181,6 +184,40 @@ mod tests {
         equals_loops("mmoe", &SETTINGS, |weights, batch, row| {
             weights.linear_part(batch, row) + by_loops(weights, batch, row, "gate.click", "deep")
         });
+    }
+
+    #[test]
+    fn one_expert_is_a_bottom_that_both_tasks_share() {
+        let settings = [SETTINGS[0], SETTINGS[1], ("experts", "1")];
+        // Caruana 1997: one hidden layer, and a tower on it for each task; the gate has nothing to choose from.
+        let shared = |weights: &Weights, batch: &Batch, row: usize, tower: &str| {
+            let relu = |values: Vec<f64>| values.into_iter().map(|v| v.max(0.0)).collect::<Vec<f64>>();
+            let bottom = relu(weights.linear("experts", &weights.inputs(batch, row)));
+            weights.linear(&format!("{tower}.out"), &relu(weights.linear(&format!("{tower}.0"), &bottom)))[0]
+        };
+        equals_loops("mmoe", &settings, |weights, batch, row| {
+            weights.linear_part(batch, row) + shared(weights, batch, row, "deep")
+        });
+        conversions_equal_loops("mmoe", &settings, |weights, batch, row| {
+            shared(weights, batch, row, "conversion")
+        });
+    }
+
+    #[test]
+    fn the_weights_of_a_gate_are_shares() {
+        let (encoder, batch) = tiny();
+        let params = Params::defaults(PARAMS);
+        let network = WithWeights::new(&Mmoe, &encoder, &params, 3, Device::Cpu).unwrap();
+        let mut probe = Probe::new(Vec::new(), true);
+        network.forward(&batch, &mut Pass::Look(&mut probe)).unwrap();
+        let gates: Vec<_> = probe.values.iter().filter(|(name, _)| name.starts_with("gate")).collect();
+        assert_eq!(gates.len(), 2);
+        for (name, gate) in gates {
+            let rows: Vec<Vec<f32>> = gate.to_vec2().unwrap();
+            let sums = rows.iter().map(|row| row.iter().sum::<f32>());
+            assert!(sums.into_iter().all(|sum| (sum - 1.0).abs() < 1e-6), "{name}: {rows:?}");
+            assert!(rows.iter().flatten().all(|share| *share > 0.0));
+        }
     }
 
     #[test]

@@ -4,11 +4,12 @@ mod attack;
 
 use super::direct::{DirectModel, Weights};
 use super::newcomers::Welcomed;
-use super::{Conversions, Inputs, Model, ModelKind};
+use super::{Conversions, Inputs, Matches, Model, ModelKind};
 use crate::base::failure::Explain;
 use crate::base::params::Params;
 use crate::base::{Failure, Result};
 use crate::data::{Batch, Encoder};
+use crate::nn::in_batch::in_batch_softmax;
 use crate::nn::losses::{EntireSpaceLoss, LogitLoss, backward_from, bce_with_logits, entire_space, sigmoid};
 use crate::nn::optimiser::{Rule, Step};
 use crate::nn::packed::{Packing, write_packed};
@@ -65,6 +66,8 @@ pub struct Forward {
     pub(super) graph: Tensor,
     /// Log odds per row of what follows a click, and their graph; of kinds with that task.
     conversions: Option<(Vec<f32>, Conversions)>,
+    /// Scores of each click's user with the ad of every click, and their graph.
+    matches: Option<(Vec<f32>, Matches)>,
     leaves: Vec<(Lookup, Var)>,
 }
 
@@ -192,6 +195,10 @@ impl Network {
                 Some(conversions) => Some((conversions.logits.to_vec1()?, conversions)),
                 None => None,
             },
+            matches: match output.matches {
+                Some(matches) => Some((matches.scores.flatten_all()?.to_vec1()?, matches)),
+                None => None,
+            },
             leaves,
         })
     }
@@ -310,10 +317,13 @@ impl Network {
         self.direct.lock().unwrap_or_else(PoisonError::into_inner).push(model);
     }
 
-    fn backward(&self, forward: &Forward, loss: &EntireSpaceLoss) -> Computed<Gradients> {
-        let mut tasks = vec![(&forward.graph, loss.of_clicks.as_slice())];
+    fn backward(&self, forward: &Forward, loss: &TaskLoss) -> Computed<Gradients> {
+        let mut tasks = vec![(&forward.graph, loss.tasks.of_clicks.as_slice())];
         if let Some((_, conversions)) = &forward.conversions {
-            tasks.push((&conversions.logits, loss.of_conversions.as_slice()));
+            tasks.push((&conversions.logits, loss.tasks.of_conversions.as_slice()));
+        }
+        if let Some((_, matches)) = &forward.matches {
+            tasks.push((&matches.scores, loss.of_matches.as_slice()));
         }
         let store = backward_from(&tasks)?;
         let numbers = |var: &Var| match store.get(var.as_tensor()) {
@@ -337,7 +347,7 @@ impl Network {
                 row_gradients(&parts, self.tables[table].all_rows(), self.tables[table].width)
             })
             .collect();
-        Ok(Gradients { dense, tables, loss_of_clicks: loss.clicks })
+        Ok(Gradients { dense, tables, loss_of_clicks: loss.tasks.clicks })
     }
 
     /// Moves every weight that has a gradient.
@@ -541,8 +551,28 @@ impl Network {
     }
 }
 
-/// What a forward pass costs, and which way its log odds should move; no conversions where there is one task.
-fn task_loss(forward: &Forward, batch: &Batch) -> EntireSpaceLoss {
+/// What a forward pass costs.
+struct TaskLoss {
+    /// All of it.
+    mean: f64,
+    /// Of clicks and of what follows them.
+    tasks: EntireSpaceLoss,
+    /// By each score of the clicks with each other's ads.
+    of_matches: Vec<f32>,
+}
+
+fn task_loss(forward: &Forward, batch: &Batch) -> TaskLoss {
+    let tasks = loss_of_tasks(forward, batch);
+    let Some((scores, Matches { ln_shares, counts, weight, .. })) = &forward.matches else {
+        return TaskLoss { mean: tasks.mean, tasks, of_matches: Vec::new() };
+    };
+    let mut apart = in_batch_softmax(scores, ln_shares, counts);
+    apart.gradient.iter_mut().for_each(|slope| *slope *= *weight as f32);
+    TaskLoss { mean: tasks.mean + weight * apart.mean, tasks, of_matches: apart.gradient }
+}
+
+/// The loss of the tasks, and which way their log odds should move; no conversions where there is one task.
+fn loss_of_tasks(forward: &Forward, batch: &Batch) -> EntireSpaceLoss {
     let Some((logits, Conversions { weight, .. })) = &forward.conversions else {
         let LogitLoss { mean, gradient } = bce_with_logits(&forward.logits, &batch.label, &batch.weight);
         return EntireSpaceLoss { mean, clicks: mean, of_clicks: gradient, of_conversions: Vec::new() };

@@ -2,7 +2,8 @@
 //!
 //! Covington et al., RecSys 2016; Yi et al., RecSys 2019: one network turns user and moment into a vector, another the
 //! ad, both of length 1; score = `<u, a> / temperature` + linear part. Since every term belongs to one side, the
-//! vectors of all ads can be made once and searched for the nearest. Trained on clicks and non-clicks here.
+//! vectors of all ads can be made once and searched for the nearest. Trained on clicks and non-clicks, and, where asked for,
+//! to tell a user's clicked ad from those that others of the batch clicked ([`in_batch`](crate::nn::in_batch)).
 
 use super::direct::{DirectModel, Weights};
 use super::features::{
@@ -10,16 +11,16 @@ use super::features::{
     HIDDEN_UNITS, LINEAR_FLOW, LinearPart, NORMALISE, TAPER, deep_shape, side_by_side,
 };
 use super::on_vectors::OnVectors;
-use super::{Flow, Gradients, Inputs, Model, ModelKind, Output};
+use super::{Counting, Flow, Gradients, Inputs, Matches, Model, ModelKind, Network as WithWeights, Output};
 use crate::base::params::{ParamSpec, Params};
 use crate::base::{Failure, Result};
 use crate::data::encode::Side;
-use crate::data::{Batch, Encoder};
+use crate::data::{Batch, Dataset, Encoder};
 use crate::nn::deep::{DeepPass, Plain};
 use crate::nn::mlp::Mlp;
 use crate::nn::normalise::{TINY, unit_length};
 use crate::nn::row_vectors::RowVectors;
-use crate::nn::tables::Lookup;
+use crate::nn::tables::{Lookup, Read};
 use crate::nn::weights::{Builder, Init};
 use crate::nn::{Computed, Pass};
 use candle_core::Tensor;
@@ -42,12 +43,22 @@ const PARAMS: &[ParamSpec] = &[
         (0.02, 0.5, 2.0),
         "The cosine of the two vectors is divided by this. Lower tells near ads from nearest ones more sharply.",
     ),
+    ParamSpec::real(
+        "in_batch",
+        "Other users' ads",
+        (0.0, 0.0, 10.0),
+        "What it counts to tell the ad that a user clicked from those that others clicked in the same batch, popularity taken \
+         off (logQ). 0 learns clicks and non-clicks only. Turn up where the model is to find ads rather than to predict.",
+    ),
     HIDDEN_UNITS,
     HIDDEN_LAYERS,
     TAPER,
     DROPOUT,
     NORMALISE,
 ];
+
+/// Table of the log of each ad's share of the clicks.
+const SHARES: &str = "ln_share";
 
 impl ModelKind for TwoTower {
     fn id(&self) -> &'static str {
@@ -108,6 +119,26 @@ impl ModelKind for TwoTower {
         .hint(hint))
     }
 
+    /// Counts how often each ad is clicked, where the ads of a batch are told apart.
+    fn count(&self, rows: &Counting<'_>, network: &mut WithWeights) -> Result<()> {
+        let ad = rows.dataset.encoder.ad_field();
+        let Some(ad) = ad.filter(|_| network.tables.iter().any(|table| table.name == SHARES)) else {
+            return Ok(());
+        };
+        let Dataset { categorical, label, encoder, train, .. } = rows.dataset;
+        // Half a click each, so that an ad without one has a logarithm.
+        let mut clicks = vec![0.5_f64; encoder.categorical[ad].cardinality()];
+        for row in train.iter().map(|row| *row as usize) {
+            clicks[categorical[ad][row] as usize] += f64::from(label[row]);
+        }
+        let total: f64 = clicks.iter().sum();
+        let table = network.table_mut(SHARES)?;
+        for (id, clicks) in (0..).zip(clicks) {
+            table.row_mut(id)[0] = (clicks / total).ln() as f32;
+        }
+        Ok(())
+    }
+
     fn build(&self, encoder: &Encoder, params: &Params, builder: &mut Builder) -> Result<Box<dyn Model>> {
         let width = params.count("embedding_width")?;
         let outputs = params.count("tower_width")?;
@@ -118,7 +149,9 @@ impl ModelKind for TwoTower {
         let shape = deep_shape(params)?;
         let of_user = (user.categorical.len() + targets.len()) * width + user.numeric.len();
         let of_ad = ad.categorical.len() * width + ad.numeric.len();
+        let apart = Apart::new(encoder, params, builder)?;
         Ok(Box::new(Network {
+            apart,
             user_deep: Mlp::tower(builder, "user", of_user, shape, outputs)?,
             ad_deep: Mlp::tower(builder, "ad", of_ad, shape, outputs)?,
             temperature: params.real("temperature")?,
@@ -170,7 +203,62 @@ impl Tower {
     }
 }
 
+/// How the ads of a batch's clicks are told apart.
+struct Apart {
+    /// Field of the ad, and place of the table of shares.
+    ad: usize,
+    shares: usize,
+    weight: f64,
+}
+
+impl Apart {
+    fn new(encoder: &Encoder, params: &Params, builder: &mut Builder) -> Result<Option<Self>> {
+        let weight = params.real("in_batch")?;
+        if weight <= 0.0 {
+            return Ok(None);
+        }
+        let ad = encoder.ad_field().ok_or_else(|| {
+            let why = "to tell the ads of a batch apart it must know which ad each is, and no column names it";
+            Failure::new("cannot train two_tower", why).hint("give a column the role ad, or set in_batch=0")
+        })?;
+        let field = &encoder.categorical[ad];
+        let shares = builder.counted(SHARES, 1, &[(field.name.clone(), field.cardinality())])?;
+        Ok(Some(Self { ad, shares, weight }))
+    }
+
+    fn lookup(&self, batch: &Batch) -> Lookup {
+        let read = |(slot, row): (u32, &u32)| Read { row: *row, slot, weight: 1.0 };
+        let reads = (0..).zip(&batch.categorical[self.ad]).map(read).collect();
+        Lookup { table: self.shares, reads, shape: vec![batch.rows] }
+    }
+
+    /// Each click's user with the ad of every click; `None` for a batch with fewer than two.
+    fn matches(
+        &self,
+        batch: &Batch,
+        shares: &Tensor,
+        (user, ad): (&Tensor, &Tensor),
+        temperature: f64,
+    ) -> Computed<Option<Matches>> {
+        let count = |row: u32| {
+            let row = row as usize;
+            batch.label.get(row).map_or(0.0, |label| label * batch.weight.get(row).unwrap_or(&1.0))
+        };
+        let clicks: Vec<u32> = (0..batch.rows as u32).filter(|row| count(*row) > 0.0).collect();
+        if clicks.len() < 2 {
+            return Ok(None);
+        }
+        let places = Tensor::new(clicks.as_slice(), user.device())?;
+        let of_clicks = |all: &Tensor| all.index_select(&places, 0);
+        let scores = (of_clicks(user)?.matmul(&of_clicks(ad)?.t()?)? / temperature)?;
+        let ln_shares = of_clicks(shares)?.flatten_all()?.to_vec1()?;
+        let counts = clicks.iter().map(|row| count(*row)).collect();
+        Ok(Some(Matches { scores, ln_shares, counts, weight: self.weight }))
+    }
+}
+
 struct Network {
+    apart: Option<Apart>,
     linear: LinearPart,
     rows: FieldRows,
     /// The categorical field whose vocabulary each sequence shares.
@@ -190,21 +278,32 @@ impl Model for Network {
         let of_ad = self.rows.some(batch, &self.ad.categorical);
         let sequences = batch.sequences.iter().zip(&self.targets);
         let means = sequences.map(|(sequence, target)| self.rows.mean(sequence, *target));
-        [self.linear.lookup(batch), of_user, of_ad].into_iter().chain(means).collect()
+        let shares = self.apart.iter().map(|apart| apart.lookup(batch));
+        [self.linear.lookup(batch), of_user, of_ad].into_iter().chain(means).chain(shares).collect()
     }
 
     fn forward(&self, inputs: &Inputs<'_>, pass: &mut Pass<'_>) -> Computed<Output> {
         let linear = self.linear.forward(&inputs.gathered[0], &inputs.numeric)?;
         let [of_user, of_ad] = [&inputs.gathered[1], &inputs.gathered[2]];
-        let user = self.user.inputs(of_user, &inputs.gathered[3..], &inputs.numeric)?;
+        let means = &inputs.gathered[3..3 + self.targets.len()];
+        let user = self.user.inputs(of_user, means, &inputs.numeric)?;
         let ad = self.ad.inputs(of_ad, &[], &inputs.numeric)?;
         let user = unit_length(&self.user_deep.vectors(&user, pass)?)?;
         let ad = unit_length(&self.ad_deep.vectors(&ad, pass)?)?;
+        let matches = match (&self.apart, inputs.gathered.last()) {
+            (Some(apart), Some(shares)) => {
+                apart.matches(inputs.batch, shares, (&user, &ad), self.temperature)?
+            }
+            _ => None,
+        };
         let near = ((user * ad)?.sum(1)? / self.temperature)?;
-        Ok(Output::of((linear + near)?))
+        Ok(Output { matches, ..Output::of((linear + near)?) })
     }
 
     fn direct(&self) -> Option<Box<dyn DirectModel>> {
+        if self.apart.is_some() {
+            return None;
+        }
         let numbers = |tower: &Tower| tower.numeric.iter().map(|field| *field as usize).collect();
         let set = |tower: &Tower, targets: &[usize]| {
             RowVectors::new(self.width, tower.categorical.clone(), targets.to_vec(), 0, numbers(tower))
@@ -285,6 +384,7 @@ impl DirectModel for Direct {
 mod tests {
     use super::*;
     use crate::models::check::{dot, equals_loops, tiny};
+    use candle_core::Device;
 
     #[test]
     fn equals_the_cosine_written_as_loops() {
@@ -297,6 +397,57 @@ mod tests {
             let cosine = dot(&user, &ad) / (dot(&user, &user) * dot(&ad, &ad)).sqrt();
             weights.linear_part(batch, row) + cosine / 0.5
         });
+    }
+
+    /// Towers on [`tiny`] that also tell the ads of a batch apart, where `in_batch` is above 0.
+    fn towers(in_batch: &str) -> WithWeights {
+        let (encoder, _) = tiny();
+        let mut params = Params::defaults(PARAMS);
+        for (name, value) in [("embedding_width", "3"), ("hidden_units", "5"), ("in_batch", in_batch)] {
+            params.set(PARAMS, name, value).unwrap();
+        }
+        let mut network = WithWeights::new(&TwoTower, &encoder, &params, 3, Device::Cpu).unwrap();
+        if let Ok(shares) = network.table_mut(SHARES) {
+            [-2.0, -2.0, -0.3, -1.4].into_iter().zip(0..).for_each(|(share, row)| shares.row_mut(row)[0] = share);
+        }
+        network
+    }
+
+    #[test]
+    fn telling_the_ads_of_a_batch_apart_adds_its_loss_and_slopes_agree_with_central_differences() {
+        let (_, batch) = tiny();
+        let (plain, mut network) = (towers("0"), towers("1.5"));
+        assert!(plain.is_direct() && !network.is_direct());
+        assert_eq!(plain.logits(&batch).unwrap(), network.logits(&batch).unwrap(), "scores are the same");
+        let (loss, gradients) = network.gradients(&batch, &mut Pass::Predict).unwrap();
+        assert!(loss > plain.loss(&batch).unwrap() + 0.1);
+        assert!(gradients.tables.last().unwrap().rows.is_empty(), "no step moves the shares");
+        for place in 0..network.parameters.len() {
+            for at in [0, network.parameters[place].values.len() - 1] {
+                let mut moved = |by: f32| {
+                    network.parameters[place].values[at] += by;
+                    network.parameters[place].upload().unwrap();
+                    network.loss(&batch).unwrap()
+                };
+                let (above, below) = (moved(5e-3), moved(-1e-2));
+                moved(5e-3);
+                let (numeric, own) = ((above - below) / 1e-2, f64::from(gradients.dense[place][at]));
+                let name = &network.parameters[place].name;
+                assert!((numeric - own).abs() < 2e-3 * (1.0 + own.abs()), "{name} {at}: {numeric} and {own}");
+            }
+        }
+        let one_click = Batch { label: vec![1.0, 0.0, 0.0], ..batch };
+        assert!((network.loss(&one_click).unwrap() - plain.loss(&one_click).unwrap()).abs() < 1e-6);
+    }
+
+    #[test]
+    fn ads_that_no_column_names_cannot_be_told_apart() {
+        let (mut encoder, _) = tiny();
+        encoder.keys.ad = None;
+        let mut params = Params::defaults(PARAMS);
+        params.set(PARAMS, "in_batch", "1").unwrap();
+        let failure = WithWeights::new(&TwoTower, &encoder, &params, 3, Device::Cpu).unwrap_err();
+        assert!(failure.why.contains("no column names it"), "{failure}");
     }
 
     #[test]

@@ -197,6 +197,20 @@ mod tests {
     }
 
     #[test]
+    fn without_layers_the_loss_is_that_of_bpr() {
+        let clicks = path();
+        let start = Factors::drawn(&clicks, Search { width: 3, passes: 1, penalty: 0.0, seed: 4 });
+        let triples = [(0, 0, 1), (1, 1, 0)];
+        let (loss, _) = Graph::new(&clicks, 0).loss(&start, &triples, 0.0);
+        // Rendle et al. 2009: the mean of -ln sigma(p . q_i - p . q_j).
+        let by_hand = triples.iter().map(|(person, item, other): &Triple| {
+            let score = |item: &u32| f64::from(start.score(*person as usize, *item as usize));
+            (1.0 + (score(other) - score(item)).exp()).ln()
+        });
+        assert!((loss - by_hand.sum::<f64>() / 2.0).abs() < 1e-6);
+    }
+
+    #[test]
     fn what_a_neighbours_neighbour_clicked_is_ranked_first() {
         // Two groups; the last person has a single click, on an item of the first.
         let mut pairs = Vec::new();

@@ -8,6 +8,7 @@ use crate::data::query::{self, Chosen, SegmentQuery, SegmentTable};
 use crate::domain::Segment;
 use crate::insight::Subject;
 use crate::jobs::{Job, JobContext, Lane};
+use crate::metrics::Estimate;
 use crate::train::TrainedModel;
 use std::sync::Arc;
 
@@ -40,6 +41,15 @@ pub struct Scores {
     pub revision: u64,
     /// One probability a row.
     pub rows: Arc<Vec<f32>>,
+    /// One interval a row, where an ensemble says them.
+    pub intervals: Option<Arc<Vec<Estimate>>>,
+}
+
+impl Scores {
+    /// The interval of a row.
+    pub fn interval(&self, row: u32) -> Option<Estimate> {
+        self.intervals.as_ref()?.get(row as usize).copied()
+    }
 }
 
 /// A question and its answer. A question that makes no sense is answered with the reason, which belongs beside
@@ -102,8 +112,13 @@ fn score(subject: Subject, context: &JobContext) -> Result<Scores> {
     }
     let rows: Vec<u32> = (0..dataset.rows as u32).collect();
     context.stage("scoring");
-    let rows = Arc::new(subject.model.predict(&dataset, &rows, context)?);
-    Ok(Scores { model: subject.model, revision: subject.log.revision, rows })
+    let scored = subject.model.scored(&dataset, &rows, context)?;
+    Ok(Scores {
+        model: subject.model,
+        revision: subject.log.revision,
+        rows: Arc::new(scored.p),
+        intervals: scored.intervals.map(Arc::new),
+    })
 }
 
 /// Values of a column that are listed at most.

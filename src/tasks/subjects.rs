@@ -51,7 +51,10 @@ impl Job for LookUp {
         let profile = if self.name.is_empty() {
             None
         } else {
-            let told = subjects::profile(&self.log, self.kind, &self.name, predicted, context);
+            let mut told = subjects::profile(&self.log, self.kind, &self.name, predicted, context);
+            if let (Ok(profile), Some(scores)) = (&mut told, &self.scores) {
+                profile.history.iter_mut().for_each(|seen| seen.interval = scores.interval(seen.row));
+            }
             Some(unless_stopped(told)?)
         };
         let (kind, name, revision) = (self.kind, self.name, self.log.revision);

@@ -22,6 +22,22 @@ const WHAT: &str = "cannot make an ensemble";
 /// Members at most.
 pub const MEMBERS: usize = 50;
 
+/// Click probabilities, and how sure of each an ensemble is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Scored {
+    /// One a row.
+    pub p: Vec<f32>,
+    /// One a row: where one more member would come out, 95 %; `None` for a model of its own, which cannot tell.
+    pub intervals: Option<Vec<Estimate>>,
+}
+
+impl Scored {
+    /// The interval of a row.
+    pub fn interval(&self, row: usize) -> Option<Estimate> {
+        self.intervals.as_ref()?.get(row).copied()
+    }
+}
+
 /// What members are trained by: the seed and those after it, and rows drawn anew where `resample`.
 ///
 /// # Errors
@@ -98,35 +114,32 @@ impl TrainedModel {
         }
     }
 
-    /// The probabilities of a batch with the interval of each; `None` for a model of its own, which cannot tell.
+    /// The probabilities of a batch, as [`predict_batch`](Self::predict_batch) says them, with the interval of each.
     ///
     /// # Errors
     /// The device fails.
-    pub fn spread_batch(&self, batch: &Batch) -> Result<Option<Vec<Estimate>>> {
-        self.spread_of(|member| member.predict_batch(batch))
+    pub fn scored_batch(&self, batch: &Batch) -> Result<Scored> {
+        self.scored_by(|member| member.predict_batch(batch))
     }
 
     /// The same for rows of a dataset.
     ///
     /// # Errors
     /// As for [`predict`](Self::predict).
-    pub fn spread(
-        &self,
-        dataset: &Dataset,
-        rows: &[u32],
-        context: &JobContext,
-    ) -> Result<Option<Vec<Estimate>>> {
-        self.spread_of(|member| member.predict(dataset, rows, context))
+    pub fn scored(&self, dataset: &Dataset, rows: &[u32], context: &JobContext) -> Result<Scored> {
+        self.scored_by(|member| member.predict(dataset, rows, context))
     }
 
-    fn spread_of(&self, of: impl Fn(&Self) -> Result<Vec<f32>>) -> Result<Option<Vec<Estimate>>> {
+    fn scored_by(&self, of: impl Fn(&Self) -> Result<Vec<f32>>) -> Result<Scored> {
         if self.members.is_empty() {
-            return Ok(None);
+            return Ok(Scored { p: of(self)?, intervals: None });
         }
         let each = self.members.iter().map(|member| of(member)).collect::<Result<Vec<_>>>()?;
         let rows = each.first().map_or(0, Vec::len);
         let of_row = |row: usize| spread(each.iter().map(|scores| f64::from(scores[row])));
-        Ok(Some((0..rows).map(of_row).collect()))
+        let intervals: Vec<Estimate> = (0..rows).map(of_row).collect();
+        let p = intervals.iter().map(|interval| interval.value as f32).collect();
+        Ok(Scored { p, intervals: Some(intervals) })
     }
 
     pub(super) fn mean_of(&self, of: impl Fn(&Self) -> Result<Vec<f32>>) -> Result<Vec<f32>> {

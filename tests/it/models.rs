@@ -1,7 +1,7 @@
 //! Does every kind of model learn, repeat, stop, travel, and tell the truth about itself?
 
 use adloupe::base::rng::Rng;
-use adloupe::data::batch::SequenceBatch;
+use adloupe::data::batch::{MISSING_ID, RARE_ID, SequenceBatch};
 use adloupe::data::dataset::SequenceColumn;
 use adloupe::data::encode::{CategoricalField, KeyColumns, NumericField, SequenceField, Side};
 use adloupe::data::{Array, Batch, Dataset, Encoder};
@@ -117,6 +117,7 @@ pub fn variants() -> Vec<TrainSpec> {
     variants.push(spec("wide_deep", &[("hidden_layers", "3"), ("taper", "0.6")]));
     variants.push(spec("dcn_v2", &[("cross_rank", "4"), ("structure", "stacked")]));
     variants.push(spec("din", &[("attention_weights", "sigmoid")]));
+    variants.push(spec("two_tower", &[("in_batch", "1")]));
     variants
 }
 
@@ -421,6 +422,34 @@ fn a_cancel_is_answered_before_the_next_batch() {
     }
 }
 
+/// A user and an ad that no training row had, nothing known of the rest, and no history: every kind still says a number.
+#[test]
+fn what_no_training_row_had_gets_a_probability_from_every_kind() {
+    let data = clicks(400, 20, 5);
+    let strange = |id: u32, history: bool| Batch {
+        rows: 1,
+        categorical: vec![vec![id]; data.categorical.len()],
+        numeric: vec![vec![0.0]; data.numeric.len()],
+        sequences: vec![SequenceBatch {
+            max_len: HISTORY,
+            ids: [vec![id; usize::from(history)], vec![0; HISTORY - usize::from(history)]].concat(),
+            lengths: vec![u32::from(history)],
+        }],
+        ..Batch::default()
+    };
+    for spec in variants() {
+        let mut spec = spec;
+        spec.set("epochs", "1").unwrap();
+        let model = fit(&data, &spec);
+        for id in [MISSING_ID, RARE_ID] {
+            for history in [false, true] {
+                let p = model.predict_batch(&strange(id, history)).unwrap()[0];
+                assert!((0.0..=1.0).contains(&p), "{} says {p} of id {id}", spec.kind);
+            }
+        }
+    }
+}
+
 #[test]
 fn data_that_cannot_support_a_model_are_refused_with_the_reason() {
     let good = clicks(400, 20, 9);
@@ -712,7 +741,7 @@ fn what_is_counted_tells_who_likes_what() {
         model.card.test.unwrap().auc.unwrap().value
     };
     let sums = auc("logistic");
-    for kind in ["item_cf", "user_cf", "ease", "als", "bpr_mf", "light_gcn"] {
+    for kind in ["item_cf", "user_cf", "ease", "als", "bpr_mf", "light_gcn", "irgan"] {
         let found = auc(kind);
         assert!(found > sums + 0.03, "{kind}: {found} against {sums}");
     }

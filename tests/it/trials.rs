@@ -188,7 +188,7 @@ fn a_taste_that_both_domains_share_is_mapped_to_users_whom_the_second_never_met(
 }
 
 #[test]
-fn made_rows_look_like_the_segment_and_whether_they_help_is_told_plainly() {
+fn made_rows_look_like_the_segment_and_whether_they_help_beside_repeated_ones_is_told_plainly() {
     let dataset = cities(16_000, 100);
     let context = JobContext::detached();
     let segment = rows_where(&dataset, 2, |city| city == 2);
@@ -203,9 +203,14 @@ fn made_rows_look_like_the_segment_and_whether_they_help_is_told_plainly() {
     assert!((found.told_apart.rate - 0.5).abs() < 0.12, "{found:?}");
     assert!((found.game_value + 4.0_f64.ln()).abs() < 0.2, "{found:?}");
     let words = found.verdict();
-    let gain = found.segment.auc_gain.unwrap();
+    let [gain, repeated, over_repeated] = found.segment.lines().map(|(_, gains)| gains.auc_gain.unwrap());
     assert_eq!(words.contains("do not help"), gain.low <= 0.0 && gain.high >= 0.0, "{words}: {gain:?}");
-    assert_eq!((found.segment.runs, found.whole_rows), (2, dataset.test.len()));
+    // Three ways on the same rows and seeds: what lies between two of them is what lies between them and the third.
+    assert!((gain.value - repeated.value - over_repeated.value).abs() < 1e-9, "{found:?}");
+    assert_eq!(found.segment.made.auc[0], found.segment.repeated.auc[0]);
+    assert_eq!(found.segment.made.auc[1].unwrap().value, found.segment.made_over_repeated.auc[1].unwrap().value);
+    assert_eq!(words.contains("not to be told from"), !over_repeated.excludes(0.0), "{words}");
+    assert_eq!((found.segment.made.runs, found.whole.rows), (2, dataset.test.len()));
     let refused =
         |plan: &AugmentPlan, rows: &[u32]| augmentation(&dataset, rows, plan, &context).unwrap_err();
     assert!(refused(&AugmentPlan { share: 0.0, ..plan.clone() }, &segment).why.contains("0 times"));

@@ -186,9 +186,9 @@ fn an_ensemble_is_the_mean_of_its_members_and_travels_whole() {
         let mean = each.iter().map(|scores| scores[row]).sum::<f32>() / 3.0;
         assert!((p - mean).abs() < 1e-6);
     }
-    let spread = ensemble.spread(&dataset, &dataset.test, &context).unwrap().unwrap();
+    let spread = ensemble.scored(&dataset, &dataset.test, &context).unwrap().intervals.unwrap();
     assert!(spread.iter().all(|one| one.low <= one.value && one.value <= one.high && one.low < one.high));
-    assert_eq!(models[0].spread(&dataset, &dataset.test, &context).unwrap(), None);
+    assert_eq!(models[0].scored(&dataset, &dataset.test, &context).unwrap().intervals, None);
     let loss = |model: &TrainedModel| model.card.test.unwrap().log_loss.unwrap().value;
     let mean = models.iter().map(|model| loss(model)).sum::<f64>() / 3.0;
     assert!(loss(&ensemble) <= mean, "log loss is convex: {} for {mean}", loss(&ensemble));
@@ -222,7 +222,7 @@ fn one_more_member_comes_out_where_the_others_say() {
             let others: Vec<_> =
                 (0..models.len()).filter(|at| *at != left_out).map(|at| Arc::clone(&models[at])).collect();
             let ensemble = TrainedModel::ensemble(&others[..6], &dataset, &context).unwrap();
-            let spread = ensemble.spread(&dataset, &dataset.test, &context).unwrap().unwrap();
+            let spread = ensemble.scored(&dataset, &dataset.test, &context).unwrap().intervals.unwrap();
             let one = models[left_out].predict(&dataset, &dataset.test, &context).unwrap();
             held +=
                 spread.iter().zip(&one).filter(|(s, p)| (s.low..=s.high).contains(&f64::from(**p))).count();

@@ -10,7 +10,7 @@ use crate::data::memo::Memo;
 use crate::data::schema::{ColumnType, Role};
 use crate::domain::Segment;
 use crate::jobs::JobContext;
-use crate::metrics::Rate;
+use crate::metrics::{Estimate, Rate};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -130,6 +130,8 @@ pub struct Seen {
     pub clicked: Option<bool>,
     /// What the model predicted.
     pub predicted: Option<f32>,
+    /// Where one more member of an ensemble would put it, 95 %.
+    pub interval: Option<Estimate>,
 }
 
 /// Lists the users or ads.
@@ -332,6 +334,7 @@ fn history(
         values: groups.iter().map(|group| group.name(group.code(row as usize))).collect(),
         clicked: measures.outcome.as_ref().map(|_| measures.of_row(row as usize).clicks > 0.0),
         predicted: predicted.and_then(|predicted| predicted.get(row as usize).copied()),
+        interval: None,
     };
     Ok(rows.into_iter().map(seen).collect())
 }

@@ -4,12 +4,13 @@
 //! training pairs, and `test.txt`, a user and the items held out on each line); every item a user does not have yet is
 //! ranked, and the first 20 are judged.
 
+use super::ranking::ranked;
 use super::{Comparison, Row};
 use crate::base::failure::Explain;
 use crate::base::{Failure, Result};
 use crate::data::npz::Pattern;
 use crate::jobs::JobContext;
-use crate::metrics::top_k::{TopK, TopKMeasures, highest};
+use crate::metrics::top_k::TopK;
 use crate::nn::graph_filter::GraphFilter;
 use crate::nn::neighbours::{Interactions, Likeness, Neighbours};
 use rayon::prelude::*;
@@ -19,8 +20,6 @@ use std::path::Path;
 /// Published digits, and what ours may differ by.
 const TOLERANCE: f64 = 0.001;
 const SHOWN: usize = 20;
-/// People who are scored at once.
-const AT_ONCE: usize = 512;
 
 /// Fits, ranks and compares.
 ///
@@ -33,18 +32,18 @@ pub(super) fn compare(folder: &Path, context: &JobContext) -> Result<Comparison>
     context.stage("fitting the graph filter");
     let filter = GraphFilter::fit(clicks.clone(), 256, 0.3, context)?;
     context.stage("ranking by the graph filter");
-    let found = ranked(&clicks, &held_out, context, |people, scores| {
+    let found = ranked(&clicks, &held_out, SHOWN, context, |people, scores| {
         scores.copy_from_slice(&filter.scores(people));
     })?;
     drop(filter);
     let source = "Shen et al., CIKM 2021, as in BARS (Gowalla_m1)";
-    tell(&mut comparison, "GF-CF, 256 vectors", found, (0.1849, 0.1518), source);
+    tell(&mut comparison, "GF-CF, 256 vectors", found, (0.1849, 0.1518), source)?;
     context.stage("counting neighbours among items");
     let neighbours = Neighbours { likeness: Likeness::Cosine, most: 0, shrinkage: 0.0 };
     let near = neighbours.of_columns(&clicks, context)?;
     context.stage("ranking by neighbours among items");
     let items = clicks.columns();
-    let found = ranked(&clicks, &held_out, context, |people, scores| {
+    let found = ranked(&clicks, &held_out, SHOWN, context, |people, scores| {
         scores.par_chunks_mut(items).zip(people).for_each(|(scores, person)| {
             for (item, _) in clicks.of_row(person) {
                 for (other, alike) in &near[*item as usize] {
@@ -54,7 +53,7 @@ pub(super) fn compare(folder: &Path, context: &JobContext) -> Result<Comparison>
         });
     })?;
     let source = "BARS (Gowalla_m1), which does not say by what likeness";
-    tell(&mut comparison, "ItemCF, cosine, all neighbours", found, (0.1570, 0.1214), source);
+    tell(&mut comparison, "ItemCF, cosine, all neighbours", found, (0.1570, 0.1214), source)?;
     Ok(comparison)
 }
 
@@ -100,43 +99,14 @@ fn held_out(path: &Path, clicks: &Interactions) -> Result<Vec<Vec<u32>>> {
     Ok(held_out)
 }
 
-/// Judges the first items that people do not have yet. `score` adds to scores `[people, items]` of zeros.
-fn ranked(
-    clicks: &Interactions,
-    held_out: &[Vec<u32>],
-    context: &JobContext,
-    score: impl Fn(std::ops::Range<usize>, &mut [f32]),
-) -> Result<TopKMeasures> {
-    let (people, items) = (clicks.rows(), clicks.columns());
-    let mut lists = TopK::new(SHOWN);
-    for from in (0..people).step_by(AT_ONCE) {
-        context.check()?;
-        context.progress(from as u64, people as u64);
-        let some = from..(from + AT_ONCE).min(people);
-        let mut scores = vec![0.0f32; some.len() * items];
-        score(some.clone(), &mut scores);
-        let shown: Vec<Vec<u32>> = scores
-            .par_chunks_mut(items)
-            .zip(some.clone())
-            .map(|(scores, person)| {
-                for (item, _) in clicks.of_row(person) {
-                    scores[*item as usize] = f32::NEG_INFINITY;
-                }
-                highest(scores, SHOWN)
-            })
-            .collect();
-        shown.iter().zip(some).for_each(|(shown, person)| lists.add(shown, &held_out[person]));
-    }
-    lists.measures().ok_or_else(|| Failure::new(WHAT, "nobody has anything held out"))
-}
-
 fn tell(
     comparison: &mut Comparison,
     what: &str,
-    found: TopKMeasures,
+    found: TopK,
     (recall, ndcg): (f64, f64),
     source: &str,
-) {
+) -> Result<()> {
+    let found = found.measures().ok_or_else(|| Failure::new(WHAT, "nobody has anything held out"))?;
     for (name, published, ours) in [("Recall@20", recall, found.recall), ("NDCG@20", ndcg, found.ndcg)] {
         let (low, high) = (published - TOLERANCE, published + TOLERANCE);
         comparison.rows.push(Row {
@@ -149,6 +119,7 @@ fn tell(
             within: low <= ours.value && ours.value <= high,
         });
     }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -167,19 +138,5 @@ mod tests {
             let failure = held_out(&path, &clicks).unwrap_err();
             assert!(failure.why.contains(words) && failure.place.contains("line 1"), "{failure}");
         }
-    }
-
-    #[test]
-    fn what_people_have_is_not_shown_again() {
-        let clicks = Interactions::of(vec![(0, 0, 1.0), (1, 2, 1.0)], 2, 3);
-        let held_out = [vec![1], vec![0]];
-        let found = ranked(&clicks, &held_out, &JobContext::detached(), |people, scores| {
-            for (row, _) in people.enumerate() {
-                scores[row * 3..][..3].copy_from_slice(&[3.0, 2.0, 1.0]);
-            }
-        });
-        let found = found.unwrap();
-        // Person 0 sees 1 first; person 1 sees 0 first.
-        assert_eq!((found.people, found.ndcg.value, found.hit_rate.value), (2, 1.0, 1.0));
     }
 }

@@ -101,7 +101,7 @@ pub(super) fn compare(folder: &Path, context: &JobContext) -> Result<Comparison>
         1e-4,
         LOGS,
     ));
-    Ok(Comparison { rows, not_answered: Vec::new() })
+    Ok(Comparison { rows, ..Comparison::default() })
 }
 
 impl Log {

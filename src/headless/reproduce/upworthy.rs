@@ -64,7 +64,7 @@ pub(super) fn compare(folder: &Path, context: &JobContext) -> Result<Comparison>
         row("pairs of headlines told right, %", 57.9, &all),
         row("of those with |z| above 1.96, %", 65.1, &clear),
     ];
-    Ok(Comparison { rows, not_answered: Vec::new() })
+    Ok(Comparison { rows, ..Comparison::default() })
 }
 
 /// Pairs that were told right, test by test.

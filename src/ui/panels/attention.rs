@@ -8,6 +8,7 @@ mod texts;
 use super::{Panel, model_or_offer};
 use crate::data::Dataset;
 use crate::insight::attention::WeighedHistory;
+use crate::metrics::Estimate;
 use crate::session::commands::ViewCommand;
 use crate::session::commands::inspect::InspectCommand;
 use crate::session::{Command, Purpose};
@@ -228,10 +229,10 @@ fn explained(ui: &mut Ui, theme: &Theme, shown: &Explained) {
     };
     let ad = explanation.ad.as_deref().map_or_else(|| "its own ad".to_owned(), |ad| format!("ad {ad}"));
     ui.label(format!(
-        "Row {} with {ad}: predicted click rate {:.2} % by {}{outcome}",
+        "Row {} with {ad}: predicted click rate {} by {}{outcome}",
         explanation.row,
-        100.0 * explanation.p_click,
-        shown.model.kind
+        Estimate::score_in_percent(explanation.p_click, explanation.interval, 2),
+        shown.model.name()
     ));
     for history in &explanation.histories {
         ui.add_space(6.0);

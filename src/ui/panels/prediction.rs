@@ -4,6 +4,7 @@
 use super::{Panel, model_or_offer};
 use crate::data::Dataset;
 use crate::insight::prediction::{Edit, InputValue, OneChange, Prediction, Shares, Slopes};
+use crate::metrics::Estimate;
 use crate::session::commands::DataCommand;
 use crate::session::commands::inspect::{InspectCommand, model_in_view};
 use crate::session::{Command, Purpose};
@@ -291,7 +292,7 @@ impl PredictionPanel {
             Some((target, Ok(found))) => {
                 let changes: Vec<String> =
                     found.changes.iter().map(|(name, value)| format!("{name} = {value}")).collect();
-                let p = format!("{:.3} %", 100.0 * found.p_click);
+                let p = Estimate::score_in_percent(found.p_click, found.interval, 3);
                 let words = match (found.crossed, changes.is_empty()) {
                     (true, true) => format!("It lies beyond {:.3} % already: {p}.", 100.0 * target),
                     (true, false) => format!("{}: {p}", changes.join(", then ")),

@@ -8,6 +8,7 @@ use crate::data::query::rows::{RowOrder, RowPage, RowsQuery};
 use crate::data::query::subjects::SubjectKind;
 use crate::data::schema::{ColumnType, Role};
 use crate::domain::Segment;
+use crate::metrics::Estimate;
 use crate::models;
 use crate::session::commands::{DataCommand, InspectCommand, RowsCommand, ViewCommand};
 use crate::session::{Command, Purpose};
@@ -285,7 +286,8 @@ fn open_buttons(
     if let Some(scores) = store.scores.as_ref().filter(|scores| scores.revision == log.revision)
         && let Some(score) = scores.rows.get(row as usize)
     {
-        ui.label(format!("{} predicts {:.3} %", scores.model.kind, 100.0 * score));
+        let score = Estimate::score_in_percent(f64::from(*score), scores.interval(row), 3);
+        ui.label(format!("{} predicts {score}", scores.model.name()));
     }
     let model = store.training.model().filter(|_| store.dataset.is_some());
     let weighs =

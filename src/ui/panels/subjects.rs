@@ -6,7 +6,7 @@ use super::Panel;
 use super::segments::complain;
 use crate::data::query::subjects::{NEW_DAYS, SubjectKind, SubjectList, SubjectProfile, WordRate};
 use crate::data::query::{Measure, SegmentTable};
-use crate::metrics::Rate;
+use crate::metrics::{Estimate, Rate};
 use crate::session::commands::{DataCommand, RowsCommand};
 use crate::session::{Command, Purpose};
 use crate::tasks::subjects::LookedUp;
@@ -338,7 +338,8 @@ fn history(ui: &mut Ui, theme: &Theme, profile: &SubjectProfile) {
                     Some(false) => ui.weak("no"),
                     None => ui.weak("n/a"),
                 };
-                ui.label(seen.predicted.map_or_else(String::new, |p| format!("{:.2} %", 100.0 * p)));
+                let score = |p| Estimate::score_in_percent(f64::from(p), seen.interval, 2);
+                ui.label(seen.predicted.map_or_else(String::new, score));
                 ui.end_row();
             }
         });

@@ -16,6 +16,13 @@ pub struct Opened {
     pub page: u64,
 }
 
+/// A page with the pooled row of its visitor.
+#[derive(Debug, Clone, Copy)]
+struct Page {
+    opened: Opened,
+    row: u32,
+}
+
 /// Draws the auction; false once the person closes it.
 pub fn show(ui: &mut Ui, theme: &Theme, simulated: &Simulated, opened: Opened) -> bool {
     let Some(recording) = &simulated.run.recording else { return false };
@@ -37,7 +44,8 @@ pub fn show(ui: &mut Ui, theme: &Theme, simulated: &Simulated, opened: Opened) -
             "Offers are what an impression is worth per thousand: the bid x pCTR, after pacing and shading.",
         );
         egui::ScrollArea::horizontal().id_salt("auction table").show(ui, |ui| {
-            table(ui, theme, simulated, offers, super::page::of_page(recording, opened.world, opened.page));
+            let page = Page { opened, row: super::page::row_of(recording, opened.world, opened.page) };
+            table(ui, theme, simulated, page, offers, super::page::of_page(recording, opened.world, opened.page));
         });
     });
     ui.add_space(6.0);
@@ -50,7 +58,14 @@ fn offers_of(recording: &Recording, campaigns: usize, opened: Opened) -> Option<
     recording.offers.get(opened.world)?.get(first..first + campaigns)
 }
 
-fn table(ui: &mut Ui, theme: &Theme, simulated: &Simulated, offers: &[Offer], shown: &[Shown]) {
+fn table(
+    ui: &mut Ui,
+    theme: &Theme,
+    simulated: &Simulated,
+    page: Page,
+    offers: &[Offer],
+    shown: &[Shown],
+) {
     let mut ranked: Vec<(usize, &Offer)> = offers.iter().enumerate().collect();
     let slot_of = |index: usize| shown.iter().find(|shown| shown.bidder as usize == index);
     // Winners in order of their slots, then losers by their offer, then those who made none.
@@ -64,7 +79,7 @@ fn table(ui: &mut Ui, theme: &Theme, simulated: &Simulated, offers: &[Offer], sh
         }
         ui.end_row();
         for (index, offer) in ranked {
-            row(ui, theme, simulated, (index, offer), slot_of(index));
+            row(ui, theme, simulated, page, (index, offer), slot_of(index));
         }
     });
 }
@@ -73,6 +88,7 @@ fn row(
     ui: &mut Ui,
     theme: &Theme,
     simulated: &Simulated,
+    page: Page,
     (index, offer): (usize, &Offer),
     won: Option<&Shown>,
 ) {
@@ -81,7 +97,7 @@ fn row(
     ui.label(campaign.map_or("", |campaign| campaign.name.as_str()));
     if offer.ecpm_micros > 0.0 {
         ui.label(prepared.ads.get(offer.ad as usize).map_or("", String::as_str));
-        ui.label(format!("{:.2} %", 100.0 * offer.predicted));
+        ui.label(super::page::score_text(simulated, (page.opened.world, page.row), offer.ad, offer.predicted));
         ui.label(format!("{:.2}", offer.ecpm_micros / 1e6));
     } else {
         (0..3).for_each(|_| drop(ui.weak("-")));

@@ -5,6 +5,7 @@ use super::layouts::Layout;
 use crate::domain::money::units_from_nanos;
 use crate::domain::{Creative, Pricing};
 use crate::market::simulation::{Recording, Shown};
+use crate::metrics::Estimate;
 use crate::tasks::simulate::Simulated;
 use crate::ui::{PanelContext, Theme, widgets};
 use egui::{Frame, Margin, RichText, Stroke, Ui};
@@ -25,11 +26,10 @@ pub fn show(
         return None;
     };
     let mut opened = None;
-    let rows = recording.rows.get(page as usize).copied().unwrap_or_default();
     let names = ["Baseline", "What-if"];
     ui.columns(recording.shown.len().max(1), |columns| {
         for (world, column) in columns.iter_mut().enumerate() {
-            let row = if world == 0 { rows.0 } else { rows.1 };
+            let row = row_of(recording, world, page);
             let visit = Visit {
                 world: names[world.min(1)],
                 place: world,
@@ -54,6 +54,18 @@ struct Visit<'a> {
     /// Pooled row of the visitor.
     row: u32,
     shown: &'a [Shown],
+}
+
+/// The pooled row of a page's visitor.
+pub fn row_of(recording: &Recording, world: usize, page: u64) -> u32 {
+    let rows = recording.rows.get(page as usize).copied().unwrap_or_default();
+    if world == 0 { rows.0 } else { rows.1 }
+}
+
+/// What was predicted of an ad for a pooled row of a world, with the interval of an ensemble.
+pub fn score_text(simulated: &Simulated, (world, row): (usize, u32), ad: u32, predicted: f32) -> String {
+    let interval = simulated.prepared.pool.interval(world, row, ad, predicted);
+    Estimate::score_in_percent(predicted.into(), interval, 2)
 }
 
 /// The ads of one page. They stand in order of the pages.
@@ -161,9 +173,9 @@ fn filled_slot(ui: &mut Ui, theme: &Theme, simulated: &Simulated, visit: &Visit<
         let pricing = campaign.map(|campaign| campaign.pricing).unwrap_or_default();
         ui.label(
             RichText::new(format!(
-                "{} · predicted CTR {:.2} %, drawn with {:.2} %",
+                "{} · predicted CTR {}, drawn with {:.2} %",
                 price_text(pricing, shown),
-                100.0 * shown.predicted,
+                score_text(simulated, (visit.place, visit.row), shown.ad, shown.predicted),
                 100.0 * shown.p_click,
             ))
             .size(FINE)

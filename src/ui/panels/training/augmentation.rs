@@ -62,7 +62,7 @@ impl Augmenting {
             None => {
                 ui.weak(
                     "A generator learns against a discriminator what rows look like (GAN) and makes more of the segment. Models \
-                     with and without them are judged on the real test rows.",
+                     with and without them, and with as many real rows repeated, are judged on the real test rows.",
                 );
             }
         }
@@ -72,23 +72,28 @@ impl Augmenting {
 fn answer(ui: &mut Ui, found: &Augmented) {
     ui.strong(found.verdict());
     let heads = [
-        ("test rows", 120.0),
-        ("AUC without (95 %)", 160.0),
-        ("AUC with (95 %)", 160.0),
+        ("more training rows", 200.0),
+        ("test rows", 140.0),
+        ("AUC before (95 %)", 160.0),
+        ("AUC with them (95 %)", 160.0),
         ("AUC higher by (95 %)", 180.0),
         ("log loss higher by (95 %)", 180.0),
     ];
-    let rows: [(String, &Gains); 2] = [
-        (format!("{} of the segment", widgets::grouped(found.segment_rows as f64)), &found.segment),
-        (format!("{} in all", widgets::grouped(found.whole_rows as f64)), &found.whole),
-    ];
+    let rows: Vec<(&str, String, &Gains)> = [(&found.segment, "of the segment"), (&found.whole, "in all")]
+        .into_iter()
+        .flat_map(|(judged, whose)| {
+            let rows = format!("{} {whose}", widgets::grouped(judged.rows as f64));
+            judged.lines().map(|(name, gains)| (name, rows.clone(), gains))
+        })
+        .collect();
     widgets::data_table(ui, "augmented", &heads, rows.len(), TABLE_HEIGHT, |ui, row, column| {
-        let (name, gains) = &rows[row];
+        let (name, rows, gains) = &rows[row];
         let text = match column {
-            0 => name.clone(),
-            1 => with_interval(gains.auc[0]),
-            2 => with_interval(gains.auc[1]),
-            3 => with_interval(gains.auc_gain),
+            0 => (*name).to_owned(),
+            1 => rows.clone(),
+            2 => with_interval(gains.auc[0]),
+            3 => with_interval(gains.auc[1]),
+            4 => with_interval(gains.auc_gain),
             _ => with_interval(gains.loss_gain),
         };
         ui.add(egui::Label::new(text).truncate());

@@ -188,7 +188,9 @@ fn different_minds(ui: &mut Ui, (first, second): (usize, usize), apart: &Disagre
         }
         let row = |row: &RowApart| {
             let clicked = if row.label > 0.0 { "clicked" } else { "not clicked" };
-            format!("row {}: {:.2} % and {:.2} %, {clicked}", row.row + 1, 100.0 * row.first, 100.0 * row.second)
+            let [first, second] = [(row.first, row.intervals[0]), (row.second, row.intervals[1])]
+                .map(|(p, interval)| Estimate::score_in_percent(p, interval, 2));
+            format!("row {}: {first} and {second}, {clicked}", row.row + 1)
         };
         let rows: Vec<String> = apart.rows.iter().map(row).collect();
         ui.weak(format!("Furthest apart (run {first} and run {second}): {}", rows.join("; ")));

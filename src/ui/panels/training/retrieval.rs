@@ -3,10 +3,13 @@
 use super::ticked_or_in_view;
 use crate::insight::retrieval::{RankedAd, Retrieval};
 use crate::session::commands::InspectCommand;
+use crate::metrics::Estimate;
 use crate::session::{Command, Purpose};
+use crate::train::TrainedModel;
 use crate::ui::{PanelContext, Theme, widgets};
 use egui::{RichText, Ui};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 const TABLE_HEIGHT: f32 = 330.0;
 
@@ -72,10 +75,11 @@ fn answer(ui: &mut Ui, theme: &Theme, found: &Retrieval) {
         found.k
     ));
     let names: Vec<String> =
-        found.models.iter().enumerate().map(|(at, model)| format!("{} {}", at + 1, model.kind)).collect();
+        found.models.iter().enumerate().map(|(at, model)| format!("{} {}", at + 1, model.name())).collect();
     let mut heads = vec![("ad", 120.0), ("CTR in the log, 95 %", 180.0), ("n", 70.0), ("seen by user", 84.0)];
     let fixed = heads.len();
-    heads.extend(names.iter().map(|name| (name.as_str(), 130.0)));
+    let width = |model: &Arc<TrainedModel>| if model.members() > 1 { 190.0 } else { 130.0 };
+    heads.extend(names.iter().zip(&found.models).map(|(name, model)| (name.as_str(), width(model))));
     widgets::data_table(ui, "retrieved", &heads, found.ads.len(), TABLE_HEIGHT, |ui, row, column| {
         let ad = &found.ads[row];
         let text = match column {
@@ -102,11 +106,15 @@ fn answer(ui: &mut Ui, theme: &Theme, found: &Retrieval) {
             found.agreement[place]
         ));
     }
-    ui.weak("Scores are click probabilities as each model predicts them; what the user would have done is not known.");
+    ui.weak(
+        "Scores are click probabilities as each model predicts them; what the user would have done is not known. Those of an \
+         ensemble have the interval in which one more member would come out.",
+    );
 }
 
 /// `3.  2.14 %`, loud where the model would show the ad.
 fn rank(theme: &Theme, ad: &RankedAd, model: usize, k: usize) -> RichText {
-    let text = RichText::new(format!("{}.  {:.2} %", ad.ranks[model], 100.0 * ad.scores[model]));
+    let score = Estimate::score_in_percent(f64::from(ad.scores[model]), ad.intervals[model], 2);
+    let text = RichText::new(format!("{}.  {score}", ad.ranks[model]));
     if ad.ranks[model] <= k { text.color(theme.accent).strong() } else { text.color(theme.weak_text) }
 }
