@@ -81,7 +81,9 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
         "upworthy" => upworthy::compare(&args.data, &terminal.context())?,
         other => {
             let why = format!("nothing is known by the name '{other}'");
-            return Err(Failure::new("cannot reproduce", why).hint("one of: import, gowalla, irgan, obd, upworthy"));
+            return Err(
+                Failure::new("cannot reproduce", why).hint("one of: import, gowalla, irgan, obd, upworthy")
+            );
         }
     };
     let json = serde_json::to_value(&comparison).explain("cannot write the comparison as JSON")?;

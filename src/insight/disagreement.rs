@@ -2,9 +2,9 @@
 
 use crate::data::Dataset;
 use crate::data::dataset::take_known;
+use crate::metrics::Estimate;
 use crate::metrics::calibration::losses;
 use crate::metrics::paired::{McNemar, UserGains};
-use crate::metrics::Estimate;
 use crate::train::{Scored, log_odds};
 use serde::{Deserialize, Serialize};
 

@@ -1,6 +1,7 @@
 //! How does a model with its weights run on a batch, and travel to a file and back?
 
 mod attack;
+mod loss;
 
 use super::direct::{DirectModel, Weights};
 use super::newcomers::Welcomed;
@@ -9,8 +10,7 @@ use crate::base::failure::Explain;
 use crate::base::params::Params;
 use crate::base::{Failure, Result};
 use crate::data::{Batch, Encoder};
-use crate::nn::in_batch::in_batch_softmax;
-use crate::nn::losses::{EntireSpaceLoss, LogitLoss, backward_from, bce_with_logits, entire_space, sigmoid};
+use crate::nn::losses::{backward_from, bce_with_logits, sigmoid};
 use crate::nn::optimiser::{Rule, Step};
 use crate::nn::packed::{Packing, write_packed};
 use crate::nn::stored::Stored;
@@ -27,6 +27,7 @@ use std::io::{self, Write};
 use std::sync::{Mutex, PoisonError};
 
 pub use attack::Attack;
+use loss::{TaskLoss, task_loss};
 
 /// A model and all its weights.
 pub struct Network {
@@ -549,36 +550,6 @@ impl Network {
             }
         }
     }
-}
-
-/// What a forward pass costs.
-struct TaskLoss {
-    /// All of it.
-    mean: f64,
-    /// Of clicks and of what follows them.
-    tasks: EntireSpaceLoss,
-    /// By each score of the clicks with each other's ads.
-    of_matches: Vec<f32>,
-}
-
-fn task_loss(forward: &Forward, batch: &Batch) -> TaskLoss {
-    let tasks = loss_of_tasks(forward, batch);
-    let Some((scores, Matches { ln_shares, counts, weight, .. })) = &forward.matches else {
-        return TaskLoss { mean: tasks.mean, tasks, of_matches: Vec::new() };
-    };
-    let mut apart = in_batch_softmax(scores, ln_shares, counts);
-    apart.gradient.iter_mut().for_each(|slope| *slope *= *weight as f32);
-    TaskLoss { mean: tasks.mean + weight * apart.mean, tasks, of_matches: apart.gradient }
-}
-
-/// The loss of the tasks, and which way their log odds should move; no conversions where there is one task.
-fn loss_of_tasks(forward: &Forward, batch: &Batch) -> EntireSpaceLoss {
-    let Some((logits, Conversions { weight, .. })) = &forward.conversions else {
-        let LogitLoss { mean, gradient } = bce_with_logits(&forward.logits, &batch.label, &batch.weight);
-        return EntireSpaceLoss { mean, clicks: mean, of_clicks: gradient, of_conversions: Vec::new() };
-    };
-    let happened = (batch.label.as_slice(), batch.conversion.as_slice());
-    entire_space((&forward.logits, logits), happened, &batch.weight, *weight)
 }
 
 /// The name of a part of a field's rows: the weights' own, then what the optimiser remembers.

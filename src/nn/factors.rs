@@ -140,7 +140,12 @@ pub fn bpr(clicks: &Interactions, search: Search, rate: f64, context: &JobContex
 }
 
 /// A step down `-ln sigma(p . (q_i - q_j)) + penalty / 2 (|p|^2 + |q_i|^2 + |q_j|^2)`.
-pub(super) fn rank(factors: &mut Factors, (person, item, other): (usize, usize, usize), rate: f32, penalty: f32) {
+pub(super) fn rank(
+    factors: &mut Factors,
+    (person, item, other): (usize, usize, usize),
+    rate: f32,
+    penalty: f32,
+) {
     let width = factors.width;
     let apart = factors.score(person, item) - factors.score(person, other);
     let pull = 1.0 / (1.0 + apart.exp());

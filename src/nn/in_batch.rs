@@ -100,7 +100,10 @@ mod tests {
             let loss = in_batch_softmax(&matrix, &shares, &[1.0; BATCH]);
             let rate = if step < 1500 { 1.0 } else { 0.1 };
             for (gradient, (user, _)) in loss.gradient.chunks_exact(BATCH).zip(&clicks) {
-                gradient.iter().zip(&clicks).for_each(|(g, (_, ad))| scores[*user][*ad] -= rate * f64::from(*g));
+                gradient
+                    .iter()
+                    .zip(&clicks)
+                    .for_each(|(g, (_, ad))| scores[*user][*ad] -= rate * f64::from(*g));
             }
         }
         scores

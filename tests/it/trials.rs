@@ -208,7 +208,10 @@ fn made_rows_look_like_the_segment_and_whether_they_help_beside_repeated_ones_is
     // Three ways on the same rows and seeds: what lies between two of them is what lies between them and the third.
     assert!((gain.value - repeated.value - over_repeated.value).abs() < 1e-9, "{found:?}");
     assert_eq!(found.segment.made.auc[0], found.segment.repeated.auc[0]);
-    assert_eq!(found.segment.made.auc[1].unwrap().value, found.segment.made_over_repeated.auc[1].unwrap().value);
+    assert_eq!(
+        found.segment.made.auc[1].unwrap().value,
+        found.segment.made_over_repeated.auc[1].unwrap().value
+    );
     assert_eq!(words.contains("not to be told from"), !over_repeated.excludes(0.0), "{words}");
     assert_eq!((found.segment.made.runs, found.whole.rows), (2, dataset.test.len()));
     let refused =

@@ -64,21 +64,30 @@ pub(super) fn compare(folder: &Path, context: &JobContext) -> Result<Comparison>
     context.stage("playing as the authors did");
     let played = play(&likes, THEIRS, context)?;
     let mut comparison = Comparison::default();
-    let published = [(3, [[0.3845, 0.3986], [0.3984, 0.4115]]), (5, [[0.3474, 0.3750], [0.3579, 0.3855]]), (10, [[0.2969, 0.3521], [0.3079, 0.3634]])];
+    let published = [
+        (3, [[0.3845, 0.3986], [0.3984, 0.4115]]),
+        (5, [[0.3474, 0.3750], [0.3579, 0.3855]]),
+        (10, [[0.2969, 0.3521], [0.3079, 0.3634]]),
+    ];
     for (played, (k, published)) in played.iter().zip(published) {
         debug_assert_eq!(played.k, k);
         tell(&mut comparison, played, published)?;
     }
     context.stage("playing from better vectors");
     let played = play(&likes, (OTHERS, THEIRS.1), context)?;
-    comparison.remarks.extend(played.iter().filter(|played| played.k == 5).map(remark).collect::<Result<Vec<_>>>()?);
+    comparison
+        .remarks
+        .extend(played.iter().filter(|played| played.k == 5).map(remark).collect::<Result<Vec<_>>>()?);
     Ok(comparison)
 }
 
 fn read(folder: &Path) -> Result<Likes> {
-    let [before, later] = ["train", "test"].map(|part| liked(&folder.join(format!("movielens-100k-{part}.txt"))));
+    let [before, later] =
+        ["train", "test"].map(|part| liked(&folder.join(format!("movielens-100k-{part}.txt"))));
     let (before, later) = (before?, later?);
-    let most = |of: fn(&(u32, u32)) -> u32| before.iter().chain(&later).map(of).max().unwrap_or_default() as usize + 1;
+    let most = |of: fn(&(u32, u32)) -> u32| {
+        before.iter().chain(&later).map(of).max().unwrap_or_default() as usize + 1
+    };
     let (people, items) = (most(|pair| pair.0), most(|pair| pair.1));
     let mut held_out = vec![Vec::new(); people];
     later.into_iter().for_each(|(person, item)| held_out[person as usize].push(item));
@@ -210,7 +219,9 @@ mod tests {
         let likes = read(folder.path()).unwrap();
         assert_eq!(likes.before.all_pairs(), [(0, 1), (1, 2)]);
         assert_eq!(likes.later, [vec![2], vec![]]);
-        for (text, words) in [("0 1 5\n0 x 5", "line 2"), ("0 1", "line 1"), ("4000000000 1 5", "line 1"), ("0 1 2", "train")] {
+        for (text, words) in
+            [("0 1 5\n0 x 5", "line 2"), ("0 1", "line 1"), ("4000000000 1 5", "line 1"), ("0 1 2", "train")]
+        {
             write("train", text);
             let failure = read(folder.path()).err().unwrap();
             assert!(failure.place.contains(words), "{text}: {failure}");

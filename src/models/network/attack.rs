@@ -9,7 +9,8 @@
 //! The attack runs on the graph of any kind whose rows are learnt. It moves embeddings, and the weights of a linear part
 //! only where there is nothing else. What was not gathered (padding, an empty history) is not moved.
 
-use super::{Forward, Gradients, Network, task_loss};
+use super::loss::task_loss;
+use super::{Forward, Gradients, Network};
 use crate::base::failure::Explain;
 use crate::base::rng::Rng;
 use crate::base::{Failure, Result};

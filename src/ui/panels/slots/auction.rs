@@ -45,7 +45,14 @@ pub fn show(ui: &mut Ui, theme: &Theme, simulated: &Simulated, opened: Opened) -
         );
         egui::ScrollArea::horizontal().id_salt("auction table").show(ui, |ui| {
             let page = Page { opened, row: super::page::row_of(recording, opened.world, opened.page) };
-            table(ui, theme, simulated, page, offers, super::page::of_page(recording, opened.world, opened.page));
+            table(
+                ui,
+                theme,
+                simulated,
+                page,
+                offers,
+                super::page::of_page(recording, opened.world, opened.page),
+            );
         });
     });
     ui.add_space(6.0);
@@ -58,14 +65,7 @@ fn offers_of(recording: &Recording, campaigns: usize, opened: Opened) -> Option<
     recording.offers.get(opened.world)?.get(first..first + campaigns)
 }
 
-fn table(
-    ui: &mut Ui,
-    theme: &Theme,
-    simulated: &Simulated,
-    page: Page,
-    offers: &[Offer],
-    shown: &[Shown],
-) {
+fn table(ui: &mut Ui, theme: &Theme, simulated: &Simulated, page: Page, offers: &[Offer], shown: &[Shown]) {
     let mut ranked: Vec<(usize, &Offer)> = offers.iter().enumerate().collect();
     let slot_of = |index: usize| shown.iter().find(|shown| shown.bidder as usize == index);
     // Winners in order of their slots, then losers by their offer, then those who made none.
@@ -97,7 +97,12 @@ fn row(
     ui.label(campaign.map_or("", |campaign| campaign.name.as_str()));
     if offer.ecpm_micros > 0.0 {
         ui.label(prepared.ads.get(offer.ad as usize).map_or("", String::as_str));
-        ui.label(super::page::score_text(simulated, (page.opened.world, page.row), offer.ad, offer.predicted));
+        ui.label(super::page::score_text(
+            simulated,
+            (page.opened.world, page.row),
+            offer.ad,
+            offer.predicted,
+        ));
         ui.label(format!("{:.2}", offer.ecpm_micros / 1e6));
     } else {
         (0..3).for_each(|_| drop(ui.weak("-")));

@@ -2,8 +2,8 @@
 
 use super::ticked_or_in_view;
 use crate::insight::retrieval::{RankedAd, Retrieval};
-use crate::session::commands::InspectCommand;
 use crate::metrics::Estimate;
+use crate::session::commands::InspectCommand;
 use crate::session::{Command, Purpose};
 use crate::train::TrainedModel;
 use crate::ui::{PanelContext, Theme, widgets};
