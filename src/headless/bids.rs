@@ -1,10 +1,12 @@
 //! `adloupe bids`: what would other bids have won in a log of second-price auctions, and how likely is a bid to win?
 
+use super::policy::predictor_of;
 use super::source::SourceArgs;
 use super::{Answer, Terminal};
 use crate::base::{Result, failure::Explain};
 use crate::market::landscape::{self, BidColumns, FACTORS, Landscape, Replayed};
 use std::fmt::Write;
+use std::path::PathBuf;
 
 /// Which log, which columns, which bids.
 #[derive(Debug, clap::Args)]
@@ -32,6 +34,12 @@ pub struct Args {
     /// Tells the best bid of somebody to whom an impression is worth so much, if the winner paid the own bid.
     #[arg(long)]
     worth: Option<f64>,
+    /// A saved model: tells how much less than it predicted was clicked on the auctions that were won.
+    #[arg(long, value_name = "FOLDER", conflicts_with = "train")]
+    model: Option<PathBuf>,
+    /// A kind of model to train on the log for that.
+    #[arg(long, value_name = "KIND")]
+    train: Option<String>,
 }
 
 /// Reads the bids, replays, draws the curve.
@@ -43,7 +51,12 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
     let log = args.source.open(&context)?;
     let columns = BidColumns { bid: args.bid.clone(), paid: args.paid.clone(), won: args.won.clone() };
     let bids = landscape::bids_of_log(&log, &columns)?;
-    let found = landscape::survey((args.source.name(), 1.0), &bids, &args.factors, args.budget)?;
+    let mut found = landscape::survey((args.source.name(), 1.0), &bids, &args.factors, args.budget)?;
+    if let Some(predictor) = predictor_of(args.model.as_deref(), args.train.as_deref(), &log, &context)? {
+        let (factor, note) = landscape::marked_down_in_log(&bids, &predictor, &context)?;
+        found.marked_down = factor;
+        found.notes.push(note);
+    }
     let mut json = serde_json::to_value(&found).explain("cannot write the answer")?;
     let best = args.worth.map(|worth| (worth, found.best_first_price_bid(worth)));
     if let (Some(json), Some((worth, best))) = (json.as_object_mut(), best) {
@@ -95,6 +108,13 @@ fn text(found: &Landscape, best: Option<Best>) -> String {
             let _ = writeln!(text, "  worth {worth}: no bid gains anything");
         }
         None => {}
+    }
+    if let Some(factor) = &found.marked_down {
+        let words = factor.in_words(3);
+        let _ = writeln!(
+            text,
+            "  winner's curse: of what was won, {words} times as much was clicked as predicted"
+        );
     }
     for note in &found.notes {
         let _ = writeln!(text, "  note: {note}");

@@ -6,6 +6,8 @@
 use std::sync::{Once, OnceLock};
 use thread_priority::{ThreadPriority, ThreadPriorityValue, set_current_thread_priority};
 
+/// Of 99: niceness 5 on Linux, between the threads that draw and those that have stepped back.
+const BESIDE_THE_WINDOW: u8 = 36;
 /// Of 99: niceness 10 on Linux (a tenth of the weight of a thread at rest), "lowest" on Windows.
 const BEHIND_THE_WINDOW: u8 = 24;
 
@@ -13,7 +15,11 @@ const BEHIND_THE_WINDOW: u8 = 24;
 ///
 /// A system that refuses leaves the thread as it is: the work is right either way, only less smooth.
 pub fn step_back() {
-    if let Ok(value) = ThreadPriorityValue::try_from(BEHIND_THE_WINDOW) {
+    set_priority(BEHIND_THE_WINDOW);
+}
+
+fn set_priority(value: u8) {
+    if let Ok(value) = ThreadPriorityValue::try_from(value) {
         // Nobody is helped by a message: the window works either way.
         let _ = set_current_thread_priority(ThreadPriority::Crossplatform(value));
     }
@@ -34,28 +40,34 @@ pub fn shared_pool_steps_back() {
 /// Runs parallel work that a frame waits for on threads of its own, which have not stepped back: in the shared pool it
 /// would queue behind a training. Where the system gives no more threads, it runs in the shared pool.
 pub fn in_front<R: Send>(work: impl FnOnce() -> R + Send) -> R {
-    match front_pool() {
+    static POOL: OnceLock<Option<rayon::ThreadPool>> = OnceLock::new();
+    let started = || {
+        let name = |place| format!("adloupe-frame-{place}");
+        rayon::ThreadPoolBuilder::new().num_threads(cores()).thread_name(name).build().ok()
+    };
+    match POOL.get_or_init(started) {
         Some(pool) => pool.install(work),
         None => work(),
     }
 }
 
-/// Starts parallel work on the same threads, for the frames that come.
-pub fn start_in_front(work: impl FnOnce() + Send + 'static) {
-    match front_pool() {
+/// Starts parallel work for the frames that come, on threads that go before a training and after the frame that is being
+/// drawn; on half of the cores, for a software adapter draws on all.
+pub fn start_beside(work: impl FnOnce() + Send + 'static) {
+    static POOL: OnceLock<Option<rayon::ThreadPool>> = OnceLock::new();
+    let started = || {
+        let builder = rayon::ThreadPoolBuilder::new().num_threads((cores() / 2).max(1));
+        let builder = builder.start_handler(|_| set_priority(BESIDE_THE_WINDOW));
+        builder.thread_name(|place| format!("adloupe-beside-{place}")).build().ok()
+    };
+    match POOL.get_or_init(started) {
         Some(pool) => pool.spawn(work),
         None => rayon::spawn(work),
     }
 }
 
-fn front_pool() -> Option<&'static rayon::ThreadPool> {
-    static POOL: OnceLock<Option<rayon::ThreadPool>> = OnceLock::new();
-    let started = || {
-        let name = |place| format!("adloupe-frame-{place}");
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        rayon::ThreadPoolBuilder::new().num_threads(cores).thread_name(name).build().ok()
-    };
-    POOL.get_or_init(started).as_ref()
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 #[cfg(test)]

@@ -102,9 +102,7 @@ impl Job for Weigh {
                 Evidence::Slates(unless_stopped(answer)?)
             }
             EvidenceQuestion::LoggedBids(columns) => {
-                let bids = landscape::bids_of_log(&self.log, columns);
-                let source = ("the log's auctions".to_owned(), 1.0);
-                Evidence::Bids(bids.and_then(|bids| landscape::survey(source, &bids, &FACTORS, None)))
+                Evidence::Bids(unless_stopped(self.logged_bids(columns, context))?)
             }
             EvidenceQuestion::SimulatedBids(campaign) => Evidence::Bids(self.simulated_bids(*campaign)),
             EvidenceQuestion::Plan(lever) => {
@@ -137,6 +135,18 @@ impl Weigh {
         self.simulated.as_deref().ok_or_else(|| {
             crate::base::Failure::new("cannot answer", "no market was simulated yet").hint("run it in Slots")
         })
+    }
+
+    fn logged_bids(&self, columns: &BidColumns, context: &JobContext) -> Result<Landscape> {
+        let bids = landscape::bids_of_log(&self.log, columns)?;
+        let source = ("the log's auctions".to_owned(), 1.0);
+        let mut found = landscape::survey(source, &bids, &FACTORS, None)?;
+        if let Some(predictor) = &self.predictor {
+            let (factor, note) = landscape::marked_down_in_log(&bids, predictor, context)?;
+            found.marked_down = factor;
+            found.notes.push(note);
+        }
+        Ok(found)
     }
 
     fn simulated_bids(&self, campaign: usize) -> Result<Landscape> {

@@ -306,7 +306,7 @@ impl DensityTexture {
         }
         let (tell, told) = sync_channel(1);
         let context = context.clone();
-        priority::start_in_front(move || {
+        priority::start_beside(move || {
             // Nobody listens once the map stands still: it has been counted anew then.
             let _ = tell.send(count());
             context.request_repaint();

@@ -154,6 +154,13 @@ fn t27_the_logged_bids_replay_the_log_on_the_command_line() {
     // T32 for an even rival: the best bid is half of the worth.
     let best = found["best_first_price_bid"].as_f64().unwrap();
     assert!((best - 40.0).abs() < 6.0, "{best}");
+    // The winner's curse of a model that tells everybody the rate of the log: the won auctions have all of the clicks, so they
+    // are clicked more often than it predicts by all auctions over the won ones.
+    let cursed = run(&[&["bids", path, "--train", "global_rate"], &roles[..]].concat()).unwrap();
+    let factor = &cursed["marked_down"];
+    let (low, high) = (factor["low"].as_f64().unwrap(), factor["high"].as_f64().unwrap());
+    assert!(low < 2_000.0 / exact as f64 && 2_000.0 / (exact as f64) < high, "{factor}");
+    assert!(found["marked_down"].is_null(), "without a model nothing is known of it");
     let refused =
         run(&["bids", path, "--role", "bid_price=price", "--role", "pay_price=ignored"]).unwrap_err();
     assert!(refused.why.contains("pay"), "{refused}");
