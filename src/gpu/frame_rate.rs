@@ -1,5 +1,8 @@
 //! How many frames a second does a discrete graphics card draw of a cloud?
 
+use super::compute::Processor;
+use super::counting::CountingPass;
+use super::density::View;
 use super::points::{Look, PointsPass};
 use super::{Camera, Cloud};
 use crate::base::{Result, failure::Explain};
@@ -65,6 +68,31 @@ pub fn frame_rate(cloud: &Cloud, size: [u32; 2], any: bool) -> Result<Option<(St
     }
     let rate = f64::from(FRAMES) / begun.elapsed().as_secs_f64().max(1e-9);
     Ok(Some((super::adapter_words(&adapter.get_info()), rate)))
+}
+
+/// The card's name and the pictures a second that it counts of `cloud` at `size` pixels, read back and coloured as the
+/// window does for crowds; `None` where the machine has none.
+///
+/// # Errors
+/// A card that does not answer, or cannot hold the cloud.
+pub fn counting_rate(cloud: &Cloud, size: [u32; 2]) -> Result<Option<(String, f64)>> {
+    let Some(processor) = Processor::hardware() else { return Ok(None) };
+    let pass = CountingPass::new(Processor::clone(processor));
+    let buffers = pass.upload(cloud)?;
+    let side = size.map(|side| side as f32);
+    let mut camera = Camera::fit(cloud.bounds().unwrap_or_default(), side);
+    let mut frame = || {
+        camera.pan([1.0, 0.5]);
+        let view = View { camera, size: size.map(|side| side as usize), palette: &PALETTE, selected: None };
+        pass.count(&buffers, view).map(|grid| grid.colour(0))
+    };
+    std::hint::black_box(frame()?);
+    let begun = Instant::now();
+    for _ in 0..FRAMES {
+        std::hint::black_box(frame()?);
+    }
+    let rate = f64::from(FRAMES) / begun.elapsed().as_secs_f64().max(1e-9);
+    Ok(Some((processor.adapter.clone(), rate)))
 }
 
 #[cfg(test)]

@@ -6,8 +6,6 @@
 use std::sync::{Once, OnceLock};
 use thread_priority::{ThreadPriority, ThreadPriorityValue, set_current_thread_priority};
 
-/// Of 99: niceness 5 on Linux, between the threads that draw and those that have stepped back.
-const BESIDE_THE_WINDOW: u8 = 36;
 /// Of 99: niceness 10 on Linux (a tenth of the weight of a thread at rest), "lowest" on Windows.
 const BEHIND_THE_WINDOW: u8 = 24;
 
@@ -15,11 +13,7 @@ const BEHIND_THE_WINDOW: u8 = 24;
 ///
 /// A system that refuses leaves the thread as it is: the work is right either way, only less smooth.
 pub fn step_back() {
-    set_priority(BEHIND_THE_WINDOW);
-}
-
-fn set_priority(value: u8) {
-    if let Ok(value) = ThreadPriorityValue::try_from(value) {
+    if let Ok(value) = ThreadPriorityValue::try_from(BEHIND_THE_WINDOW) {
         // Nobody is helped by a message: the window works either way.
         let _ = set_current_thread_priority(ThreadPriority::Crossplatform(value));
     }
@@ -51,13 +45,14 @@ pub fn in_front<R: Send>(work: impl FnOnce() -> R + Send) -> R {
     }
 }
 
-/// Starts parallel work for the frames that come, on threads that go before a training and after the frame that is being
-/// drawn; on half of the cores, for a software adapter draws on all.
+/// Starts parallel work for the frames that come, on threads of its own that have stepped back: beside a training, whose
+/// queue they do not share, and after the frame that is being drawn. On half of the cores, for a software adapter draws on
+/// all.
 pub fn start_beside(work: impl FnOnce() + Send + 'static) {
     static POOL: OnceLock<Option<rayon::ThreadPool>> = OnceLock::new();
     let started = || {
         let builder = rayon::ThreadPoolBuilder::new().num_threads((cores() / 2).max(1));
-        let builder = builder.start_handler(|_| set_priority(BESIDE_THE_WINDOW));
+        let builder = builder.start_handler(|_| step_back());
         builder.thread_name(|place| format!("adloupe-beside-{place}")).build().ok()
     };
     match POOL.get_or_init(started) {

@@ -315,7 +315,9 @@ impl DensityTexture {
     }
 
     fn take(&mut self, context: &egui::Context, Counted { image, made, uploaded }: Counted) {
-        let options = if made.coarse { TextureOptions::LINEAR } else { TextureOptions::NEAREST };
+        // Mixing four pixels for one takes a software adapter as long as a good part of a frame.
+        let mixes = made.coarse && adapter(context).is_some_and(|adapter| !adapter.is_software);
+        let options = if mixes { TextureOptions::LINEAR } else { TextureOptions::NEAREST };
         match &mut self.texture {
             Some(texture) => texture.set(image, options),
             None => self.texture = Some(context.load_texture("density", image, options)),
