@@ -1,6 +1,7 @@
 //! What does a frame of the embeddings panel cost beside a frame of an empty window, while a model trains behind both?
 //! And what does the window cost when nobody touches it?
 
+use super::app::AdloupeApp;
 use super::frame_cost::{median, start};
 use super::gpu_view;
 use super::tour::{WINDOW, apply, caught, off_screen};
@@ -18,20 +19,28 @@ use egui_kittest::Harness;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Frames of each series.
-const FRAMES: usize = 25;
+/// Turns of the two windows, and frames of each in a turn.
+const TURNS: usize = 12;
+const FRAMES: usize = 6;
 
 /// Frames on one adapter, the median of each series.
 #[derive(Debug, Clone)]
 pub struct MapCost {
     /// What draws.
     pub adapter: String,
+    /// The panel with its map, which stays where it is.
+    pub still: Beside,
+    /// The panel with its map, which moves under the hand in every frame.
+    pub moved: Beside,
+}
+
+/// Frames of two windows drawn in turns.
+#[derive(Debug, Clone, Copy)]
+pub struct Beside {
     /// A window of the same size with nothing in it.
     pub empty: Duration,
-    /// The panel with its map, which stays where it is.
-    pub still: Duration,
-    /// The panel with its map, which moves under the hand in every frame.
-    pub moved: Duration,
+    /// The window in question.
+    pub frame: Duration,
 }
 
 /// Measures the panel with a map of so many points while deep_fm trains.
@@ -68,17 +77,15 @@ fn series(points: usize, context: &JobContext) -> Result<MapCost> {
     start(&mut harness.state_mut().session, spec, context)?;
     let builder = Harness::builder().with_size(WINDOW).with_render_cursor(false);
     let mut nothing = builder.wgpu().build_eframe(|_| Nothing);
-    let empty = frames(&mut nothing, context, |_, _| {})?;
     harness.run_steps(6);
-    let still = frames(&mut harness, context, |harness, _| {
-        harness.state_mut().session.absorb();
-    })?;
+    let mut turns = Turns { nothing: &mut nothing, context };
+    let still = turns.take(&mut harness, |_, _| {})?;
     let middle = egui::pos2(0.45 * WINDOW[0], 0.6 * WINDOW[1]);
     harness.drag_at(middle);
     harness.run_steps(2);
-    let moved = frames(&mut harness, context, |harness, frame| {
-        harness.state_mut().session.absorb();
-        harness.hover_at(middle + egui::vec2(12.0 + 3.0 * frame as f32, 2.0 * frame as f32));
+    let moved = turns.take(&mut harness, |harness, frame| {
+        let (across, down) = ((3 * frame % 240) as f32, (2 * frame % 120) as f32);
+        harness.hover_at(middle + egui::vec2(12.0 + across, down));
     })?;
     harness.drop_at(middle);
     let session = &mut harness.state_mut().session;
@@ -88,7 +95,7 @@ fn series(points: usize, context: &JobContext) -> Result<MapCost> {
     session.apply(Command::Train(TrainCommand::Stop));
     let adapter =
         gpu_view::adapter(&harness.ctx).map_or_else(|| "no adapter".to_owned(), |adapter| adapter.name);
-    Ok(MapCost { adapter, empty, still, moved })
+    Ok(MapCost { adapter, still, moved })
 }
 
 /// A map of normal points, as if it were one of the model's.
@@ -107,24 +114,49 @@ fn cloud(points: usize, model: Arc<TrainedModel>, context: &JobContext) -> Resul
     Ok(Projected { model, projection })
 }
 
-/// The median of frames drawn one after the other, each after `before`.
-fn frames<App: eframe::App>(
-    harness: &mut Harness<'_, App>,
-    context: &JobContext,
-    mut before: impl FnMut(&mut Harness<'_, App>, usize),
-) -> Result<Duration> {
-    let mut taken = Vec::with_capacity(FRAMES);
-    for frame in 0..=FRAMES {
-        context.check()?;
-        before(harness, frame);
-        let begun = Instant::now();
-        harness.step();
-        harness.render().explain("cannot draw the window off screen")?;
-        // The first frame makes textures and pipelines.
-        if frame > 0 {
-            taken.push(begun.elapsed());
+/// A window that draws in turns with an empty one: what else the machine does falls on both alike.
+struct Turns<'a, 'h> {
+    nothing: &'a mut Harness<'h, Nothing>,
+    context: &'a JobContext,
+}
+
+impl Turns<'_, '_> {
+    /// The median of the empty window's and of the other's frames, each of them after `before`.
+    fn take(
+        &mut self,
+        harness: &mut Harness<'_, AdloupeApp>,
+        mut before: impl FnMut(&mut Harness<'_, AdloupeApp>, usize),
+    ) -> Result<Beside> {
+        let (mut empty, mut taken) = (Vec::new(), Vec::new());
+        for turn in 0..TURNS {
+            for frame in 0..=FRAMES {
+                self.context.check()?;
+                let time = drawn(self.nothing)?;
+                // What the other window's last frame left to be done is not this one's.
+                if frame > 0 {
+                    empty.push(time);
+                }
+            }
+            for frame in 0..=FRAMES {
+                self.context.check()?;
+                harness.state_mut().session.absorb();
+                before(harness, turn * (FRAMES + 1) + frame);
+                let time = drawn(harness)?;
+                if frame > 0 {
+                    taken.push(time);
+                }
+            }
         }
+        empty.sort_unstable();
+        taken.sort_unstable();
+        Ok(Beside { empty: median(&empty), frame: median(&taken) })
     }
-    taken.sort_unstable();
-    Ok(median(&taken))
+}
+
+/// How long a frame takes.
+fn drawn<App: eframe::App>(harness: &mut Harness<'_, App>) -> Result<Duration> {
+    let begun = Instant::now();
+    harness.step();
+    harness.render().explain("cannot draw the window off screen")?;
+    Ok(begun.elapsed())
 }

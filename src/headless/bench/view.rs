@@ -18,7 +18,7 @@ use crate::maps::method::find;
 use crate::maps::quality::{Quality, SAMPLE};
 use crate::maps::search::nearest;
 use crate::maps::{MapRequest, Metric, Points};
-use crate::ui::map_cost;
+use crate::ui::map_cost::{self, Beside};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -102,12 +102,14 @@ fn of_a_window(context: &JobContext) -> Result<Vec<BenchRow>> {
 /// No graphics adapter, no sample log, Ctrl-C.
 pub fn frames(context: &JobContext) -> Result<Vec<BenchRow>> {
     let cost = map_cost::measure(1_000_000, context)?;
-    let empty = cost.empty.as_secs_f64();
-    let beside = |work: &str, frame: Duration| BenchRow {
-        rival: Some(format!("an empty window's by {}", cost.adapter)),
-        rival_value: Some(1e3 * empty),
-        ratio: Some(frame.as_secs_f64() / empty.max(1e-9)),
-        ..below(work, 1e3 * frame.as_secs_f64(), "ms", 1.3e3 * empty)
+    let beside = |work: &str, cost_of: Beside| {
+        let (frame, empty) = (cost_of.frame.as_secs_f64(), cost_of.empty.as_secs_f64());
+        BenchRow {
+            rival: Some(format!("an empty window's by {}", cost.adapter)),
+            rival_value: Some(1e3 * empty),
+            ratio: Some(frame / empty.max(1e-9)),
+            ..below(work, 1e3 * frame, "ms", 1.3e3 * empty)
+        }
     };
     Ok(vec![
         beside("whole frame, 1,000,000 points, still", cost.still),
