@@ -217,7 +217,8 @@ impl CloudView {
         response.widget_info(|| {
             WidgetInfo::labeled(Role::Figure, true, format!("{}: {status}, {chosen} selected", scene.name))
         });
-        if let Some(pointer) = response.hover_pos() {
+        // A card that follows the hand would hide what is being moved.
+        if let Some(pointer) = response.hover_pos().filter(|_| !response.dragged()) {
             touched.hovered = self.pick(ui.ctx(), &cloud, (camera, rect), pointer);
             touched.clicked = touched.hovered.filter(|_| response.clicked());
         }
