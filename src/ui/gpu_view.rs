@@ -13,6 +13,7 @@ use egui::{Color32, ColorImage, Id, PaintCallbackInfo, Rect, TextureHandle, Text
 use rayon::prelude::*;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
+use std::time::{Duration, Instant};
 
 /// What draws on this machine. Found once, when the window opens.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -221,8 +222,9 @@ pub struct DensityTexture {
     made: Option<Made>,
     /// The cloud on a graphics processor that counts.
     uploaded: Uploads,
-    /// The picture that is being counted for a frame to come.
+    /// The picture that is being counted for a frame to come, and since when the last one was.
     coming: Option<Receiver<Counted>>,
+    begun: Option<Instant>,
 }
 
 /// A cloud on a graphics processor that counts, by its revision.
@@ -237,7 +239,12 @@ struct Made {
     visible: usize,
     /// Who counted them: `None` for the processor.
     by: Option<String>,
+    /// How long that took.
+    took: Duration,
 }
+
+/// Of the time in which a map is moved, counting takes one part in so many at most: the frames need the same cores.
+const COUNTS: u32 = 3;
 
 /// A picture with what was counted for it.
 struct Counted {
@@ -292,9 +299,12 @@ impl DensityTexture {
             self.take(context, counted);
         }
         let may_wait = moves && self.made.as_ref().is_some_and(|made| made.size == size);
-        if may_wait && self.coming.is_some() {
+        let took = self.made.as_ref().map_or(Duration::ZERO, |made| made.took);
+        let is_soon = self.begun.is_some_and(|begun| begun.elapsed() < COUNTS * took);
+        if may_wait && (self.coming.is_some() || is_soon) {
             return;
         }
+        self.begun = Some(Instant::now());
         let (counter, uploaded) = (counter(context), self.uploaded.take());
         let drawing = drawing.clone();
         let count = move || counted(counter.as_deref(), uploaded, drawing, (size, moves), spread);
@@ -350,6 +360,7 @@ fn counted(
     (size, coarse): ([usize; 2], bool),
     spread: usize,
 ) -> Counted {
+    let begun = Instant::now();
     let scale = if coarse { 2 } else { 1 };
     let (pixels_of, spread) = (size.map(|side| side.div_ceil(scale)), spread / scale);
     let camera = Camera { zoom: drawing.camera.zoom / scale as f32, ..drawing.camera };
@@ -365,7 +376,8 @@ fn counted(
     let own = || pixels(&seen, pixels_of, spread, |view| Some(DensityGrid::count(&drawing.cloud, view)));
     let (colours, visible) = by_card.or_else(own).unwrap_or_default();
     let image = ColorImage::new(pixels_of, colours);
-    Counted { image, made: Made { drawing, size, coarse, visible, by }, uploaded }
+    let took = begun.elapsed();
+    Counted { image, made: Made { drawing, size, coarse, visible, by, took }, uploaded }
 }
 
 fn same(a: &Drawing, b: &Drawing) -> bool {
@@ -508,9 +520,9 @@ mod tests {
             let (stands, belongs) = (at(&first, density.place, point), at(&moved, rect, point));
             assert!((stands - belongs).length() < 1e-3, "{stands} {belongs}");
         }
-        let until = std::time::Instant::now() + std::time::Duration::from_secs(20);
+        let until = Instant::now() + Duration::from_secs(20);
         while texture.update(&context, &moved, (rect, size, true), 0).unwrap().place != rect {
-            assert!(std::time::Instant::now() < until, "the next picture never came");
+            assert!(Instant::now() < until, "the next picture never came");
         }
         let visible = texture.update(&context, &moved, (rect, size, false), 0).unwrap().visible;
         let view = View { camera: moved.camera, size, palette: &[], selected: None };

@@ -505,7 +505,10 @@ mod tests {
             let mut places: Vec<[f32; D]> =
                 (0..n).map(|_| std::array::from_fn(|_| 3.0 * rng.normal() as f32)).collect();
             let processor = Processor::open().unwrap();
-            for epoch in [0, 1, 7, 150] {
+            // First, while points are far apart, and late, when steps are short. Between the two a difference in the last
+            // digit grows by orders within a pass: an H200, which rounds divisions and products with a sum differently, then
+            // draws another map of the same worth (.9789 of trust after .9779 on the points of `bench view`).
+            for epoch in [0, 1, 140, 150, 180, 199] {
                 let wide: Vec<[f32; 4]> = places.iter().map(passes::wide).collect();
                 let mut card = passes::Walk::<D>::on_card(&walk, &processor, &wide).unwrap();
                 card.pass(epoch).unwrap();
@@ -514,8 +517,7 @@ mod tests {
                 let before = places.clone();
                 passes::Walk::pass(&mut walk, epoch, &mut places, &mut |_| {}, &context);
                 assert!(places != before);
-                // Processors round divisions and products that go with a sum differently, and steps are steep where two points
-                // nearly meet: few may come to elsewhere (97 of 3,000 on an H200, none by lavapipe), all others to the same.
+                // Few may come to elsewhere: steps are steep where two points nearly meet.
                 let far = |(a, b): (&[f32; D], &[f32; D])| {
                     a.iter().zip(b).map(|(a, b)| (a - b).abs() / (1.0 + a.abs())).fold(0.0, f32::max)
                 };
