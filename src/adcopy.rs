@@ -15,6 +15,7 @@ pub mod grounding;
 pub mod library;
 mod numerals;
 pub mod originality;
+pub mod picture;
 pub mod placement;
 pub mod plain;
 pub mod propose;

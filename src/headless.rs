@@ -29,6 +29,7 @@ pub mod formats;
 pub mod generate;
 pub mod heads;
 pub mod inside;
+pub mod interests;
 pub mod look_alikes;
 pub mod map_users;
 mod model_report;
@@ -52,6 +53,7 @@ pub mod slates;
 pub mod slices;
 pub mod source;
 pub mod text;
+pub mod topics;
 pub mod tour;
 pub mod train;
 pub mod transfer;
@@ -134,6 +136,7 @@ enum Subcommands {
     Exposure(exposure::Args),
     Fairness(fairness::Args),
     Heads(heads::Args),
+    Interests(interests::Args),
     Inside(inside::Args),
     Find(find::Args),
     Follow(follow::Args),
@@ -163,6 +166,7 @@ enum Subcommands {
     Serve(serve::Args),
     Simulate(simulate::Args),
     Text(text::Args),
+    Topics(topics::Args),
     Slates(slates::Args),
     Slices(slices::Args),
     Tour(tour::Args),
@@ -225,6 +229,7 @@ fn run(command: &Subcommands, terminal: &Terminal) -> Result<Answer> {
         Subcommands::Exposure(args) => exposure::run(args, terminal),
         Subcommands::Fairness(args) => fairness::run(args, terminal),
         Subcommands::Heads(args) => heads::run(args, terminal),
+        Subcommands::Interests(args) => interests::run(args, terminal),
         Subcommands::Inside(args) => inside::run(args, terminal),
         Subcommands::Find(args) => find::run(args, terminal),
         Subcommands::Follow(args) => follow::run(args, terminal),
@@ -255,6 +260,7 @@ fn run(command: &Subcommands, terminal: &Terminal) -> Result<Answer> {
         Subcommands::Serve(args) => serve::run(args, terminal),
         Subcommands::Simulate(args) => simulate::run(args, terminal),
         Subcommands::Text(args) => text::run(args, terminal),
+        Subcommands::Topics(args) => topics::run(args, terminal),
         Subcommands::Slates(args) => slates::run(args, terminal),
         Subcommands::Slices(args) => slices::run(args, terminal),
         Subcommands::Tour(args) => tour::run(args, terminal),

@@ -18,6 +18,7 @@ pub mod fairness;
 pub mod groups;
 pub mod heads;
 pub mod inside;
+pub mod interests;
 pub mod leaderboard;
 pub mod look_alikes;
 pub mod mapping;

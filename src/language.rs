@@ -14,6 +14,7 @@ pub mod sentence;
 pub mod sparse;
 mod stored;
 pub mod style;
+pub mod topic_model;
 pub mod topics;
 pub mod vectors;
 pub mod word_vectors;

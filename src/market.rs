@@ -39,6 +39,7 @@ pub mod shading;
 pub mod simulation;
 pub mod slates;
 pub mod spec;
+pub mod variants;
 pub mod winners;
 mod world;
 
@@ -55,6 +56,7 @@ use replay::Replay;
 use rescoring::Rescorer;
 use rhythm::Rhythm;
 use std::sync::Arc;
+use variants::Variant;
 
 pub use outcome::{Difference, Outcome};
 pub use simulation::Simulation;
@@ -189,6 +191,8 @@ pub struct Market {
     pub(crate) rescorer: Option<Rescorer>,
     /// When and how far what people like turns, and how many ads it concerns.
     pub(crate) turn: Option<(Turn, usize)>,
+    /// Other words for ads, and the ads of the log, in the order of their columns.
+    pub(crate) variants: (Vec<Variant>, Vec<String>),
 }
 
 impl Market {
@@ -255,6 +259,7 @@ impl Market {
             rhythm: None,
             rescorer: None,
             turn: None,
+            variants: Default::default(),
         })
     }
 
@@ -269,6 +274,13 @@ impl Market {
             bidder.ecpm_micros(p_click, bidder.p_convert(arm.p_convert(row), ad))
         });
         worth.collect()
+    }
+
+    /// Other words for ads: their columns follow those of `ads`.
+    #[must_use]
+    pub fn with_variants(mut self, variants: Vec<Variant>, ads: Vec<String>) -> Self {
+        self.variants = (variants, ads);
+        self
     }
 
     /// How visitors go through a page.

@@ -6,6 +6,9 @@ pub mod combine;
 pub mod compare;
 pub mod compress;
 pub mod copy_library;
+pub mod copy_market;
+pub mod copy_picture;
+pub mod copy_sources;
 pub mod copy_trial;
 pub mod dependence;
 pub mod drift;
@@ -23,6 +26,7 @@ pub mod follow;
 pub mod heads;
 pub mod import;
 pub mod inside;
+pub mod learn_tags;
 pub mod online;
 pub mod outline;
 pub mod prediction;
@@ -40,6 +44,7 @@ pub mod slices;
 pub mod subjects;
 pub mod train;
 pub mod trial;
+pub mod tune_writer;
 pub mod write_by_model;
 pub mod write_copy;
 
@@ -98,12 +103,20 @@ pub enum Output {
     Copy(Box<Result<write_copy::Round>>),
     /// What a language model added to a round.
     ByModel(Box<write_by_model::WroteByModel>),
+    /// A language model was tuned on a library.
+    TunedWriter(Box<tune_writer::TunedWriter>),
     /// The file of a language model was looked at.
     ModelLookedAt(PathBuf, Result<crate::language::chat::ModelFile>),
     /// A library of words after something was done.
     Library(Box<copy_library::Worked>),
+    /// The picture of a creative was looked at.
+    PictureSeen(Box<copy_picture::PictureSeen>),
     /// Creatives that mean nearly what was asked, or why none was found.
     CopyFound(Box<Result<search_copy::Found>>),
+    /// Tags of a library that were learnt, or why they cannot be.
+    TagsLearnt(Box<Result<learn_tags::TagsLearnt>>),
+    /// Variants as a market is to show them, or why it cannot.
+    OnPages(Box<Result<copy_market::OnPages>>),
     /// Variants that competed.
     Tried(Box<Result<copy_trial::Tried>>),
     /// Columns that changed.

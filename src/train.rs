@@ -12,6 +12,7 @@ pub mod card;
 pub mod checkpoint;
 pub mod compress;
 pub mod conversions;
+pub mod copy_tuning;
 mod counting;
 pub mod ensemble;
 pub mod epochs;

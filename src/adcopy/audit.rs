@@ -25,7 +25,7 @@ pub struct Entry {
     pub at: u64,
     /// Who did it.
     pub who: String,
-    /// What was done: `draft`, `check`, `submit`, `approve`, `reject`, `retire`, `edit`, `import`.
+    /// What was done: `draft`, `check`, `submit`, `approve`, `reject`, `retire`, `edit`, `illustrate`, `import`, `results`, `tag`.
     pub action: String,
     /// Which creative; empty for what concerns many.
     pub creative: String,

@@ -17,6 +17,7 @@ use crate::data::{Dataset, Encoder as Fields, LogFrame, query};
 use crate::domain::segment::Segment;
 use crate::jobs::JobContext;
 use crate::language::{Encoder, Vectors, vectors::inner_product};
+use crate::metrics::Rate;
 use crate::metrics::rates::{Estimate, Z_95};
 use crate::nn::losses::sigmoid;
 use crate::train::TrainedModel;
@@ -52,6 +53,8 @@ pub struct Basis {
     pub rows: usize,
     /// Ads that ran before the audience and were learnt from.
     pub ads: usize,
+    /// Of them, those of the library that the log does not know.
+    pub of_library: usize,
     /// Standard deviation of an ad's own effect, in log odds.
     pub tau: f64,
     /// Which share of it follows the likeness of texts.
@@ -65,6 +68,8 @@ pub struct Forecaster {
     /// What they rest on.
     pub basis: Basis,
     encoder: Arc<Encoder>,
+    /// The texts that were learnt from.
+    texts: Vec<String>,
     known: Vectors,
     /// `(K + D)^-1 (residuals - mean)`.
     weights: Vec<f64>,
@@ -101,14 +106,14 @@ struct Met {
 
 impl Forecaster {
     /// Learns from the rows of an audience. `texts` gives the words of each ad of the data set's catalogue, in order; the
-    /// data set is the log in the model's own encoding.
+    /// data set is the log in the model's own encoding. `results` are clicks of further texts before the same audience.
     ///
     /// # Errors
     /// An audience without rows, a log that names no ads or lacks what the model needs, the device fails, a cancel.
     pub fn learn(
         (model, log, dataset): (&Arc<TrainedModel>, &LogFrame, &Dataset),
         (audience, category, advertiser): (&Segment, &str, &str),
-        texts: &[String],
+        (texts, results): (&[String], &[(String, Rate)]),
         encoder: Arc<Encoder>,
         context: &JobContext,
     ) -> Result<Self> {
@@ -122,11 +127,16 @@ impl Forecaster {
         rng.shuffle(&mut rows);
         rows.truncate(LEARNT);
         context.stage("learning from the ads that ran");
-        let met = met(model, dataset, &rows, texts, context)?;
+        let mut met = met(model, dataset, &rows, texts, context)?;
         // A model that reads words is asked anew for each text.
         rows.truncate(if dataset.encoder.texts.is_empty() { ROWS } else { ROWS_WITH_WORDS });
         rows.sort_unstable();
         let (asked, mut notes) = Asked::new(model, dataset, &rows, (category, advertiser), context)?;
+        let of_log = met.len();
+        for (text, rate) in results.iter().filter(|(text, _)| !texts.contains(text)) {
+            met.extend(asked.met(text, rate)?);
+        }
+        let of_library = met.len() - of_log;
         let words: Vec<&str> = met.iter().map(|met| met.text.as_str()).collect();
         let known = encoder.encode(&words);
         let likeness = |a: usize, b: usize| f64::from(inner_product(known.row(a), known.row(b)));
@@ -144,15 +154,18 @@ impl Forecaster {
             audience_rows,
             rows: rows.len(),
             ads: met.len(),
+            of_library,
             tau: fitted.tau,
             by_text: fitted.by_text,
             notes,
         };
         let Fitted { weights, factor, mean, .. } = fitted;
-        Ok(Self { basis, encoder, known, weights, factor, mean, asked })
+        let texts = met.into_iter().map(|met| met.text).collect();
+        Ok(Self { basis, encoder, texts, known, weights, factor, mean, asked })
     }
 
-    /// The click rate that a text would have, with the 95 % interval of an ad that nobody has seen.
+    /// The click rate that a text would have, with the 95 % interval of an ad that nobody has seen; one that ran is known the
+    /// better the more it was shown.
     ///
     /// # Errors
     /// The device fails.
@@ -160,7 +173,11 @@ impl Forecaster {
         let vector = self.encoder.encode_one(text);
         let tau2 = self.basis.tau * self.basis.tau;
         let alike: Vec<f64> = (0..self.known.len())
-            .map(|known| tau2 * self.basis.by_text * f64::from(inner_product(&vector, self.known.row(known))))
+            .map(|known| {
+                let likeness = f64::from(inner_product(&vector, self.known.row(known)));
+                let own = if self.texts[known] == text { 1.0 - self.basis.by_text } else { 0.0 };
+                tau2 * (self.basis.by_text * likeness + own)
+            })
             .collect();
         let effect = self.mean + alike.iter().zip(&self.weights).map(|(k, w)| k * w).sum::<f64>();
         let explained: f64 = forward(&self.factor, &alike).iter().map(|z| z * z).sum();
@@ -284,6 +301,23 @@ impl Asked {
             asked.log_odds = asked.about("")?;
         }
         Ok((asked, notes))
+    }
+
+    /// What clicks on a text say beyond the model; `None` where they are too few.
+    fn met(&self, text: &str, rate: &Rate) -> Result<Option<Met>> {
+        let odds = self.about(text)?;
+        let p = odds.iter().map(|z| sigmoid(*z)).sum::<f64>() / odds.len().max(1) as f64;
+        // Half a click and half an impression without one more: no rate is 0 or 1.
+        let seen = (rate.successes + 0.5) / (rate.trials + 1.0);
+        let log_odds = |p: f64| (p / (1.0 - p)).ln();
+        let met = || Met {
+            text: text.to_owned(),
+            effect: log_odds(seen) - log_odds(p.clamp(1e-9, 1.0 - 1e-9)),
+            variance: 1.0 / (rate.trials * seen * (1.0 - seen)),
+            rows: rate.trials as usize,
+        };
+        let is_told = rate.trials * p * (1.0 - p) >= LEAST && (0.0..1.0).contains(&seen);
+        Ok(is_told.then(met))
     }
 
     /// Log odds of the rows had they been shown a text.

@@ -7,6 +7,7 @@ use super::audit::{self, Entry, Head};
 use super::brief::Language;
 use super::checks::Verdict;
 use super::originality::{KnownText, Originals};
+use super::picture::Look;
 use super::review::{self, Action, Status};
 use crate::base::files::{check_writable, disk_failure, write_atomically};
 use crate::base::{Failure, Result, failure::Explain};
@@ -20,6 +21,8 @@ use std::time::SystemTime;
 
 const LIBRARY: &str = "library.jsonl";
 const AUDIT: &str = "audit.jsonl";
+/// Creatives that an entry of the audit names where it tells of many.
+const MOST_TOLD: usize = 1_000;
 
 /// What goes with every text that a machine had a part in.
 pub const DISCLOSURE: &str = "Drafted with a machine; checked against a product sheet.";
@@ -62,6 +65,19 @@ pub struct Item {
     pub ad: String,
     /// How it did, audience by audience.
     pub performance: Vec<Performance>,
+    /// Its picture; `None` where it has none.
+    pub picture: Option<Picture>,
+}
+
+/// The picture of a creative.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Picture {
+    /// Where its file was.
+    pub file: String,
+    /// BLAKE3 of the file, in hexadecimal: another picture under the same name is another one.
+    pub hash: String,
+    /// What it looks like.
+    pub look: Look,
 }
 
 /// Words as they were.
@@ -73,15 +89,30 @@ pub struct Version {
     pub until: u64,
     /// Who replaced them.
     pub by: String,
+    /// The file of the picture that it had; empty for none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub picture: String,
 }
 
 /// Clicks of an audience.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Performance {
     /// The audience, as a segment; empty: everybody.
     pub audience: String,
     /// Clicks and impressions with their interval.
     pub rate: Rate,
+    /// Texts that were shown together and share these clicks; 0 and 1: it alone.
+    #[serde(skip_serializing_if = "is_alone")]
+    pub shared: usize,
+    /// True for clicks of a simulation: nobody clicked.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub simulated: bool,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_alone(shared: &usize) -> bool {
+    *shared <= 1
 }
 
 /// What is noted beside an action.
@@ -125,6 +156,36 @@ pub struct Library {
     head: Head,
     /// What a person should know of how it was found.
     pub notes: Vec<String>,
+}
+
+impl Item {
+    /// Notes how it did: what was known of the same audience from the same side (people, or a simulation) is replaced.
+    pub fn learn(&mut self, performance: Vec<Performance>) {
+        for did in performance {
+            self.performance
+                .retain(|known| known.audience != did.audience || known.simulated != did.simulated);
+            self.performance.push(did);
+        }
+        self.performance.sort_by(|a, b| (a.simulated, &a.audience).cmp(&(b.simulated, &b.audience)));
+    }
+
+    /// How it did before people: an audience where that is known, else everybody.
+    pub fn did(&self, audience: &str) -> Option<&Performance> {
+        let of =
+            |wanted: &str| self.performance.iter().find(|known| !known.simulated && known.audience == wanted);
+        of(audience).or_else(|| of(""))
+    }
+
+    /// Keeps what it was, and notes who touched it.
+    fn replace_version(&mut self, old: String, who: &str) {
+        let picture = self.picture.as_ref().map(|picture| picture.file.clone()).unwrap_or_default();
+        let by = who.trim().to_owned();
+        self.versions.push(Version { text: old, until: now(), by: by.clone(), picture });
+        if !self.authors.iter().any(|name| name.eq_ignore_ascii_case(&by)) {
+            self.authors.push(by);
+        }
+        self.reviewer.clear();
+    }
 }
 
 impl Library {
@@ -276,7 +337,7 @@ impl Library {
             .map(|(at, item)| ((item.product.clone(), item.text.clone()), at))
             .collect();
         let mut digest = blake3::Hasher::new();
-        let mut came = 0;
+        let (mut came, mut learnt) = (0, 0);
         for mut item in items {
             if item.text.trim().is_empty() {
                 continue;
@@ -284,9 +345,10 @@ impl Library {
             if let Some(place) = known.get(&(item.product.clone(), item.text.clone())) {
                 // A later import tells more of how it did.
                 if !item.performance.is_empty() {
-                    let old = &after.items[*place];
-                    let newer = Item { performance: item.performance, ad: item.ad, ..(**old).clone() };
+                    let mut newer = Item { ad: item.ad, ..(*after.items[*place]).clone() };
+                    newer.learn(item.performance);
                     after.items[*place] = Arc::new(newer);
+                    learnt += 1;
                 }
                 continue;
             }
@@ -300,8 +362,9 @@ impl Library {
             after.put(item);
             came += 1;
         }
+        let told = if learnt > 0 { format!(", how {learnt} known ones did") } else { String::new() };
         let note =
-            format!("{came} creatives of {from}; BLAKE3 of their texts {}", digest.finalize().to_hex());
+            format!("{came} creatives of {from}{told}; BLAKE3 of their texts {}", digest.finalize().to_hex());
         let entry = Entry {
             at: now(),
             who: who.trim().to_owned(),
@@ -329,27 +392,79 @@ impl Library {
                     return Err(Failure::new("cannot edit it", "the new words were not checked"));
                 }
                 let old = std::mem::replace(&mut item.text, text.clone());
-                item.versions.push(Version { text: old, until: now(), by: who.trim().to_owned() });
-                if !item.authors.iter().any(|name| name.eq_ignore_ascii_case(who.trim())) {
-                    item.authors.push(who.trim().to_owned());
-                }
-                item.reviewer.clear();
+                item.replace_version(old, who);
                 item.facts = verdict
                     .map(|verdict| verdict.facts().into_iter().map(str::to_owned).collect())
                     .unwrap_or_default();
             }
             Action::Approve | Action::Reject(_) => who.trim().clone_into(&mut item.reviewer),
+            Action::Illustrate(picture) => {
+                item.replace_version(item.text.clone(), who);
+                item.picture = picture.as_deref().cloned();
+            }
             Action::Submit | Action::Retire => {}
         }
         let mut entry = entry(&item, who, action.name(), from, verdict, &Grounds::default());
-        if let Action::Reject(reason) = action {
-            entry.note.clone_from(reason);
+        match action {
+            Action::Reject(reason) => entry.note.clone_from(reason),
+            Action::Illustrate(Some(picture)) => {
+                entry.note = format!("{}, BLAKE3 {}", picture.file, picture.hash);
+            }
+            Action::Illustrate(None) => "no picture".clone_into(&mut entry.note),
+            _ => {}
         }
         let (status, mut after) = (item.status, self.clone());
         after.put(item);
         after.write(vec![entry])?;
         *self = after;
         Ok(status)
+    }
+
+    /// Notes how some creatives did; one entry of the audit tells of all.
+    ///
+    /// # Errors
+    /// As [`add`](Self::add), or an unknown creative.
+    pub fn learn(&mut self, who: &str, from: &str, results: Vec<(String, Vec<Performance>)>) -> Result<()> {
+        named(who, "cannot note the results")?;
+        let mut after = self.clone();
+        let count = results.len();
+        for (id, performance) in results {
+            let mut item = (**after.get(&id)?).clone();
+            item.learn(performance);
+            after.put(item);
+        }
+        let entry = Entry {
+            at: now(),
+            who: who.trim().to_owned(),
+            action: "results".into(),
+            note: format!("how {count} creatives did: {from}"),
+            ..Entry::default()
+        };
+        after.write(vec![entry])?;
+        *self = after;
+        Ok(())
+    }
+
+    /// Adds a tag to some creatives, behind those that they have; one entry of the audit tells of all.
+    ///
+    /// # Errors
+    /// As [`learn`](Self::learn).
+    pub fn tag(&mut self, who: &str, tags: Vec<(String, String)>) -> Result<()> {
+        named(who, "cannot tag them")?;
+        let mut after = self.clone();
+        let told: Vec<String> = tags.iter().take(MOST_TOLD).map(|(id, tag)| format!("{id} {tag}")).collect();
+        let note = format!("{} creatives by a model: {}", tags.len(), told.join(", "));
+        for (id, tag) in tags {
+            let mut item = (**after.get(&id)?).clone();
+            if !item.tags.contains(&tag) {
+                item.tags.push(tag);
+            }
+            after.put(item);
+        }
+        let who = who.trim().to_owned();
+        after.write(vec![Entry { at: now(), who, action: "tag".into(), note, ..Entry::default() }])?;
+        *self = after;
+        Ok(())
     }
 
     fn put(&mut self, item: Item) {

@@ -1,8 +1,10 @@
 //! Which state follows which, and who may lead there?
 //!
 //! draft -> checked -> in review -> approved or rejected -> retired. Nobody approves words of one's own, and whoever touched
-//! them counts as their author. Any edit leads back to checked, or to draft where the new words do not pass.
+//! them counts as their author. Any edit leads back to checked, or to draft where the new words do not pass; so does another
+//! picture.
 
+use super::library::Picture;
 use crate::base::{Failure, Result};
 use serde::{Deserialize, Serialize};
 
@@ -26,7 +28,7 @@ pub enum Status {
 }
 
 /// What a person does to a creative.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Action {
     /// Asks a second person.
     Submit,
@@ -38,6 +40,8 @@ pub enum Action {
     Retire,
     /// Gives it other words.
     Edit(String),
+    /// Gives it another picture, or none.
+    Illustrate(Option<Box<Picture>>),
 }
 
 impl Status {
@@ -67,6 +71,7 @@ impl Action {
             Self::Reject(_) => "reject",
             Self::Retire => "retire",
             Self::Edit(_) => "edit",
+            Self::Illustrate(_) => "illustrate",
         }
     }
 }
@@ -92,11 +97,14 @@ pub fn next(status: Status, action: &Action, who: &str, authors: &[String], pass
             Err(Failure::new(what, "no reason is given").hint("say why, so that it can be repaired"))
         }
         (Action::Reject(_), Status::InReview) => Ok(Status::Rejected),
-        (Action::Retire, Status::Retired) | (Action::Edit(_), Status::Retired) => {
+        (Action::Retire | Action::Edit(_) | Action::Illustrate(_), Status::Retired) => {
             Err(Failure::new(what, "it is retired").hint("draft it anew"))
         }
         (Action::Retire, _) => Ok(Status::Retired),
         (Action::Edit(_), _) => Ok(if passes { Status::Checked } else { Status::Draft }),
+        // The words stand as they were checked.
+        (Action::Illustrate(_), Status::Draft) => Ok(Status::Draft),
+        (Action::Illustrate(_), _) => Ok(Status::Checked),
         (_, status) => {
             let needed = if *action == Action::Submit { Status::Checked } else { Status::InReview };
             let hint = format!("it must be {} first", needed.name());

@@ -5,11 +5,13 @@
 
 mod apply;
 mod fit;
+mod interests;
 mod texts;
 
 pub use super::calendar::WEEKDAYS;
 use super::options::EncodeOptions;
 use super::schema::{Role, Schema};
+pub use interests::Interest;
 use serde::{Deserialize, Serialize};
 pub use texts::TextField;
 

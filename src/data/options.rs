@@ -23,6 +23,9 @@ pub struct EncodeOptions {
     pub validation_share: f64,
     /// Numbers that each text column is read as; 0 leaves texts to people.
     pub text_vectors: usize,
+    /// Days after which a text of a user's earlier rows counts half among the user's interests; 0: models do not read them.
+    /// Only where texts are read as vectors.
+    pub interest_days: u32,
     /// Columns that no model may read although their role would allow it.
     pub leave_out: Vec<String>,
 }
@@ -36,6 +39,7 @@ impl Default for EncodeOptions {
             train_share: 0.70,
             validation_share: 0.15,
             text_vectors: 0,
+            interest_days: 0,
             leave_out: Vec::new(),
         }
     }
@@ -74,6 +78,12 @@ impl EncodeOptions {
                 "cannot encode the log",
                 "the limits on values and on sequence length must be at least 1",
             ));
+        }
+        if self.interest_days > 0 && self.text_vectors == 0 {
+            let why = "interests are read from vectors of texts, and texts are not read as vectors";
+            return Err(
+                Failure::new("cannot encode the log", why).hint("read texts as vectors too: 16 numbers")
+            );
         }
         if self.text_vectors > MOST_TEXT_NUMBERS {
             let why = format!("{} numbers a text are more than {MOST_TEXT_NUMBERS}", self.text_vectors);

@@ -17,6 +17,9 @@ pub struct Creative {
     pub category: String,
     /// The words on the ad; empty when unknown.
     pub text: String,
+    /// True while nobody approved the words: they are marked wherever they are shown.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub is_draft: bool,
 }
 
 /// The known ads by id.

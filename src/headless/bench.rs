@@ -10,6 +10,7 @@ pub mod explore;
 pub mod import;
 pub mod kinds;
 pub mod language;
+mod language_trained;
 pub mod learn;
 pub mod market;
 pub mod onnx;

@@ -3,6 +3,8 @@
 pub mod check;
 pub mod draft;
 pub mod library;
+pub mod look;
+pub mod tune;
 
 use super::{Answer, Terminal};
 use crate::adcopy::{Originals, Rulebook};
@@ -26,7 +28,11 @@ enum CopyCommands {
     Draft(draft::Args),
     Import(library::ImportArgs),
     List(library::ListArgs),
+    Look(look::LookArgs),
+    Picture(look::PictureArgs),
     Review(library::ReviewArgs),
+    Show(look::ShowArgs),
+    Tune(tune::Args),
 }
 
 /// Does it.
@@ -40,7 +46,11 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
         CopyCommands::Draft(args) => draft::run(args, terminal),
         CopyCommands::Import(args) => library::import(args, terminal),
         CopyCommands::List(args) => library::list(args, terminal),
+        CopyCommands::Look(args) => look::look(args, terminal),
+        CopyCommands::Picture(args) => look::picture(args, terminal),
         CopyCommands::Review(args) => library::review(args, terminal),
+        CopyCommands::Show(args) => look::show(args, terminal),
+        CopyCommands::Tune(args) => tune::run(args, terminal),
     }
 }
 

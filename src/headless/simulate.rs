@@ -12,6 +12,7 @@ use crate::market::replay::Coverage;
 use crate::market::scoring::{self, Inputs, Prepared};
 use crate::market::simulation::{RunOptions, simulate};
 use crate::market::spec::{ClickSource, MarketSpec, ModelSource};
+use crate::market::variants::VariantOutcome;
 use crate::market::winners::{self, Winners};
 use crate::market::{opening, openrtb};
 use crate::metrics::Estimate;
@@ -237,8 +238,21 @@ fn world_text(name: &str, world: &WorldOutcome) -> String {
         let _ = writeln!(text, "{}", campaign_line(campaign));
     }
     text.push_str(&world.learnt.as_ref().map_or_else(String::new, learnt_text));
+    text.extend(world.variants.iter().map(variant_line));
     text.push_str(&hours_text(&world.hours));
     text
+}
+
+/// What came of other words for an ad, or of the ad itself.
+fn variant_line(variant: &VariantOutcome) -> String {
+    let own = if variant.is_own { " (the ad itself)" } else { "" };
+    format!(
+        "  variant {}{own}: {} impressions, {} of those of its place; CTR {}\n",
+        variant.name,
+        variant.impressions,
+        variant.share.estimate().in_percent(),
+        variant.ctr.estimate().in_percent()
+    )
 }
 
 /// What the bidders learnt.

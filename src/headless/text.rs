@@ -11,6 +11,7 @@ use crate::language::duplicates::{Pair, near_duplicates};
 use crate::language::facts::{Fact, Names, facts};
 use crate::language::sentence::SentenceEncoder;
 use crate::language::style::{Language, Style, language_of, style_of};
+use crate::language::topic_model::TopicModel;
 use crate::language::topics::{Tag, Topics};
 use crate::language::vectors::inner_product;
 use crate::language::words::{Kind, seen_characters, tokens};
@@ -44,6 +45,9 @@ pub struct Args {
     /// A list of topics of your own, of the form of assets/topics.tsv.
     #[arg(long, value_name = "FILE")]
     topics: Option<PathBuf>,
+    /// Topics that 'adloupe topics --out' learnt from labelled texts, beside those by likeness.
+    #[arg(long, value_name = "FILE")]
+    trained: Option<PathBuf>,
     /// Compares every text with this one, word by word.
     #[arg(long, value_name = "TEXT")]
     like: Option<String>,
@@ -75,6 +79,9 @@ struct Known {
     language: Option<(Language, f64)>,
     facts: Vec<Fact>,
     topics: Vec<Tag>,
+    /// The likeliest learnt topics with their chances.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    learnt: Vec<(String, f64)>,
     style: Style,
     words: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -114,6 +121,7 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
         None => Topics::shipped()?,
         Some(path) => Topics::parse(&read(path)?).map_err(|failure| failure.at(path.display()))?,
     };
+    let trained = args.trained.as_ref().map(trained).transpose()?;
     let names = Names { advertisers: args.advertiser.clone(), products: args.product.clone() };
     let all: Vec<&str> = texts.iter().map(String::as_str).collect();
     let other = match &args.like {
@@ -144,6 +152,7 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
             language: language_of(text),
             facts: facts(text, &names),
             topics: topics.of(text),
+            learnt: trained.iter().flat_map(|model| learnt(model, text)).collect(),
             style: style_of(text),
             words: tokens(text)
                 .into_iter()
@@ -167,6 +176,18 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
         "near_duplicates": pairs,
     });
     Ok(Answer { text: tell(&known, &same, args.top), json })
+}
+
+/// Topics of a file.
+fn trained(path: &PathBuf) -> Result<TopicModel> {
+    let what = "cannot read the learnt topics";
+    serde_json::from_str(&read(path)?).explain(what).map_err(|failure| {
+        failure.at(path.display()).hint("adloupe topics FILE --text COLUMN --label COLUMN --out FILE")
+    })
+}
+
+fn learnt(model: &TopicModel, text: &str) -> Vec<(String, f64)> {
+    model.of(text).into_iter().take(TOPICS).map(|(topic, chance)| (topic.to_owned(), chance)).collect()
 }
 
 /// One line for each text, by a language model whose limit holds while it writes.
@@ -255,6 +276,9 @@ fn tell(known: &[Known], same: &[Pair], top: usize) -> String {
         for tag in text.topics.iter().take(TOPICS) {
             let words = if tag.words.is_empty() { "by likeness".to_owned() } else { tag.words.join(", ") };
             lines.push(format!("  topic: {} / {} {:.2} ({words})", tag.labels[0], tag.labels[1], tag.weight));
+        }
+        for (topic, chance) in &text.learnt {
+            lines.push(format!("  topic, learnt: {topic} {chance:.2}"));
         }
         let Style { characters, words, exclamations, capitals, sentiment, .. } = &text.style;
         lines.push(format!(

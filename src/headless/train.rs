@@ -37,6 +37,10 @@ pub struct Args {
     /// the training rows and kept with the model.
     #[arg(long, value_name = "NUMBERS", num_args = 0..=1, default_missing_value = "16")]
     text_vectors: Option<usize>,
+    /// Also reads what each user searched, read or clicked before: their texts, each half as much after so many days (14 where
+    /// none is said).
+    #[arg(long, value_name = "DAYS", num_args = 0..=1, default_missing_value = "14", requires = "text_vectors")]
+    interests: Option<u32>,
     /// Passes over the training rows at most.
     #[arg(long)]
     epochs: Option<u32>,
@@ -213,8 +217,11 @@ fn resumed(folder: &Path, args: &Args, dataset: &Dataset, context: &JobContext) 
 }
 
 fn open(args: &Args, context: &JobContext) -> Result<Dataset> {
-    let options =
-        EncodeOptions { text_vectors: args.text_vectors.unwrap_or_default(), ..EncodeOptions::default() };
+    let options = EncodeOptions {
+        text_vectors: args.text_vectors.unwrap_or_default(),
+        interest_days: args.interests.unwrap_or_default(),
+        ..EncodeOptions::default()
+    };
     options.check()?;
     if let Some(folder) = &args.resume
         && let Some(encoder) = encoder_of_base(folder)?

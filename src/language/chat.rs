@@ -6,6 +6,7 @@
 //! with it is still allowed by a [`Rule`], so a limit holds while the model writes and nothing is cut off afterwards. The
 //! same model, prompt and seed give the same text.
 
+pub mod adapters;
 mod bytes;
 mod llama;
 mod opening;
@@ -14,9 +15,14 @@ use crate::base::failure::Explain;
 use crate::base::rng::Rng;
 use crate::base::{Failure, Result};
 use crate::jobs::JobContext;
+use adapters::{Adapter, Adapters, MOST_RANK};
 use llama::{AT_ONCE, Llama, Memory};
+pub use llama::{AnswerLoss, Example};
 pub use opening::{ModelFile, look_at};
 use serde::Serialize;
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
 use tokenizers::Tokenizer;
 
 const ASKING: &str = "cannot ask the language model";
@@ -24,6 +30,10 @@ const ASKING: &str = "cannot ask the language model";
 const CANDIDATES: usize = 40;
 /// Words that are looked at, likeliest first, until the rule allows some.
 const DEPTHS: [usize; 2] = [512, 4096];
+/// Tokens of a request and its answer that are learnt from at most.
+const MOST_LEARNT: usize = 512;
+/// Bytes of a word of an ending that is looked for.
+const LONGEST_PIECE: usize = 24;
 
 /// What may be written, asked while it is being written.
 pub trait Rule: Sync {
@@ -33,6 +43,22 @@ pub trait Rule: Sync {
     /// True where a text that began well may end here.
     fn may_end(&self, _text: &str) -> bool {
         true
+    }
+
+    /// True where a text that began like this can come to an end. Asked of what was drawn alone: it may take its time.
+    fn leads_somewhere(&self, _text: &str) -> bool {
+        true
+    }
+
+    /// True where a character that begins with these bytes may come behind a text. A token may end within a character.
+    fn may_begin(&self, _text: &str, _bytes: &[u8]) -> bool {
+        true
+    }
+
+    /// Whole texts that a text which began like this may become, the nearest first. Their next words are always among the
+    /// candidates, and where a text can go no further it becomes the first.
+    fn endings(&self, _text: &str) -> Vec<String> {
+        Vec::new()
     }
 
     /// What is added to the score of a word that leads to this text, in nats.
@@ -62,6 +88,8 @@ pub struct ChatModel {
     tokenizer: Tokenizer,
     /// The bytes of each token; none for the marks of a conversation.
     pieces: Vec<Vec<u8>>,
+    /// The token of each piece.
+    by_piece: HashMap<Vec<u8>, u32>,
     end: Vec<u32>,
     pool: rayon::ThreadPool,
 }
@@ -98,8 +126,12 @@ pub struct Written {
     pub text: String,
     /// True when the model itself came to the end; false where every next word was against the rule or too many.
     pub is_finished: bool,
+    /// True where the rule ended it, as the model could not.
+    pub is_closed: bool,
     /// Tokens of the text.
     pub tokens: usize,
+    /// Mean loss of its tokens in nats, by what the model itself would say: how odd it finds what it wrote under the rule.
+    pub surprise: f64,
 }
 
 /// A request that a model has read: several answers may follow it.
@@ -179,23 +211,28 @@ impl ChatModel {
         let mut next = std::borrow::Cow::Borrowed(heard.next.as_slice());
         let mut rng = Rng::named(drawing.seed, "words");
         let mut written: Vec<u8> = Vec::new();
-        // Where each token began.
-        let mut starts: Vec<usize> = Vec::new();
+        // Where each token began, and what the model thought of it.
+        let (mut starts, mut nats): (Vec<usize>, f64) = (Vec::new(), 0.0);
+        let finished = |text: String, tokens: usize, nats: f64| {
+            let surprise = nats / tokens.max(1) as f64;
+            Written { text, is_finished: true, is_closed: false, tokens, surprise }
+        };
         while starts.len() < drawing.most_tokens {
             context.check()?;
             let Some(token) = self.draw(&next, &written, drawing, rule, &mut rng) else {
                 break;
             };
+            nats += loss_at(&next, token);
             let tokens = starts.len();
             if self.end.contains(&token) {
-                return Ok(Written { text: tidy(&written), is_finished: true, tokens });
+                return Ok(finished(tidy(&written), tokens, nats));
             }
             starts.push(written.len());
             written.extend(&self.pieces[token as usize]);
             // One line is what was asked for.
             if tidy(&written).contains('\n') {
                 let line = tidy(&written).lines().next().unwrap_or_default().trim().to_owned();
-                return Ok(Written { text: line, is_finished: true, tokens: tokens + 1 });
+                return Ok(finished(line, tokens + 1, nats));
             }
             told(&tidy(&written));
             let states = self.pool.install(|| self.llama.states(&[token], &mut memory));
@@ -205,8 +242,13 @@ impl ChatModel {
         let tokens = starts.len();
         let ends = starts.iter().rev().filter(|at| written[**at] == b' ').copied();
         let mut ends = std::iter::once(written.len()).chain(ends).map(|end| tidy(&written[..end]));
-        let text = ends.find(|text| rule.may_end(text)).unwrap_or_else(|| tidy(&written));
-        Ok(Written { text, is_finished: false, tokens })
+        let whole = ends.find(|text| rule.may_end(text));
+        // What never was whole is brought to the nearest end.
+        let closed = whole.is_none().then(|| rule.endings(&tidy(&written)).into_iter().next()).flatten();
+        let is_closed = closed.is_some();
+        let text = whole.or(closed).unwrap_or_else(|| tidy(&written));
+        let surprise = nats / tokens.max(1) as f64;
+        Ok(Written { text, is_finished: false, is_closed, tokens, surprise })
     }
 
     /// The next word: drawn among the likeliest that the rule allows, `None` where it allows none.
@@ -219,27 +261,25 @@ impl ChatModel {
         rng: &mut Rng,
     ) -> Option<u32> {
         let mut allowed = self.allowed(scores, written, rule);
-        let (first, most) = allowed.first().copied()?;
-        if drawing.temperature <= 0.0 {
-            return Some(first);
-        }
-        allowed.iter_mut().for_each(|(_, score)| *score = ((*score - most) / drawing.temperature).exp());
-        let total: f64 = allowed.iter().map(|(_, chance)| chance).sum();
-        let mut upto = 0.0;
-        let kept = allowed.iter().take_while(|(_, chance)| {
-            let goes_on = upto < drawing.top * total;
-            upto += chance;
-            goes_on
-        });
-        let kept: Vec<(u32, f64)> = kept.copied().collect();
-        let mut drawn = rng.uniform() * kept.iter().map(|(_, chance)| chance).sum::<f64>();
-        for (token, chance) in &kept {
-            drawn -= chance;
-            if drawn <= 0.0 {
-                return Some(*token);
+        // A word is asked where it leads only once it is drawn: one that leads nowhere is as if it had not been allowed.
+        while let Some(place) = drawn(&allowed, drawing, rng) {
+            let token = allowed[place].0;
+            if self.leads_somewhere(token, written, rule) {
+                return Some(token);
             }
+            allowed.remove(place);
         }
-        kept.last().map(|(token, _)| *token)
+        None
+    }
+
+    fn leads_somewhere(&self, token: u32, written: &[u8], rule: &dyn Rule) -> bool {
+        if self.end.contains(&token) {
+            return true;
+        }
+        let mut text = written.to_vec();
+        text.extend(&self.pieces[token as usize]);
+        let line = readable(&text).unwrap_or_default().trim_start();
+        line.is_empty() || line.contains('\n') || rule.leads_somewhere(line)
     }
 
     /// Words that the rule allows with their scores, likeliest first.
@@ -269,8 +309,31 @@ impl ChatModel {
             }
             from = depth;
         }
+        for token in self.leading_on(written, rule) {
+            text.truncate(written.len());
+            if !allowed.iter().any(|(known, _)| *known == token)
+                && let Some(favour) = self.may_follow(token, &mut text, rule)
+            {
+                allowed.push((token, f64::from(scores[token as usize]) + favour));
+            }
+        }
         allowed.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
         allowed
+    }
+
+    /// The ends, and the next word of each ending that the rule knows: the longest that it begins with.
+    fn leading_on(&self, written: &[u8], rule: &dyn Rule) -> Vec<u32> {
+        let mut tokens = self.end.clone();
+        let Some(text) = readable(written) else { return tokens };
+        let line = text.trim_start();
+        for ending in rule.endings(line) {
+            let Some(rest) = ending.strip_prefix(line).map(str::as_bytes) else { continue };
+            let longest =
+                (1..=rest.len().min(LONGEST_PIECE)).rev().find_map(|end| self.by_piece.get(&rest[..end]));
+            tokens.extend(longest);
+        }
+        tokens.dedup();
+        tokens
     }
 
     /// Whether a token may come after a text, which it joins for the question: what its score gains, `None` where not.
@@ -284,7 +347,12 @@ impl ChatModel {
         let piece = self.pieces.get(token as usize).map(Vec::as_slice).unwrap_or_default();
         let before = text.len();
         text.extend(piece);
-        let line = readable(text).filter(|_| !piece.is_empty())?.trim_start();
+        let read = readable(text).filter(|_| !piece.is_empty())?;
+        let unfinished = &text[read.len()..];
+        let line = read.trim_start();
+        if !unfinished.is_empty() && !rule.may_begin(line, unfinished) {
+            return None;
+        }
         // White space alone leads nowhere, if it goes on.
         if line.is_empty() {
             return (before == 0).then_some(0.0);
@@ -294,8 +362,91 @@ impl ChatModel {
                 let line = line.trim_end();
                 (rule.goes_on(line) && rule.may_end(line)).then(|| rule.favour_end())
             }
-            None => rule.goes_on(line.trim_end()).then(|| rule.favour(line.trim_end())),
+            None => {
+                let is_spread = line.trim_end().len() + 1 < line.len();
+                (!is_spread && rule.goes_on(line)).then(|| rule.favour(line.trim_end()))
+            }
         }
+    }
+
+    /// A request with the answer that the model is to find likely: its tokens and the end.
+    ///
+    /// # Errors
+    /// An empty answer, or more tokens than `MOST_LEARNT`.
+    pub fn example(&self, request: &str, answer: &str) -> Result<Example> {
+        let what = "cannot learn from the text";
+        let mut tokens = self.tokens_of(request)?;
+        let from = tokens.len();
+        tokens.extend(self.tokenizer.encode(answer.trim(), false).explain(what)?.get_ids());
+        if tokens.len() == from {
+            return Err(Failure::new(what, "it is empty"));
+        }
+        tokens.extend(self.end.first());
+        if tokens.len() > MOST_LEARNT.min(self.context_length()) {
+            let why =
+                format!("with its request it has {} tokens, and {MOST_LEARNT} are the most", tokens.len());
+            return Err(Failure::new(what, why));
+        }
+        Ok(Example { tokens, from })
+    }
+
+    /// Adapters that change nothing yet.
+    ///
+    /// # Errors
+    /// A rank beyond 1 to 64.
+    pub fn fresh_adapters(&self, rank: usize, seed: u64) -> Result<Adapters> {
+        if !(1..=MOST_RANK).contains(&rank) {
+            return Err(Failure::new("cannot tune the language model", format!("a rank of {rank}"))
+                .hint(format!("1 to {MOST_RANK}; 8 suits most libraries")));
+        }
+        let mut rng = Rng::named(seed, "adapters");
+        let layers = self.llama.shapes().into_iter();
+        let layers = layers.map(|shapes| shapes.map(|shape| Adapter::new(shape, rank, &mut rng))).collect();
+        Ok(Adapters { base: self.hash.clone(), layers, ..Adapters::default() })
+    }
+
+    /// Writes under adapters from now on; `None`: as the file is.
+    pub fn adapt(&mut self, adapters: Option<Adapters>) {
+        self.llama.adapters = adapters.map(Arc::new);
+    }
+
+    /// The model as an audit names it: its file, and the adapters that it writes under.
+    pub fn told(&self) -> String {
+        let adapters = self.adapters().map_or_else(String::new, |adapters| match adapters.hash.as_str() {
+            "" => ", adapters of no file".to_owned(),
+            hash => format!(", adapters BLAKE3 {hash}"),
+        });
+        format!("{} (BLAKE3 {}{adapters})", self.name, self.hash)
+    }
+
+    /// Reads adapters of a file and writes under them from now on.
+    ///
+    /// # Errors
+    /// No such file, another form, learnt on another model.
+    pub fn adapt_from(&mut self, path: &Path) -> Result<()> {
+        let adapters = Adapters::open(path, &self.hash, &self.llama.shapes())?;
+        self.adapt(Some(adapters));
+        Ok(())
+    }
+
+    /// The adapters that it writes under.
+    pub fn adapters(&self) -> Option<&Adapters> {
+        self.llama.adapters.as_deref()
+    }
+
+    /// The loss of each answer under some adapters; where `gradient` is given, the derivative of the mean loss of a token by
+    /// the adapters is added to it.
+    ///
+    /// # Errors
+    /// A cancel.
+    pub fn losses(
+        &self,
+        examples: &[Example],
+        adapters: &Adapters,
+        gradient: Option<&mut Adapters>,
+        context: &JobContext,
+    ) -> Result<Vec<AnswerLoss>> {
+        self.pool.install(|| self.llama.losses(examples, adapters, gradient, context))
     }
 
     /// Mean loss of each next token of a text in nats: whether the forward pass is right for this file.
@@ -316,13 +467,42 @@ impl ChatModel {
             let scores = self.pool.install(|| self.llama.scores(&states));
             for scores in scores.chunks_exact(self.llama.words()) {
                 at += 1;
-                let most = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-                let total: f64 = scores.iter().map(|score| f64::from(score - most).exp()).sum();
-                loss += total.ln() - f64::from(scores[tokens[at] as usize] - most);
+                loss += loss_at(scores, tokens[at]);
             }
         }
         Ok(loss / known.len() as f64)
     }
+}
+
+/// The place of a word that is drawn among the likeliest, best first; `None` where there is none.
+fn drawn(allowed: &[(u32, f64)], drawing: Drawing, rng: &mut Rng) -> Option<usize> {
+    let (_, most) = allowed.first().copied()?;
+    if drawing.temperature <= 0.0 {
+        return Some(0);
+    }
+    let chances: Vec<f64> =
+        allowed.iter().map(|(_, score)| ((score - most) / drawing.temperature).exp()).collect();
+    let total: f64 = chances.iter().sum();
+    let mut upto = 0.0;
+    let kept = chances.iter().take_while(|chance| {
+        let goes_on = upto < drawing.top * total;
+        upto += **chance;
+        goes_on
+    });
+    let kept: Vec<f64> = kept.copied().collect();
+    let mut drawn = rng.uniform() * kept.iter().sum::<f64>();
+    let found = kept.iter().position(|chance| {
+        drawn -= chance;
+        drawn <= 0.0
+    });
+    Some(found.unwrap_or(kept.len().saturating_sub(1)))
+}
+
+/// What a token costs in nats.
+fn loss_at(scores: &[f32], token: u32) -> f64 {
+    let most = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let total: f64 = scores.iter().map(|score| f64::from(score - most).exp()).sum();
+    total.ln() - f64::from(scores[token as usize] - most)
 }
 
 /// The characters of a text so far: one that is not finished is left out, and `None` where bytes are no text.
@@ -425,6 +605,137 @@ mod tests {
         tiny::write(&path, 310);
         let failure = ChatModel::open(&path, &JobContext::detached()).unwrap_err();
         assert!(failure.why.contains("310 words and its weights 300"), "{failure}");
+    }
+
+    /// Adapters that do something: nothing of them is zero.
+    fn lively(model: &ChatModel) -> Adapters {
+        let mut adapters = model.fresh_adapters(2, 3).unwrap();
+        let mut rng = Rng::named(5, "lively");
+        adapters.all_mut().for_each(|one| one.up.iter_mut().for_each(|up| *up = 0.2 * rng.normal() as f32));
+        adapters
+    }
+
+    fn examples(model: &ChatModel) -> Vec<Example> {
+        vec![
+            model.example("tea", "new tea").unwrap(),
+            model.example("shoe for rain", "dry feet, 89").unwrap(),
+        ]
+    }
+
+    #[test]
+    fn the_derivative_by_the_adapters_agrees_with_differences_for_several_texts_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tiny.gguf");
+        tiny::write(&path, 300);
+        let context = JobContext::detached();
+        let model = ChatModel::open(&path, &context).unwrap();
+        let (adapters, examples) = (lively(&model), examples(&model));
+        let mean = |adapters: &Adapters| {
+            let losses = model.losses(&examples, adapters, None, &context).unwrap();
+            let tokens: usize = losses.iter().map(|loss| loss.tokens).sum();
+            losses.iter().map(|loss| loss.nats).sum::<f64>() / tokens as f64
+        };
+        let mut gradient = adapters.zeros();
+        model.losses(&examples, &adapters, Some(&mut gradient), &context).unwrap();
+        let mut most = 0.0f64;
+        for matrix in 0..4 {
+            for at in [0, 3, 7, 11] {
+                for is_up in [true, false] {
+                    let moved = |by: f32| {
+                        let mut moved = adapters.clone();
+                        let one = &mut moved.layers[0][matrix];
+                        let values = if is_up { &mut one.up } else { &mut one.down };
+                        values[at] += by;
+                        mean(&moved)
+                    };
+                    let difference = (moved(1e-2) - moved(-1e-2)) / 2e-2;
+                    let one = &gradient.layers[0][matrix];
+                    let found = f64::from(if is_up { one.up[at] } else { one.down[at] });
+                    assert!(
+                        (difference - found).abs() < 2e-3 + 0.02 * found.abs(),
+                        "{matrix} {at} {is_up}: {difference} {found}"
+                    );
+                    most = most.max(found.abs());
+                }
+            }
+        }
+        assert!(most > 0.01, "some derivative is not nothing: {most}");
+        // Texts do not see each other: each alone has the same loss.
+        let together = model.losses(&examples, &adapters, None, &context).unwrap();
+        for (example, loss) in examples.iter().zip(together) {
+            let alone = model.losses(std::slice::from_ref(example), &adapters, None, &context).unwrap()[0];
+            assert!((alone.nats - loss.nats).abs() < 1e-4 && alone.tokens == loss.tokens);
+        }
+    }
+
+    #[test]
+    fn adapters_that_changed_nothing_leave_the_model_as_it_is_and_travel_in_a_file_of_their_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tiny.gguf");
+        tiny::write(&path, 300);
+        let context = JobContext::detached();
+        let mut model = ChatModel::open(&path, &context).unwrap();
+        let text = "new tea for the rain";
+        let as_it_is = model.loss_of(text, &context).unwrap();
+        let written = |model: &ChatModel| {
+            let drawing = Drawing { most_tokens: 12, ..Drawing::default() };
+            model.write("tea", drawing, &|text: &str| text.is_ascii(), &context).unwrap()
+        };
+        let before = written(&model);
+        let fresh = model.fresh_adapters(4, 1).unwrap();
+        // Inputs are rounded to bytes where it writes, and not where it learns.
+        let mut example = model.example("x", text).unwrap();
+        example.tokens = example.tokens[example.from..example.tokens.len() - 1].to_vec();
+        example.from = 1;
+        let learning = model.losses(&[example.clone()], &fresh, None, &context).unwrap()[0];
+        assert!((learning.nats / learning.tokens as f64 - as_it_is).abs() < 0.05, "{learning:?} {as_it_is}");
+        model.adapt(Some(fresh));
+        assert_eq!((model.loss_of(text, &context).unwrap(), written(&model)), (as_it_is, before.clone()));
+        let lively = lively(&model);
+        let file = folder.path().join("adapter.safetensors");
+        lively.save(&file).unwrap();
+        model.adapt_from(&file).unwrap();
+        let read = model.adapters().unwrap().clone();
+        assert_eq!((&read.layers, read.hash.len()), (&lively.layers, 64));
+        assert!(model.told().contains(&read.hash), "an audit names them");
+        let under = model.losses(&[example], &lively, None, &context).unwrap()[0];
+        let writing = model.loss_of(text, &context).unwrap();
+        assert!((under.nats / under.tokens as f64 - writing).abs() < 0.1, "{under:?} {writing}");
+        assert!(
+            (writing - as_it_is).abs() > 0.01 && written(&model) != before,
+            "they change what is written"
+        );
+        model.adapt(None);
+        assert_eq!(written(&model), before);
+        // Merged equals unmerged: W + up down, times x, is W x + up (down x).
+        let one = &lively.layers[0][2];
+        let (rows, columns) = one.shape;
+        let input: Vec<f32> = (0..columns).map(|at| (at as f32).sin()).collect();
+        let mut apart = vec![0.0; rows];
+        one.add(&input, &mut apart);
+        for (row, apart) in apart.iter().enumerate() {
+            let merged: f32 = (0..columns)
+                .map(|column| {
+                    let change: f32 =
+                        (0..2).map(|r| one.up[row * 2 + r] * one.down[r * columns + column]).sum();
+                    change * input[column]
+                })
+                .sum();
+            assert!((merged - apart).abs() < 1e-5);
+        }
+        // On any other model they are refused, and so is a file that is none.
+        tiny::write(&path, 299);
+        let mut other = ChatModel::open(&path, &context).unwrap();
+        let failure = other.adapt_from(&file).unwrap_err();
+        assert!(
+            failure.why.contains("learnt on another model") && failure.place.contains("adapter"),
+            "{failure}"
+        );
+        std::fs::write(&file, b"no adapter").unwrap();
+        assert!(model.adapt_from(&file).is_err());
+        assert!(model.fresh_adapters(0, 1).is_err() && model.example("x", "  ").is_err());
+        let long = model.example("x", &"long ".repeat(400)).unwrap_err();
+        assert!(long.why.contains("512 are the most"), "{long}");
     }
 
     #[test]

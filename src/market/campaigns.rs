@@ -86,6 +86,7 @@ pub fn creatives(log: &LogFrame) -> Result<CreativeLibrary> {
         advertiser: advertiser[index].clone(),
         category: category[index].clone(),
         text: text[index].clone(),
+        is_draft: false,
     });
     Ok(CreativeLibrary::new(all))
 }

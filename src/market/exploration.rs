@@ -52,6 +52,8 @@ impl Exploration {
 pub(crate) struct AdRecord {
     pub predicted_clicks: f64,
     pub clicks: f64,
+    /// Impressions.
+    pub shown: u64,
     /// Clicks on it that the model learnt from before.
     learnt: f64,
     line: Line,
@@ -112,6 +114,7 @@ impl AdRecord {
     /// An impression whose click was predicted with this probability.
     pub fn saw(&mut self, predicted: f64, clicked: bool) {
         let clicks = f64::from(u8::from(clicked));
+        self.shown += 1;
         self.predicted_clicks += predicted;
         self.clicks += clicks;
         self.line.saw(predicted, clicks);

@@ -10,6 +10,7 @@ use super::bidder::{Bidder, Fate, Ledger};
 use super::feedback::Bubble;
 use super::learning::Learnt;
 use super::replay::Coverage;
+use super::variants::{self, VariantOutcome};
 use super::world::World;
 use crate::domain::Pricing;
 use crate::domain::money::units_from_nanos;
@@ -47,6 +48,9 @@ pub struct WorldOutcome {
     /// What its bidders learnt; absent where they do not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub learnt: Option<Learnt>,
+    /// What came of other words for ads; empty where there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub variants: Vec<VariantOutcome>,
     /// What came in each hour of the day; empty where pages come in no order of time.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub hours: Vec<HourOutcome>,
@@ -323,7 +327,9 @@ impl WorldOutcome {
         };
         let bubble = state.tastes.bubble();
         let (pages, learnt) = (state.pages, state.learnt());
-        Self { pages, coverage, totals, campaigns, bubble, learnt, hours: Vec::new() }
+        let (variants, ads) = &market.variants;
+        let variants = variants::outcomes(variants, ads, &state.shown_by_ad());
+        Self { pages, coverage, totals, campaigns, bubble, learnt, variants, hours: Vec::new() }
     }
 }
 

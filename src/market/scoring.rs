@@ -19,6 +19,7 @@ use super::replay::{self, Replay};
 use super::rescoring::Rescorer;
 use super::rhythm::Rhythm;
 use super::spec::{ClickSource, Edit, MarketSpec, Scenario};
+use super::variants::{self, Side};
 use super::{Arm, Market, Scores};
 use crate::auctions::myerson::{self, MyersonMark};
 use crate::base::rng::Rng;
@@ -231,7 +232,8 @@ pub fn prepare(
     let myerson = myerson::mark(&market.offers_ecpm_micros());
     // An unknown advertiser's ad goes by its name.
     let names = campaigns.iter().filter(|campaign| campaign.drawn.is_some());
-    let ads = ads.into_iter().chain(names.map(|campaign| campaign.name.clone())).collect();
+    let others = spec.variants.iter().map(|variant| variant.name.clone());
+    let ads = ads.into_iter().chain(others).chain(names.map(|campaign| campaign.name.clone())).collect();
     Ok(Prepared { market, requests, campaigns, ads, clicks_from, notes, myerson, pool })
 }
 
@@ -435,8 +437,10 @@ fn open_market(
     pool: &ScoredPool,
 ) -> Result<Market> {
     let columns: BTreeMap<&str, u32> = ads.iter().map(String::as_str).zip(0..).collect();
+    let variants = &spec.variants;
+    let others = variants::columns(variants, ads, &pool.baseline.predicted, spec.seed)?;
     let drawn: Vec<f32> = campaigns.iter().filter_map(|c| c.drawn).map(|d| d.click_rate as f32).collect();
-    let mut next_drawn = ads.len() as u32;
+    let mut next_drawn = (ads.len() + variants.len()) as u32;
     let bidders = campaigns
         .iter()
         .map(|campaign| {
@@ -445,12 +449,14 @@ fn open_market(
                 return Bidder::new(campaign, vec![next_drawn - 1]);
             }
             let places = campaign.ads.iter().filter_map(|ad| columns.get(ad.as_str()).copied());
-            Bidder::new(campaign, places.collect())
+            let own =
+                variants.iter().zip(ads.len() as u32..).filter(|(one, _)| campaign.ads.contains(&one.of));
+            Bidder::new(campaign, places.chain(own.map(|(_, column)| column)).collect())
         })
         .collect();
-    let widened = |scores: &Arc<Scores>| match drawn.as_slice() {
-        [] => Arc::clone(scores),
-        drawn => Arc::new(scores.with_constants(drawn)),
+    let widened = |scores: &Arc<Scores>, side: Side| match (drawn.as_slice(), others.as_slice()) {
+        ([], []) => Arc::clone(scores),
+        (drawn, others) => Arc::new(variants::widened(scores, others, side).with_constants(drawn)),
     };
     let unconverted = vec![0.0; drawn.len()];
     let targeted = people::targeted(pool, campaigns)?;
@@ -459,15 +465,18 @@ fn open_market(
         let weights = people::weights(pool, scenario)?;
         people::mix_large_enough(pool, &weights, whose)?;
         Ok(Arm {
-            clicks: widened(&scores.clicks),
+            clicks: widened(&scores.clicks, Side::True),
             reserve_ecpm_micros: scenario.reserve_cpm_micros as f64,
             floors_ecpm_micros: scenario.floors_cpm_micros.iter().map(|floor| *floor as f64).collect(),
             exploration: scenario.exploration,
             learnt_clicks: Arc::clone(&learnt),
             diversity: scenario.diversity,
             lessons: scenario.learning.as_ref().map(|_| lessons::of(pool, scenario)).transpose()?,
-            conversions: scores.conversions.as_ref().map(|c| Arc::new(c.with_constants(&unconverted))),
-            ..Arm::new(widened(&scores.predicted), weights, scenario.auction.build()?)
+            conversions: scores
+                .conversions
+                .as_ref()
+                .map(|c| Arc::new(variants::widened(c, &others, Side::Unmoved).with_constants(&unconverted))),
+            ..Arm::new(widened(&scores.predicted, Side::Believed), weights, scenario.auction.build()?)
         })
     };
     let baseline = arm(&spec.baseline, &pool.baseline, "baseline")?;
@@ -475,7 +484,9 @@ fn open_market(
         spec.what_if.as_ref().map(|scenario| arm(scenario, &pool.what_if, "what-if")).transpose()?;
     // Rivals' ads are of a category of their own.
     let foreign = pool.categories.iter().max().map_or(0, |last| last.saturating_add(1));
-    let categories = pool.categories.iter().copied().chain(drawn.iter().map(|_| foreign)).collect();
+    let of_others = others.iter().map(|other| pool.categories[other.of()]);
+    let own = pool.categories.iter().copied().chain(of_others);
+    let categories = own.chain(drawn.iter().map(|_| foreign)).collect();
     let feedback = Feedback { effects: spec.feedback, categories };
     let rhythm = rhythm(spec, pool, &baseline, what_if.as_ref())?;
     let delay = spec.conversion_delay * pages(spec, pool) as f64;
@@ -483,9 +494,10 @@ fn open_market(
         .with_examination(spec.examination)
         .with_conversion_delay(delay)
         .with_users(pool.users.clone())?
-        .with_feedback(feedback)?;
+        .with_feedback(feedback)?
+        .with_variants(variants.clone(), ads.to_vec());
     let market = match spec.turn {
-        Some(turn) => market.with_turn(turn, ads.len()),
+        Some(turn) => market.with_turn(turn, ads.len() + variants.len()),
         None => market,
     };
     let market = match rhythm {

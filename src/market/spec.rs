@@ -33,6 +33,7 @@ use super::exploration::Exploration;
 use super::feedback::Effects;
 use super::learning::{Learning, Turn};
 use super::position::Examination;
+use super::variants::Variant;
 use crate::auctions::{self, MAX_SLOTS};
 use crate::base::{Failure, Params, Result, failure::Explain};
 use crate::domain::{Campaign, Rivals};
@@ -86,6 +87,9 @@ pub struct MarketSpec {
     /// both, else each campaign's own rate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub conversions: Option<ModelSource>,
+    /// Other words for ads of the log, which compete with them; see [`super::variants`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub variants: Vec<Variant>,
     /// Pages asked for.
     #[serde(default = "default_requests")]
     pub requests: u64,
@@ -313,6 +317,7 @@ impl MarketSpec {
             pool_rows: default_pool_rows(),
             campaigns: Vec::new(),
             rivals: Vec::new(),
+            variants: Vec::new(),
             slots: default_slots(),
             examination: Examination::default(),
             feedback: Effects::default(),
@@ -379,6 +384,7 @@ impl MarketSpec {
             );
         }
         self.rivals.iter().try_for_each(Rivals::validate)?;
+        super::variants::validate(self)?;
         if self.days > MOST_DAYS {
             return refuse("days", format!("{} days; a run stretches over {MOST_DAYS} at most", self.days));
         }

@@ -200,6 +200,11 @@ impl World {
         self.learner.as_ref().map(Learner::told)
     }
 
+    /// Impressions and clicks of each ad, by column.
+    pub fn shown_by_ad(&self) -> Vec<(u64, u64)> {
+        self.ads.iter().map(|ad| (ad.shown, ad.clicks as u64)).collect()
+    }
+
     /// Conversions that were set aside and have not arrived.
     pub fn pending(&self, bidder: usize) -> (u64, i64) {
         let of_bidder = self.coming.iter().filter(|Reverse((_, owner, _))| *owner as usize == bidder);

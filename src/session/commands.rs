@@ -1,6 +1,7 @@
 //! What can a person ask for? One enum an area, each with its handler beside it.
 
 pub mod copy;
+mod copy_market;
 mod copy_model;
 pub mod data;
 pub mod evidence;
@@ -85,6 +86,10 @@ pub(super) fn absorb(session: &mut Session, output: Output) -> Result<()> {
         Output::Copy(round) => copy::written(session, *round)?,
         Output::ByModel(wrote) => copy_model::wrote(session, *wrote),
         Output::ModelLookedAt(path, file) => copy_model::looked_at(session, &path, file),
+        Output::OnPages(put) => copy_market::put(session, *put)?,
+        Output::TunedWriter(tuned) => copy_model::tuned(session, *tuned),
+        Output::TagsLearnt(learnt) => session.store.copy.tags = Some(learnt.map(std::sync::Arc::new)),
+        Output::PictureSeen(seen) => session.store.copy.picture = Some(std::sync::Arc::new(*seen)),
         Output::CopyFound(found) => session.store.copy.found = Some(found.map(std::sync::Arc::new)),
         Output::Tried(tried) => session.store.copy.tried = Some(*tried),
         Output::Library(done) => copy::worked(session, *done)?,

@@ -116,12 +116,20 @@ pub enum Purpose {
     WriteCopy,
     /// Look at the file of a language model.
     LookAtModel,
+    /// Tune a language model on the library.
+    TuneModel,
     /// Have a language model write.
     WriteByModel,
+    /// Look at the picture of a creative.
+    Picture,
+    /// Learn the tags of the library.
+    LearnTags,
     /// Search the library by meaning.
     SearchCopy,
     /// Let variants compete.
     Trial,
+    /// Put variants into a market.
+    OnPages,
     /// Read or write the library of words.
     Library,
     /// Write a model or a report.

@@ -61,6 +61,8 @@ pub struct Store {
     pub market: MarketState,
     /// The words of advertisements.
     pub copy: CopyState,
+    /// Days after which a text counts half among a user's interests; `None`: as usual.
+    pub half_life: Option<f64>,
     /// Other policies, bids and plans.
     pub evidence: EvidenceState,
     /// Simulations that were kept; they outlive the log.

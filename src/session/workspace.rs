@@ -21,6 +21,8 @@ pub struct Workspace {
     pub privacy: PrivacySettings,
     /// The language model that writes in the studio; `None` for none.
     pub language_model: Option<PathBuf>,
+    /// The adapters that it writes under.
+    pub language_adapters: Option<PathBuf>,
     /// Where the words of advertisements are kept; `None` for the folder of this program.
     pub library: Option<PathBuf>,
 }
@@ -64,6 +66,7 @@ impl Default for Workspace {
             audiences: Vec::new(),
             privacy: PrivacySettings::default(),
             language_model: None,
+            language_adapters: None,
             library: None,
         }
     }

@@ -10,7 +10,7 @@ use crate::market::other_model::OtherModel;
 use crate::market::scoring::{self, Inputs, Prepared};
 use crate::market::simulation::{Run, RunOptions, simulate};
 use crate::market::winners::{self, Winners};
-use crate::market::{MarketSpec, Outcome, campaigns};
+use crate::market::{MarketSpec, Outcome, campaigns, variants};
 use crate::train::TrainedModel;
 use std::fmt;
 use std::path::Path;
@@ -71,10 +71,12 @@ impl Job for Simulate {
         let inputs = self.inputs(context)?;
         let prepared =
             scoring::prepare(&self.spec, &inputs, known.map(|known| &known.prepared.pool), context)?;
-        let same_pool = known.filter(|known| Arc::ptr_eq(&known.prepared.pool, &prepared.pool));
+        let same_pool = known.filter(|known| {
+            Arc::ptr_eq(&known.prepared.pool, &prepared.pool) && known.spec.variants == self.spec.variants
+        });
         let creatives = match same_pool {
             Some(known) => Arc::clone(&known.creatives),
-            None => Arc::new(campaigns::creatives(&inputs.log)?),
+            None => Arc::new(variants::creatives(&campaigns::creatives(&inputs.log)?, &self.spec.variants)),
         };
         let log_revision = inputs.log.revision;
         let looks = match known.filter(|known| known.is_of(&inputs.log)) {

@@ -5,7 +5,9 @@ use super::{Output, unless_stopped};
 use crate::base::Result;
 use crate::data::LogFrame;
 use crate::data::query::subjects::{self, SubjectKind, SubjectList, SubjectProfile};
+use crate::insight::interests::{ToldInterests, interests_of};
 use crate::jobs::{Job, JobContext, Lane};
+use crate::language::topics::Topics;
 
 /// Lists users or ads, and tells of one.
 pub struct LookUp {
@@ -17,6 +19,8 @@ pub struct LookUp {
     pub name: String,
     /// What a model predicts, where that is known.
     pub scores: Option<Scores>,
+    /// Days after which a text of a user counts half.
+    pub half_life: f64,
 }
 
 /// Users or ads, and one of them.
@@ -32,6 +36,8 @@ pub struct LookedUp {
     pub list: Result<SubjectList>,
     /// The one that was named, or why there is nothing to tell.
     pub profile: Option<Result<SubjectProfile>>,
+    /// What a user who was named is interested in, or why that cannot be told.
+    pub interests: Option<Result<ToldInterests>>,
 }
 
 impl Job for LookUp {
@@ -57,7 +63,18 @@ impl Job for LookUp {
             }
             Some(unless_stopped(told)?)
         };
+        let interests = match (self.kind, &profile) {
+            (SubjectKind::User, Some(Ok(_))) => Some(unless_stopped(self.interests(context))?),
+            _ => None,
+        };
         let (kind, name, revision) = (self.kind, self.name, self.log.revision);
-        Ok(Output::LookedUp(Box::new(LookedUp { kind, name, revision, list, profile })))
+        Ok(Output::LookedUp(Box::new(LookedUp { kind, name, revision, list, profile, interests })))
+    }
+}
+
+impl LookUp {
+    fn interests(&self, context: &JobContext) -> Result<ToldInterests> {
+        context.stage("reading texts");
+        interests_of(&self.log, &self.name, self.half_life, &Topics::shipped()?, context)
     }
 }

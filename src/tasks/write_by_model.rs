@@ -17,8 +17,8 @@ pub const USUAL_TRIES: usize = 8;
 pub enum Source {
     /// It is in memory.
     Open(Arc<ChatModel>),
-    /// It has to be read.
-    File(PathBuf),
+    /// It has to be read: its file, and that of its adapters.
+    File(PathBuf, Option<PathBuf>),
 }
 
 impl Source {
@@ -29,10 +29,14 @@ impl Source {
     pub fn open(&self, context: &JobContext) -> Result<Arc<ChatModel>> {
         match self {
             Self::Open(model) => Ok(Arc::clone(model)),
-            Self::File(path) => {
+            Self::File(path, adapters) => {
                 let ModelFile { name, bytes } = look_at(path)?;
                 context.stage(&format!("loading {name}, about {} MB", bytes.div_ceil(1 << 20)));
-                Ok(Arc::new(ChatModel::open(path, context)?))
+                let mut model = ChatModel::open(path, context)?;
+                if let Some(adapters) = adapters {
+                    model.adapt_from(adapters)?;
+                }
+                Ok(Arc::new(model))
             }
         }
     }

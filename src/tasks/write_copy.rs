@@ -1,14 +1,14 @@
 //! From a brief to candidates: written, checked, ranked for the audience, not all the same.
 
+use super::copy_sources::rates_of_ads;
 use super::{Output, unless_stopped};
 use crate::adcopy::audit::hash_of;
 use crate::adcopy::brief::Brief;
 use crate::adcopy::forecast::{Basis, Forecaster};
-use crate::adcopy::library::{Addition, Grounds, Item, Library, Performance};
+use crate::adcopy::library::{Addition, Grounds, Item, Library};
 use crate::adcopy::propose::{Draft, Material, Phrase, drafts};
 use crate::adcopy::{Addressed, Checker, KnownText, Rulebook, Verdict};
 use crate::base::{Failure, Result, failure::Explain};
-use crate::data::outcome::Outcome;
 use crate::data::query::people::people;
 use crate::data::{Dataset, Encoder as Fields, LogFrame, query};
 use crate::insight::Subject;
@@ -19,13 +19,15 @@ use crate::market::diversity::mmr;
 use crate::metrics::Rate;
 use crate::metrics::rates::Estimate;
 use crate::train::TrainedModel;
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Drafts for each candidate that is wanted: most do not pass, or are like each other.
 const DRAFTS: usize = 5;
 /// Weight of the forecast against likeness when candidates are picked.
 const RELEVANCE: f64 = 0.5;
+/// Texts of the library whose results are learnt from at most.
+const MOST_RESULTS: usize = 300;
 /// Blocked drafts that are shown with their repairs.
 const BLOCKED: usize = 6;
 
@@ -112,7 +114,9 @@ pub fn round(asked: &WriteCopy, context: &JobContext) -> Result<Round> {
         large_enough(log, brief, *k)?;
     }
     context.stage("writing");
-    let best = log.map_or_else(|| Ok(of_library(library)), |log| phrases(log, brief))?;
+    let mut best = log.map_or_else(|| Ok(Vec::new()), |log| phrases(log, brief))?;
+    let of_library = of_library(library, brief, &best);
+    best.extend(of_library);
     let placement = book.placement(&brief.placement)?.clone();
     let material = Material { brief, known: &known, placement: &placement, best: &best };
     let written = drafts(&material, DRAFTS * brief.candidates);
@@ -136,7 +140,9 @@ pub fn round(asked: &WriteCopy, context: &JobContext) -> Result<Round> {
         all.into_iter().partition(|candidate| candidate.verdict.passes());
     blocked.truncate(BLOCKED);
     let forecaster = match subject {
-        Some(subject) => unless_stopped(forecaster(subject, brief, &passed, context))?,
+        Some(subject) => {
+            unless_stopped(forecaster(subject, brief, (&passed, &results_of(library, brief)), context))?
+        }
         None => {
             Err(Failure::new("nothing is forecast", "there is no log and model to ask").hint("train a model"))
         }
@@ -239,10 +245,30 @@ fn shared_words(one: &str, other: &str) -> f64 {
     shared as f64 / (a.len() + b.len() - shared).max(1) as f64
 }
 
-/// Texts of the library that ran, with the better end of what is known of them.
-fn of_library(library: &Library) -> Vec<Phrase> {
-    let low = |item: &Item| item.performance.iter().map(|one| one.rate.low).fold(0.0, f64::max);
-    library.items().iter().map(|item| Phrase { text: item.text.clone(), low: low(item) }).collect()
+/// Texts of the library that the log does not tell of: those of the sheet's category where there are some, with the lower
+/// end of how often the audience, or else everybody, clicked on them; 0 where they never ran. What a simulation made of them
+/// says nothing new.
+fn of_library(library: &Library, brief: &Brief, known: &[Phrase]) -> Vec<Phrase> {
+    let told: BTreeSet<&str> = known.iter().map(|phrase| phrase.text.as_str()).collect();
+    let audience = brief.audience.to_string();
+    let others = || library.items().iter().filter(|item| !told.contains(item.text.as_str()));
+    let phrase = |item: &Arc<Item>| {
+        let low = item.did(&audience).map_or(0.0, |did| did.rate.low);
+        Phrase { text: item.text.clone(), low }
+    };
+    let own: Vec<Phrase> =
+        others().filter(|item| item.tags.contains(&brief.sheet.category)).map(phrase).collect();
+    if own.is_empty() && known.is_empty() { others().map(phrase).collect() } else { own }
+}
+
+/// How texts of the library did before the audience of a brief, each alone and before people.
+fn results_of(library: &Library, brief: &Brief) -> Vec<(String, Rate)> {
+    let audience = brief.audience.to_string();
+    let results = library.items().iter().filter_map(|item| {
+        let did = item.performance.iter().find(|did| !did.simulated && did.audience == audience)?;
+        (did.shared <= 1).then(|| (item.text.clone(), did.rate))
+    });
+    results.take(MOST_RESULTS).collect()
 }
 
 /// The ads of the log with the click rate of the audience; those of the sheet's category where there are some.
@@ -259,99 +285,10 @@ fn phrases(log: &LogFrame, brief: &Brief) -> Result<Vec<Phrase>> {
     Ok(if own.is_empty() { told().map(phrase).collect() } else { own })
 }
 
-/// Clicks and impressions of each ad among some rows; nothing where the log does not say what was clicked.
-///
-/// # Errors
-/// The log names no ads.
-pub fn rates_of_ads(log: &LogFrame, audience: &str, rows: &[u32]) -> Result<BTreeMap<String, Performance>> {
-    let what = "cannot tell how the ads did";
-    let column = log.schema.with_role(crate::data::Role::Ad).ok_or_else(|| {
-        Failure::new(what, "no column has the role ad").hint("give the column with ad ids that role")
-    })?;
-    let ads = crate::data::cells::coded(log, &column.name)?;
-    let Some(outcome) = Outcome::read(log)? else { return Ok(BTreeMap::new()) };
-    let mut by_ad: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
-    for row in rows {
-        if let Some(code) = ads.codes.get(*row as usize) {
-            by_ad.entry(*code).or_default().push(*row);
-        }
-    }
-    let told = by_ad.into_iter().filter_map(|(code, rows)| {
-        let name = ads.values.get(code as usize)?.clone();
-        let (clicks, shown) = outcome.totals(&rows);
-        let rate = Rate::wilson(clicks, shown);
-        Some((name, Performance { audience: audience.to_owned(), rate }))
-    });
-    Ok(told.collect())
-}
-
-/// The log's ads as creatives of a library, each with how it did for everybody.
-///
-/// # Errors
-/// The log names no ads, or none with words.
-pub fn items_of_log(log: &LogFrame) -> Result<Vec<Item>> {
-    let rows: Vec<u32> = (0..log.rows() as u32).collect();
-    let mut rates = rates_of_ads(log, "", &rows)?;
-    let items: Vec<Item> = creatives(log)?
-        .iter()
-        .filter(|creative| !creative.text.trim().is_empty())
-        .map(|creative| Item {
-            product: if creative.campaign.is_empty() {
-                creative.ad.clone()
-            } else {
-                creative.campaign.clone()
-            },
-            language: crate::adcopy::brief::Language::of(&creative.text),
-            text: creative.text.clone(),
-            tags: [&creative.category, &creative.advertiser]
-                .into_iter()
-                .filter(|tag| !tag.is_empty())
-                .cloned()
-                .collect(),
-            ad: creative.ad.clone(),
-            performance: rates.remove(&creative.ad).into_iter().collect(),
-            ..Item::default()
-        })
-        .collect();
-    if items.is_empty() {
-        return Err(Failure::new("cannot import the ads", "the log has no words of them")
-            .hint("join a table with the words: --join creatives.csv:ad_id, and the role text"));
-    }
-    Ok(items)
-}
-
-/// Each headline and description of an ad platform's export as a creative; none where no column is called so.
-///
-/// # Errors
-/// Cells that cannot be read.
-pub fn items_of_export(log: &LogFrame) -> Result<Vec<Item>> {
-    const STARTS: [&str; 8] =
-        ["headline", "description", "long headline", "primary text", "ad title", "ad text", "标题", "描述"];
-    let mut items: Vec<Item> = Vec::new();
-    let is_words =
-        |name: &str| STARTS.iter().any(|start| name.to_lowercase().replace('_', " ").starts_with(start));
-    let is_position = |name: &str| name.to_lowercase().contains("position");
-    for column in
-        log.schema.columns.iter().filter(|column| is_words(&column.name) && !is_position(&column.name))
-    {
-        for text in &*crate::data::cells::coded(log, &column.name)?.values {
-            let text = text.trim();
-            if matches!(text, "" | "--") || items.iter().any(|known| known.text == text) {
-                continue;
-            }
-            let language = crate::adcopy::brief::Language::of(text);
-            let tags =
-                vec![column.name.trim_end_matches(|c: char| c.is_ascii_digit() || c == ' ').to_owned()];
-            items.push(Item { text: text.to_owned(), language, tags, ..Item::default() });
-        }
-    }
-    Ok(items)
-}
-
 fn forecaster(
     subject: &Subject,
     brief: &Brief,
-    passed: &[Candidate],
+    (passed, results): (&[Candidate], &[(String, Rate)]),
     context: &JobContext,
 ) -> Result<Forecaster> {
     let dataset: Arc<Dataset> = subject.fitting_dataset(context)?;
@@ -363,13 +300,14 @@ fn forecaster(
         .collect();
     let all: Vec<&str> = (texts.iter().map(String::as_str))
         .chain(passed.iter().map(|candidate| candidate.draft.text.as_str()))
+        .chain(results.iter().map(|(text, _)| text.as_str()))
         .filter(|text| !text.trim().is_empty())
         .collect();
     context.stage("reading the texts");
     let encoder = Arc::new(Encoder::fit(&all, EncoderOptions::default(), context)?);
     let (category, advertiser) = (brief.sheet.category.as_str(), brief.sheet.advertiser.as_str());
     let asked = (&brief.audience, category, advertiser);
-    Forecaster::learn((&subject.model, &subject.log, &dataset), asked, &texts, encoder, context)
+    Forecaster::learn((&subject.model, &subject.log, &dataset), asked, (&texts, results), encoder, context)
 }
 
 /// A subject for the command line: the log encoded as the model knows it.

@@ -832,13 +832,26 @@ mod rounds {
 mod exports {
     use adloupe::data::importers::{self, ImportOptions};
     use adloupe::jobs::JobContext;
-    use adloupe::tasks::write_copy::{items_of_export, items_of_log};
+    use adloupe::tasks::copy_sources::{Audiences, of_export, of_file, of_log};
+
+    fn by(columns: &[&str], k: usize) -> Audiences {
+        Audiences { by: columns.iter().map(ToString::to_string).collect(), k }
+    }
 
     fn opened(text: &str) -> adloupe::data::LogFrame {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("export.csv");
         std::fs::write(&path, text).unwrap();
         importers::open_all(&[path], &ImportOptions::default(), &JobContext::detached()).unwrap()
+    }
+
+    fn opened_with(text: &str, roles: &[(&str, adloupe::data::Role)]) -> adloupe::data::LogFrame {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log.csv");
+        std::fs::write(&path, text).unwrap();
+        let roles = roles.iter().map(|(name, role)| ((*name).to_owned(), *role)).collect();
+        let options = ImportOptions { roles, ..ImportOptions::default() };
+        importers::open_all(&[path], &options, &JobContext::detached()).unwrap()
     }
 
     #[test]
@@ -849,7 +862,13 @@ mod exports {
              B,Dry feet,2,--,Walk in the snow,轻便跑鞋,7,120\n\
              C,Warm hands,,Light shoes,Run in the rain,,7,120\n",
         );
-        let items = items_of_export(&log).unwrap();
+        let items = of_export(&log, &by(&[], 50), &JobContext::detached()).unwrap().items;
+        // Both texts of two rows, each shown with two or three others: 12 of 220 together.
+        let dry = items.iter().find(|item| item.text == "Dry feet").unwrap();
+        assert_eq!(dry.performance.len(), 1);
+        let did = &dry.performance[0];
+        assert_eq!((did.rate.successes.round(), did.rate.trials, did.shared), (12.0, 220.0, 4));
+        assert!(did.rate.low < 12.0 / 220.0 && did.rate.high > 12.0 / 220.0);
         let mut texts: Vec<&str> = items.iter().map(|item| item.text.as_str()).collect();
         texts.sort_unstable();
         let mut expected =
@@ -862,8 +881,87 @@ mod exports {
     fn a_log_without_words_is_refused_with_what_to_do() {
         let rows: String = (0..40).map(|at| format!("u{at},ad{},{}\n", at % 3, at % 5 / 4)).collect();
         let log = opened(&format!("user_id,ad_id,click\n{rows}"));
-        assert_eq!(items_of_export(&log).unwrap(), []);
-        let failure = items_of_log(&log).unwrap_err();
+        let context = JobContext::detached();
+        assert_eq!(of_export(&log, &by(&[], 50), &context).unwrap().items, []);
+        let failure = of_log(&log, &by(&[], 50), &context).unwrap_err();
         assert!(failure.why.contains("no words") && failure.hint.contains("--join"), "{failure}");
+    }
+
+    #[test]
+    fn a_creative_did_otherwise_before_each_audience_and_small_ones_are_left_out() {
+        // a1: 上海 5 of 20, Berlin 1 of 10; a lone reader in Rome is nobody's audience.
+        let mut rows = String::from("user_id,ad_id,city,creative_text,click\n");
+        let mut row = |user: usize, ad: &str, city: &str, text: &str, click: bool| {
+            rows += &format!("u{user},{ad},{city},{text},{}\n", u8::from(click));
+        };
+        for at in 0..20 {
+            row(at, "a1", "上海", "新茶上市", at < 5);
+            row(at, "a2", "上海", "Fresh beans every week", at < 2);
+        }
+        for at in 20..30 {
+            row(at, "a1", "Berlin", "新茶上市", at < 21);
+        }
+        row(99, "a1", "Rome", "新茶上市", true);
+        use adloupe::data::Role;
+        let log = opened_with(
+            &rows,
+            &[
+                ("user_id", Role::User),
+                ("ad_id", Role::Ad),
+                ("city", Role::Categorical),
+                ("creative_text", Role::Text),
+                ("click", Role::Label),
+            ],
+        );
+        let context = JobContext::detached();
+        let found = of_file(&log, &by(&["city"], 10), &context).unwrap();
+        let tea = found.items.iter().find(|item| item.ad == "a1").unwrap();
+        let told: Vec<(&str, f64, f64)> = tea
+            .performance
+            .iter()
+            .map(|did| (did.audience.as_str(), did.rate.successes, did.rate.trials))
+            .collect();
+        assert_eq!(told, [("", 7.0, 31.0), ("city = '上海'", 5.0, 20.0), ("city = 'Berlin'", 1.0, 10.0)]);
+        assert!(found.notes[0].contains("1 values of city hold fewer than 10"), "{:?}", found.notes);
+        // In a library a later import replaces what was known of the same audience and keeps the others.
+        let folder = tempfile::tempdir().unwrap();
+        let mut library = adloupe::adcopy::Library::open(folder.path()).unwrap();
+        library.import("mei", "june", found.items).unwrap();
+        let later = of_file(&log, &by(&[], 10), &context).unwrap().items;
+        assert_eq!(library.import("mei", "july", later).unwrap(), 0, "no new words");
+        let library = adloupe::adcopy::Library::open(folder.path()).unwrap();
+        let tea = library.items().iter().find(|item| item.ad == "a1").unwrap();
+        assert_eq!(tea.performance.len(), 3);
+        assert_eq!(tea.did("city = 'Berlin'").unwrap().rate.trials, 10.0);
+        assert_eq!(tea.did("city = 'Oslo'").unwrap().rate.trials, 31.0, "else everybody");
+        assert!(library.audit().unwrap()[1].note.contains("how 2 known ones did"));
+        let wrong = of_file(&log, &by(&["town"], 10), &context).unwrap_err();
+        assert!(wrong.to_string().contains("town"), "{wrong}");
+    }
+
+    #[test]
+    fn another_picture_is_another_version_that_is_reviewed_again() {
+        use adloupe::adcopy::library::{Addition, Library};
+        use adloupe::adcopy::review::{Action, Status};
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("red.png");
+        image::RgbaImage::from_pixel(30, 10, image::Rgba([255, 0, 0, 255])).save(&path).unwrap();
+        let mut library = Library::open(folder.path()).unwrap();
+        let item = adloupe::adcopy::Item { text: "新茶上市".into(), ..Default::default() };
+        library.add("mei", vec![Addition { item, ..Addition::default() }]).unwrap();
+        let (picture, small) = adloupe::adcopy::picture::open(&path).unwrap();
+        assert_eq!((small.size, picture.look.aspect), ([30, 10], 3.0));
+        let action = Action::Illustrate(Some(Box::new(picture)));
+        assert_eq!(
+            library.act("c000001", &action, "tom", None).unwrap(),
+            Status::Draft,
+            "words were not checked"
+        );
+        let library = Library::open(folder.path()).unwrap();
+        let item = library.get("c000001").unwrap();
+        assert_eq!(item.picture.as_ref().unwrap().look.main_colour(), "#ff0000");
+        assert!(item.authors.contains(&"tom".to_owned()) && item.versions.len() == 1);
+        let entry = library.audit().unwrap().pop().unwrap();
+        assert!(entry.action == "illustrate" && entry.note.contains("BLAKE3"), "{entry:?}");
     }
 }

@@ -9,6 +9,7 @@
 
 mod adcopy;
 mod checkpoints;
+mod copies;
 mod coverage;
 mod data_panel;
 mod devices;

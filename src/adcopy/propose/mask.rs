@@ -22,8 +22,8 @@ const LEADING: [&str; 27] = [
     "a", "an", "the", "of", "in", "on", "for", "to", "and", "or", "with", "is", "are", "your", "our", "its",
     "at", "by", "from", "as", "that", "but", "if", "your", "into", "的", "和",
 ];
-/// Marks that any text may hold.
-const MARKS: &str = " ,.:;-–—'’%$€£¥&/!?，。：；、！？（）";
+/// Marks that any text of a language may hold, English and Chinese; others only where the sheet has them.
+const MARKS: [&str; 2] = [" ,.:;'%&/!?", " ，。：；、！？（）%"];
 /// Marks after which no text ends.
 const OPEN_MARKS: &str = ",:;-–—&/$€£¥，：；、（";
 /// Words in a row that are not said twice.
@@ -34,6 +34,10 @@ const UNSURE: usize = 4;
 const FAVOUR: f64 = 2.0;
 /// Words of a text at least, and Chinese characters.
 const FEWEST: [usize; 2] = [3, 4];
+/// Names that a text may begin with.
+const NAMES: usize = 3;
+/// Ways to an end that are offered.
+const WAYS: usize = 4;
 /// Groups of rules that no continuation mends.
 const FINAL: [&str; 5] = ["grounding", "prohibited", "personal", "urgency", "injection"];
 
@@ -52,7 +56,15 @@ pub struct Mask<'a> {
     /// Letters of the longest Chinese word.
     longest: usize,
     marks: HashSet<char>,
+    /// Words of the sheet that a hyphen follows.
+    hyphened: BTreeSet<String>,
+    /// Characters of words and marks that take more than a byte.
+    letters: BTreeSet<char>,
     seen: Mutex<HashMap<String, bool>>,
+    /// Wordings of facts in the language of the brief, which end a text.
+    wordings: Vec<String>,
+    /// Whether texts may end.
+    ended: Mutex<HashMap<String, bool>>,
 }
 
 impl<'a> Mask<'a> {
@@ -84,8 +96,14 @@ impl<'a> Mask<'a> {
         words.extend(plain.iter().cloned());
         let longest =
             words.iter().filter(|word| word.contains(is_ideograph)).map(|word| word.chars().count()).max();
-        let marks = texts.iter().flat_map(|text| text.chars()).chain(MARKS.chars());
+        let marks = texts
+            .iter()
+            .flat_map(|text| text.chars())
+            .chain(MARKS[usize::from(brief.language == Language::Zh)].chars());
+        let letters = words.iter().flat_map(|word| word.chars()).chain(marks.clone());
         Self {
+            hyphened: texts.iter().flat_map(|text| hyphened(text)).collect(),
+            letters: letters.filter(|letter| !letter.is_ascii()).collect(),
             brief,
             whole: checker,
             part: Checker {
@@ -98,8 +116,103 @@ impl<'a> Mask<'a> {
             words,
             telling,
             typed,
+            wordings: wordings(brief, checker),
             seen: Mutex::default(),
+            ended: Mutex::default(),
         }
+    }
+
+    /// Whole texts that a text may become: by the rest of a fact that it has begun, or by a fact behind what it says. The
+    /// nearest first, `most` of them.
+    fn ways_to_end(&self, text: &str, most: usize) -> Vec<String> {
+        let mut ways: Vec<String> = Vec::new();
+        for wording in &self.wordings {
+            if let Some((_, end)) = overlap(text, wording)
+                && end < wording.len()
+            {
+                ways.push(format!("{text}{}", &wording[end..]));
+            }
+        }
+        for whole in self.whole_words(text) {
+            let said = whole.trim_end();
+            let last = said.rsplit(|c: char| !c.is_alphanumeric()).next().unwrap_or_default().to_lowercase();
+            let leads_on = LEADING.contains(&last.as_str());
+            // A word that leads on is followed by the fact itself, any other by a mark.
+            let joints: &[&str] = match (self.brief.language, leads_on) {
+                (Language::Zh, true) => &[""],
+                (Language::Zh, false) => &["，"],
+                (Language::En, true) => &[" "],
+                (Language::En, false) => &[", ", ": "],
+            };
+            for wording in &self.wordings {
+                match whole.chars().next_back() {
+                    None => {
+                        ways.push(wording.clone());
+                        ways.extend(self.whole.known.names.iter().take(NAMES).map(|name| {
+                            let joint = if self.brief.language == Language::Zh { "，" } else { ": " };
+                            format!("{name}{joint}{wording}")
+                        }));
+                    }
+                    // A space behind a word that does not lead on leads to no fact.
+                    Some(' ') if !leads_on && said.ends_with(char::is_alphanumeric) => {}
+                    Some(' ') => ways.push(format!("{whole}{wording}")),
+                    Some(mark) if !mark.is_alphanumeric() && !"%'’".contains(mark) => {
+                        let space =
+                            if mark.is_ascii() && self.brief.language == Language::En { " " } else { "" };
+                        ways.push(format!("{whole}{space}{wording}"));
+                    }
+                    Some(_) => ways.extend(joints.iter().map(|joint| format!("{whole}{joint}{wording}"))),
+                }
+            }
+        }
+        ways.retain(|way| self.whole.placement.beyond(way).is_none());
+        ways.sort_by_key(String::len);
+        ways.dedup();
+        let mut found = Vec::new();
+        for way in ways {
+            if found.len() == most {
+                break;
+            }
+            if self.has_fitting_marks(&way) && self.may_end(&way) {
+                found.push(way);
+            }
+        }
+        found
+    }
+
+    /// A text whose last word is whole: as it stands, and where it may be a beginning, made whole by the shortest word.
+    fn whole_words(&self, text: &str) -> Vec<String> {
+        let runs = runs(text);
+        let Some(last) = runs.last().filter(|run| run.end == text.len()) else {
+            return vec![text.to_owned()];
+        };
+        let word = text[last.clone()].to_lowercase();
+        if word.contains(is_ideograph) {
+            // Chinese is written without spaces: any of its last letters may have begun a word.
+            let starts: Vec<usize> = word.char_indices().rev().take(UNSURE).map(|(at, _)| at).collect();
+            let longer = starts.into_iter().filter_map(|at| {
+                let begun = &word[at..];
+                let words = self.words.range(begun.to_owned()..).take_while(|known| known.starts_with(begun));
+                let word = words.filter(|known| known.len() > begun.len()).min_by_key(|known| known.len())?;
+                Some(format!("{text}{}", &word[begun.len()..]))
+            });
+            return std::iter::once(text.to_owned()).chain(longer).collect();
+        }
+        let names = self.whole.known.names.iter();
+        let begun = names.filter_map(|name| Some((overlap(text, name)?.1, name)));
+        let mut whole: Vec<String> = begun
+            .filter(|(end, name)| *end < name.len())
+            .map(|(end, name)| format!("{text}{}", &name[end..]))
+            .collect();
+        if self.words.contains(&word) {
+            whole.push(text.to_owned());
+        }
+        let longer = self.words.range(word.clone()..).take_while(|known| known.starts_with(&word));
+        if let Some(longer) = longer.filter(|known| known.len() > word.len()).min_by_key(|known| known.len())
+        {
+            whole.push(format!("{text}{}", &longer[word.len()..]));
+        }
+        whole
     }
 
     /// True where each run is made of known words; the last one may be the beginning of such.
@@ -158,8 +271,13 @@ impl<'a> Mask<'a> {
 
     fn has_fitting_marks(&self, text: &str) -> bool {
         let mut before = None;
-        for mark in text.chars() {
-            if !mark.is_alphanumeric() {
+        for (at, mark) in text.char_indices() {
+            if mark == '-' {
+                let word = text[..at].rsplit(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
+                if !self.hyphened.contains(&word.to_lowercase()) {
+                    return false;
+                }
+            } else if !mark.is_alphanumeric() {
                 let doubled = |before: char| !before.is_alphanumeric() && !"%'’".contains(before);
                 let opens = "$€£¥（".contains(mark);
                 let wrong = match before {
@@ -224,7 +342,39 @@ impl Rule for Mask<'_> {
             && self.claims_hold(complete(text, &runs))
     }
 
+    fn leads_somewhere(&self, text: &str) -> bool {
+        self.may_end(text.trim_end()) || !self.ways_to_end(text, 1).is_empty()
+    }
+
+    fn may_begin(&self, text: &str, bytes: &[u8]) -> bool {
+        let mut letters = self.letters.iter().filter(|letter| {
+            let mut own = [0; 4];
+            letter.encode_utf8(&mut own).as_bytes().starts_with(bytes)
+        });
+        letters.any(|letter| {
+            let longer = format!("{text}{letter}");
+            // Of a first byte there are many: where they lead is asked of the second.
+            self.goes_on(&longer) && (bytes.len() == 1 || self.leads_somewhere(&longer))
+        })
+    }
+
+    fn endings(&self, text: &str) -> Vec<String> {
+        self.ways_to_end(text, WAYS)
+    }
+
     fn may_end(&self, text: &str) -> bool {
+        let known = self.ended.lock().unwrap_or_else(PoisonError::into_inner).get(text).copied();
+        known.unwrap_or_else(|| {
+            let may = self.is_whole(text);
+            self.ended.lock().unwrap_or_else(PoisonError::into_inner).insert(text.to_owned(), may);
+            may
+        })
+    }
+}
+
+impl Mask<'_> {
+    /// True where a text ends whole, passes every check and rests on a fact.
+    fn is_whole(&self, text: &str) -> bool {
         let runs = runs(text);
         let last = runs.last().map(|run| text[run.clone()].to_lowercase()).unwrap_or_default();
         let is_short = match text.contains(is_ideograph) {
@@ -245,6 +395,58 @@ impl Rule for Mask<'_> {
                         .all(|found| found.severity == Severity::Block || found.rule != "style.puffery")
             })
     }
+}
+
+/// Wordings of facts in the language of a brief; of other languages where it has none.
+fn wordings(brief: &Brief, checker: &Checker) -> Vec<String> {
+    let sheet = &checker.known.sheet;
+    let told = sheet.facts.iter().enumerate().filter(|(place, _)| !checker.known.kept_back.contains(place));
+    let all: Vec<String> =
+        told.flat_map(|(_, fact)| std::iter::once(&fact.text).chain(&fact.say)).cloned().collect();
+    let own: Vec<String> = all.iter().filter(|text| Language::of(text) == brief.language).cloned().collect();
+    let mut wordings = if own.is_empty() { all } else { own };
+    let holds =
+        |text: &String| brief.must.iter().any(|word| text.to_lowercase().contains(&word.to_lowercase()));
+    if !brief.must.is_empty() && !wordings.iter().any(holds) {
+        let joint = if brief.language == Language::Zh { "，" } else { ", " };
+        let with =
+            |word: &String| wordings.iter().map(|text| format!("{text}{joint}{word}")).collect::<Vec<_>>();
+        wordings = brief.must.iter().flat_map(with).collect();
+    }
+    wordings.sort_by_key(String::len);
+    wordings.dedup();
+    wordings
+}
+
+/// Words of a text that a hyphen follows, and the empty one where a number is negative.
+fn hyphened(text: &str) -> Vec<String> {
+    let before = text.match_indices('-').map(|(at, _)| &text[..at]);
+    before
+        .map(|text| text.rsplit(|c: char| !c.is_alphanumeric()).next().unwrap_or_default().to_lowercase())
+        .collect()
+}
+
+/// How many letters of the end of a text are the beginning of another, capitals aside: the longest such run that begins a
+/// word. In bytes of `text` and of `other`.
+fn overlap(text: &str, other: &str) -> Option<(usize, usize)> {
+    let starts = text.char_indices().filter(|(at, letter)| {
+        let before = text[..*at].chars().next_back();
+        letter.is_alphanumeric() && (before.is_none_or(|b| !b.is_alphanumeric()) || is_ideograph(*letter))
+            || "$€£¥".contains(*letter)
+    });
+    starts.into_iter().find_map(|(at, _)| {
+        let (mut own, mut theirs) = (text[at..].chars(), other.char_indices());
+        loop {
+            let Some(letter) = own.next() else {
+                let end = theirs.next().map_or(other.len(), |(end, _)| end);
+                return Some((at, end));
+            };
+            let (_, wanted) = theirs.next()?;
+            if !letter.to_lowercase().eq(wanted.to_lowercase()) {
+                return None;
+            }
+        }
+    })
 }
 
 /// Runs of letters and figures, Chinese ones apart from others.
@@ -317,7 +519,7 @@ mod tests {
     use super::super::super::{Addressed, Fact, ProductSheet, Rulebook};
     use super::*;
 
-    fn mask(test: impl Fn(&Mask<'_>)) {
+    fn mask(language: Language, test: impl Fn(&Mask<'_>)) {
         let fact = |id: &str, text: &str| Fact { id: id.into(), text: text.into(), ..Fact::default() };
         let sheet = ProductSheet {
             product: "TrailFox 3 running shoe".into(),
@@ -330,7 +532,7 @@ mod tests {
             ..ProductSheet::default()
         };
         let book = Rulebook::built_in().unwrap();
-        let brief = Brief { sheet, must_not: vec!["cheap".into()], ..Brief::default() };
+        let brief = Brief { sheet, language, must_not: vec!["cheap".into()], ..Brief::default() };
         let checker = Checker {
             placement: book.placement("google_description").unwrap().clone(),
             known: Arc::new(brief.sheet.known(&book).unwrap()),
@@ -343,7 +545,7 @@ mod tests {
 
     #[test]
     fn words_begin_as_known_ones_and_figures_stay_what_they_are() {
-        mask(|mask| {
+        mask(Language::En, |mask| {
             for text in
                 ["Y", "Your Tra", "Your TrailFox 3 running sh", "It costs $8", "It costs $89 and we", "240 g"]
             {
@@ -370,21 +572,18 @@ mod tests {
 
     #[test]
     fn a_text_ends_whole_and_on_a_fact() {
-        mask(|mask| {
-            for text in ["Your TrailFox 3 running shoe costs $89", "Try it: 30-day returns", "防水鞋面"] {
+        mask(Language::En, |mask| {
+            for text in ["Your TrailFox 3 running shoe costs $89", "Try it: 30-day returns"] {
                 assert!(mask.goes_on(text) && mask.may_end(text), "{text}");
             }
-            for text in [
-                "It is for you",
-                "240 g",
-                "It costs $89 and",
-                "It costs $8",
-                "It costs $89,",
-                "Your run",
-                "防水鞋",
-            ] {
+            for text in
+                ["It is for you", "240 g", "It costs $89 and", "It costs $8", "It costs $89,", "Your run"]
+            {
                 assert!(!mask.may_end(text), "{text}");
             }
+        });
+        mask(Language::Zh, |mask| {
+            assert!(mask.goes_on("防水鞋面") && mask.may_end("防水鞋面") && !mask.may_end("防水鞋"));
             assert!(mask.goes_on("防"), "a Chinese word may be unfinished");
             assert!(!mask.goes_on("纳"), "and no word that nobody told is begun");
         });

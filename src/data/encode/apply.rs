@@ -76,7 +76,7 @@ impl Encoder {
         let categorical = side_by_side(self.categorical.len(), context, |index| {
             self.categorical_column(log, index, times.as_deref(), room)
         })?;
-        let texts = self.read_texts(log, context)?;
+        let texts = self.read_texts(log, &outcome.label, context)?;
         let numeric = side_by_side(self.numeric.len(), context, |index| {
             let field = &self.numeric[index];
             let name = format!("numeric-{index}");

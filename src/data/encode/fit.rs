@@ -1,5 +1,6 @@
 //! How is an encoder fitted? From the roles of the columns and the training rows.
 
+use super::interests::Stories;
 use super::{
     CategoricalField, Encoder, KeyColumns, NumericField, SequenceField, Side, TIME_HOUR, TIME_WEEKDAY,
     WEEKDAYS, texts,
@@ -8,10 +9,12 @@ use crate::base::{Failure, Result};
 use crate::data::cells;
 use crate::data::columns::{Codes, Columns, NO_TIME, side_by_side};
 use crate::data::options::EncodeOptions;
+use crate::data::outcome::Outcome;
 use crate::data::schema::{Column, Role};
 use crate::data::sides::{Keys, side_of};
 use crate::data::{history, scale, vocab};
 use crate::jobs::JobContext;
+use std::sync::Arc;
 
 /// A list column attends to a field that knows at least this share of its items.
 const MIN_SHARED_ITEMS: f64 = 0.5;
@@ -110,7 +113,8 @@ impl Fitting<'_> {
                 Found::LeftOut(note) => self.notes.push(note),
             }
         }
-        texts.into_iter().try_for_each(|(name, side, cells)| self.text(name, side, &cells, context))
+        texts.into_iter().try_for_each(|(name, side, cells)| self.text(name, side, &cells, context))?;
+        self.interests(context)
     }
 
     fn text(&mut self, name: &str, side: Side, cells: &Codes, context: &JobContext) -> Result<()> {
@@ -125,6 +129,37 @@ impl Fitting<'_> {
             None => self
                 .notes
                 .push(format!("'{name}' is left out: it holds fewer than two different texts in training")),
+        }
+        Ok(())
+    }
+
+    /// What users searched, read and clicked before, by the encoders of the text columns.
+    fn interests(&mut self, context: &JobContext) -> Result<()> {
+        let days = self.options.interest_days;
+        if days == 0 || self.encoder.texts.is_empty() {
+            return Ok(());
+        }
+        let outcome = Outcome::read(self.log)?;
+        let label = outcome.map(|outcome| outcome.label).unwrap_or_default();
+        let Some(stories) = Stories::of(self.log, &self.encoder.keys, &label)?.map(Arc::new) else {
+            self.notes
+                .push("interests are left out: the log does not say who saw each row and when".to_owned());
+            return Ok(());
+        };
+        for field in self.encoder.texts.clone() {
+            context.check()?;
+            let cells = self.log.coded(&field.name)?;
+            let first = self.encoder.numeric.len();
+            let (field, numbers) = texts::fit_interest(&field, (cells, &stories), self.train, (first, days));
+            let what =
+                if field.interest.is_some_and(|interest| interest.clicked_only) { "clicked" } else { "met" };
+            self.notes.push(format!(
+                "what a user {what} before in '{}' is read as {} numbers, half as much after {days} days",
+                field.name,
+                numbers.len()
+            ));
+            self.encoder.texts.push(field);
+            self.encoder.numeric.extend(numbers);
         }
         Ok(())
     }

@@ -1,8 +1,10 @@
 //! How is a column of texts read by a model? As the vectors of an encoder that was fitted on its training rows.
 //!
 //! Each text column becomes a few numeric fields, `text:headline:0` and so on, scaled like any other number, so every kind
-//! of model takes them as it is. A text that no training row had has a vector too: what is new is not unknown.
+//! of model takes them as it is. A text that no training row had has a vector too: what is new is not unknown. Where it is asked
+//! for, what the user's earlier rows said stands beside them as `interest:headline:0` and so on ([`super::interests`]).
 
+use super::interests::{Interest, Stories};
 use super::{Encoder, NumericField, Side};
 use crate::base::Result;
 use crate::data::cells::NO_CODE;
@@ -27,6 +29,9 @@ pub struct TextField {
     pub first: usize,
     /// What makes the vectors.
     pub encoder: Arc<language::Encoder>,
+    /// Where it stands for the texts of the user's earlier rows: how they count. `None`: the text of the row itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interest: Option<Interest>,
 }
 
 impl TextField {
@@ -67,7 +72,31 @@ pub(super) fn fit(
         NumericField { name: format!("text:{name}:{at}"), side, log: false, mean, deviation }
     });
     let scales = scales.collect();
-    Ok(Some((TextField { name: name.to_owned(), side, first, encoder: Arc::new(encoder) }, scales)))
+    let field = TextField { name: name.to_owned(), side, first, encoder: Arc::new(encoder), interest: None };
+    Ok(Some((field, scales)))
+}
+
+/// The same texts as their readers' interests: what the rows of `train` say of the scales.
+pub(super) fn fit_interest(
+    field: &TextField,
+    (cells, stories): (Codes, &Arc<Stories>),
+    train: &[u32],
+    (first, half_life_days): (usize, u32),
+) -> (TextField, Vec<NumericField>) {
+    let interest = Interest::of(field.side, half_life_days);
+    let vectors = field.encoder.encode(&texts(&cells));
+    let read = Read { cells, vectors, past: Some((Arc::clone(stories), interest)) };
+    let scales = (0..field.encoder.width()).map(|at| {
+        let all: Vec<f64> = read.numbers(at).collect();
+        let known = || train.iter().map(|row| all[*row as usize]).filter(|number| number.is_finite());
+        let count = known().count().max(1) as f64;
+        let mean = known().sum::<f64>() / count;
+        let deviation = (known().map(|x| (x - mean).powi(2)).sum::<f64>() / count).sqrt().max(1e-6);
+        let name = format!("interest:{}:{at}", field.name);
+        NumericField { name, side: Side::User, log: false, mean, deviation }
+    });
+    let scales = scales.collect();
+    (TextField { first, side: Side::User, interest: Some(interest), ..field.clone() }, scales)
 }
 
 /// The texts behind the codes.
@@ -79,29 +108,48 @@ fn texts(cells: &Codes) -> Vec<&str> {
 pub(super) struct Read {
     cells: Codes,
     vectors: Vectors,
+    /// Where earlier rows are told of.
+    past: Option<(Arc<Stories>, Interest)>,
 }
 
 impl Read {
     /// One number of each row's vector, unscaled; NaN where the text is missing.
-    pub(super) fn numbers(&self, at: usize) -> impl Iterator<Item = f64> {
-        self.cells.codes.iter().map(move |code| match *code {
+    pub(super) fn numbers(&self, at: usize) -> Box<dyn Iterator<Item = f64> + '_> {
+        let number = move |code: &u32| match *code {
             NO_CODE => f64::NAN,
             code => f64::from(self.vectors.row(code as usize)[at]),
-        })
+        };
+        match &self.past {
+            None => Box::new(self.cells.codes.iter().map(number)),
+            Some((stories, interest)) => {
+                Box::new(stories.means(*interest, |row| number(&self.cells.codes[row])).into_iter())
+            }
+        }
     }
 }
 
 impl Encoder {
     /// The text columns of a log as vectors, where it has them.
-    pub(super) fn read_texts(&self, log: &dyn Columns, context: &JobContext) -> Result<Vec<Option<Read>>> {
+    pub(super) fn read_texts(
+        &self,
+        log: &dyn Columns,
+        label: &[f32],
+        context: &JobContext,
+    ) -> Result<Vec<Option<Read>>> {
+        let asked = self.texts.iter().any(|field| field.interest.is_some());
+        let stories = match asked {
+            true => Stories::of(log, &self.keys, label)?.map(Arc::new),
+            false => None,
+        };
         let read = |field: &TextField| {
             context.check()?;
-            if !log.has(&field.name) {
+            if !log.has(&field.name) || (field.interest.is_some() && stories.is_none()) {
                 return Ok(None);
             }
             let cells = log.coded(&field.name)?;
             let vectors = field.encoder.encode(&texts(&cells));
-            Ok(Some(Read { cells, vectors }))
+            let past = field.interest.and_then(|interest| Some((Arc::clone(stories.as_ref()?), interest)));
+            Ok(Some(Read { cells, vectors, past }))
         };
         self.texts.iter().map(read).collect()
     }

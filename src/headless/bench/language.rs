@@ -1,6 +1,6 @@
 //! How fast is text understood and written? The built-in encoder, copies among many texts, and the models that are there.
 
-use super::{BenchRow, ours};
+use super::{BenchRow, language_trained, ours};
 use crate::base::rng::Rng;
 use crate::base::{Failure, Result, failure::Explain};
 use crate::headless::Terminal;
@@ -47,6 +47,7 @@ pub fn language(context: &JobContext) -> Result<Vec<BenchRow>> {
         let seconds = least(context, || encoder.encode(&some, context).map(drop))?;
         rows.extend(beside_rivals(128.0 / seconds, &some)?);
     }
+    rows.extend(language_trained::without_model(context)?);
     if Path::new(WORDS).exists() {
         rows.extend(words(context)?);
     }
@@ -116,10 +117,12 @@ fn words(context: &JobContext) -> Result<Vec<BenchRow>> {
         let (long, many) = timed(48)?;
         rate = rate.max((many.saturating_sub(few)) as f64 / (long - short).max(1e-9));
     }
-    Ok(vec![
+    let mut rows = vec![
         ours("open SmolLM2 135M", opened, "s", None),
         ours("SmolLM2 135M writes", rate, "tokens/s", Some(40.0)),
-    ])
+    ];
+    rows.extend(language_trained::with_model(&model, context)?);
+    Ok(rows)
 }
 
 /// Sentences of 7 to 17 tokens.

@@ -26,6 +26,8 @@ pub struct Kept {
     pub tried: usize,
     /// Of them, those that came to an end that their rule allows.
     pub whole: usize,
+    /// Of those, texts that the rule ended, as the model could not.
+    pub closed: usize,
     /// Of all, texts without a word: nothing that the rule allows was among the model's likeliest.
     pub blank: usize,
     /// Of all, texts that have room (G1).
@@ -61,7 +63,10 @@ pub fn writing(context: &JobContext) -> Result<Vec<BenchRow>> {
     };
     let mut rows = Vec::new();
     for (how, kept, asked) in [("with the mask", masked, true), ("without", free, false)] {
-        let tried = format!("texts that came to an end, {how} ({} of {})", kept.whole, kept.tried);
+        let tried = format!(
+            "texts that came to an end, {how} ({} of {}, {} ended by the rule)",
+            kept.whole, kept.tried, kept.closed
+        );
         rows.push(ours(&tried, share(kept.whole, kept.tried), "%", None));
         rows.push(row("texts within 30 units (G1)", how, kept.within, kept, asked.then_some(WITHIN)));
         rows.push(row("texts grounded (G2)", how, kept.grounded, kept, asked.then_some(GROUNDED)));
@@ -112,6 +117,7 @@ pub fn keeps(
             };
             kept.tried += 1;
             kept.whole += usize::from(tried.is_whole);
+            kept.closed += usize::from(tried.is_closed);
             if tried.draft.text.is_empty() {
                 kept.blank += 1;
                 continue;

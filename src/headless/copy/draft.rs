@@ -43,6 +43,9 @@ pub struct Args {
     /// Has this language model (GGUF, llama) write too; sh assets/fetch-models.sh gets a small one.
     #[arg(long, value_name = "FILE")]
     language_model: Option<PathBuf>,
+    /// Adapters that 'copy tune' learnt from a library for this language model.
+    #[arg(long, value_name = "FILE", requires = "language_model")]
+    adapter: Option<PathBuf>,
     /// Texts that the language model tries.
     #[arg(long, value_name = "N", requires = "language_model", default_value_t = USUAL_TRIES)]
     tries: usize,
@@ -80,7 +83,7 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
     let mut found = round(&asked, &context)?;
     if let Some(path) = &args.language_model {
         let mut by_model = ByModel::default();
-        let model = Source::File(path.clone()).open(&context)?;
+        let model = Source::File(path.clone(), args.adapter.clone()).open(&context)?;
         write_by_model(&found, &model, args.tries, &mut by_model, &|_| {}, &context)?;
         found.take_in(&by_model);
         found.notes.push(by_model.told());

@@ -3,15 +3,16 @@
 use super::check::told;
 use super::{Answer, Terminal, lines_of, rulebook};
 use crate::adcopy::brief::Language;
-use crate::adcopy::library::source_of;
+use crate::adcopy::library::{Performance, source_of};
 use crate::adcopy::review::{Action, Status};
 use crate::adcopy::search::Index;
 use crate::adcopy::{Addressed, Checker, Item, Library, ProductSheet};
 use crate::base::files::write_atomically;
 use crate::base::{Failure, Result, failure::Explain};
 use crate::data::importers::{self, ImportOptions};
+use crate::data::query::people::USUAL_K;
 use crate::domain::segment::Segment;
-use crate::tasks::write_copy::{items_of_export, items_of_log};
+use crate::tasks::copy_sources::{Audiences, of_file};
 use clap::ValueEnum;
 use serde_json::json;
 use std::fmt::Write as _;
@@ -67,6 +68,12 @@ pub struct ImportArgs {
     /// Who takes them in.
     #[arg(long, value_name = "NAME")]
     who: String,
+    /// Tells how they did before each value of these columns too, apart from everybody.
+    #[arg(long, value_name = "COLUMN", value_delimiter = ',')]
+    by: Vec<String>,
+    /// People that such an audience must hold; impressions, where the file names no users.
+    #[arg(long, default_value_t = USUAL_K)]
+    k: usize,
 }
 
 /// What to do to a creative.
@@ -140,7 +147,9 @@ pub fn list(args: &ListArgs, terminal: &Terminal) -> Result<Answer> {
     let mut text = String::new();
     for item in &items {
         let did = item.performance.first().map_or_else(String::new, |did| {
-            format!("  {} of {:.0}", did.rate.estimate().in_percent(), did.rate.trials)
+            let more = item.performance.len() - 1;
+            let more = if more > 0 { format!(" and {more} audiences") } else { String::new() };
+            format!("  {} of {:.0}{more}", did.rate.estimate().in_percent(), did.rate.trials)
         });
         // Writing into a String cannot fail.
         let _ = writeln!(text, "{}  {:<9}  {}{did}", item.id, item.status.name(), item.text);
@@ -191,17 +200,18 @@ pub fn import(args: &ImportArgs, terminal: &Terminal) -> Result<Answer> {
         lines_of(&args.file)?.into_iter().map(|(_, line)| item(line)).collect()
     } else {
         let files = std::slice::from_ref(&args.file);
-        let log = importers::open_all(files, &ImportOptions::default(), &terminal.context())?;
-        match items_of_export(&log)? {
-            items if items.is_empty() => items_of_log(&log)?,
-            items => items,
-        }
+        let context = terminal.context();
+        let log = importers::open_all(files, &ImportOptions::default(), &context)?;
+        let found = of_file(&log, &Audiences { by: args.by.clone(), k: args.k }, &context)?;
+        found.notes.into_iter().for_each(|note| context.warn(note));
+        found.items
     };
+    let known = items.iter().filter(|item| !item.performance.is_empty()).count();
     let came = library.import(&args.who, &name, items)?;
-    let (all, text) = (library.items().len(), format!("{came} creatives came from {name}"));
+    let all = library.items().len();
     Ok(Answer {
-        text: format!("{text}; the library holds {all}"),
-        json: json!({ "came": came, "creatives": all }),
+        text: format!("{came} creatives came from {name}, how {known} did is noted; the library holds {all}"),
+        json: json!({ "came": came, "creatives": all, "with_results": known }),
     })
 }
 
@@ -284,8 +294,20 @@ pub fn audit(args: &AuditArgs, terminal: &Terminal) -> Result<Answer> {
     Ok(Answer { text, json: json!({ "entries": entries, "count": count, "hash": head.hash }) })
 }
 
-fn opened(folder: &std::path::Path, terminal: &Terminal) -> Result<Library> {
+pub(super) fn opened(folder: &std::path::Path, terminal: &Terminal) -> Result<Library> {
     let library = Library::open(folder)?;
     library.notes.iter().for_each(|note| terminal.context().warn(note.clone()));
     Ok(library)
+}
+
+/// How a creative did before an audience, in a line.
+pub(super) fn told_of(did: &Performance) -> String {
+    let audience = if did.audience.is_empty() { "everybody" } else { &did.audience };
+    let shared = match did.shared {
+        0 | 1 => String::new(),
+        texts => format!(", shared by {texts} texts that were shown together"),
+    };
+    let simulated = if did.simulated { ", simulated: nobody clicked" } else { "" };
+    let (rate, shown) = (did.rate.estimate().in_percent(), did.rate.trials);
+    format!("{audience}: {rate} of {shown:.0}{shared}{simulated}")
 }

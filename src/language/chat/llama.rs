@@ -4,7 +4,11 @@
 //! writing waits for.
 
 mod matrix;
+mod tuning;
 
+pub use tuning::{AnswerLoss, Example};
+
+use super::adapters::{Adapter, Adapters};
 use super::opening::WHAT;
 use crate::base::failure::Explain;
 use crate::base::simd::exp;
@@ -17,6 +21,7 @@ use matrix::Matrix;
 use rayon::prelude::*;
 use std::fs::File;
 use std::io::BufReader;
+use std::sync::Arc;
 
 /// Tokens of a prompt that go through at once.
 pub(super) const AT_ONCE: usize = 64;
@@ -49,6 +54,8 @@ pub(super) struct Llama {
     context: usize,
     /// Angle of a pair of numbers for each step of place.
     angles: Vec<f64>,
+    /// What was learnt beside the weights.
+    pub(super) adapters: Option<Arc<Adapters>>,
 }
 
 /// Keys and values of the tokens so far, by layer.
@@ -147,6 +154,7 @@ impl Llama {
             epsilon: real("attention.layer_norm_rms_epsilon").unwrap_or(1e-5),
             context: count("context_length")?,
             angles: (0..head / 2).map(|pair| base.powf(-2.0 * pair as f64 / head as f64)).collect(),
+            adapters: None,
         })
     }
 
@@ -177,7 +185,13 @@ impl Llama {
             states.extend(self.words.row((*token as usize).min(self.words() - 1)));
         }
         for (at, layer) in self.layers.iter().enumerate() {
-            self.layer(layer, &mut states, (&mut memory.keys[at], &mut memory.values[at]), memory.tokens);
+            let learnt = self.adapters.as_ref().map(|adapters| &adapters.layers[at]);
+            self.layer(
+                (layer, learnt),
+                &mut states,
+                (&mut memory.keys[at], &mut memory.values[at]),
+                memory.tokens,
+            );
         }
         memory.tokens += tokens.len();
         self.normalised(&mut states, &self.norm);
@@ -191,14 +205,21 @@ impl Llama {
 
     fn layer(
         &self,
-        layer: &Layer,
+        (layer, learnt): (&Layer, Option<&[Adapter; 4]>),
         states: &mut [f32],
         (keys, values): (&mut Vec<f32>, &mut Vec<f32>),
         before: usize,
     ) {
         let mut normal = states.to_vec();
         self.normalised(&mut normal, &layer.attention_norm);
-        let looks = layer.looks.times(&normal);
+        let times = |at: usize, matrix: &Matrix, inputs: &[f32]| {
+            let mut out = matrix.times(inputs);
+            if let Some(learnt) = learnt {
+                learnt[at].add(inputs, &mut out);
+            }
+            out
+        };
+        let looks = times(0, &layer.looks, &normal);
         let (all, few) = (self.heads * self.head, self.key_width());
         let mut queries = Vec::with_capacity(normal.len());
         for (place, row) in looks.chunks_exact(all + 2 * few).enumerate() {
@@ -210,11 +231,11 @@ impl Llama {
             self.turn(&mut keys[seen..], before + place);
             values.extend(&rest[few..]);
         }
-        let mixed = layer.mix.times(&self.attend(&queries, keys, values, before));
+        let mixed = times(1, &layer.mix, &self.attend(&queries, keys, values, before));
         states.iter_mut().zip(mixed).for_each(|(state, more)| *state += more);
         normal.copy_from_slice(states);
         self.normalised(&mut normal, &layer.norm);
-        let gate_up = layer.gate_up.times(&normal);
+        let gate_up = times(2, &layer.gate_up, &normal);
         let wide = layer.down.columns();
         // SwiGLU (Shazeer 2020): x s(x) times the other half.
         let through: Vec<f32> = gate_up
@@ -224,7 +245,7 @@ impl Llama {
                 gate.iter().zip(up).map(|(gate, up)| *gate / (1.0 + exp(-*gate)) * up)
             })
             .collect();
-        states.iter_mut().zip(layer.down.times(&through)).for_each(|(state, more)| *state += more);
+        states.iter_mut().zip(times(3, &layer.down, &through)).for_each(|(state, more)| *state += more);
     }
 
     /// Divides each row by its root mean square (Zhang & Sennrich 2019).

@@ -9,6 +9,7 @@ use crate::jobs::JobContext;
 use crate::jobs::priority::step_back;
 use candle_core::quantized::gguf_file::{Content, Value};
 use candle_core::quantized::tokenizer::TokenizerFromGguf;
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::Path;
@@ -135,7 +136,12 @@ impl ChatModel {
             .explain(WHAT)?;
         let pieces = bytes::pieces(&tokenizer, llama.words());
         let (name, hash) = (name_of(path), hash_of(path)?);
-        let model = Self { name, hash, llama, tokenizer, pieces, end, pool };
+        // Of two tokens with the same bytes the first is the model's own way to write them.
+        let mut by_piece = HashMap::new();
+        for (token, piece) in (0u32..).zip(&pieces).filter(|(_, piece)| !piece.is_empty()) {
+            by_piece.entry(piece.clone()).or_insert(token);
+        }
+        let model = Self { name, hash, llama, tokenizer, pieces, by_piece, end, pool };
         // An unoptimised build would take minutes over it.
         if let Some((_, right)) =
             KNOWN.iter().find(|(hash, _)| *hash == model.hash && !cfg!(debug_assertions))

@@ -115,7 +115,8 @@ impl Watch<'_> {
             return Ok((known, Some(format!("walked on the processor: {took}"))));
         }
         let mut shown = Instant::now();
-        for pass in known..self.total {
+        let first = known;
+        for pass in first..self.total {
             self.context.check()?;
             self.context.progress(pass as u64, self.total as u64);
             made = card.pass(pass);

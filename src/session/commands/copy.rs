@@ -5,7 +5,7 @@ use super::inspect::model_in_view;
 use crate::adcopy::library::source_of;
 use crate::adcopy::propose::Draft;
 use crate::adcopy::review::{Action, Status};
-use crate::adcopy::{Brief, Library, Rulebook};
+use crate::adcopy::{Brief, Item, Library, Rulebook};
 use crate::base::files::state_folder;
 use crate::base::{Failure, Result};
 use crate::insight::Subject;
@@ -14,11 +14,15 @@ use crate::language::chat::{ChatModel, ModelFile};
 use crate::session::sample::sample_log_path;
 use crate::session::{Purpose, Session};
 use crate::tasks::copy_library::{LibraryWork, Work, Worked};
+use crate::tasks::copy_picture::{LookAtPicture, PictureSeen};
+use crate::tasks::copy_sources::Audiences;
 use crate::tasks::copy_trial::{Tried, TryVariants, Variant};
 use crate::tasks::heads::{LookAtTextHeads, TextHeadsSeen};
+use crate::tasks::learn_tags::{LearnTags, TagsLearnt};
 use crate::tasks::search_copy::{Found, SearchCopy};
 use crate::tasks::write_by_model::ByModel;
 use crate::tasks::write_copy::{Candidate, Round, WriteCopy};
+use crate::train::copy_tuning::{TuneSpec, TuneState, Tuned};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -49,6 +53,12 @@ pub enum CopyCommand {
     ChooseModel(Option<PathBuf>),
     /// Has the language model write for the round.
     WriteByModel,
+    /// Tunes the language model on the library that is open.
+    TuneModel(TuneSpec),
+    /// Stops a tuning; what it learnt so far is kept where it is better.
+    StopTuning,
+    /// Writes under these adapters, or as the model's file is.
+    UseAdapters(Option<PathBuf>),
     /// Stops the language model; what it wrote is kept.
     StopModel,
     /// Keeps candidates, by their words, in the library.
@@ -57,12 +67,25 @@ pub enum CopyCommand {
     OpenLibrary(Option<PathBuf>),
     /// Searches the library for texts that mean nearly this; nothing: shows all again.
     Search(String),
+    /// Learns tags from the creatives that have some, and proposes them for the others.
+    LearnTags,
+    /// Tags creatives as it was proposed: who.
+    Tag(String),
     /// Does something to a creative: its name, what, who.
     Review(String, Action, String),
     /// Lets the approved variants of the brief's product compete for pages; with those that nobody approved where asked.
     Try(bool),
-    /// Takes the ads of the open log into the library.
-    ImportLog(String),
+    /// Lets them compete on the pages of the market, and shows it; with those that nobody approved where asked.
+    PutOnPages(bool),
+    /// Notes in the library what the market's last run made of them: who.
+    NoteRun(String),
+    /// Takes the ads of the open log into the library, with how they did before everybody and before the values of some
+    /// columns.
+    ImportLog(String, Vec<String>),
+    /// Gives a creative the picture of a file, or none: its name, the file, who.
+    Illustrate(String, Option<PathBuf>, String),
+    /// Shows the picture of a file.
+    ShowPicture(PathBuf),
     /// Looks at the attention heads of the sentence encoder in a folder over a text.
     LookAtHeads(PathBuf, String),
 }
@@ -84,6 +107,10 @@ pub struct CopyState {
     pub found: Option<Result<Arc<Found>>>,
     /// The variants that competed last.
     pub tried: Option<Result<Tried>>,
+    /// The tags that were learnt last, with what they are proposed for.
+    pub tags: Option<Result<Arc<TagsLearnt>>>,
+    /// The picture that was looked at last.
+    pub picture: Option<Arc<PictureSeen>>,
     /// What the heads of a sentence encoder look at.
     pub heads: Option<Arc<TextHeadsSeen>>,
 }
@@ -99,6 +126,10 @@ pub struct WriterState {
     pub live: Latest<ByModel>,
     /// What came of its writing for the round, or why nothing did.
     pub ended: Option<Result<String>>,
+    /// The curves while it is tuned.
+    pub tuning: Latest<TuneState>,
+    /// What came of the last tuning, or why nothing did.
+    pub tuned: Option<Result<Arc<Tuned>>>,
 }
 
 pub(super) fn apply(session: &mut Session, command: CopyCommand) -> Result<()> {
@@ -118,6 +149,12 @@ pub(super) fn apply(session: &mut Session, command: CopyCommand) -> Result<()> {
         CopyCommand::Write => write(session),
         CopyCommand::ChooseModel(path) => super::copy_model::choose(session, path),
         CopyCommand::WriteByModel => super::copy_model::write(session),
+        CopyCommand::TuneModel(spec) => super::copy_model::tune(session, spec),
+        CopyCommand::StopTuning => {
+            session.jobs.stop(Purpose::TuneModel);
+            Ok(())
+        }
+        CopyCommand::UseAdapters(path) => super::copy_model::use_adapters(session, path),
         CopyCommand::StopModel => {
             session.jobs.stop(Purpose::WriteByModel);
             Ok(())
@@ -132,13 +169,23 @@ pub(super) fn apply(session: &mut Session, command: CopyCommand) -> Result<()> {
             work(session, String::new(), Work::Open(folder))
         }
         CopyCommand::Search(question) => search(session, question),
+        CopyCommand::LearnTags => {
+            let library = session.store.copy.library.clone().unwrap_or_default();
+            session.jobs.start(Purpose::LearnTags, LearnTags { library })
+        }
+        CopyCommand::Tag(who) => tag(session, who),
         CopyCommand::Review(id, action, who) => review(session, id, action, who),
         CopyCommand::Try(with_drafts) => compete(session, with_drafts),
-        CopyCommand::ImportLog(who) => {
+        CopyCommand::PutOnPages(with_drafts) => super::copy_market::ask(session, with_drafts),
+        CopyCommand::NoteRun(who) => super::copy_market::note(session, who),
+        CopyCommand::ImportLog(who, by) => {
             let open = open_log(session)?;
             let (log, name) = (open.frame.clone(), open.name());
-            work(session, who, Work::ImportLog(log, name))
+            let audiences = Audiences { by, k: session.workspace.privacy.k };
+            work(session, who, Work::ImportLog(log, name, audiences))
         }
+        CopyCommand::Illustrate(id, path, who) => work(session, who, Work::Illustrate(id, path)),
+        CopyCommand::ShowPicture(path) => session.jobs.start(Purpose::Picture, LookAtPicture { path }),
         CopyCommand::LookAtHeads(encoder, text) => {
             session.jobs.start(Purpose::TextHeads, LookAtTextHeads { encoder, text })
         }
@@ -157,7 +204,16 @@ fn search(session: &mut Session, question: String) -> Result<()> {
     session.jobs.start(Purpose::SearchCopy, SearchCopy { library, question, index })
 }
 
-fn usual_folder(session: &Session) -> Result<PathBuf> {
+/// Tags creatives as it was proposed.
+fn tag(session: &mut Session, who: String) -> Result<()> {
+    let Some(Ok(learnt)) = session.store.copy.tags.take() else {
+        return Err(Failure::new("cannot tag them", "no tags were learnt").hint("learn them first"));
+    };
+    let tags = learnt.proposed.iter().map(|(id, _, tag, _)| (id.clone(), tag.clone())).collect();
+    work(session, who, Work::Tag(tags))
+}
+
+pub(super) fn usual_folder(session: &Session) -> Result<PathBuf> {
     match &session.workspace.library {
         Some(folder) => Ok(folder.clone()),
         None => state_folder().map(|folder| folder.join("library")).ok_or_else(|| {
@@ -297,15 +353,8 @@ fn compete(session: &mut Session, with_drafts: bool) -> Result<()> {
         Failure::new(what, "nothing can be forecast without a log and a model")
             .hint("train a model, and write again")
     })?;
-    let library = session.store.copy.library.clone().unwrap_or_default();
-    let may = |status: Status| match status {
-        Status::Approved => true,
-        Status::Checked | Status::InReview => with_drafts,
-        _ => false,
-    };
-    let mine =
-        library.items().iter().filter(|item| item.product == round.brief.sheet.product && may(item.status));
-    let variants = mine.take(MOST_VARIANTS).map(|item| {
+    let mine = variants_of(session, &round, with_drafts);
+    let variants = mine.iter().map(|item| {
         let (id, text, status) = (item.id.clone(), item.text.clone(), item.status);
         Ok(Variant { forecast: forecaster.forecast(&text)?, id, text, status })
     });
@@ -314,8 +363,21 @@ fn compete(session: &mut Session, with_drafts: bool) -> Result<()> {
     session.jobs.start(Purpose::Trial, job)
 }
 
+/// The words of a round's product that may compete.
+pub(super) fn variants_of(session: &Session, round: &Round, with_drafts: bool) -> Vec<Arc<Item>> {
+    let may = |status: Status| match status {
+        Status::Approved => true,
+        Status::Checked | Status::InReview => with_drafts,
+        _ => false,
+    };
+    let library = session.store.copy.library.iter();
+    let all = library.flat_map(|library| library.items());
+    let mine = all.filter(|item| item.product == round.brief.sheet.product && may(item.status));
+    mine.take(MOST_VARIANTS).cloned().collect()
+}
+
 /// One piece of work on the library at a time: each begins where the one before ended.
-fn work(session: &mut Session, who: String, work: Work) -> Result<()> {
+pub(super) fn work(session: &mut Session, who: String, work: Work) -> Result<()> {
     if session.jobs.of(Purpose::Library).is_some() {
         return Err(Failure::new("cannot write the library", "the change before is still being written")
             .hint("once more in a moment"));

@@ -1,17 +1,26 @@
 //! Which language model writes in the studio, and what came of it?
 
+use super::copy::usual_folder;
+use crate::adcopy::Library;
 use crate::base::{Failure, Result};
 use crate::jobs::Latest;
 use crate::language::chat::ModelFile;
 use crate::session::{Purpose, Session};
+use crate::tasks::tune_writer::{TuneWriter, TunedWriter};
 use crate::tasks::write_by_model::{LookAtModel, Source, USUAL_TRIES, WriteByModel, WroteByModel};
+use crate::train::copy_tuning::TuneSpec;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Chooses a file, which is looked at in the background; the former model gives its memory back.
 pub(super) fn choose(session: &mut Session, path: Option<PathBuf>) -> Result<()> {
     session.jobs.cancel(Purpose::WriteByModel);
+    session.jobs.cancel(Purpose::TuneModel);
     session.store.copy.writer = Default::default();
+    if session.workspace.language_model != path {
+        // Adapters belong to the model that they were learnt on.
+        session.workspace.language_adapters = None;
+    }
     session.workspace.language_model.clone_from(&path);
     match path {
         Some(path) => session.jobs.start(Purpose::LookAtModel, LookAtModel { path }),
@@ -38,7 +47,7 @@ pub(super) fn write(session: &mut Session) -> Result<()> {
     let writer = &mut session.store.copy.writer;
     let source = match (&writer.model, &session.workspace.language_model) {
         (Some(model), _) => Source::Open(Arc::clone(model)),
-        (None, Some(path)) => Source::File(path.clone()),
+        (None, Some(path)) => Source::File(path.clone(), session.workspace.language_adapters.clone()),
         (None, None) => {
             return Err(Failure::new(what, "none is chosen").hint("choose a GGUF file in the Studio"));
         }
@@ -62,4 +71,48 @@ pub(super) fn wrote(session: &mut Session, wrote: WroteByModel) {
         by_model.told()
     });
     copy.writer.ended = Some(ended);
+}
+
+/// Writes under adapters from the next time on.
+pub(super) fn use_adapters(session: &mut Session, path: Option<PathBuf>) -> Result<()> {
+    session.jobs.cancel(Purpose::WriteByModel);
+    session.workspace.language_adapters = path;
+    session.store.copy.writer.model = None;
+    Ok(())
+}
+
+/// Tunes the model on the library that is open.
+pub(super) fn tune(session: &mut Session, spec: TuneSpec) -> Result<()> {
+    let what = "cannot tune the language model";
+    let path = session
+        .workspace
+        .language_model
+        .clone()
+        .ok_or_else(|| Failure::new(what, "none is chosen").hint("choose a GGUF file in the Studio"))?;
+    let library = match &session.store.copy.library {
+        Some(library) => Arc::clone(library),
+        None => Arc::new(Library::open(&usual_folder(session)?)?),
+    };
+    let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let kept = library.folder().join("adapters").join(format!("{name}.safetensors"));
+    let writer = &mut session.store.copy.writer;
+    writer.tuning = Latest::default();
+    writer.tuned = None;
+    let live = writer.tuning.clone();
+    // Learnt on the model as its file is, whatever it writes under now.
+    let source = Source::File(path, None);
+    session.jobs.start(Purpose::TuneModel, TuneWriter { library, source, spec, path: kept, live })
+}
+
+/// Takes what was learnt: the model writes under it where held-out copy became likelier beyond chance.
+pub(super) fn tuned(session: &mut Session, tuned: TunedWriter) {
+    let answer = tuned.answer.map(|(tuned, path)| {
+        if tuned.change.high < 0.0 {
+            session.workspace.language_adapters = Some(path);
+            session.store.copy.writer.model = None;
+        }
+        session.notices.done(tuned.told());
+        Arc::new(*tuned)
+    });
+    session.store.copy.writer.tuned = Some(answer);
 }

@@ -2,8 +2,10 @@
 
 use super::data::open_log;
 use crate::base::Result;
+use crate::data::LogFrame;
 use crate::data::query::rows::{RowPage, RowsQuery};
 use crate::data::query::subjects::SubjectKind;
+use crate::insight::interests::USUAL_HALF_LIFE;
 use crate::session::{Purpose, Session};
 use crate::tasks::rows::{OrderRows, Ordered, ReadRows};
 use crate::tasks::subjects::{LookUp, LookedUp};
@@ -19,6 +21,8 @@ pub enum RowsCommand {
     Read(Range<usize>),
     /// Lists users or ads, and tells of one where a name is given.
     LookUp(SubjectKind, String),
+    /// Tells the interests of the user in view with another half-life, in days.
+    FadeInterests(f64),
 }
 
 /// What the table shows.
@@ -44,11 +48,20 @@ pub(super) fn apply(session: &mut Session, command: RowsCommand) -> Result<()> {
             let order = Arc::clone(order);
             session.jobs.start(Purpose::Rows, ReadRows { log, order, places })
         }
-        RowsCommand::LookUp(kind, name) => {
-            let scores = session.store.scores.clone().filter(|scores| scores.revision == log.revision);
-            session.jobs.start(Purpose::LookUp, LookUp { log, kind, name, scores })
+        RowsCommand::LookUp(kind, name) => look_up(session, log, kind, name),
+        RowsCommand::FadeInterests(days) => {
+            session.store.half_life = Some(days);
+            let known = session.store.subjects.as_ref().map(|known| (known.kind, known.name.clone()));
+            let (kind, name) = known.unwrap_or_default();
+            look_up(session, log, kind, name)
         }
     }
+}
+
+fn look_up(session: &mut Session, log: LogFrame, kind: SubjectKind, name: String) -> Result<()> {
+    let scores = session.store.scores.clone().filter(|scores| scores.revision == log.revision);
+    let half_life = session.store.half_life.unwrap_or(USUAL_HALF_LIFE);
+    session.jobs.start(Purpose::LookUp, LookUp { log, kind, name, scores, half_life })
 }
 
 /// Takes in an order, unless the log has changed since.

@@ -56,6 +56,8 @@ pub enum TrainCommand {
     DropWaiting,
     /// Has every kind of model read each text column as so many numbers; 0 leaves texts to people. The log is encoded anew.
     ReadTexts(usize),
+    /// Reads what each user searched, read or clicked before, half as much after so many days; 0: not.
+    ReadInterests(u32),
     /// Finds out what a kind would be made of, on the open log with these knobs.
     Draw(&'static str, Params),
     /// Stops the training; it can go on.
@@ -109,6 +111,8 @@ pub struct TrainingState {
     pub members: Option<(usize, usize)>,
     /// Numbers that each text column is read as; 0: texts are left to people.
     pub text_vectors: usize,
+    /// Days after which what a user searched, read or clicked counts half among the user's interests; 0: not read.
+    pub interest_days: u32,
     /// Where trainings are kept while they run; `None` for nowhere.
     pub runs: Option<PathBuf>,
     /// What a former run of the program left unfinished, newest first.
@@ -163,7 +167,8 @@ impl TrainingState {
 
     /// How the open log is encoded for models.
     pub fn encoding(&self) -> EncodeOptions {
-        EncodeOptions { text_vectors: self.text_vectors, ..EncodeOptions::default() }
+        let (text_vectors, interest_days) = (self.text_vectors, self.interest_days);
+        EncodeOptions { text_vectors, interest_days, ..EncodeOptions::default() }
     }
 
     pub(super) fn keep_tried(&mut self, tried: Arc<Tried>) {
@@ -187,6 +192,14 @@ impl TrainingState {
 /// The folder of the system in which trainings are kept while they run; `None` where there is none.
 pub fn usual_runs() -> Option<PathBuf> {
     Some(state_folder()?.join("runs"))
+}
+
+/// Encodes the log anew, with so many numbers a text and interests that fade so fast.
+fn read_texts(session: &mut Session, numbers: usize, days: u32) -> Result<()> {
+    let training = &mut session.store.training;
+    (training.text_vectors, training.interest_days) = (numbers, days);
+    training.encoding().check()?;
+    super::data::encode_anew(session)
 }
 
 pub(super) fn apply(session: &mut Session, command: TrainCommand) -> Result<()> {
@@ -213,10 +226,10 @@ pub(super) fn apply(session: &mut Session, command: TrainCommand) -> Result<()> 
             Ok(())
         }
         TrainCommand::ReadTexts(numbers) => {
-            session.store.training.text_vectors = numbers;
-            session.store.training.encoding().check()?;
-            super::data::encode_anew(session)
+            let days = if numbers == 0 { 0 } else { session.store.training.interest_days };
+            read_texts(session, numbers, days)
         }
+        TrainCommand::ReadInterests(days) => read_texts(session, session.store.training.text_vectors, days),
         TrainCommand::Draw(kind, params) => {
             let Some(dataset) = session.store.dataset.clone() else { return Ok(()) };
             session.jobs.start(Purpose::Draw, DrawModel { dataset, kind, params })

@@ -207,6 +207,7 @@ impl SlotsPanel {
         }
         ui.add_space(8.0);
         report::spend_curve(ui, cx.theme, &simulated, self.player.page());
+        report::variants(ui, cx.theme, &simulated, &outcome);
         report::learning(ui, cx.theme, &outcome);
         report::winners(ui, &simulated);
         report::hours(ui, cx.theme, &outcome);

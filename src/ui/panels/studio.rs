@@ -3,6 +3,7 @@
 
 mod brief;
 mod candidates;
+mod creative;
 mod library;
 mod model;
 mod trial;

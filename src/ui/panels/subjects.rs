@@ -1,11 +1,14 @@
 //! What is known of one user, and where, when and for whom does one ad work?
 
+mod interests;
 mod timeline;
 
 use super::Panel;
 use super::segments::complain;
+use crate::base::Result;
 use crate::data::query::subjects::{NEW_DAYS, SubjectKind, SubjectList, SubjectProfile, WordRate};
 use crate::data::query::{Measure, SegmentTable};
+use crate::insight::interests::ToldInterests;
 use crate::metrics::{Estimate, Rate};
 use crate::session::commands::{DataCommand, RowsCommand};
 use crate::session::{Command, Purpose};
@@ -100,7 +103,7 @@ impl SubjectsPanel {
         }
     }
 
-    fn answer(&mut self, ui: &mut Ui, cx: &PanelContext<'_>, found: &LookedUp) {
+    fn answer(&mut self, ui: &mut Ui, cx: &mut PanelContext<'_>, found: &LookedUp) {
         let list = match &found.list {
             Ok(list) => list,
             Err(failure) => {
@@ -114,6 +117,7 @@ impl SubjectsPanel {
             widgets::grouped(list.count as f64),
             widgets::grouped(list.new as f64)
         ));
+        let mut wanted = None;
         let sides = StripBuilder::new(ui).size(Size::relative(0.36)).size(Size::remainder());
         sides.horizontal(|mut sides| {
             sides.cell(|ui| self.list(ui, cx, list));
@@ -121,13 +125,16 @@ impl SubjectsPanel {
                 _ if cx.session.jobs.of(Purpose::LookUp).is_some() => {
                     ui.weak("Looking …");
                 }
-                Some(Ok(profile)) => tell(ui, cx.theme, profile),
+                Some(Ok(profile)) => wanted = tell(ui, cx, profile, found.interests.as_ref()),
                 Some(Err(failure)) => complain(ui, cx.theme, failure),
                 None => {
                     ui.weak("Click one of the list.");
                 }
             });
         });
+        if let Some(days) = wanted {
+            cx.send(Command::Rows(RowsCommand::FadeInterests(days)));
+        }
     }
 
     fn list(&mut self, ui: &mut Ui, cx: &PanelContext<'_>, list: &SubjectList) {
@@ -194,7 +201,14 @@ fn ctr(rate: &Rate, is_told: bool) -> String {
     if is_told { widgets::percent_with_interval(rate) } else { "n/a".to_owned() }
 }
 
-fn tell(ui: &mut Ui, theme: &Theme, profile: &SubjectProfile) {
+fn tell(
+    ui: &mut Ui,
+    cx: &PanelContext<'_>,
+    profile: &SubjectProfile,
+    interested: Option<&Result<ToldInterests>>,
+) -> Option<f64> {
+    let mut wanted = None;
+    let theme = cx.theme;
     let one = &profile.listed;
     egui::ScrollArea::vertical().id_salt("subject").auto_shrink(false).show(ui, |ui| {
         let age =
@@ -224,6 +238,15 @@ fn tell(ui: &mut Ui, theme: &Theme, profile: &SubjectProfile) {
             ui.add_space(8.0);
             by_week(ui, weeks);
         }
+        match interested {
+            Some(Ok(told)) => {
+                ui.add_space(8.0);
+                wanted = interests::show(ui, cx, told);
+            }
+            // A log without texts is no failure of the person's.
+            Some(Err(failure)) => drop(ui.weak(failure.to_string())),
+            None => {}
+        }
         if !profile.words.is_empty() {
             ui.add_space(8.0);
             words(ui, theme, profile);
@@ -235,6 +258,7 @@ fn tell(ui: &mut Ui, theme: &Theme, profile: &SubjectProfile) {
         ui.add_space(8.0);
         history(ui, theme, profile);
     });
+    wanted
 }
 
 /// The words of its texts that were clicked most.

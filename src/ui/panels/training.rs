@@ -97,6 +97,9 @@ enum View {
 }
 
 const FORM_WIDTH: f32 = 330.0;
+/// Days after which an earlier text counts half, unless a person says otherwise.
+const INTEREST_DAYS: u32 = 14;
+const HALF_LIVES: [u32; 6] = [1, 3, 7, 14, 30, 90];
 /// Numbers that a text is read as.
 const TEXT_NUMBERS: usize = 16;
 
@@ -378,6 +381,40 @@ fn texts(ui: &mut egui::Ui, cx: &mut PanelContext<'_>) {
         }
         if reads {
             ui.weak(columns.join(", "));
+        }
+    });
+    if reads {
+        interests(ui, cx);
+    }
+    ui.add_space(4.0);
+}
+
+/// Whether models read what each user searched, read or clicked before, and how fast that fades.
+fn interests(ui: &mut egui::Ui, cx: &mut PanelContext<'_>) {
+    let now = cx.session.store.training.interest_days;
+    let free = cx.session.jobs.of(Purpose::Train).is_none();
+    ui.horizontal(|ui| {
+        ui.add_space(22.0);
+        let mut reads = now > 0;
+        let switch = ui.add_enabled(free, egui::Checkbox::new(&mut reads, "and each user's interests"));
+        let why = "The texts of the user's earlier rows, of ads those that were clicked: a mean of their vectors in which a text \
+                   counts half after so many days. Nothing looks ahead.";
+        if switch.on_hover_text(why).changed() {
+            cx.send(Command::Train(TrainCommand::ReadInterests(if reads { INTEREST_DAYS } else { 0 })));
+        }
+        if now > 0 {
+            let label = ui.label("half after").id;
+            let mut days = now;
+            let chooser = egui::ComboBox::from_id_salt("interest days").selected_text(format!("{now} days"));
+            let chooser = chooser.show_ui(ui, |ui| {
+                for choice in HALF_LIVES {
+                    ui.selectable_value(&mut days, choice, format!("{choice} days"));
+                }
+            });
+            chooser.response.labelled_by(label);
+            if days != now {
+                cx.send(Command::Train(TrainCommand::ReadInterests(days)));
+            }
         }
     });
     ui.add_space(4.0);

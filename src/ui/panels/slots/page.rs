@@ -157,6 +157,10 @@ fn filled_slot(ui: &mut Ui, theme: &Theme, simulated: &Simulated, visit: &Visit<
             let owner = campaign.map_or("", |campaign| campaign.name.as_str());
             ui.label(RichText::new(first_known(&[&creative.advertiser, &creative.campaign, owner])).strong());
             ui.label(RichText::new(&creative.category).small().color(theme.weak_text));
+            if creative.is_draft {
+                let mark = RichText::new(" DRAFT, not approved ").small().strong();
+                ui.label(mark.color(theme.background).background_color(theme.warn));
+            }
             if shown.clicked {
                 ui.label(RichText::new("clicked").strong().color(theme.good));
             }

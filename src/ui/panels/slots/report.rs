@@ -7,6 +7,7 @@ use crate::market::winners::correction;
 use crate::metrics::{Estimate, Rate};
 use crate::tasks::simulate::Simulated;
 use crate::ui::charts::{self, curve};
+use crate::ui::widgets::short_table;
 use crate::ui::{Theme, widgets};
 use egui::{Grid, RichText, Ui};
 
@@ -111,7 +112,60 @@ pub fn winners(ui: &mut Ui, simulated: &Simulated) {
     }
 }
 
-/// What the bidders of a world have learnt so far, beside the model that stayed as it was.
+/// Which words for an ad were shown how often, and what came of it.
+pub fn variants(ui: &mut Ui, theme: &Theme, simulated: &Simulated, outcome: &Outcome) {
+    let worlds = [("baseline", Some(&outcome.baseline)), ("what-if", outcome.what_if.as_ref())];
+    if outcome.baseline.variants.is_empty() {
+        return;
+    }
+    ui.add_space(8.0);
+    ui.strong("Words that compete for a place");
+    const TITLES: [short_table::Title<'_>; 6] = [
+        ("words", 300.0, "The words; those of the ad whose place it is are said so"),
+        (
+            "forecast %",
+            130.0,
+            "Click rate that was forecast, with the interval of words that nobody has seen",
+        ),
+        ("baseline shown", 110.0, "Share of the place's impressions"),
+        ("CTR %, 95 %", 130.0, "Clicks per impression in the baseline"),
+        ("what-if shown", 110.0, "Share of the place's impressions"),
+        ("CTR %, 95 %", 130.0, "Clicks per impression in the what-if"),
+    ];
+    let in_percent = |told: Estimate| {
+        format!("{:.2} ({:.2} to {:.2})", 100.0 * told.value, 100.0 * told.low, 100.0 * told.high)
+    };
+    let rows: Vec<Vec<(String, bool)>> = (outcome.baseline.variants.iter().enumerate())
+        .map(|(place, own)| {
+            let known = simulated.spec.variants.iter().find(|variant| variant.name == own.name);
+            let text = simulated.creatives.get(&own.name).map_or("", |creative| creative.text.as_str());
+            let is_draft = known.is_some_and(|variant| variant.draft);
+            let mark = if own.is_own {
+                " (the ad itself)"
+            } else if is_draft {
+                " DRAFT"
+            } else {
+                ""
+            };
+            let mut row = vec![
+                (format!("{text}{mark}"), is_draft),
+                (known.map_or_else(String::new, |variant| in_percent(variant.forecast)), false),
+            ];
+            for (_, world) in worlds {
+                let of = world.and_then(|world| world.variants.get(place));
+                row.push((
+                    of.map_or_else(String::new, |of| format!("{:.1} %", 100.0 * of.share.rate)),
+                    false,
+                ));
+                row.push((of.map_or_else(String::new, |of| rate_text(&of.ctr)), false));
+            }
+            row
+        })
+        .collect();
+    short_table::short_table(ui, theme, "variants", &TITLES, &rows);
+}
+
+/// What the bidders learnt while ads were shown.
 pub fn learning(ui: &mut Ui, theme: &Theme, outcome: &Outcome) {
     let worlds = [("Baseline", Some(&outcome.baseline)), ("What-if", outcome.what_if.as_ref())];
     for (name, learnt) in worlds.into_iter().filter_map(|(name, world)| Some((name, world?.learnt.as_ref()?)))

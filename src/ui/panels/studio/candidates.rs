@@ -2,6 +2,7 @@
 
 use super::StudioPanel;
 use crate::adcopy::{Finding, Severity, Verdict};
+use crate::metrics::rates::Estimate;
 use crate::session::commands::{CopyCommand, ViewCommand};
 use crate::session::{Command, Purpose};
 use crate::tasks::write_copy::{Candidate, Round};
@@ -153,19 +154,23 @@ pub(super) fn forecast(ui: &mut Ui, theme: &Theme, candidate: &Candidate, widest
         ui.add_sized([110.0, BAR.y], egui::Label::new(RichText::new("not forecast").color(theme.weak_text)));
         return;
     };
+    interval(ui, theme, forecast, widest, "forecast");
+    let figure = RichText::new(format!("{:.2} %", 100.0 * forecast.value)).color(theme.text);
+    ui.add_sized([54.0, BAR.y], egui::Label::new(figure));
+}
+
+/// An estimate with its interval on a scale from 0.
+pub(super) fn interval(ui: &mut Ui, theme: &Theme, told: Estimate, widest: f64, what: &str) {
     let (area, response) = ui.allocate_exact_size(BAR, Sense::hover());
     let x = |rate: f64| area.left() + (rate / widest.max(1e-9)) as f32 * area.width();
     let painter = ui.painter();
     painter.rect_filled(area, 2.0, theme.raised);
-    let low_high =
-        egui::Rect::from_x_y_ranges(x(forecast.low)..=x(forecast.high), area.y_range().shrink(4.0));
+    let low_high = egui::Rect::from_x_y_ranges(x(told.low)..=x(told.high), area.y_range().shrink(4.0));
     painter.rect_filled(low_high, 2.0, theme.line);
-    painter.vline(x(forecast.value), area.y_range(), egui::Stroke::new(3.0, theme.accent));
-    let words = forecast.in_percent();
-    response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Label, true, format!("forecast {words}")));
-    response.on_hover_text(format!("{words}; the bars of a round share one scale, from 0"));
-    let figure = RichText::new(format!("{:.2} %", 100.0 * forecast.value)).color(theme.text);
-    ui.add_sized([54.0, BAR.y], egui::Label::new(figure));
+    painter.vline(x(told.value), area.y_range(), egui::Stroke::new(3.0, theme.accent));
+    let words = told.in_percent();
+    response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Label, true, format!("{what} {words}")));
+    response.on_hover_text(format!("{words}; the bars share one scale, from 0"));
 }
 
 /// The words with what rests on a fact underlined, and what is wrong in the colour of its weight.

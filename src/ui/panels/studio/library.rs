@@ -1,9 +1,10 @@
 //! Which words are there, where do they stand, and may they be shown? A second person decides.
 
 use super::StudioPanel;
-use crate::adcopy::review::{Action, Status};
+use crate::adcopy::review::Status;
 use crate::adcopy::search::Hit;
 use crate::adcopy::{Item, Library};
+use crate::data::query::groupable_columns;
 use crate::session::commands::CopyCommand;
 use crate::session::{Command, Purpose};
 use crate::tasks::search_copy::Found;
@@ -19,8 +20,10 @@ pub(super) struct Review {
     status: Option<Status>,
     search: String,
     open: String,
-    edit: String,
-    reason: String,
+    pub(super) edit: String,
+    pub(super) reason: String,
+    /// The column whose values are audiences when ads are taken in.
+    by: String,
 }
 
 /// Heads of the table with their widths.
@@ -41,12 +44,13 @@ impl StudioPanel {
                 if cx.session.store.log.is_none() {
                     cx.send(Command::Data(crate::session::commands::DataCommand::OpenSample));
                 } else {
-                    cx.send(Command::Copy(CopyCommand::ImportLog(self.person.trim().to_owned())));
+                    self.take_in(cx);
                 }
             }
             return;
         }
         self.trial(ui, cx, &library);
+        self.tags(ui, cx, &library);
         let found = match cx.session.store.copy.found.clone() {
             Some(Ok(found)) => Some(found),
             Some(Err(failure)) => {
@@ -89,6 +93,12 @@ impl StudioPanel {
         }
     }
 
+    /// Takes in the ads of the log, with how they did before the values of the chosen column.
+    fn take_in(&self, cx: &mut PanelContext<'_>) {
+        let by = if self.review.by.is_empty() { Vec::new() } else { vec![self.review.by.clone()] };
+        cx.send(Command::Copy(CopyCommand::ImportLog(self.person.trim().to_owned(), by)));
+    }
+
     fn head(&mut self, ui: &mut Ui, cx: &mut PanelContext<'_>, library: &Library) {
         ui.horizontal_wrapped(|ui| {
             ui.selectable_value(&mut self.review.status, None, "all");
@@ -115,8 +125,22 @@ impl StudioPanel {
                 let then = |folder| Command::Copy(CopyCommand::OpenLibrary(Some(folder)));
                 cx.ask(DialogRequest::open(DialogKind::OpenFolder, "Open a library", then));
             }
-            if cx.session.store.log.is_some() && ui.small_button("Take in the ads of the log").clicked() {
-                cx.send(Command::Copy(CopyCommand::ImportLog(self.person.trim().to_owned())));
+            if let Some(log) = cx.session.store.log.as_ref().map(|open| open.frame.clone()) {
+                if ui.small_button("Take in the ads of the log").clicked() {
+                    self.take_in(cx);
+                }
+                let label = ui.label("and how they did by").id;
+                let chosen = if self.review.by.is_empty() { "nothing more" } else { &self.review.by };
+                egui::ComboBox::from_id_salt("by")
+                    .selected_text(chosen)
+                    .show_ui(ui, |ui| {
+                        ui.selectable_value(&mut self.review.by, String::new(), "nothing more");
+                        for column in groupable_columns(&log) {
+                            ui.selectable_value(&mut self.review.by, column.clone(), column);
+                        }
+                    })
+                    .response
+                    .labelled_by(label);
             }
         });
         let head = library.head();
@@ -126,6 +150,51 @@ impl StudioPanel {
             head.entries,
             if hash.is_empty() { String::new() } else { format!(", last {hash}") }
         ));
+    }
+
+    /// Learns tags from the creatives that have some, tells how good that is, and proposes them.
+    fn tags(&self, ui: &mut Ui, cx: &mut PanelContext<'_>, library: &Library) {
+        let untagged =
+            library.items().iter().filter(|item| item.tags.iter().all(|tag| tag.is_empty())).count();
+        ui.horizontal_wrapped(|ui| {
+            let tagged = library.items().len() - untagged;
+            let button = ui.add_enabled(tagged > 0, egui::Button::new("Learn the tags").small());
+            let why = "From the first tag of each creative; judged on creatives that were held out";
+            if button.on_hover_text(why).on_disabled_hover_text("No creative has a tag").clicked() {
+                cx.send(Command::Copy(CopyCommand::LearnTags));
+            }
+            ui.weak(format!("{tagged} have tags, {untagged} have none"));
+            if cx.session.jobs.of(Purpose::LearnTags).is_some() {
+                ui.weak("learning …");
+            }
+        });
+        match cx.session.store.copy.tags.clone() {
+            None => {}
+            Some(Err(failure)) => complain(ui, cx.theme, &failure),
+            Some(Ok(learnt)) => {
+                let judged = &learnt.judged;
+                ui.horizontal_wrapped(|ui| {
+                    ui.label(format!(
+                        "Learnt on {} texts of {} tags: {} right on held-out ones, by likeness alone {}",
+                        widgets::grouped(judged.texts as f64),
+                        judged.topics,
+                        judged.trained.estimate().in_percent(),
+                        judged.zero_shot.estimate().in_percent()
+                    ))
+                    .on_hover_text(judged.notes.join("\n"));
+                    let (count, named) = (learnt.proposed.len(), !self.person.trim().is_empty());
+                    let button =
+                        ui.add_enabled(named && count > 0, egui::Button::new(format!("Tag {count}")).small());
+                    let some: Vec<String> = (learnt.proposed.iter().take(12))
+                        .map(|(_, text, tag, chance)| format!("{tag} {chance:.2}: {text}"))
+                        .collect();
+                    let why = "Write above who you are; only creatives without a tag get one";
+                    if button.on_hover_text(some.join("\n")).on_disabled_hover_text(why).clicked() {
+                        cx.send(Command::Copy(CopyCommand::Tag(self.person.trim().to_owned())));
+                    }
+                });
+            }
+        }
     }
 
     /// Places of the creatives that are looked at: those that were found by meaning, best first, else newest first.
@@ -150,65 +219,6 @@ impl StudioPanel {
         let all = library.items().iter().enumerate().rev();
         all.filter(|(_, item)| wanted(item)).map(|(place, _)| place).collect()
     }
-
-    /// One creative with what a person may do to it.
-    fn one(&mut self, ui: &mut Ui, cx: &mut PanelContext<'_>, item: &Arc<Item>) {
-        ui.separator();
-        ui.horizontal_wrapped(|ui| {
-            ui.label(RichText::new(&item.text).size(17.0));
-            ui.label(RichText::new(item.status.name()).strong().color(colour(cx.theme, item.status)));
-        });
-        let facts = if item.facts.is_empty() { "no facts".to_owned() } else { item.facts.join(", ") };
-        ui.weak(format!(
-            "{}, for {}; rests on {facts}; by {} ({}){}",
-            item.product,
-            if item.audience.is_empty() { "everybody" } else { &item.audience },
-            item.authors.join(", "),
-            item.origin,
-            if item.reviewer.is_empty() { String::new() } else { format!("; reviewed by {}", item.reviewer) },
-        ));
-        if !item.disclosure.is_empty() {
-            ui.weak(format!("{} {}", item.disclosure, item.rights));
-        }
-        for version in item.versions.iter().rev().take(5) {
-            ui.weak(format!("until {}: {}", widgets::moment(version.until as i64), version.text));
-        }
-        let mut wanted = None;
-        ui.horizontal_wrapped(|ui| {
-            let named = !self.person.trim().is_empty();
-            let mut button = |ui: &mut Ui, words: &str, enabled: bool, action: Action| {
-                let button = ui.add_enabled(named && enabled, egui::Button::new(words));
-                let why = if named { "Not in this state" } else { "Write above who you are" };
-                if button.on_disabled_hover_text(why).clicked() {
-                    wanted = Some(action);
-                }
-            };
-            button(ui, "Ask for review", item.status == Status::Checked, Action::Submit);
-            let waits = item.status == Status::InReview;
-            button(ui, "Approve", waits, Action::Approve);
-            let reasoned = !self.review.reason.trim().is_empty();
-            button(ui, "Reject", waits && reasoned, Action::Reject(self.review.reason.clone()));
-            if waits {
-                let field = egui::TextEdit::singleline(&mut self.review.reason);
-                ui.add(field.hint_text("why it is rejected").desired_width(160.0));
-            }
-            button(ui, "Retire", item.status != Status::Retired, Action::Retire);
-        });
-        ui.horizontal(|ui| {
-            let label = ui.label("Other words").id;
-            let width = (ui.available_width() - 110.0).max(120.0);
-            ui.add(egui::TextEdit::singleline(&mut self.review.edit).desired_width(width)).labelled_by(label);
-            let changed = self.review.edit != item.text && !self.person.trim().is_empty();
-            let button = ui.add_enabled(changed, egui::Button::new("Change"));
-            if button.on_hover_text("They are checked; any change leads back to checked").clicked() {
-                wanted = Some(Action::Edit(self.review.edit.trim().to_owned()));
-            }
-        });
-        if let Some(action) = wanted {
-            let who = self.person.trim().to_owned();
-            cx.send(Command::Copy(CopyCommand::Review(item.id.clone(), action, who)));
-        }
-    }
 }
 
 fn cell(theme: &Theme, item: &Item, column: usize) -> RichText {
@@ -219,8 +229,10 @@ fn cell(theme: &Theme, item: &Item, column: usize) -> RichText {
         3 => RichText::new(item.performance.first().map_or_else(
             || "never ran".to_owned(),
             |did| {
+                let more = item.performance.len() - 1;
+                let more = if more > 0 { format!(", +{more}") } else { String::new() };
                 format!(
-                    "{}, n {}",
+                    "{}, n {}{more}",
                     widgets::percent_with_interval(&did.rate),
                     widgets::grouped(did.rate.trials)
                 )
@@ -230,7 +242,7 @@ fn cell(theme: &Theme, item: &Item, column: usize) -> RichText {
     }
 }
 
-fn colour(theme: &Theme, status: Status) -> egui::Color32 {
+pub(super) fn colour(theme: &Theme, status: Status) -> egui::Color32 {
     match status {
         Status::Approved => theme.good,
         Status::Rejected => theme.bad,

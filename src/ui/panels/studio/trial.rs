@@ -35,10 +35,27 @@ impl StudioPanel {
             if button.on_disabled_hover_text("Approve two or more first").clicked() {
                 cx.send(Command::Copy(CopyCommand::Try(self.with_drafts)));
             }
+            let log = cx.session.store.log.is_some();
+            let button = ui.add_enabled(count >= 1 && log, egui::Button::new("Put them on the pages"));
+            let why = "In the auctions of Slots they compete with an ad of the same category before the brief's audience: \
+                       baseline always the best forecast, what-if Thompson sampling";
+            let disabled = "Approve one or more, with a log open and a model trained";
+            if button.on_hover_text(why).on_disabled_hover_text(disabled).clicked() {
+                cx.send(Command::Copy(CopyCommand::PutOnPages(self.with_drafts)));
+            }
             let words = format!("with {waiting} that nobody approved, marked as drafts");
             ui.checkbox(&mut self.with_drafts, words);
             if cx.session.jobs.of(Purpose::Trial).is_some() {
                 ui.weak("trying …");
+            }
+            let ran = cx.session.store.market.result.as_ref().is_some_and(|run| !run.spec.variants.is_empty());
+            let named = !self.person.trim().is_empty();
+            if ran {
+                let button = ui.add_enabled(named, egui::Button::new("Note what the pages made of them").small());
+                let why = "Marked as simulated: neither ranking nor prompts learn from it, as no person clicked";
+                if button.on_hover_text(why).on_disabled_hover_text("Write above who you are").clicked() {
+                    cx.send(Command::Copy(CopyCommand::NoteRun(self.person.trim().to_owned())));
+                }
             }
         });
         match &cx.session.store.copy.tried {

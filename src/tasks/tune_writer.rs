@@ -1,0 +1,102 @@
+//! How does a language model learn a library's tone? Adapters from its texts, judged on held-out ones, kept beside it.
+
+use super::write_by_model::Source;
+use super::{Output, unless_stopped};
+use crate::adcopy::propose::language_model::lesson_request;
+use crate::adcopy::review::Status;
+use crate::adcopy::{Library, Rulebook};
+use crate::base::Result;
+use crate::jobs::{Job, JobContext, Lane, Latest};
+use crate::language::chat::ChatModel;
+use crate::train::copy_tuning::{Lesson, TuneSpec, TuneState, Tuned, tune};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Tunes a model on a library.
+pub struct TuneWriter {
+    /// The library.
+    pub library: Arc<Library>,
+    /// The model.
+    pub source: Source,
+    /// How.
+    pub spec: TuneSpec,
+    /// Where the adapters are kept.
+    pub path: PathBuf,
+    /// Where the curves appear.
+    pub live: Latest<TuneState>,
+}
+
+/// What came of it; the model is kept for the next time.
+pub struct TunedWriter {
+    /// The model without the adapters, where it could be opened.
+    pub model: Option<Arc<ChatModel>>,
+    /// What was learnt, and where it is kept.
+    pub answer: Result<(Box<Tuned>, PathBuf)>,
+}
+
+impl Job for TuneWriter {
+    type Output = Output;
+
+    fn name(&self) -> String {
+        "Tune the language model on the library".to_owned()
+    }
+
+    fn lane(&self) -> Lane {
+        Lane::Cpu
+    }
+
+    fn run(self: Box<Self>, context: &JobContext) -> Result<Output> {
+        let tuned = match unless_stopped(self.source.open(context))? {
+            Err(failure) => TunedWriter { model: None, answer: Err(failure) },
+            Ok(model) => {
+                let answer = tune_on(&model, &self.library, self.spec, &self.live, context);
+                let answer = unless_stopped(answer)?.and_then(|tuned| keep(tuned, &self.path));
+                TunedWriter { model: Some(model), answer }
+            }
+        };
+        Ok(Output::TunedWriter(Box::new(tuned)))
+    }
+}
+
+fn keep(tuned: Tuned, path: &Path) -> Result<(Box<Tuned>, PathBuf)> {
+    tuned.adapters.save(path)?;
+    Ok((Box::new(tuned), path.to_owned()))
+}
+
+/// Learns from every text of a library that was not rejected.
+///
+/// # Errors
+/// As [`tune`].
+pub fn tune_on(
+    model: &ChatModel,
+    library: &Library,
+    spec: TuneSpec,
+    live: &Latest<TuneState>,
+    context: &JobContext,
+) -> Result<Tuned> {
+    let book = Rulebook::built_in()?;
+    let kept = library.items().iter().filter(|item| item.status != Status::Rejected);
+    let lessons: Vec<Lesson> = kept
+        .map(|item| Lesson {
+            request: lesson_request(&item.product, item.language, book.placement(&item.placement).ok()),
+            answer: item.text.clone(),
+        })
+        .collect();
+    tune(model, &lessons, spec, live, context)
+}
+
+impl Tuned {
+    /// What came of it, in a sentence.
+    pub fn told(&self) -> String {
+        let [learnt, choosing, held] = self.texts;
+        format!(
+            "learnt from {learnt} texts ({choosing} chose step {} of {}): the loss of a token fell from {:.3} to {:.3} nats on {held} \
+             texts that it never met, a change of {}",
+            self.best_step,
+            self.state.step,
+            self.before,
+            self.after,
+            self.change.in_words(3)
+        )
+    }
+}
