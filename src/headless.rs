@@ -48,6 +48,7 @@ pub mod scenario;
 pub mod search;
 pub mod segment;
 pub mod serve;
+pub mod shortlist;
 pub mod simulate;
 pub mod slates;
 pub mod slices;
@@ -134,6 +135,7 @@ enum Subcommands {
     Export(export::Args),
     Compare(compare::Args),
     Exposure(exposure::Args),
+    Shortlist(shortlist::Args),
     Fairness(fairness::Args),
     Heads(heads::Args),
     Interests(interests::Args),
@@ -227,6 +229,7 @@ fn run(command: &Subcommands, terminal: &Terminal) -> Result<Answer> {
         Subcommands::Export(args) => export::run(args, terminal),
         Subcommands::Compare(args) => compare::run(args, terminal),
         Subcommands::Exposure(args) => exposure::run(args, terminal),
+        Subcommands::Shortlist(args) => shortlist::run(args, terminal),
         Subcommands::Fairness(args) => fairness::run(args, terminal),
         Subcommands::Heads(args) => heads::run(args, terminal),
         Subcommands::Interests(args) => interests::run(args, terminal),

@@ -29,6 +29,7 @@ pub mod regions;
 pub mod report;
 pub mod retrieval;
 pub mod robustness;
+pub mod shortlist;
 pub mod similar;
 pub mod slices;
 pub mod sources;

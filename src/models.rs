@@ -26,6 +26,7 @@ pub mod item_cf;
 pub mod logistic;
 pub mod looked;
 pub mod mask_net;
+pub mod memory;
 pub mod mmoe;
 pub mod network;
 pub mod neu_mf;
@@ -68,6 +69,7 @@ pub const MODELS: &[&dyn ModelKind] = &[
     &ease::Ease,
     &content_cf::ContentCf,
     &hybrid::Hybrid,
+    &factors::Factorised(Way::Explicit),
     &factors::Factorised(Way::Als),
     &factors::Factorised(Way::Bpr),
     &factors::Factorised(Way::LightGcn),
@@ -86,6 +88,7 @@ pub const MODELS: &[&dyn ModelKind] = &[
     &recurrent::ReadsInOrder(Cell::Gru),
     &din::Din,
     &bst::Bst,
+    &memory::MemoryNetwork,
     &sas_rec::SasRec,
     &esmm::Esmm,
     &mmoe::Mmoe,

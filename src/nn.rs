@@ -8,6 +8,7 @@
 
 pub mod adapter;
 pub mod attention;
+pub mod cells;
 pub mod cross;
 pub mod deep;
 pub mod device;
@@ -33,6 +34,7 @@ pub mod optimiser;
 pub mod packed;
 pub mod probe;
 pub mod radix;
+pub mod rated;
 pub mod recurrent;
 pub mod row_vectors;
 pub mod stored;

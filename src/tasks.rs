@@ -39,6 +39,7 @@ pub mod scenario;
 pub mod search;
 pub mod search_copy;
 pub mod segment;
+pub mod shortlist;
 pub mod simulate;
 pub mod slices;
 pub mod subjects;
@@ -73,6 +74,8 @@ pub enum Output {
     Ranked(Arc<crate::insight::Leaderboard>),
     /// What models would show a user.
     Retrieved(Arc<compare::Retrieved>),
+    /// How few ads a search must score.
+    Shortlisted(Arc<shortlist::Shortlisted>),
     /// A scored row.
     Predicted(Arc<prediction::Predicted>),
     /// The reasons of a row.

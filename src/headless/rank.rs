@@ -69,8 +69,16 @@ fn ranked(args: &Args, log: &LogFrame, models: &[Arc<TrainedModel>], context: &J
 
 fn text(args: &Args, board: &Leaderboard) -> String {
     let mut lines = vec![format!(
-        "{:>6} {:>17} {:>8} {:>26} {:>9} {:>9} {:>8} {:>5}  model",
-        "AUC", "95 % interval", "log loss", "difference to the leader", "p", "train s", "MB", "front"
+        "{:>6} {:>17} {:>8} {:>26} {:>9} {:>9} {:>8} {:>9} {:>5}  model",
+        "AUC",
+        "95 % interval",
+        "log loss",
+        "difference to the leader",
+        "p",
+        "train s",
+        "MB",
+        "memory MB",
+        "front"
     )];
     for entry in &board.entries {
         let known = |estimate: Option<Estimate>, words: &dyn Fn(Estimate) -> String| {
@@ -84,12 +92,13 @@ fn text(args: &Args, board: &Leaderboard) -> String {
         };
         let p = entry.p.map_or_else(String::new, |p| p_words(p).trim_start_matches("p ").replace("= ", ""));
         lines.push(format!(
-            "{:>6} {:>17} {:>8} {difference:>26} {p:>9} {:>9.1} {:>8.2} {:>5}  {} ({})",
+            "{:>6} {:>17} {:>8} {difference:>26} {p:>9} {:>9.1} {:>8.2} {:>9} {:>5}  {} ({})",
             known(entry.measures.auc, &|e| format!("{:.4}", e.value)),
             known(entry.measures.auc, &|e| format!("{:.4} to {:.4}", e.low, e.high)),
             known(entry.measures.log_loss, &|e| format!("{:.4}", e.value)),
             entry.cost.training_s,
             entry.cost.bytes / 1e6,
+            entry.cost.memory.map_or_else(|| "n/a".to_owned(), |bytes| format!("{:.2}", bytes / 1e6)),
             if entry.on_front { "yes" } else { "no" },
             entry.model.kind,
             args.models[entry.place].display()
@@ -115,6 +124,7 @@ fn json_of(args: &Args, board: &Leaderboard) -> Value {
             "p_holm": entry.p,
             "training_s": entry.cost.training_s,
             "bytes": entry.cost.bytes,
+            "memory_bytes": entry.cost.memory,
             "scored_per_s": entry.cost.scored_per_s,
             "on_front": entry.on_front,
         })

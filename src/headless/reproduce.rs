@@ -8,6 +8,7 @@ mod import;
 mod irgan;
 mod obd;
 mod ranking;
+mod ratings;
 mod upworthy;
 
 use super::{Answer, Terminal};
@@ -20,8 +21,8 @@ use std::path::PathBuf;
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// What to reproduce: import (files and what is in them), gowalla (ranking all items), irgan (a generator against a
-    /// judge on the split of IRGAN's authors), obd (off-policy estimates on the
-    /// Open Bandit logs), upworthy (which of two headlines is clicked more, by their texts).
+    /// judge on the split of IRGAN's authors), ml100k (ratings by biases and vectors), obd (off-policy estimates on the Open
+    /// Bandit logs), upworthy (which of two headlines is clicked more, by their texts).
     pub name: String,
     /// The folder with the published figures (expected.json for import) and the files they are about.
     #[arg(long, value_name = "DIR")]
@@ -77,13 +78,13 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
         "gowalla" => gowalla::compare(&args.data, &terminal.context())?,
         "import" => import::compare(&args.data, &terminal.context())?,
         "irgan" => irgan::compare(&args.data, &terminal.context())?,
+        "ml100k" => ratings::compare(&args.data, &terminal.context())?,
         "obd" => obd::compare(&args.data, &terminal.context())?,
         "upworthy" => upworthy::compare(&args.data, &terminal.context())?,
         other => {
             let why = format!("nothing is known by the name '{other}'");
-            return Err(
-                Failure::new("cannot reproduce", why).hint("one of: import, gowalla, irgan, obd, upworthy")
-            );
+            return Err(Failure::new("cannot reproduce", why)
+                .hint("one of: import, gowalla, irgan, ml100k, obd, upworthy"));
         }
     };
     let json = serde_json::to_value(&comparison).explain("cannot write the comparison as JSON")?;

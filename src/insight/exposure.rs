@@ -136,7 +136,7 @@ pub fn exposure(
 }
 
 /// The last test row of each user, in the order of rows.
-fn last_rows(dataset: &Dataset) -> Vec<u32> {
+pub(super) fn last_rows(dataset: &Dataset) -> Vec<u32> {
     let mut last: HashMap<u32, u32> = HashMap::new();
     for row in dataset.test.iter() {
         let user = dataset.users.get(*row as usize).copied();

@@ -52,6 +52,8 @@ pub struct Cost {
     pub training_s: f64,
     /// Bytes of its weights.
     pub bytes: f64,
+    /// Bytes that its training held beside the log; `None` for models of a time when this was not told.
+    pub memory: Option<f64>,
     /// Rows that it scored in a second, here and now.
     pub scored_per_s: f64,
 }
@@ -127,6 +129,7 @@ fn entries(compared: &Comparison, places: &[(usize, f64)]) -> Vec<Entry> {
                 cost: Cost {
                     training_s: training.seconds,
                     bytes: training.weights as f64 * size_of::<f32>() as f64,
+                    memory: Some(training.memory_bytes as f64).filter(|bytes| *bytes > 0.0),
                     scored_per_s: *scored_per_s,
                 },
                 on_front: false,

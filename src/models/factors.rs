@@ -1,5 +1,6 @@
 //! Does a person's vector point where the ad's does? Factors of who clicked on what, solved for or ranked.
 //!
+//! [`Explicit`](Way::Explicit) fits vectors and biases to how often who was shown what clicked on it (Koren, Bell & Volinsky 2009),
 //! [`Als`](Way::Als) solves for the vectors by least squares in turns (Hu, Koren & Volinsky 2008), [`Bpr`](Way::Bpr) by
 //! ranking what was clicked above what was not (Rendle et al. 2009), [`LightGcn`](Way::LightGcn) by ranking vectors that are
 //! smoothed over the graph of clicks (He et al. 2020), [`Irgan`](Way::Irgan) by a generator's game against a judge (Wang et al.
@@ -16,6 +17,7 @@ use crate::nn::factors::{self, Factors, Search};
 use crate::nn::irgan::{self, Game};
 use crate::nn::light_gcn::light_gcn;
 use crate::nn::neighbours::Interactions;
+use crate::nn::rated::rated;
 use crate::nn::tables::Lookup;
 use crate::nn::weights::Builder;
 use crate::nn::{Computed, Pass};
@@ -37,6 +39,8 @@ pub struct Factorised(pub Way);
 /// How the vectors are found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Way {
+    /// Explicit values with biases, by steps.
+    Explicit,
     /// Implicit alternating least squares.
     Als,
     /// Bayesian personalised ranking.
@@ -46,6 +50,18 @@ pub enum Way {
     /// A generator that plays against a judge.
     Irgan,
 }
+
+const EXPLICIT_KNOBS: &[ParamSpec] = &[
+    EMBEDDING_WIDTH,
+    PASSES,
+    ParamSpec::log_real(
+        "penalty",
+        "Penalty",
+        (1e-6, 0.05, 10.0),
+        "On the squares of vectors and biases, in each step.",
+    ),
+    ParamSpec::log_real("fitting_rate", "Rate of fitting", (1e-4, 0.01, 1.0), "Length of a step."),
+];
 
 const ALS_KNOBS: &[ParamSpec] = &[
     EMBEDDING_WIDTH,
@@ -143,6 +159,7 @@ const fn product_flow(does: &'static str) -> [Flow; 4] {
 impl ModelKind for Factorised {
     fn id(&self) -> &'static str {
         match self.0 {
+            Way::Explicit => "biased_mf",
             Way::Als => "als",
             Way::Bpr => "bpr_mf",
             Way::LightGcn => "light_gcn",
@@ -152,6 +169,7 @@ impl ModelKind for Factorised {
 
     fn label(&self) -> &'static str {
         match self.0 {
+            Way::Explicit => "Biased factors (SVD)",
             Way::Als => "Implicit ALS",
             Way::Bpr => "BPR factors",
             Way::LightGcn => "LightGCN",
@@ -161,6 +179,10 @@ impl ModelKind for Factorised {
 
     fn summary(&self) -> &'static str {
         match self.0 {
+            Way::Explicit => {
+                "Biases and vectors of people and ads, fitted to clicks and to impressions without one: who saw an ad and did \
+                 not click tells something too."
+            }
             Way::Als => {
                 "Vectors of people and ads from who clicked on what, solved for exactly in turns. Fast on many clicks."
             }
@@ -177,6 +199,7 @@ impl ModelKind for Factorised {
 
     fn params(&self) -> &'static [ParamSpec] {
         match self.0 {
+            Way::Explicit => EXPLICIT_KNOBS,
             Way::Als => ALS_KNOBS,
             Way::Bpr => BPR_KNOBS,
             Way::LightGcn => LIGHT_GCN_KNOBS,
@@ -190,6 +213,7 @@ impl ModelKind for Factorised {
 
     fn flow(&self) -> &'static [Flow] {
         match self.0 {
+            Way::Explicit => const { &product_flow("biases and vectors of users and ads, fitted") },
             Way::Als => const { &product_flow("vectors of users and ads, solved for") },
             Way::Bpr => const { &product_flow("vectors of users and ads, ranked") },
             Way::LightGcn => {
@@ -205,7 +229,9 @@ impl ModelKind for Factorised {
 
     fn count(&self, rows: &Counting<'_>, network: &mut Network) -> Result<()> {
         let params = rows.params;
-        fill(rows, network, self.id(), |clicks, search| match self.0 {
+        let explicit = self.0 == Way::Explicit;
+        fill(rows, network, (self.id(), explicit), |clicks, search| match self.0 {
+            Way::Explicit => Ok(rated(clicks, search, params.real("fitting_rate")?, rows.context)?.factors),
             Way::Als => factors::als(clicks, search, params.real("click_weight")?, rows.context),
             Way::Bpr => factors::bpr(clicks, search, params.real("ranking_rate")?, rows.context),
             Way::LightGcn => {
@@ -240,15 +266,15 @@ fn play(rows: &Counting<'_>, clicks: &Interactions, search: Search) -> Result<Fa
     irgan::irgan(clicks, &catalogue, start, (game, search.seed), rows.context, |_, _| {})
 }
 
-/// Finds the vectors and puts them into the table.
+/// Finds the vectors and puts them into the table; of clicks, or with `all` of the click rates of pairs.
 fn fill(
     rows: &Counting<'_>,
     network: &mut Network,
-    kind: &str,
+    (kind, all): (&str, bool),
     find: impl Fn(&Interactions, Search) -> Result<Factors>,
 ) -> Result<()> {
     let [user, ad] = need_user_and_ad(&rows.dataset.encoder, kind)?;
-    let clicks = rows.by_user(user, ad, false);
+    let clicks = rows.by_user(user, ad, all);
     let width = rows.params.count("embedding_width")?;
     let (passes, penalty) = (rows.params.count("passes")?, rows.params.real("penalty")?);
     let search = Search { width, passes, penalty, seed: rows.seed };
@@ -296,7 +322,7 @@ mod tests {
 
     #[test]
     fn equal_the_linear_part_and_the_product_of_two_vectors() {
-        for kind in ["als", "bpr_mf", "light_gcn", "irgan"] {
+        for kind in ["biased_mf", "als", "bpr_mf", "light_gcn", "irgan"] {
             equals_loops(kind, &[("embedding_width", "3")], |weights, batch, row| {
                 let user = weights.row("factors.user", batch.categorical[0][row]).to_vec();
                 let ad = weights.row("factors.ad", batch.categorical[1][row]);

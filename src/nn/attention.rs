@@ -196,7 +196,7 @@ impl AttentionPass {
 }
 
 /// `[rows, positions]`: 1 on real positions, 0 on padding.
-fn mask(lengths: &[u32], positions: usize, device: &Device) -> Computed<Tensor> {
+pub fn mask(lengths: &[u32], positions: usize, device: &Device) -> Computed<Tensor> {
     let mut mask = vec![0.0_f32; lengths.len() * positions];
     for (row, length) in lengths.iter().enumerate() {
         mask[row * positions..][..*length as usize].fill(1.0);

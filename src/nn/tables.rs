@@ -106,6 +106,11 @@ const AT_ONCE: usize = 1024;
 const ROWS_AT_ONCE: usize = 2048;
 
 impl Table {
+    /// Bytes of its rows, with what the optimiser remembers of them.
+    pub fn bytes(&self) -> u64 {
+        (self.all_rows() * self.stride * size_of::<f32>()) as u64
+    }
+
     /// A table of zeros for `fields` of `(name, rows)`, with room for what `rule` remembers; in a file from
     /// `file_from` bytes on.
     ///

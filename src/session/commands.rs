@@ -96,6 +96,7 @@ pub(super) fn absorb(session: &mut Session, output: Output) -> Result<()> {
         Output::Compared(compared) => inspect::compared(session, compared),
         Output::Ranked(ranked) => session.store.inspect.ranked = Some(ranked),
         Output::Retrieved(retrieved) => session.store.inspect.retrieved = Some(retrieved),
+        Output::Shortlisted(listed) => session.store.inspect.shortlisted = Some(listed),
         Output::Predicted(predicted) => session.store.inspect.predicted = Some(predicted),
         Output::Reasons(reasons) => session.store.inspect.reasons = Some(reasons),
         Output::Drawn(drawn) => session.store.inspect.drawn = Some(drawn),

@@ -72,6 +72,8 @@ pub enum Purpose {
     Attack,
     /// What models would show a user.
     Retrieve,
+    /// How few ads a search must score.
+    Shortlist,
     /// What a model would be made of.
     Draw,
     /// The score of one row.

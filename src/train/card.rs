@@ -17,6 +17,8 @@ use crate::models::newcomers::Newcomers;
 use crate::models::{self, Network};
 use crate::nn::device;
 use crate::nn::stored::Stored;
+use crate::nn::tables::Table;
+use crate::nn::weights::Parameter;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs;
@@ -101,6 +103,10 @@ pub struct TrainingCard {
     /// Added to all log odds after training, so that the average fits the validation rows; `None` when nothing was.
     #[serde(default)]
     pub log_odds_shift: Option<f64>,
+    /// Bytes that training held beside the log: weights, what the optimiser remembers of them, gradients of what stands
+    /// outside tables, and the best epoch's copy; 0 where it was not told.
+    #[serde(default)]
+    pub memory_bytes: u64,
     /// Time taken, validation included.
     pub seconds: f64,
     /// Training examples per second.
@@ -112,6 +118,14 @@ pub struct TrainingCard {
     pub floor_share: Option<f64>,
     /// Its curves.
     pub history: History,
+}
+
+/// Bytes that training holds of a network: weights with what the optimiser remembers, and gradients of what stands outside
+/// tables.
+pub(super) fn bytes_in_training(network: &Network) -> u64 {
+    let numbers = |known: &Parameter| 2 * known.values.len() + known.memory.len();
+    let dense: usize = network.parameters.iter().map(numbers).sum();
+    network.tables.iter().map(Table::bytes).sum::<u64>() + (dense * size_of::<f32>()) as u64
 }
 
 /// `card.json`: the card, and what belongs to the weights beside it.

@@ -8,7 +8,7 @@
 //! of one client is [counted](crate::metrics::accountant). Clients are the rows of one value of a column, in one process:
 //! this shows what federated training would do, it does not protect the log at hand.
 
-use super::card::{DataCard, ModelCard, TrainingCard, measure};
+use super::card::{DataCard, ModelCard, TrainingCard, bytes_in_training, measure};
 use super::conversions;
 use super::spec::TrainSpec;
 use super::trained::{TrainedModel, predict_rows};
@@ -240,6 +240,7 @@ pub fn federate(
             epochs: answer.rounds.len() as u32,
             best_epoch: answer.rounds.len() as u32,
             weights: network.count(),
+            memory_bytes: bytes_in_training(&network),
             seconds,
             examples_per_second: examples as f64 / seconds.max(1e-9),
             ..TrainingCard::default()

@@ -2,7 +2,7 @@
 
 use super::adapters::Adapters;
 use super::calibrating::{self, Calibration};
-use super::card::{DataCard, ModelCard, TrainingCard, measure};
+use super::card::{DataCard, ModelCard, TrainingCard, bytes_in_training, measure};
 use super::checkpoint::Keep;
 use super::conversions;
 use super::epochs::EpochTables;
@@ -275,6 +275,7 @@ impl Trainer {
 
     fn training_card(&self) -> Result<TrainingCard> {
         let position = &self.position;
+        let best = self.best.as_ref().map_or(0, |best| best.len() as u64);
         Ok(TrainingCard {
             seed: self.spec.seed()?,
             device: device::name(&self.network.device).to_owned(),
@@ -283,6 +284,7 @@ impl Trainer {
             weights: self.adapters.as_ref().map_or_else(|| self.network.count(), Adapters::count),
             objective_shift: 0.0,
             log_odds_shift: None,
+            memory_bytes: bytes_in_training(&self.network) + best,
             seconds: position.total_secs,
             examples_per_second: self.speed(),
             floor_share: self.floor_share(),

@@ -9,12 +9,13 @@ use adloupe::data::{EncodeOptions, dataset, sample};
 use adloupe::domain::Pricing;
 use adloupe::jobs::{JobContext, Latest};
 use adloupe::market::looks::FittedLooks;
+use adloupe::market::openrtb;
 use adloupe::market::other_model::OtherModel;
 use adloupe::market::rescoring::{Event, Rescorer};
 use adloupe::market::scoring::{Inputs, Prepared, prepare};
 use adloupe::market::simulation::{Run, RunOptions, simulate};
 use adloupe::market::spec::{ClickSource, MarketSpec, ModelSource};
-use adloupe::train;
+use adloupe::train::{self, TrainedModel};
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
@@ -97,6 +98,50 @@ fn scores_of_a_grown_history_are_those_of_the_model_on_that_history() {
     }
     assert_eq!(scores, inputs.model.predict_batch(&batch).unwrap());
     assert_ne!(scores, rescorer.scores(0, 1, &[]).unwrap());
+}
+
+#[test]
+fn what_an_ensemble_predicts_keeps_its_interval_in_auctions_and_their_files() {
+    let own = inputs("logistic");
+    let context = JobContext::detached();
+    let member = |seed: &str| {
+        let mut spec = training("logistic", "1");
+        spec.set("seed", seed).unwrap();
+        spec.set("resample", "true").unwrap();
+        Arc::new(train::fit(&own.dataset, &spec, &Latest::default(), &context).unwrap())
+    };
+    let members = ["1", "2", "3"].map(member);
+    let ensemble = TrainedModel::ensemble(&members, &own.dataset, &context).unwrap();
+    let ensemble = Inputs { model: Arc::new(ensemble), ..own.clone() };
+    let (prepared, run_of_three) = run(&spec(), &ensemble).unwrap();
+    let recording = run_of_three.recording.unwrap();
+    let shown = recording.shown[0][0];
+    let row = recording.rows[shown.page as usize].0;
+    let known = prepared.pool.interval(0, row, shown.ad, shown.predicted).unwrap();
+    let names = &own.dataset.ads.as_ref().unwrap().names;
+    let ad = names.iter().position(|name| *name == prepared.ads[shown.ad as usize]).unwrap();
+    let batch = own.dataset.batch_with_ads(&[prepared.pool.rows[row as usize]], &[ad as u32]);
+    let scored = ensemble.model.scored_batch(&batch).unwrap();
+    let members = scored.interval(0).unwrap();
+    assert_eq!(scored.p[0], shown.predicted);
+    assert!((known.low - members.low).abs() < 1e-6 && (known.high - members.high).abs() < 1e-6, "{known:?}");
+    assert!(known.low < known.value && known.value < known.high, "{known:?}");
+    let moved = prepared.pool.interval(0, row, shown.ad, shown.predicted + 0.01);
+    assert_eq!(moved, None, "what was learnt since is not what the members said");
+    let written = |prepared: &Prepared, recording| {
+        let mut lines = Vec::new();
+        openrtb::write(&mut lines, &spec(), prepared, recording).unwrap();
+        String::from_utf8(lines).unwrap()
+    };
+    assert!(written(&prepared, &recording).contains("\"pctr_interval\":["));
+    let (prepared, alone) = run(&spec(), &own).unwrap();
+    let recording = alone.recording.unwrap();
+    let shown = recording.shown[0][0];
+    assert_eq!(
+        prepared.pool.interval(0, recording.rows[shown.page as usize].0, shown.ad, shown.predicted),
+        None
+    );
+    assert!(!written(&prepared, &recording).contains("pctr_interval"));
 }
 
 #[test]

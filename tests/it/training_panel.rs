@@ -3,12 +3,16 @@
 use crate::support::{self, LIMIT, opened, session, spec};
 use adloupe::data::Split;
 use adloupe::data::importers::{CacheChoice, ImportOptions};
+use adloupe::data::query::SegmentQuery;
+use adloupe::data::query::subjects::SubjectKind;
 use adloupe::domain::Segment;
 use adloupe::insight::augmentation::AugmentPlan;
-use adloupe::session::commands::{DataCommand, InspectCommand, TrainCommand};
+use adloupe::session::commands::{DataCommand, InspectCommand, RowsCommand, SegmentCommand, TrainCommand};
 use adloupe::session::{Command, Purpose, Session};
 use adloupe::tasks::trial::Trial;
+use adloupe::train::TrainSpec;
 use adloupe::train::gan::Game;
+use adloupe::train::tuning::Tuning;
 use adloupe::ui::panels::training::TrainingPanel;
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT, Queryable};
@@ -439,6 +443,23 @@ fn rows_are_made_for_a_thin_segment_and_judged_on_real_ones() {
 }
 
 #[test]
+fn a_search_among_the_ads_says_how_many_of_the_best_it_finds() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut harness = harness(support::trained(&folder, "two_tower"), true);
+    harness.get_by_label("What each would show").click();
+    harness.run();
+    harness.get_by_label("Search among the ads with model 1").click();
+    harness.run_ok();
+    assert!(harness.state_mut().0.settle(LIMIT), "{:?}", harness.state().0.notices.all());
+    harness.run_ok();
+    harness.get_by_label_contains("Recall is the share of the best of all ads that is found");
+    harness.get_by_label("all ads");
+    let listed = harness.state().0.store.inspect.shortlisted.clone().unwrap();
+    let found = listed.found.as_ref().unwrap();
+    assert!(found.ways.iter().all(|way| way.looked_at < 1.0 && way.recall.value <= 1.0), "{found:?}");
+}
+
+#[test]
 fn clients_train_together_and_what_that_spends_is_told() {
     let folder = tempfile::tempdir().unwrap();
     for dark in [true, false] {
@@ -472,6 +493,25 @@ fn members_are_trained_averaged_and_give_predictions_an_interval() {
     let prediction = predicted.prediction.as_ref().unwrap();
     let interval = prediction.interval.unwrap();
     assert!(interval.low < prediction.p_click && prediction.p_click < interval.high, "{interval:?}");
+    // The same wherever else a score is told: lists for a user, one user's history, what leads across a probability.
+    let user = session.store.dataset.as_ref().unwrap().encoder.categorical[0].values[0].clone();
+    session.apply(Command::Inspect(InspectCommand::Retrieve(vec![0, 2], user.clone(), 5)));
+    assert!(session.settle(LIMIT));
+    let lists = session.store.inspect.retrieved.clone().unwrap();
+    let first = &lists.found.as_ref().unwrap().ads[0];
+    assert!(first.intervals[0].is_none(), "one model cannot tell");
+    assert!(first.intervals[1].unwrap().low < first.scores[1].into(), "{first:?}");
+    session.apply(Command::Segment(SegmentCommand::Count {
+        query: SegmentQuery { by: vec!["category".into()], ..SegmentQuery::default() },
+        predicted: true,
+        funnel: false,
+    }));
+    assert!(session.settle(LIMIT));
+    session.apply(Command::Rows(RowsCommand::LookUp(SubjectKind::User, user)));
+    assert!(session.settle(LIMIT));
+    let told = session.store.subjects.clone().unwrap();
+    let history = &told.profile.as_ref().unwrap().as_ref().unwrap().history;
+    assert!(history.iter().all(|seen| seen.interval.unwrap().high > seen.predicted.unwrap().into()));
     let mut harness = harness(session, true);
     harness.get_by_label("3 fm × 2");
     for place in [1, 2] {
@@ -482,6 +522,54 @@ fn members_are_trained_averaged_and_give_predictions_an_interval() {
     harness.run_ok();
     assert!(harness.state_mut().0.settle(LIMIT));
     assert_eq!(harness.state().0.store.training.models.len(), 4);
+}
+
+/// All of a model, a model whose embeddings stay, and an adapter beside one: each stopped, left behind by its program, and
+/// gone on with in the next one's window.
+#[test]
+fn trainings_that_began_with_a_model_are_gone_on_with_in_the_window_to_the_same_model() {
+    let folder = tempfile::tempdir().unwrap();
+    let stays = Tuning { frozen: vec!["embedding".into()], rank: None };
+    for tuning in [Tuning::default(), stays, Tuning { frozen: vec![], rank: Some(2) }] {
+        let runs = folder.path().join("runs");
+        let mut session = support::trained(&folder, "fm");
+        let base = session.store.training.models[0].model.clone();
+        let mut further = TrainSpec::going_on(&base).unwrap();
+        for (knob, value) in [("epochs", "30"), ("patience", "0"), ("device", "cpu")] {
+            further.set(knob, value).unwrap();
+        }
+        let tune = Command::Train(TrainCommand::Tune(further, tuning.clone()));
+        session.apply(tune.clone());
+        assert!(session.settle(LIMIT), "{:?}", session.notices.all());
+        let whole = session.store.training.models[1].model.clone();
+        session.apply(Command::Train(TrainCommand::KeepRunsIn(runs.clone())));
+        // It begins with the model in view, which is the further one by now.
+        session.apply(Command::Train(TrainCommand::Select(0)));
+        session.apply(tune);
+        let deadline = Instant::now() + LIMIT;
+        while session.store.training.live.get().is_none_or(|live| live.epochs_passed < 2.0) {
+            assert!(Instant::now() < deadline, "no two epochs in time");
+            std::thread::yield_now();
+        }
+        session.apply(Command::Train(TrainCommand::Stop));
+        assert!(session.settle(LIMIT));
+        assert!(session.store.training.stopped.is_some(), "{tuning:?} ended before it was stopped");
+        drop(session);
+        let mut other = support::session();
+        other.apply(Command::Train(TrainCommand::KeepRunsIn(runs.clone())));
+        let mut harness = harness(other, true);
+        harness.get_by_label_contains("fm on sample.parquet was not finished");
+        harness.get_by_label("Go on with it").click();
+        harness.run_ok();
+        assert!(harness.state_mut().0.settle(LIMIT), "{:?}", harness.state().0.notices.all());
+        let session = &harness.state().0;
+        assert_eq!(session.store.training.models.len(), 1, "{:?}", session.notices.all());
+        let model = &session.store.training.models[0].model;
+        assert_eq!(model.card.test, whole.card.test, "{tuning:?}");
+        assert_ne!(model.card.test, base.card.test, "{tuning:?}");
+        assert_eq!(model.adapter_rank(), tuning.rank);
+        assert_eq!(std::fs::read_dir(&runs).unwrap().count(), 0, "what was finished is cleared away");
+    }
 }
 
 #[test]

@@ -9,6 +9,7 @@ use crate::insight::exposure::ExposureQuestion;
 use crate::insight::fairness::FairnessQuestion;
 use crate::insight::report::ReportPlan;
 use crate::insight::robustness::AttackQuestion;
+use crate::insight::shortlist::ShortlistQuestion;
 use crate::insight::{Leaderboard, MapQuestion, Subject, Values};
 use crate::jobs::Latest;
 use crate::session::commands::train::ModelRun;
@@ -29,6 +30,7 @@ use crate::tasks::prediction::{EditedQuestion, Predict, Predicted, Reasons, Why}
 use crate::tasks::project::{DescribeGroup, Described, DrawEpochs, EpochsDrawn, Project, Projected};
 use crate::tasks::report::WriteReport;
 use crate::tasks::robustness::{AttackModels, Attacked};
+use crate::tasks::shortlist::{SearchAds, Shortlisted};
 use crate::tasks::slices::{FindRegions, FindSlices, RegionsFound, Sliced};
 use crate::train::compress::Recipe;
 use crate::train::{TrainSpec, TrainedModel};
@@ -55,6 +57,8 @@ pub enum InspectCommand {
     Attack(Vec<usize>, AttackQuestion),
     /// What models of the list, by place, would show a user: so many ads each.
     Retrieve(Vec<usize>, String, usize),
+    /// How few ads the model in view must score to find a user's best ones.
+    Shortlist(ShortlistQuestion),
     /// The score of a row, edited or not.
     Predict(EditedQuestion),
     /// The reasons of a row, and the changes that lead across a probability without touching some fields.
@@ -129,6 +133,8 @@ pub struct InspectState {
     pub attacked: Option<Arc<Attacked>>,
     /// What models would show the user that was asked about last.
     pub retrieved: Option<Arc<Retrieved>>,
+    /// How few ads a search must score.
+    pub shortlisted: Option<Arc<Shortlisted>>,
     /// The row that was scored last.
     pub predicted: Option<Arc<Predicted>>,
     /// The reasons that were asked for last.
@@ -187,6 +193,9 @@ pub(super) fn apply(session: &mut Session, command: InspectCommand) -> Result<()
         InspectCommand::Retrieve(places, user, k) => {
             let subjects = subjects(session, &subject, &places);
             session.jobs.start(Purpose::Retrieve, Retrieve { subjects, user, k })
+        }
+        InspectCommand::Shortlist(question) => {
+            session.jobs.start(Purpose::Shortlist, SearchAds { subject, question })
         }
         InspectCommand::Evaluate(split, text) => {
             let segment = Segment::parse(&text)?;

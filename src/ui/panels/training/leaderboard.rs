@@ -21,16 +21,18 @@ pub(super) enum SortBy {
     LogLoss,
     Training,
     Bytes,
+    Memory,
     Scoring,
 }
 
 impl SortBy {
-    const ALL: [(Self, &'static str); 6] = [
+    const ALL: [(Self, &'static str); 7] = [
         (Self::Auc, "AUC"),
         (Self::AucWithinUsers, "AUC within users"),
         (Self::LogLoss, "log loss"),
         (Self::Training, "training time"),
         (Self::Bytes, "size"),
+        (Self::Memory, "memory of training"),
         (Self::Scoring, "rows scored per second"),
     ];
 
@@ -43,6 +45,7 @@ impl SortBy {
             Self::LogLoss => entry.measures.log_loss.map_or(f64::INFINITY, |loss| loss.value),
             Self::Training => entry.cost.training_s,
             Self::Bytes => entry.cost.bytes,
+            Self::Memory => entry.cost.memory.unwrap_or(f64::INFINITY),
             Self::Scoring => -entry.cost.scored_per_s,
         }
     }
@@ -94,6 +97,7 @@ fn table(ui: &mut Ui, cx: &mut PanelContext<'_>, ranked: &Leaderboard, sort_by: 
         ("pred./actual", 82.0),
         ("training, s", 74.0),
         ("size, MB", 66.0),
+        ("memory, MB", 84.0),
         ("rows scored/s", 96.0),
         ("Pareto front", 86.0),
     ];
@@ -109,7 +113,8 @@ fn table(ui: &mut Ui, cx: &mut PanelContext<'_>, ranked: &Leaderboard, sort_by: 
     ui.weak(format!(
         "{} test rows, the same for all. The leader is the best on these rows, by luck too; differences to it are by \
          DeLong, p corrected for all models (Holm). On the Pareto front: no other is as good, as quick to train and as \
-         small, and better in one of these. Scoring was timed here and now.",
+         small, and better in one of these. Memory is what training held beside the log: weights, what the optimiser remembers, \
+         gradients, the best epoch's copy. Scoring was timed here and now.",
         widgets::grouped(ranked.rows as f64)
     ));
     for (place, why) in &ranked.left_out {
@@ -138,7 +143,8 @@ fn cell(ui: &mut Ui, theme: &Theme, entry: &Entry, column: usize) -> Option<usiz
         6 => entry.measures.predicted_over_actual.map_or_else(unknown, |e| charts::short(e.value)),
         7 => charts::short(entry.cost.training_s),
         8 => charts::short(entry.cost.bytes / 1e6),
-        9 => widgets::grouped(entry.cost.scored_per_s.round()),
+        9 => entry.cost.memory.map_or_else(unknown, |bytes| charts::short(bytes / 1e6)),
+        10 => widgets::grouped(entry.cost.scored_per_s.round()),
         _ => if entry.on_front { "yes" } else { "no" }.to_owned(),
     };
     let sure = column == 2 && entry.p.is_some_and(|p| p < 0.05);

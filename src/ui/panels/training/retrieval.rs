@@ -2,7 +2,9 @@
 
 use super::ticked_or_in_view;
 use crate::insight::retrieval::{RankedAd, Retrieval};
+use crate::insight::shortlist::{Shortlist, ShortlistQuestion};
 use crate::metrics::Estimate;
+use crate::models::kind;
 use crate::session::commands::InspectCommand;
 use crate::session::{Command, Purpose};
 use crate::train::TrainedModel;
@@ -12,6 +14,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 const TABLE_HEIGHT: f32 = 330.0;
+const SHORT_HEIGHT: f32 = 170.0;
+/// Users whose lists a search is judged by.
+const USERS: usize = 200;
 
 /// The question as it stands on the screen.
 #[derive(Debug)]
@@ -54,6 +59,7 @@ impl Asking {
                 ui.weak("Those ticked in the list below; the one in view where none is.");
             }
         });
+        search(ui, cx, self.k);
         let Some(retrieved) = cx.session.store.inspect.retrieved.clone() else {
             ui.weak("Every ad of the log is scored in the user's last moment, with the user's own history.");
             return;
@@ -63,6 +69,65 @@ impl Asking {
             Err(failure) => drop(ui.colored_label(cx.theme.bad, failure.to_string())),
         }
     }
+}
+
+/// How few ads the model in view must score, where its score is a product of two vectors.
+fn search(ui: &mut Ui, cx: &mut PanelContext<'_>, k: usize) {
+    let training = &cx.session.store.training;
+    let Some(model) = training.model() else { return };
+    let has_towers = kind(&model.kind).is_ok_and(|kind| kind.towers().is_some()) && model.members() == 1;
+    let listed = cx.session.store.inspect.shortlisted.clone();
+    if !has_towers && listed.is_none() {
+        return;
+    }
+    let busy = cx.session.jobs.of(Purpose::Shortlist).is_some();
+    ui.horizontal_wrapped(|ui| {
+        let words = format!("Search among the ads with model {}", training.selected + 1);
+        let button = ui.add_enabled(has_towers && !busy, egui::Button::new(words));
+        let button = button.on_hover_text(
+            "Puts the ads into cells by their vectors and scores only those that point the user's way: how many of the best are found",
+        );
+        if button.clicked() {
+            let question = ShortlistQuestion { k, users: USERS };
+            cx.send(Command::Inspect(InspectCommand::Shortlist(question)));
+        }
+        if busy {
+            ui.spinner();
+        }
+    });
+    let Some(listed) = listed else { return };
+    match &listed.found {
+        Ok(found) => shortlisted(ui, found),
+        Err(failure) => drop(ui.colored_label(cx.theme.bad, failure.to_string())),
+    }
+}
+
+fn shortlisted(ui: &mut Ui, found: &Shortlist) {
+    let heads =
+        [("cells looked into", 130.0), ("ads scored", 90.0), ("recall (95 %)", 170.0), ("ms a user", 90.0)];
+    let rows = found.ways.len() + 1;
+    widgets::data_table(ui, "shortlist", &heads, rows, SHORT_HEIGHT, |ui, row, column| {
+        let text = match (found.ways.get(row), column) {
+            (Some(way), 0) => format!("{} of {}", way.probed, found.cells),
+            (Some(way), 1) => format!("{:.1} %", 100.0 * way.looked_at),
+            (Some(way), 2) => way.recall.in_words(3),
+            (Some(way), _) => format!("{:.3}", way.ms),
+            (None, 0) => "all ads".to_owned(),
+            (None, 1) => "100 %".to_owned(),
+            (None, 2) => "1".to_owned(),
+            (None, _) => format!("{:.3}", found.all_ms),
+        };
+        ui.add(egui::Label::new(text).truncate());
+    });
+    ui.weak(format!(
+        "Lists of {} of {} ads for {} users of the test rows. Recall is the share of the best of all ads that is found. The cells \
+         were made in {:.2} s.",
+        found.k,
+        widgets::grouped(found.ads as f64),
+        widgets::grouped(found.users as f64),
+        found.index_s
+    ));
+    ui.separator();
 }
 
 fn answer(ui: &mut Ui, theme: &Theme, found: &Retrieval) {
