@@ -6,6 +6,7 @@ use crate::adcopy::propose::language_model::lesson_request;
 use crate::adcopy::review::Status;
 use crate::adcopy::{Library, Rulebook};
 use crate::base::Result;
+use crate::base::files::disk_failure;
 use crate::jobs::{Job, JobContext, Lane, Latest};
 use crate::language::chat::ChatModel;
 use crate::train::copy_tuning::{Lesson, TuneSpec, TuneState, Tuned, tune};
@@ -59,6 +60,10 @@ impl Job for TuneWriter {
 }
 
 fn keep(tuned: Tuned, path: &Path) -> Result<(Box<Tuned>, PathBuf)> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)
+            .map_err(|error| disk_failure("cannot keep the adapters", folder, &error))?;
+    }
     tuned.adapters.save(path)?;
     Ok((Box::new(tuned), path.to_owned()))
 }
