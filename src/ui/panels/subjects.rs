@@ -230,14 +230,6 @@ fn tell(
             let n = widgets::grouped(predicted.n);
             ui.label(format!("predicted {:.2} %{within} on average, n {n}", 100.0 * predicted.value));
         }
-        for (place, table) in profile.by.iter().enumerate().filter(|_| profile.has_outcome) {
-            ui.add_space(8.0);
-            column(ui, theme, table, place);
-        }
-        if let Some(weeks) = profile.by_week.as_ref().filter(|_| profile.has_outcome) {
-            ui.add_space(8.0);
-            by_week(ui, weeks);
-        }
         match interested {
             Some(Ok(told)) => {
                 ui.add_space(8.0);
@@ -246,6 +238,14 @@ fn tell(
             // A log without texts is no failure of the person's.
             Some(Err(failure)) => drop(ui.weak(failure.to_string())),
             None => {}
+        }
+        for (place, table) in profile.by.iter().enumerate().filter(|_| profile.has_outcome) {
+            ui.add_space(8.0);
+            column(ui, theme, table, place);
+        }
+        if let Some(weeks) = profile.by_week.as_ref().filter(|_| profile.has_outcome) {
+            ui.add_space(8.0);
+            by_week(ui, weeks);
         }
         if !profile.words.is_empty() {
             ui.add_space(8.0);
