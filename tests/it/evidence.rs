@@ -94,12 +94,13 @@ fn without_a_model_only_weights_speak_and_what_cannot_be_asked_is_refused() {
 
 /// A log of second-price auctions in which the bidder saw the price of those that it won.
 fn auctions(folder: &Path) -> std::path::PathBuf {
-    let mut text = String::from("bid_price,pay_price,click\n");
+    let mut text = String::from("bid_price,pay_price,click,site\n");
     for row in 0..2_000 {
         // Bids and rivals' prices by fixed congruences, 0 to 99.
         let (bid, rival) = (row * 37 % 100, row * 61 % 97);
         let paid = if bid >= rival { rival.to_string() } else { String::new() };
-        text += &format!("{bid},{paid},{}\n", u8::from(bid >= rival && row % 13 == 0));
+        let (click, site) = (u8::from(bid >= rival && row % 13 == 0), ["news", "video", "search"][row % 3]);
+        text += &format!("{bid},{paid},{click},{site}\n");
     }
     let path = folder.join("auctions.csv");
     std::fs::write(&path, text).unwrap();
