@@ -231,6 +231,8 @@ impl SlotsPanel {
 
     fn source_line(&self, ui: &mut Ui, cx: &mut PanelContext<'_>, simulated: &Simulated) {
         ui.horizontal_wrapped(|ui| {
+            // Room for the bar that scrolls all of it.
+            ui.set_max_width(ui.available_width() - 12.0);
             let from = format!("Clicks come from {}.", simulated.prepared.clicks_from);
             ui.label(RichText::new(from).strong().color(cx.theme.accent));
             let pool = &simulated.prepared.pool;
