@@ -17,6 +17,42 @@ pub struct Processor {
     pub is_software: bool,
 }
 
+/// A function of a shader with its buffers, ready to be dispatched.
+#[derive(Debug)]
+pub(super) struct Kernel {
+    pipeline: wgpu::ComputePipeline,
+    bound: wgpu::BindGroup,
+}
+
+impl Kernel {
+    /// Binds buffers to the bindings of the function's group 0 that it uses.
+    pub fn new(
+        processor: &Processor,
+        source: &'static str,
+        entry: &str,
+        buffers: &[(u32, &wgpu::Buffer)],
+    ) -> Self {
+        let pipeline = processor.kernel(source, entry);
+        let bound = processor.bound_at(&pipeline, 0, buffers);
+        Self { pipeline, bound }
+    }
+
+    /// Has it run by so many workgroups, with `setup` as binding 0 of its group 1.
+    pub fn dispatch(
+        &self,
+        processor: &Processor,
+        encoder: &mut wgpu::CommandEncoder,
+        setup: &wgpu::Buffer,
+        workgroups: u32,
+    ) {
+        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+        pass.set_pipeline(&self.pipeline);
+        pass.set_bind_group(0, &self.bound, &[]);
+        pass.set_bind_group(1, &processor.bound(&self.pipeline, 1, &[setup]), &[]);
+        pass.dispatch_workgroups(workgroups, 1, 1);
+    }
+}
+
 impl Processor {
     /// Takes the fastest graphics processor that there is, with the largest buffers that it allows.
     ///

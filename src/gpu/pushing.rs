@@ -1,7 +1,7 @@
 //! How does a graphics processor move the points of a t-SNE map? Every pair pushes, summed tile by tile: more sums than a
 //! tree needs, and all at once.
 
-use super::compute::Processor;
+use super::compute::{Kernel, Processor};
 use crate::base::{Failure, Result, failure::Explain};
 use wgpu::BufferUsages as Usage;
 
@@ -41,13 +41,6 @@ pub struct PushingPass {
     setup: Setup,
 }
 
-/// A function of the shader with its buffers.
-#[derive(Debug)]
-struct Kernel {
-    pipeline: wgpu::ComputePipeline,
-    bound: wgpu::BindGroup,
-}
-
 #[repr(C)]
 #[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 struct Setup {
@@ -79,9 +72,7 @@ impl PushingPass {
         let forces = processor.zeros(16 * (places.len() as u64 + 1))?;
         let motions = processor.filled(bytemuck::cast_slice(&still(places.len())), both_ways())?;
         let kernel = |entry, buffers: &[(u32, &wgpu::Buffer)]| {
-            let pipeline = processor.kernel(include_str!("pushing.wgsl"), entry);
-            let bound = processor.bound_at(&pipeline, 0, buffers);
-            Kernel { pipeline, bound }
+            Kernel::new(processor, include_str!("pushing.wgsl"), entry, buffers)
         };
         let after = [
             (kernel("sum_closeness", &[(1, &forces)]), false),
@@ -129,11 +120,7 @@ impl PushingPass {
         let setup = processor.filled(bytemuck::bytes_of(&setup), Usage::UNIFORM)?;
         let mut encoder = processor.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         for (kernel, points) in kernels {
-            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-            pass.set_pipeline(&kernel.pipeline);
-            pass.set_bind_group(0, &kernel.bound, &[]);
-            pass.set_bind_group(1, &processor.bound(&kernel.pipeline, 1, &[&setup]), &[]);
-            pass.dispatch_workgroups(points.div_ceil(GROUP), 1, 1);
+            kernel.dispatch(processor, &mut encoder, &setup, points.div_ceil(GROUP));
         }
         processor.queue.submit([encoder.finish()]);
         Ok(())

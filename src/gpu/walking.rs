@@ -1,6 +1,6 @@
 //! How does a graphics processor walk the points of a UMAP map? All points of a group at once, pass by pass.
 
-use super::compute::Processor;
+use super::compute::{Kernel, Processor};
 use crate::base::{Failure, Result, failure::Explain};
 use wgpu::BufferUsages as Usage;
 
@@ -42,13 +42,6 @@ pub struct WalkingPass {
     setup: Setup,
 }
 
-/// A function of the shader with its buffers.
-#[derive(Debug)]
-struct Kernel {
-    pipeline: wgpu::ComputePipeline,
-    bound: wgpu::BindGroup,
-}
-
 #[repr(C)]
 #[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 struct Setup {
@@ -80,11 +73,8 @@ impl WalkingPass {
         let both_ways = Usage::STORAGE | Usage::COPY_SRC | Usage::COPY_DST;
         let moved = processor.zeros(16 * places.len() as u64)?;
         let at = processor.filled(bytemuck::cast_slice(places), both_ways)?;
-        let kernel = |entry| {
-            let pipeline = processor.kernel(include_str!("walking.wgsl"), entry);
-            let bound = processor.bound(&pipeline, 0, &[&at, &moved, &starts, &ties]);
-            Kernel { pipeline, bound }
-        };
+        let buffers = [(0, &at), (1, &moved), (2, &starts), (3, &ties)];
+        let kernel = |entry| Kernel::new(processor, include_str!("walking.wgsl"), entry, &buffers);
         let (walk, pull) = (kernel("walk_group"), kernel("pull_others"));
         let (count, Field { a, b, seed, .. }) = (places.len() as u32, *field);
         let setup = Setup { first: 0, end: 0, count, epoch: 0, alpha: 0.0, a, b, seed };
@@ -116,13 +106,7 @@ impl WalkingPass {
             for (kernel, first, points) in
                 [(&self.walk, from as u64, (end - from) as u64), (&self.pull, 0, all)]
             {
-                {
-                    let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-                    pass.set_pipeline(&kernel.pipeline);
-                    pass.set_bind_group(0, &kernel.bound, &[]);
-                    pass.set_bind_group(1, &processor.bound(&kernel.pipeline, 1, &[&setup]), &[]);
-                    pass.dispatch_workgroups((points as u32).div_ceil(GROUP), 1, 1);
-                }
+                kernel.dispatch(processor, &mut encoder, &setup, (points as u32).div_ceil(GROUP));
                 encoder.copy_buffer_to_buffer(&self.moved, 0, &self.places, 16 * first, 16 * points);
             }
         }

@@ -53,9 +53,7 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
     let bids = landscape::bids_of_log(&log, &columns)?;
     let mut found = landscape::survey((args.source.name(), 1.0), &bids, &args.factors, args.budget)?;
     if let Some(predictor) = predictor_of(args.model.as_deref(), args.train.as_deref(), &log, &context)? {
-        let (factor, note) = landscape::marked_down_in_log(&bids, &predictor, &context)?;
-        found.marked_down = factor;
-        found.notes.push(note);
+        found.mark_down(&bids, &predictor, &context)?;
     }
     let mut json = serde_json::to_value(&found).explain("cannot write the answer")?;
     let best = args.worth.map(|worth| (worth, found.best_first_price_bid(worth)));

@@ -12,7 +12,7 @@ use super::winners;
 use crate::base::rng::Rng;
 use crate::base::{Failure, Result};
 use crate::jobs::JobContext;
-use crate::metrics::off_policy::{self, Decisions, Estimator};
+use crate::metrics::off_policy::{self, Decisions, Estimator, PolicyValue};
 use crate::metrics::significance::normal_cdf;
 use crate::metrics::slates::{self, SlateEstimator, Slates};
 use crate::metrics::{Estimate, Rate, ab_test, calibration, fairness, ranking};
@@ -97,6 +97,14 @@ pub fn table(truth: &Scores, draws: u64, context: &JobContext) -> Result<Vec<Cov
 /// What hears whether an interval held the truth; `None` where none was made.
 type Note<'a> = dyn FnMut(&str, Option<bool>) + 'a;
 
+/// Tells whether the two intervals of an estimate held the truth.
+fn note_both(note: &mut Note<'_>, name: &str, found: Option<&PolicyValue>, truth: f64) {
+    note(&format!("{name}, asymptotic"), found.map(|found| !found.normal.excludes(truth)));
+    let bootstrap = found.and_then(|found| found.bootstrap);
+    let holds = bootstrap.map(|[low, high]| (low..=high).contains(&truth));
+    note(&format!("{name}, bootstrap"), holds);
+}
+
 /// Truth and policies of every row, [`ADS`] each.
 struct World {
     truth: Vec<[f64; ADS]>,
@@ -165,17 +173,8 @@ impl World {
             if matches!(estimator, Estimator::Direct | Estimator::Replay) {
                 continue;
             }
-            let found = told.value(estimator);
-            let name = estimator.label();
-            note(
-                &format!("policy value, {name}, asymptotic"),
-                found.map(|found| !found.normal.excludes(value)),
-            );
-            let bootstrap = found.and_then(|found| found.bootstrap);
-            note(
-                &format!("policy value, {name}, bootstrap"),
-                bootstrap.map(|[low, high]| (low..=high).contains(&value)),
-            );
+            let name = format!("policy value, {}", estimator.label());
+            note_both(note, &name, told.value(estimator), value);
         }
         let weights = told.checks.mean_weight;
         note("mean weight of a policy, asymptotic", Some(!weights.excludes(1.0)));
@@ -202,14 +201,8 @@ impl World {
         let told = off_policy::evaluate_with(&decisions, BOOTSTRAP).map_err(broken)?;
         let value = self.value(&self.target);
         for estimator in [Estimator::Ips, Estimator::Snips] {
-            let (found, name) = (told.value(estimator), estimator.label());
-            let normal = found.map(|found| !found.normal.excludes(value));
-            note(&format!("policy value of users, {name}, asymptotic"), normal);
-            let bootstrap = found.and_then(|found| found.bootstrap);
-            note(
-                &format!("policy value of users, {name}, bootstrap"),
-                bootstrap.map(|[low, high]| (low..=high).contains(&value)),
-            );
+            let name = format!("policy value of users, {}", estimator.label());
+            note_both(note, &name, told.value(estimator), value);
         }
         Ok(())
     }
@@ -262,15 +255,8 @@ impl World {
         for (estimator, told) in
             SlateEstimator::ALL.into_iter().zip(slates::evaluate(&slates, true, BOOTSTRAP).map_err(broken)?)
         {
-            let found = told.value.ok();
-            let name = estimator.label();
-            let normal = found.map(|found| !found.normal.excludes(value));
-            note(&format!("clicks of a page, {name}, asymptotic"), normal);
-            let bootstrap = found.and_then(|found| found.bootstrap);
-            note(
-                &format!("clicks of a page, {name}, bootstrap"),
-                bootstrap.map(|[low, high]| (low..=high).contains(&value)),
-            );
+            let name = format!("clicks of a page, {}", estimator.label());
+            note_both(note, &name, told.value.ok().as_ref(), value);
         }
         Ok(())
     }

@@ -313,32 +313,34 @@ pub fn marked_down(recording: &Recording, campaign: usize) -> Option<Estimate> {
     winners::correction(predicted / f64::max(n, 1.0), &Rate::wilson(clicks, n))
 }
 
-/// The same of a log's auctions: what was clicked over what a model predicted on the won ones of the rows that it was not
-/// trained on, and a note that says so.
-///
-/// # Errors
-/// A log that the model cannot read; cancelled.
-pub fn marked_down_in_log(
-    bids: &[LoggedBid],
-    (model, dataset): &Predictor,
-    context: &JobContext,
-) -> Result<(Option<Estimate>, String)> {
-    let unseen = dataset.validation.iter().chain(dataset.test.iter()).copied();
-    let is_won = |row: &u32| bids.get(*row as usize).is_some_and(|bid| bid.price.is_some());
-    let won: Vec<u32> = unseen.filter(is_won).collect();
-    let predicted = model.predict(dataset, &won, context)?;
-    let (n, clicks) =
-        (won.len() as f64, won.iter().filter(|row| bids[**row as usize].clicked).count() as f64);
-    let mean = predicted.iter().map(|p| f64::from(*p)).sum::<f64>() / n.max(1.0);
-    let note = format!(
-        "{clicks} clicks on the {n} won auctions that {} was not trained on, {:.1} predicted",
-        model.card.kind,
-        mean * n
-    );
-    Ok((winners::correction(mean, &Rate::wilson(clicks, n)), note))
-}
-
 impl Landscape {
+    /// Tells of a log's auctions what was clicked over what a model predicted, on the won ones of the rows that it was not
+    /// trained on, and says so in a note. `bids` are those of all rows.
+    ///
+    /// # Errors
+    /// A log that the model cannot read; cancelled.
+    pub fn mark_down(
+        &mut self,
+        bids: &[LoggedBid],
+        (model, dataset): &Predictor,
+        context: &JobContext,
+    ) -> Result<()> {
+        let unseen = dataset.validation.iter().chain(dataset.test.iter()).copied();
+        let is_won = |row: &u32| bids.get(*row as usize).is_some_and(|bid| bid.price.is_some());
+        let won: Vec<u32> = unseen.filter(is_won).collect();
+        let predicted = model.predict(dataset, &won, context)?;
+        let n = won.len() as f64;
+        let clicks = won.iter().filter(|row| bids[**row as usize].clicked).count() as f64;
+        let mean = predicted.iter().map(|p| f64::from(*p)).sum::<f64>() / n.max(1.0);
+        self.marked_down = winners::correction(mean, &Rate::wilson(clicks, n));
+        self.notes.push(format!(
+            "{clicks} clicks on the {n} won auctions that {} was not trained on, {:.1} predicted",
+            model.card.kind,
+            mean * n
+        ));
+        Ok(())
+    }
+
     /// The bid that gains most where the winner pays it, for somebody to whom an impression is worth so much: the most of
     /// `(worth - bid) P(win)` on the curve.
     pub fn best_first_price_bid(&self, worth: f64) -> Option<(f64, f64)> {

@@ -142,9 +142,7 @@ impl Weigh {
         let source = ("the log's auctions".to_owned(), 1.0);
         let mut found = landscape::survey(source, &bids, &FACTORS, None)?;
         if let Some(predictor) = &self.predictor {
-            let (factor, note) = landscape::marked_down_in_log(&bids, predictor, context)?;
-            found.marked_down = factor;
-            found.notes.push(note);
+            found.mark_down(&bids, predictor, context)?;
         }
         Ok(found)
     }
