@@ -8,12 +8,24 @@ use thread_priority::{ThreadPriority, ThreadPriorityValue, set_current_thread_pr
 
 /// Of 99: niceness 10 on Linux (a tenth of the weight of a thread at rest), "lowest" on Windows.
 const BEHIND_THE_WINDOW: u8 = 24;
+/// Of 99: niceness 19 on Linux (a seventh of the weight of a training's thread), "idle" on Windows.
+const BEHIND_TRAINING: u8 = 0;
 
 /// Puts the calling thread, and on Linux those that it starts later, behind the threads that draw.
 ///
 /// A system that refuses leaves the thread as it is: the work is right either way, only less smooth.
 pub fn step_back() {
-    if let Ok(value) = ThreadPriorityValue::try_from(BEHIND_THE_WINDOW) {
+    step_behind(BEHIND_THE_WINDOW);
+}
+
+/// Puts the calling thread behind those that train, too: what it makes is read word by word, and loses little when it
+/// comes later.
+pub fn step_behind_training() {
+    step_behind(BEHIND_TRAINING);
+}
+
+fn step_behind(priority: u8) {
+    if let Ok(value) = ThreadPriorityValue::try_from(priority) {
         // Nobody is helped by a message: the window works either way.
         let _ = set_current_thread_priority(ThreadPriority::Crossplatform(value));
     }
@@ -82,10 +94,12 @@ mod tests {
         let thread = std::thread::Builder::new().name("test".to_owned());
         let inside = thread.spawn(|| {
             super::step_back();
-            niceness()
+            let training = niceness();
+            super::step_behind_training();
+            (training, niceness())
         });
-        let inside = inside.unwrap().join().unwrap();
-        assert!(inside > before.min(5), "{before} -> {inside}");
+        let (training, writing) = inside.unwrap().join().unwrap();
+        assert!(training > before.min(5) && writing > training, "{before} -> {training} -> {writing}");
         assert_eq!(niceness(), before);
     }
 }

@@ -4,7 +4,7 @@ use super::{BenchRow, language_trained, ours};
 use crate::base::rng::Rng;
 use crate::base::{Failure, Result, failure::Explain};
 use crate::headless::Terminal;
-use crate::jobs::JobContext;
+use crate::jobs::{JobContext, priority};
 use crate::language::chat::{ChatModel, Drawing};
 use crate::language::duplicates::near_duplicates;
 use crate::language::sentence::SentenceEncoder;
@@ -27,6 +27,8 @@ const REQUEST: &str = "Product: TrailFox 3 running shoe. Facts: weight 240 g; pr
 /// # Errors
 /// A model that cannot be opened, or a cancel.
 pub fn language(context: &JobContext) -> Result<Vec<BenchRow>> {
+    // A training beside a writing model is measured on threads as the window has them.
+    priority::shared_pool_steps_back();
     let texts = texts();
     let all: Vec<&str> = texts.iter().map(String::as_str).collect();
     let mut rows = Vec::new();

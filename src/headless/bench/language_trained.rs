@@ -5,7 +5,7 @@ use super::{BenchRow, best_of, market, ours};
 use crate::adcopy::picture::Look;
 use crate::base::rng::Rng;
 use crate::base::{Failure, Result};
-use crate::jobs::{JobContext, Latest};
+use crate::jobs::{JobContext, Latest, priority};
 use crate::language::chat::{ChatModel, Drawing};
 use crate::language::topic_model::{Labelled, judge};
 use crate::language::topics::Topics;
@@ -76,22 +76,28 @@ pub fn with_model(model: &ChatModel, context: &JobContext) -> Result<Vec<BenchRo
     Ok(rows)
 }
 
-/// Seconds of a training while a model writes, over those of the same alone.
+/// Seconds of a training while a model writes, over those of the same alone: on threads as the window has them.
 fn beside_writing(model: &ChatModel, context: &JobContext) -> Result<BenchRow> {
     let (_, inputs) = market::sample_market(context)?;
     let mut spec = TrainSpec::new("deep_fm")?;
-    spec.set("epochs", "3")?;
+    spec.set("epochs", "20")?;
     spec.set("patience", "20")?;
     let timed = || -> Result<f64> {
-        let begun = Instant::now();
-        train::fit(&inputs.dataset, &spec, &Latest::default(), context)?;
-        Ok(begun.elapsed().as_secs_f64())
+        let train = || {
+            priority::step_back();
+            let begun = Instant::now();
+            train::fit(&inputs.dataset, &spec, &Latest::default(), context)?;
+            Ok(begun.elapsed().as_secs_f64())
+        };
+        let failed = |_| Failure::new("cannot measure a training", "its thread failed");
+        std::thread::scope(|threads| threads.spawn(train).join()).map_err(failed)?
     };
     timed()?;
     let alone = timed()?.min(timed()?);
     let stop = AtomicBool::new(false);
     let (beside, written) = std::thread::scope(|threads| {
         let writer = threads.spawn(|| {
+            priority::step_behind_training();
             let mut seed = 0;
             while !stop.load(Ordering::Relaxed) {
                 seed += 1;

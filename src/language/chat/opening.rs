@@ -6,7 +6,7 @@ use crate::base::failure::Explain;
 use crate::base::files::disk_failure;
 use crate::base::{Failure, Result};
 use crate::jobs::JobContext;
-use crate::jobs::priority::step_back;
+use crate::jobs::priority::step_behind_training;
 use candle_core::quantized::gguf_file::{Content, Value};
 use candle_core::quantized::tokenizer::TokenizerFromGguf;
 use std::collections::HashMap;
@@ -131,7 +131,7 @@ impl ChatModel {
         );
         let pool = rayon::ThreadPoolBuilder::new()
             .thread_name(|at| format!("adloupe-words-{at}"))
-            .start_handler(|_| step_back())
+            .start_handler(|_| step_behind_training())
             .build()
             .explain(WHAT)?;
         let pieces = bytes::pieces(&tokenizer, llama.words());
