@@ -108,6 +108,8 @@ pub enum Output {
     ByModel(Box<write_by_model::WroteByModel>),
     /// A language model was tuned on a library.
     TunedWriter(Box<tune_writer::TunedWriter>),
+    /// What tuning a language model would take.
+    TuningLookedAt(Box<tune_writer::TuningCost>),
     /// The file of a language model was looked at.
     ModelLookedAt(PathBuf, Result<crate::language::chat::ModelFile>),
     /// A library of words after something was done.

@@ -8,8 +8,17 @@ const TICKS: f64 = 100.0;
 
 /// Bytes of memory that the program holds; `None` where the system does not tell (anything but Linux).
 pub fn resident_bytes() -> Option<u64> {
+    bytes_of("VmRSS:")
+}
+
+/// The most bytes of memory that the program has held so far; `None` where the system does not tell.
+pub fn peak_bytes() -> Option<u64> {
+    bytes_of("VmHWM:")
+}
+
+fn bytes_of(what: &str) -> Option<u64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix(what))?;
     Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
 }
 
@@ -45,7 +54,8 @@ mod tests {
     fn memory_and_time_are_told_and_rise_with_use() {
         let before = processor_secs().unwrap();
         let block = vec![1_u8; 64 << 20];
-        assert!(resident_bytes().unwrap() > 64 << 20);
+        let resident = resident_bytes().unwrap();
+        assert!(resident > 64 << 20 && peak_bytes().unwrap() >= resident);
         let mut meter = Meter::default();
         assert_eq!(meter.busy_cores(), None);
         let begun = Instant::now();

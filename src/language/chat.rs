@@ -10,6 +10,7 @@ pub mod adapters;
 mod bytes;
 mod llama;
 mod opening;
+mod reading;
 
 use crate::base::failure::Explain;
 use crate::base::rng::Rng;
@@ -17,13 +18,13 @@ use crate::base::{Failure, Result};
 use crate::jobs::JobContext;
 use adapters::{Adapter, Adapters, MOST_RANK};
 use llama::{AT_ONCE, Llama, Memory};
-pub use llama::{AnswerLoss, Example};
-pub use opening::{ModelFile, look_at};
+pub use llama::{AnswerLoss, Example, Sizes};
+pub use opening::{ModelFile, Outline, look_at};
+pub use reading::Reading;
 use serde::Serialize;
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
-use tokenizers::Tokenizer;
 
 const ASKING: &str = "cannot ask the language model";
 /// Candidates of a word among which a drawing chooses.
@@ -85,12 +86,11 @@ pub struct ChatModel {
     /// BLAKE3 of the file, in hexadecimal.
     pub hash: String,
     llama: Llama,
-    tokenizer: Tokenizer,
+    reading: Reading,
     /// The bytes of each token; none for the marks of a conversation.
     pieces: Vec<Vec<u8>>,
     /// The token of each piece.
     by_piece: HashMap<Vec<u8>, u32>,
-    end: Vec<u32>,
     pool: rayon::ThreadPool,
 }
 
@@ -146,16 +146,9 @@ impl ChatModel {
         self.llama.context_length()
     }
 
-    /// Tokens of a request as the model reads it. What the request holds is text, never a mark of the conversation.
-    fn tokens_of(&self, request: &str) -> Result<Vec<u32>> {
-        let safe = request.replace("<|", "< |");
-        let prompt = format!("<|im_start|>user\n{safe}<|im_end|>\n<|im_start|>assistant\n");
-        let read = self.tokenizer.encode(prompt, false).explain(ASKING)?;
-        let tokens = read.get_ids().to_vec();
-        if tokens.is_empty() {
-            return Err(Failure::new(ASKING, "there is nothing to read"));
-        }
-        Ok(tokens)
+    /// How it reads requests and answers.
+    pub fn reading(&self) -> &Reading {
+        &self.reading
     }
 
     /// Reads a request, with room for an answer of so many tokens.
@@ -163,7 +156,7 @@ impl ChatModel {
     /// # Errors
     /// A request longer than the context, or a cancel.
     pub fn hear(&self, request: &str, most_tokens: usize, context: &JobContext) -> Result<Heard> {
-        let prompt = self.tokens_of(request)?;
+        let prompt = self.reading.request(request)?;
         let room = self.context_length().saturating_sub(most_tokens);
         if prompt.len() > room {
             let why = format!("the request has {} tokens, and {room} fit", prompt.len());
@@ -224,7 +217,7 @@ impl ChatModel {
             };
             nats += loss_at(&next, token);
             let tokens = starts.len();
-            if self.end.contains(&token) {
+            if self.reading.end.contains(&token) {
                 return Ok(finished(tidy(&written), tokens, nats));
             }
             starts.push(written.len());
@@ -273,7 +266,7 @@ impl ChatModel {
     }
 
     fn leads_somewhere(&self, token: u32, written: &[u8], rule: &dyn Rule) -> bool {
-        if self.end.contains(&token) {
+        if self.reading.end.contains(&token) {
             return true;
         }
         let mut text = written.to_vec();
@@ -323,7 +316,7 @@ impl ChatModel {
 
     /// The ends, and the next word of each ending that the rule knows: the longest that it begins with.
     fn leading_on(&self, written: &[u8], rule: &dyn Rule) -> Vec<u32> {
-        let mut tokens = self.end.clone();
+        let mut tokens = self.reading.end.clone();
         let Some(text) = readable(written) else { return tokens };
         let line = text.trim_start();
         for ending in rule.endings(line) {
@@ -338,7 +331,7 @@ impl ChatModel {
 
     /// Whether a token may come after a text, which it joins for the question: what its score gains, `None` where not.
     fn may_follow(&self, token: u32, text: &mut Vec<u8>, rule: &dyn Rule) -> Option<f64> {
-        if self.end.contains(&token) {
+        if self.reading.end.contains(&token) {
             let whole = tidy(text);
             // An empty answer is none.
             let may_end = !whole.is_empty() && rule.may_end(&whole);
@@ -367,27 +360,6 @@ impl ChatModel {
                 (!is_spread && rule.goes_on(line)).then(|| rule.favour(line.trim_end()))
             }
         }
-    }
-
-    /// A request with the answer that the model is to find likely: its tokens and the end.
-    ///
-    /// # Errors
-    /// An empty answer, or more tokens than `MOST_LEARNT`.
-    pub fn example(&self, request: &str, answer: &str) -> Result<Example> {
-        let what = "cannot learn from the text";
-        let mut tokens = self.tokens_of(request)?;
-        let from = tokens.len();
-        tokens.extend(self.tokenizer.encode(answer.trim(), false).explain(what)?.get_ids());
-        if tokens.len() == from {
-            return Err(Failure::new(what, "it is empty"));
-        }
-        tokens.extend(self.end.first());
-        if tokens.len() > MOST_LEARNT.min(self.context_length()) {
-            let why =
-                format!("with its request it has {} tokens, and {MOST_LEARNT} are the most", tokens.len());
-            return Err(Failure::new(what, why));
-        }
-        Ok(Example { tokens, from })
     }
 
     /// Adapters that change nothing yet.
@@ -455,7 +427,7 @@ impl ChatModel {
     /// A text longer than the context or without two tokens, or a cancel.
     pub fn loss_of(&self, text: &str, context: &JobContext) -> Result<f64> {
         let what = "cannot read the text";
-        let tokens = self.tokenizer.encode(text, false).explain(what)?.get_ids().to_vec();
+        let tokens = self.reading.tokenizer.encode(text, false).explain(what)?.get_ids().to_vec();
         if tokens.len() < 2 || tokens.len() > self.context_length() {
             return Err(Failure::new(what, format!("it has {} tokens", tokens.len())));
         }
@@ -617,8 +589,8 @@ mod tests {
 
     fn examples(model: &ChatModel) -> Vec<Example> {
         vec![
-            model.example("tea", "new tea").unwrap(),
-            model.example("shoe for rain", "dry feet, 89").unwrap(),
+            model.reading().example("tea", "new tea").unwrap(),
+            model.reading().example("shoe for rain", "dry feet, 89").unwrap(),
         ]
     }
 
@@ -684,7 +656,7 @@ mod tests {
         let before = written(&model);
         let fresh = model.fresh_adapters(4, 1).unwrap();
         // Inputs are rounded to bytes where it writes, and not where it learns.
-        let mut example = model.example("x", text).unwrap();
+        let mut example = model.reading().example("x", text).unwrap();
         example.tokens = example.tokens[example.from..example.tokens.len() - 1].to_vec();
         example.from = 1;
         let learning = model.losses(&[example.clone()], &fresh, None, &context).unwrap()[0];
@@ -733,8 +705,8 @@ mod tests {
         );
         std::fs::write(&file, b"no adapter").unwrap();
         assert!(model.adapt_from(&file).is_err());
-        assert!(model.fresh_adapters(0, 1).is_err() && model.example("x", "  ").is_err());
-        let long = model.example("x", &"long ".repeat(400)).unwrap_err();
+        assert!(model.fresh_adapters(0, 1).is_err() && model.reading().example("x", "  ").is_err());
+        let long = model.reading().example("x", &"long ".repeat(400)).unwrap_err();
         assert!(long.why.contains("512 are the most"), "{long}");
     }
 

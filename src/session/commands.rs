@@ -85,6 +85,7 @@ pub(super) fn absorb(session: &mut Session, output: Output) -> Result<()> {
         Output::Averaged(averaged) => inspect::averaged(session, *averaged),
         Output::Copy(round) => copy::written(session, *round)?,
         Output::ByModel(wrote) => copy_model::wrote(session, *wrote),
+        Output::TuningLookedAt(cost) => session.store.copy.writer.cost = Some(*cost),
         Output::ModelLookedAt(path, file) => copy_model::looked_at(session, &path, file),
         Output::OnPages(put) => copy_market::put(session, *put)?,
         Output::TunedWriter(tuned) => copy_model::tuned(session, *tuned),

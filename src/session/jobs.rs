@@ -118,6 +118,8 @@ pub enum Purpose {
     WriteCopy,
     /// Look at the file of a language model.
     LookAtModel,
+    /// See what tuning a language model would take.
+    LookAtTuning,
     /// Tune a language model on the library.
     TuneModel,
     /// Have a language model write.

@@ -8,8 +8,8 @@ use crate::adcopy::{Library, Rulebook};
 use crate::base::Result;
 use crate::base::files::disk_failure;
 use crate::jobs::{Job, JobContext, Lane, Latest};
-use crate::language::chat::ChatModel;
-use crate::train::copy_tuning::{Lesson, TuneSpec, TuneState, Tuned, tune};
+use crate::language::chat::{ChatModel, Outline};
+use crate::train::copy_tuning::{Lesson, TuneSpec, TuneState, Tuned, memory_of, tune};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -68,6 +68,18 @@ fn keep(tuned: Tuned, path: &Path) -> Result<(Box<Tuned>, PathBuf)> {
     Ok((Box::new(tuned), path.to_owned()))
 }
 
+/// Every text of a library that was not rejected.
+fn lessons(library: &Library) -> Result<Vec<Lesson>> {
+    let book = Rulebook::built_in()?;
+    let kept = library.items().iter().filter(|item| item.status != Status::Rejected);
+    Ok(kept
+        .map(|item| Lesson {
+            request: lesson_request(&item.product, item.language, book.placement(&item.placement).ok()),
+            answer: item.text.clone(),
+        })
+        .collect())
+}
+
 /// Learns from every text of a library that was not rejected.
 ///
 /// # Errors
@@ -79,15 +91,54 @@ pub fn tune_on(
     live: &Latest<TuneState>,
     context: &JobContext,
 ) -> Result<Tuned> {
-    let book = Rulebook::built_in()?;
-    let kept = library.items().iter().filter(|item| item.status != Status::Rejected);
-    let lessons: Vec<Lesson> = kept
-        .map(|item| Lesson {
-            request: lesson_request(&item.product, item.language, book.placement(&item.placement).ok()),
-            answer: item.text.clone(),
-        })
-        .collect();
-    tune(model, &lessons, spec, live, context)
+    tune(model, &lessons(library)?, spec, live, context)
+}
+
+/// Bytes that tuning the model of a file on a library takes beside the model, told before either is begun.
+///
+/// # Errors
+/// A file that is no model, or as [`tune`], before it learns.
+pub fn memory_on(path: &Path, library: &Library, spec: TuneSpec) -> Result<u64> {
+    memory_of(&Outline::open(path)?, &lessons(library)?, spec)
+}
+
+/// Asks what a tuning would take.
+pub struct LookAtTuning {
+    /// The model's file.
+    pub path: PathBuf,
+    /// The library.
+    pub library: Arc<Library>,
+    /// How.
+    pub spec: TuneSpec,
+}
+
+/// What a tuning would take.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TuningCost {
+    /// The model's file.
+    pub path: PathBuf,
+    /// The end of the library's audit: another end, another library.
+    pub head: String,
+    /// Bytes beside the model, or why it cannot be tuned on the library.
+    pub bytes: Result<u64>,
+}
+
+impl Job for LookAtTuning {
+    type Output = Output;
+
+    fn name(&self) -> String {
+        "See what learning the library's tone would take".to_owned()
+    }
+
+    fn lane(&self) -> Lane {
+        Lane::Io
+    }
+
+    fn run(self: Box<Self>, _context: &JobContext) -> Result<Output> {
+        let bytes = memory_on(&self.path, &self.library, self.spec);
+        let head = self.library.head().hash.clone();
+        Ok(Output::TuningLookedAt(Box::new(TuningCost { path: self.path, head, bytes })))
+    }
 }
 
 impl Tuned {

@@ -7,8 +7,8 @@
 use crate::base::rng::Rng;
 use crate::base::{Failure, Result};
 use crate::jobs::{JobContext, Latest};
-use crate::language::chat::adapters::{Adapter, Adapters};
-use crate::language::chat::{AnswerLoss, ChatModel, Example};
+use crate::language::chat::adapters::{Adapter, Adapters, MOST_RANK};
+use crate::language::chat::{AnswerLoss, ChatModel, Example, Outline, Reading};
 use crate::metrics::Estimate;
 use crate::nn::optimiser::{Rule, Step};
 use serde::{Deserialize, Serialize};
@@ -104,6 +104,25 @@ pub struct Tuned {
     pub notes: Vec<String>,
 }
 
+/// Bytes that a tuning takes beside the model, before any weight is read: the largest step or look, with the adapters, what
+/// is kept of their best step, their derivative and the two memories of Adam.
+///
+/// # Errors
+/// As [`tune`], before it learns.
+pub fn memory_of(outline: &Outline, lessons: &[Lesson], spec: TuneSpec) -> Result<u64> {
+    check(spec)?;
+    let [learnt, choosing, telling] = parts(&outline.reading, lessons, &mut Vec::new())?;
+    let mut longest: Vec<usize> = learnt.iter().map(|one| one.tokens.len()).collect();
+    longest.sort_unstable_by(|a, b| b.cmp(a));
+    let step: usize = longest.iter().take(spec.batch).sum();
+    let tokens = |some: &[Example]| some.iter().map(|one| one.tokens.len()).sum::<usize>();
+    let looks = choosing.chunks(AT_ONCE).chain(telling.chunks(AT_ONCE)).map(tokens);
+    let sizes = outline.sizes;
+    let passes =
+        sizes.bytes_of_losses(step, true).max(sizes.bytes_of_losses(looks.max().unwrap_or(0), false));
+    Ok(passes + 5 * 4 * sizes.numbers_of_adapters(spec.rank) as u64)
+}
+
 /// Learns. What a stop interrupts is handed over as it is then.
 ///
 /// # Errors
@@ -117,7 +136,7 @@ pub fn tune(
 ) -> Result<Tuned> {
     check(spec)?;
     let mut notes = Vec::new();
-    let parts = parts(model, lessons, &mut notes)?;
+    let parts = parts(model.reading(), lessons, &mut notes)?;
     let [learnt, choosing, telling] = &parts;
     let mut adapters = model.fresh_adapters(spec.rank, spec.seed)?;
     context.stage("looking at the texts as the model is");
@@ -167,16 +186,22 @@ pub fn tune(
 }
 
 fn check(spec: TuneSpec) -> Result<()> {
-    let sensible = spec.steps >= 1 && (1..=64).contains(&spec.batch) && spec.rate > 0.0 && spec.rate <= 0.1;
+    let ranks = 1..=MOST_RANK;
+    let sensible = spec.steps >= 1
+        && (1..=64).contains(&spec.batch)
+        && ranks.contains(&spec.rank)
+        && spec.rate > 0.0
+        && spec.rate <= 0.1;
     match sensible {
         true => Ok(()),
-        false => Err(Failure::new(WHAT, format!("{spec:?} makes no sense"))
-            .hint("1 step or more, 1 to 64 texts a step, a rate between 0 and 0.1")),
+        false => Err(Failure::new(WHAT, format!("{spec:?} makes no sense")).hint(format!(
+            "1 step or more, 1 to 64 texts a step, a rank of 1 to {MOST_RANK}, a rate between 0 and 0.1"
+        ))),
     }
 }
 
 /// The texts that are learnt from, that choose, and that tell.
-fn parts(model: &ChatModel, lessons: &[Lesson], notes: &mut Vec<String>) -> Result<[Vec<Example>; 3]> {
+fn parts(reading: &Reading, lessons: &[Lesson], notes: &mut Vec<String>) -> Result<[Vec<Example>; 3]> {
     let mut known = BTreeSet::new();
     let mut own: Vec<(u64, &Lesson)> = lessons
         .iter()
@@ -202,7 +227,7 @@ fn parts(model: &ChatModel, lessons: &[Lesson], notes: &mut Vec<String>) -> Resu
             place if place < choosing + telling => 2,
             _ => 0,
         };
-        match model.example(&lesson.request, &lesson.answer) {
+        match reading.example(&lesson.request, &lesson.answer) {
             Ok(example) => parts[part].push(example),
             Err(_) => long += 1,
         }

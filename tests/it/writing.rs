@@ -241,7 +241,8 @@ fn a_stop_keeps_what_was_written_and_a_changed_brief_ends_the_writing() {
 #[test]
 fn a_model_learns_how_a_library_speaks_and_is_judged_on_texts_that_it_never_met() {
     use adloupe::jobs::Latest;
-    use adloupe::train::copy_tuning::{Lesson, TuneSpec, tune};
+    use adloupe::language::chat::Outline;
+    use adloupe::train::copy_tuning::{Lesson, TuneSpec, memory_of, tune};
     let folder = tempfile::tempdir().unwrap();
     let context = JobContext::detached();
     let model = ChatModel::open(&unwise(&folder), &context).unwrap();
@@ -252,7 +253,17 @@ fn a_model_learns_how_a_library_speaks_and_is_judged_on_texts_that_it_never_met(
     let lessons: Vec<Lesson> = (0..80).map(lesson).collect();
     let spec = TuneSpec { rank: 4, steps: 25, batch: 8, rate: 0.03, seed: 1 };
     let live = Latest::default();
+    let outline = Outline::open(&unwise(&folder)).unwrap();
+    let told = memory_of(&outline, &lessons, spec).unwrap();
     let tuned = tune(&model, &lessons, spec, &live, &context).unwrap();
+    // Five times the adapters: they, their best step, their derivative, and what Adam remembers; more texts, more of it.
+    assert_eq!(outline.sizes.numbers_of_adapters(4), tuned.numbers);
+    assert!(told > 5 * 4 * tuned.numbers as u64, "{told}");
+    assert!(memory_of(&outline, &lessons, TuneSpec { batch: 32, ..spec }).unwrap() > told);
+    assert!(
+        memory_of(&outline, &few, spec).unwrap_err().why.contains("20 different texts"),
+        "told before any step"
+    );
     assert!(
         tuned.after < tuned.before - 0.3 && tuned.change.high < 0.0,
         "{} to {}",
@@ -295,12 +306,21 @@ fn the_studio_tunes_the_chosen_model_in_the_background_and_writes_under_what_was
     session.apply(Command::Copy(CopyCommand::TuneModel(spec)));
     assert!(session.settle(LIMIT));
     let tuned = session.store.copy.writer.tuned.clone().unwrap().unwrap();
+    session.apply(Command::Copy(CopyCommand::LookAtTuning(spec)));
+    assert!(session.settle(LIMIT));
+    let cost = session.store.copy.writer.cost.clone().unwrap();
+    assert!(cost.bytes.is_ok_and(|bytes| bytes > 300 * 8 * 4), "{cost:?}");
     assert!(tuned.change.high < 0.0 && tuned.told().contains("that it never met"), "{}", tuned.told());
     let kept = session.workspace.language_adapters.clone().unwrap();
     assert!(kept.ends_with("adapters/tiny.safetensors") && kept.exists());
     session.apply(Command::Copy(CopyCommand::SampleBrief(true)));
     let mut harness = support::harness::<StudioPanel>(session, true);
     harness.run_ok();
+    harness.get_by_label("Language model").click();
+    harness.run_steps(2);
+    assert!(harness.state_mut().0.settle(LIMIT));
+    harness.run_ok();
+    harness.get_by_label_contains("takes about");
     harness.get_by_label_contains("writes under adapters");
     harness.get_by_label_contains("texts that it never met");
     if let Ok(folder) = std::env::var("ADLOUPE_LOOK") {

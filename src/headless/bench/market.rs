@@ -2,6 +2,7 @@
 
 use super::arenas::arenas;
 use super::{BenchRow, auctions, best_of, ours, sample_log};
+use crate::base::resources::resident_bytes;
 use crate::base::{Failure, Result, failure::Explain, simd};
 use crate::data::{EncodeOptions, dataset};
 use crate::jobs::{JobContext, Latest};
@@ -181,8 +182,5 @@ fn memory(context: &JobContext) -> Result<Option<BenchRow>> {
 }
 
 fn resident_megabytes() -> Option<f64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    let kilobytes: f64 = line.trim().trim_end_matches("kB").trim().parse().ok()?;
-    Some(kilobytes / 1_024.0)
+    Some(resident_bytes()? as f64 / (1 << 20) as f64)
 }

@@ -1,10 +1,11 @@
 //! `adloupe copy tune`: does a language model find a library's own copy likelier once it learnt from it?
 
 use super::{Answer, Terminal};
+use crate::base::resources::{peak_bytes, resident_bytes};
 use crate::base::{Failure, Result};
 use crate::jobs::Latest;
 use crate::language::chat::{ChatModel, look_at};
-use crate::tasks::tune_writer::tune_on;
+use crate::tasks::tune_writer::{memory_on, tune_on};
 use crate::train::copy_tuning::TuneSpec;
 use serde_json::json;
 use std::path::PathBuf;
@@ -49,19 +50,25 @@ pub struct Args {
 pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
     let context = terminal.context();
     let library = super::library::opened(&args.library, terminal)?;
-    let what = look_at(&args.language_model)?;
-    Terminal::note(&format!("loading {}, about {} MB", what.name, what.bytes.div_ceil(1 << 20)));
-    let model = ChatModel::open(&args.language_model, &context)?;
     let spec =
         TuneSpec { rank: args.rank, steps: args.steps, batch: args.batch, rate: args.rate, seed: args.seed };
+    let what = look_at(&args.language_model)?;
+    let more = memory_on(&args.language_model, &library, spec)?;
+    let megabytes = |bytes: u64| bytes.div_ceil(1 << 20);
+    let (own, more) = (megabytes(what.bytes), megabytes(more));
+    Terminal::note(&format!("loading {}, about {own} MB; learning takes about {more} MB more", what.name));
+    let model = ChatModel::open(&args.language_model, &context)?;
+    let loaded = resident_bytes();
     let tuned = tune_on(&model, &library, spec, &Latest::default(), &context)?;
     if tuned.adapters.layers.is_empty() {
         return Err(Failure::new("cannot keep the adapters", "nothing was learnt"));
     }
     tuned.adapters.save(&args.out)?;
     tuned.notes.iter().for_each(|note| context.warn(note.clone()));
+    let grown = peak_bytes().zip(loaded).map(|(peak, loaded)| megabytes(peak.saturating_sub(loaded)));
+    let took = grown.map_or_else(String::new, |grown| format!("; learning took {grown} MB at the peak"));
     let text = format!(
-        "{}\n{} numbers learnt, {:.2} s a step (median); kept in {}",
+        "{}\n{} numbers learnt, {:.2} s a step (median){took}; kept in {}",
         tuned.told(),
         tuned.numbers,
         tuned.state.seconds,
@@ -76,6 +83,8 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
         "best_step": tuned.best_step,
         "numbers": tuned.numbers,
         "seconds_a_step": tuned.state.seconds,
+        "megabytes_told": more,
+        "megabytes_taken": grown,
         "training": tuned.state.training,
         "choosing": tuned.state.choosing,
         "notes": tuned.notes,

@@ -25,6 +25,8 @@ use std::sync::Arc;
 
 /// Tokens of a prompt that go through at once.
 pub(super) const AT_ONCE: usize = 64;
+/// The rows of the words.
+const WORDS: &str = "token_embd.weight";
 /// Products of an attention below which waking another thread costs more than it saves.
 const WORTH_SHARING: usize = 1 << 20;
 
@@ -75,19 +77,43 @@ impl Memory {
     }
 }
 
-impl Llama {
-    /// Reads sizes and weights, whatever they are stored as.
-    pub fn read(content: &Content, reader: &mut BufReader<File>, context: &JobContext) -> Result<Self> {
+/// Sizes of a model, as the head of its file tells them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sizes {
+    /// Numbers of a state.
+    pub width: usize,
+    /// Heads that ask.
+    pub heads: usize,
+    /// Heads that are asked.
+    pub key_heads: usize,
+    /// Numbers of a head.
+    pub head: usize,
+    /// Numbers between the two halves of a layer's end.
+    pub wide: usize,
+    /// Layers.
+    pub layers: usize,
+    /// Words with a row of numbers.
+    pub words: usize,
+    /// Tokens that it can look back on.
+    pub context: usize,
+}
+
+/// A number of the model that the head of a file tells.
+fn number_of(content: &Content, key: &str) -> Option<f32> {
+    content.metadata.get(&format!("llama.{key}"))?.to_f32().ok()
+}
+
+impl Sizes {
+    /// Reads them, and refuses what is not computed here.
+    pub(super) fn of(content: &Content) -> Result<Self> {
         let missing = |key: &str| Failure::new(WHAT, format!("it does not say {key}"));
         let known = |key: &str| content.metadata.get(&format!("llama.{key}"));
         let count = |key: &str| {
             let found = known(key).and_then(|value| value.to_u32().ok()).filter(|count| *count > 0);
             found.map(|count| count as usize).ok_or_else(|| missing(key))
         };
-        let real = |key: &str| known(key).and_then(|value| value.to_f32().ok());
         let (width, heads) = (count("embedding_length")?, count("attention.head_count")?);
         let key_heads = count("attention.head_count_kv").unwrap_or(heads);
-        let wide = count("feed_forward_length")?;
         let head = count("attention.key_length").unwrap_or(width / heads);
         let turned = count("rope.dimension_count").unwrap_or(head);
         if !heads.is_multiple_of(key_heads) || turned != head || !head.is_multiple_of(2) {
@@ -105,24 +131,47 @@ impl Llama {
                 "it stretches its places (rope scaling), which is not computed here",
             ));
         }
+        let words = content.tensor_infos.get(WORDS).and_then(|info| info.shape.dims().first().copied());
+        Ok(Self {
+            width,
+            heads,
+            key_heads,
+            head,
+            wide: count("feed_forward_length")?,
+            layers: count("block_count")?,
+            words: words.ok_or_else(|| Failure::new(WHAT, format!("it holds no '{WORDS}'")))?,
+            context: count("context_length")?,
+        })
+    }
+}
+
+impl Llama {
+    /// Reads weights, whatever they are stored as.
+    pub fn read(
+        sizes: Sizes,
+        content: &Content,
+        reader: &mut BufReader<File>,
+        context: &JobContext,
+    ) -> Result<Self> {
+        let Sizes { width, heads, key_heads, head, wide, layers: count_of, words, context: seen } = sizes;
+        let real = |key: &str| number_of(content, key);
         let base = f64::from(real("rope.freq_base").unwrap_or(10_000.0));
         let mut tensor = |name: &str, shape: &[usize]| -> Result<Vec<f32>> {
             let stored = content.tensor(reader, name, &Device::Cpu).explain(WHAT)?;
             let dims = stored.shape().dims();
-            let fits = dims.len() == shape.len() && dims.iter().zip(shape).all(|(d, s)| *s == 0 || d == s);
+            let fits = dims == shape;
             if !fits {
                 return Err(Failure::new(WHAT, format!("'{name}' is {dims:?}, and {shape:?} was expected")));
             }
             stored.dequantize(&Device::Cpu).and_then(|all| all.flatten_all()?.to_vec1::<f32>()).explain(WHAT)
         };
-        // 0: as many as there are.
-        let words = Matrix::of(&tensor("token_embd.weight", &[0, width])?, width);
+        let words = Matrix::of(&tensor(WORDS, &[words, width])?, width);
         let out = match content.tensor_infos.contains_key("output.weight") {
             true => Some(Matrix::of(&tensor("output.weight", &[words.rows(), width])?, width)),
             false => None,
         };
         let mut layers = Vec::new();
-        let (all, few, count_of) = (heads * head, key_heads * head, count("block_count")?);
+        let (all, few) = (heads * head, key_heads * head);
         for at in 0..count_of {
             context.check()?;
             context.progress(at as u64, count_of as u64);
@@ -152,7 +201,7 @@ impl Llama {
             key_heads,
             head,
             epsilon: real("attention.layer_norm_rms_epsilon").unwrap_or(1e-5),
-            context: count("context_length")?,
+            context: seen,
             angles: (0..head / 2).map(|pair| base.powf(-2.0 * pair as f64 / head as f64)).collect(),
             adapters: None,
         })

@@ -1,22 +1,18 @@
 //! Is a file a language model that is computed rightly here, and what will it take? Looked at, then read whole.
 
-use super::llama::Llama;
+use super::llama::{Llama, Sizes};
+use super::reading::Reading;
 use super::{ChatModel, bytes};
 use crate::base::failure::Explain;
 use crate::base::files::disk_failure;
 use crate::base::{Failure, Result};
 use crate::jobs::JobContext;
 use crate::jobs::priority::step_behind_training;
-use candle_core::quantized::gguf_file::{Content, Value};
-use candle_core::quantized::tokenizer::TokenizerFromGguf;
+use candle_core::quantized::gguf_file::Content;
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::Path;
-use tokenizers::Tokenizer;
-use tokenizers::pre_tokenizers::byte_level::ByteLevel;
-use tokenizers::pre_tokenizers::digits::Digits;
-use tokenizers::pre_tokenizers::sequence::Sequence;
 
 pub(super) const WHAT: &str = "cannot open the language model";
 /// A text of 200 words that a known file is asked about.
@@ -45,6 +41,49 @@ pub fn look_at(path: &Path) -> Result<ModelFile> {
     let numbers: u64 = content.tensor_infos.values().map(|info| info.shape.elem_count() as u64).sum();
     // A byte and its part of a scale each, and what words and tokenizer take.
     Ok(ModelFile { name: name_of(path), bytes: numbers * 9 / 8 + (32 << 20) })
+}
+
+/// A file without its weights: how large a model it is, and how it reads.
+pub struct Outline {
+    /// Sizes of the model.
+    pub sizes: Sizes,
+    /// Its tokenizer.
+    pub reading: Reading,
+}
+
+impl Outline {
+    /// Reads the head of a file.
+    ///
+    /// # Errors
+    /// As [`ChatModel::open`], weights apart.
+    pub fn open(path: &Path) -> Result<Self> {
+        Ok(outline(path)?.0)
+    }
+}
+
+/// What the head of a file says, with the rest of the file; whether it is of a kind that is computed here.
+fn outline(path: &Path) -> Result<(Outline, Content, BufReader<File>)> {
+    let place = |failure: Failure| failure.at(path.display());
+    let (content, reader) = header(path)?;
+    let text = |key: &str| content.metadata.get(key).and_then(|value| value.to_string().ok());
+    match text("general.architecture").map(String::as_str) {
+        Some("llama") => {}
+        other => {
+            let why = format!(
+                "its architecture is '{}', and only llama is computed here",
+                other.unwrap_or("unknown")
+            );
+            return Err(place(Failure::new(WHAT, why).hint("SmolLM2, TinyLlama or another llama-type file")));
+        }
+    }
+    let sizes = Sizes::of(&content).map_err(place)?;
+    let reading = Reading::of(&content, sizes.context, WHAT).map_err(place)?;
+    let known = reading.words();
+    if known > sizes.words {
+        let why = format!("its tokenizer has {known} words and its weights {}", sizes.words);
+        return Err(place(Failure::new(WHAT, why)));
+    }
+    Ok((Outline { sizes, reading }, content, reader))
 }
 
 fn name_of(path: &Path) -> String {
@@ -95,53 +134,21 @@ impl ChatModel {
     /// model, or that is known and finds the text likelier or less likely than it should; or a cancel.
     pub fn open(path: &Path, context: &JobContext) -> Result<Self> {
         let place = |failure: Failure| failure.at(path.display());
-        let (content, mut reader) = header(path)?;
-        let text = |key: &str| content.metadata.get(key).and_then(|value| value.to_string().ok());
-        match text("general.architecture").map(String::as_str) {
-            Some("llama") => {}
-            other => {
-                let why = format!(
-                    "its architecture is '{}', and only llama is computed here",
-                    other.unwrap_or("unknown")
-                );
-                return Err(place(
-                    Failure::new(WHAT, why).hint("SmolLM2, TinyLlama or another llama-type file"),
-                ));
-            }
-        }
-        let mut tokenizer = Tokenizer::from_gguf(&content).explain(WHAT).map_err(place)?;
-        if text("tokenizer.ggml.pre").is_some_and(|kind| kind == "smollm") {
-            // As SmolLM's own tokenizer.json: each figure apart, no space put before a text.
-            let parts = vec![Digits::new(true).into(), ByteLevel::new(false, true, true).into()];
-            tokenizer.with_pre_tokenizer(Some(Sequence::new(parts)));
-        }
-        let llama = Llama::read(&content, &mut reader, context).map_err(place)?;
-        let known = tokenizer.get_vocab(true).values().max().map_or(0, |most| *most as usize + 1);
-        if known > llama.words() {
-            let why = format!("its tokenizer has {known} words and its weights {}", llama.words());
-            return Err(place(Failure::new(WHAT, why)));
-        }
-        let id = |key: &str| content.metadata.get(key).and_then(|value: &Value| value.to_u32().ok());
-        let mut end: Vec<u32> = ["tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id"]
-            .into_iter()
-            .filter_map(id)
-            .collect();
-        end.extend(
-            ["<|im_end|>", "<|endoftext|>"].into_iter().filter_map(|word| tokenizer.token_to_id(word)),
-        );
+        let (Outline { sizes, reading }, content, mut reader) = outline(path)?;
+        let llama = Llama::read(sizes, &content, &mut reader, context).map_err(place)?;
         let pool = rayon::ThreadPoolBuilder::new()
             .thread_name(|at| format!("adloupe-words-{at}"))
             .start_handler(|_| step_behind_training())
             .build()
             .explain(WHAT)?;
-        let pieces = bytes::pieces(&tokenizer, llama.words());
+        let pieces = bytes::pieces(&reading.tokenizer, llama.words());
         let (name, hash) = (name_of(path), hash_of(path)?);
         // Of two tokens with the same bytes the first is the model's own way to write them.
         let mut by_piece = HashMap::new();
         for (token, piece) in (0u32..).zip(&pieces).filter(|(_, piece)| !piece.is_empty()) {
             by_piece.entry(piece.clone()).or_insert(token);
         }
-        let model = Self { name, hash, llama, tokenizer, pieces, by_piece, end, pool };
+        let model = Self { name, hash, llama, reading, pieces, by_piece, pool };
         // An unoptimised build would take minutes over it.
         if let Some((_, right)) =
             KNOWN.iter().find(|(hash, _)| *hash == model.hash && !cfg!(debug_assertions))

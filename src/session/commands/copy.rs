@@ -20,6 +20,7 @@ use crate::tasks::copy_trial::{Tried, TryVariants, Variant};
 use crate::tasks::heads::{LookAtTextHeads, TextHeadsSeen};
 use crate::tasks::learn_tags::{LearnTags, TagsLearnt};
 use crate::tasks::search_copy::{Found, SearchCopy};
+use crate::tasks::tune_writer::TuningCost;
 use crate::tasks::write_by_model::ByModel;
 use crate::tasks::write_copy::{Candidate, Round, WriteCopy};
 use crate::train::copy_tuning::{TuneSpec, TuneState, Tuned};
@@ -53,6 +54,8 @@ pub enum CopyCommand {
     ChooseModel(Option<PathBuf>),
     /// Has the language model write for the round.
     WriteByModel,
+    /// Sees what tuning the language model on the library that is open would take.
+    LookAtTuning(TuneSpec),
     /// Tunes the language model on the library that is open.
     TuneModel(TuneSpec),
     /// Stops a tuning; what it learnt so far is kept where it is better.
@@ -126,6 +129,8 @@ pub struct WriterState {
     pub live: Latest<ByModel>,
     /// What came of its writing for the round, or why nothing did.
     pub ended: Option<Result<String>>,
+    /// What tuning it would take.
+    pub cost: Option<TuningCost>,
     /// The curves while it is tuned.
     pub tuning: Latest<TuneState>,
     /// What came of the last tuning, or why nothing did.
@@ -149,6 +154,7 @@ pub(super) fn apply(session: &mut Session, command: CopyCommand) -> Result<()> {
         CopyCommand::Write => write(session),
         CopyCommand::ChooseModel(path) => super::copy_model::choose(session, path),
         CopyCommand::WriteByModel => super::copy_model::write(session),
+        CopyCommand::LookAtTuning(spec) => super::copy_model::look_at_tuning(session, spec),
         CopyCommand::TuneModel(spec) => super::copy_model::tune(session, spec),
         CopyCommand::StopTuning => {
             session.jobs.stop(Purpose::TuneModel);

@@ -6,7 +6,7 @@ use crate::base::{Failure, Result};
 use crate::jobs::Latest;
 use crate::language::chat::ModelFile;
 use crate::session::{Purpose, Session};
-use crate::tasks::tune_writer::{TuneWriter, TunedWriter};
+use crate::tasks::tune_writer::{LookAtTuning, TuneWriter, TunedWriter};
 use crate::tasks::write_by_model::{LookAtModel, Source, USUAL_TRIES, WriteByModel, WroteByModel};
 use crate::train::copy_tuning::TuneSpec;
 use std::path::{Path, PathBuf};
@@ -79,6 +79,15 @@ pub(super) fn use_adapters(session: &mut Session, path: Option<PathBuf>) -> Resu
     session.workspace.language_adapters = path;
     session.store.copy.writer.model = None;
     Ok(())
+}
+
+/// Asks in the background what a tuning would take.
+pub(super) fn look_at_tuning(session: &mut Session, spec: TuneSpec) -> Result<()> {
+    let (Some(path), Some(library)) = (&session.workspace.language_model, &session.store.copy.library) else {
+        return Ok(());
+    };
+    let (path, library) = (path.clone(), Arc::clone(library));
+    session.jobs.start(Purpose::LookAtTuning, LookAtTuning { path, library, spec })
 }
 
 /// Tunes the model on the library that is open.

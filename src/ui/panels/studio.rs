@@ -7,10 +7,12 @@ mod creative;
 mod library;
 mod model;
 mod trial;
+mod tuning;
 
 use super::Panel;
 use crate::session::commands::CopyCommand;
 use crate::session::{Command, Purpose};
+use crate::train::copy_tuning::TuneSpec;
 use crate::ui::{PanelContext, widgets};
 use egui::Ui;
 use std::collections::BTreeSet;
@@ -30,6 +32,8 @@ pub struct StudioPanel {
     /// Who sits here.
     person: String,
     review: library::Review,
+    /// How the language model is tuned.
+    tuning: TuneSpec,
     /// True where words that nobody approved compete too.
     with_drafts: bool,
     /// True once the library was asked for.
@@ -41,6 +45,7 @@ enum Page {
     #[default]
     Candidates,
     Library,
+    Model,
 }
 
 impl Panel for StudioPanel {
@@ -85,6 +90,7 @@ impl Panel for StudioPanel {
                     match self.page {
                         Page::Candidates => self.candidates(ui, cx),
                         Page::Library => self.library(ui, cx),
+                        Page::Model => self.language_model(ui, cx),
                     }
                 });
             });
@@ -99,6 +105,7 @@ impl StudioPanel {
             ui.selectable_value(&mut self.page, Page::Candidates, "Candidates");
             let held = cx.session.store.copy.library.as_ref().map_or(0, |library| library.items().len());
             ui.selectable_value(&mut self.page, Page::Library, format!("Library and review ({held})"));
+            ui.selectable_value(&mut self.page, Page::Model, "Language model");
             ui.separator();
             let label = ui.label("You are").id;
             let field =
@@ -111,7 +118,8 @@ impl StudioPanel {
             }
         });
         ui.add_space(4.0);
-        if !self.asked && cx.session.store.copy.library.is_none() && self.page == Page::Library {
+        // The texts that there are belong to every page: candidates may not be copies of them.
+        if !self.asked && cx.session.store.copy.library.is_none() {
             self.asked = true;
             cx.send(Command::Copy(CopyCommand::OpenLibrary(None)));
         }

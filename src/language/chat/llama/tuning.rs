@@ -5,8 +5,8 @@
 //! matrices alone. Several texts go through at once, each with its own attention. Only the states between layers are kept;
 //! what a layer made of them is computed once more on the way back, so that memory does not grow with the depth.
 
-use super::Llama;
 use super::matrix::Matrix;
+use super::{Llama, Sizes};
 use crate::base::Result;
 use crate::base::product::{Finish, Pack, View, product};
 use crate::base::simd::exp;
@@ -61,6 +61,34 @@ struct Pass<'a> {
     weights: Vec<f32>,
 }
 
+impl Sizes {
+    /// Numbers of adapters of a rank.
+    pub fn numbers_of_adapters(&self, rank: usize) -> usize {
+        let (all, few) = (self.heads * self.head, self.key_heads * self.head);
+        let sides = [
+            all + 2 * few + self.width,
+            self.width + all,
+            2 * self.wide + self.width,
+            self.width + self.wide,
+        ];
+        self.layers * rank * sides.iter().sum::<usize>()
+    }
+
+    /// Bytes that [`Llama::losses`] takes for so many tokens at once, beside weights and adapters: the widest matrix as
+    /// numbers and once more as the product wants it, the scores, and by token the states between layers with what one
+    /// layer keeps and sends back; where nothing `is_learnt`, what one layer makes of them alone.
+    pub fn bytes_of_losses(&self, tokens: usize, is_learnt: bool) -> u64 {
+        let (all, few, width, wide) =
+            (self.heads * self.head, self.key_heads * self.head, self.width, self.wide);
+        let widest = self.words.max(2 * wide) * width;
+        let of_token = match is_learnt {
+            true => self.layers * width + 7 * width + 4 * all + 4 * few + 6 * wide,
+            false => 6 * width + 3 * all + 4 * few + 3 * wide,
+        };
+        4 * (2 * widest + SCORED * (self.words + 2 * width) + tokens * of_token) as u64
+    }
+}
+
 impl Llama {
     /// Rows and columns of the matrices of each layer that adapters change.
     pub fn shapes(&self) -> Vec<[(usize, usize); 4]> {
@@ -98,11 +126,14 @@ impl Llama {
             weights: Vec::new(),
         };
         let mut states: Vec<f32> = tokens.iter().flat_map(|token| self.words.row(*token)).collect();
-        let mut kept = Vec::with_capacity(self.layers.len());
+        let mut kept = Vec::new();
         for at in 0..self.layers.len() {
             context.check()?;
             let next = pass.forward(at, &states).1;
-            kept.push(std::mem::replace(&mut states, next));
+            let before = std::mem::replace(&mut states, next);
+            if gradient.is_some() {
+                kept.push(before);
+            }
         }
         let (losses, of_states) = pass.scored(examples, &states, gradient.is_some(), context)?;
         if let Some(gradient) = gradient {

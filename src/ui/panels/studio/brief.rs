@@ -21,7 +21,7 @@ pub(super) struct Form {
     must: String,
     must_not: String,
     path: String,
-    model: super::model::Choice,
+    pub(super) model: super::model::Choice,
 }
 
 impl Form {

@@ -4,15 +4,10 @@ use super::candidates::{forecast, highlighted};
 use crate::session::commands::CopyCommand;
 use crate::session::sample::fetched_model;
 use crate::session::{Command, Purpose};
-use crate::train::copy_tuning::TuneSpec;
-use crate::ui::charts::{self, curve};
 use crate::ui::panels::segments::complain;
 use crate::ui::{DialogKind, DialogRequest, PanelContext};
 use egui::Ui;
 use std::path::PathBuf;
-
-/// Height of the curves of a tuning.
-const CURVE: f32 = 150.0;
 
 /// The choice of a model.
 #[derive(Default)]
@@ -23,8 +18,6 @@ pub(super) struct Choice {
     fetched: Option<Option<PathBuf>>,
     /// True once a model that was chosen in an earlier run was looked at again.
     asked: bool,
-    /// How it is tuned.
-    tuning: TuneSpec,
 }
 
 fn choose(path: PathBuf) -> Command {
@@ -69,58 +62,6 @@ impl Choice {
                 cx.send(Command::Copy(CopyCommand::WriteByModel));
             }
         });
-        self.tuning(ui, cx);
-    }
-
-    /// Tuning on the library: how, how far, what came of it.
-    fn tuning(&mut self, ui: &mut Ui, cx: &mut PanelContext<'_>) {
-        let running = cx.session.jobs.of(Purpose::TuneModel).is_some();
-        ui.horizontal_wrapped(|ui| {
-            if running {
-                ui.spinner();
-                if ui.small_button("Stop learning").on_hover_text("What it has is kept where it is better").clicked() {
-                    cx.send(Command::Copy(CopyCommand::StopTuning));
-                }
-                return;
-            }
-            let why = "Low-rank adapters (LoRA) learn the tone of the library's own texts; the model's file is not touched. Two \
-                       thirds are learnt from; the loss before and after is told of texts that it never met.";
-            if ui.small_button("Learn the library's tone").on_hover_text(why).clicked() {
-                cx.send(Command::Copy(CopyCommand::TuneModel(self.tuning)));
-            }
-            let label = ui.label("steps").id;
-            let steps = egui::DragValue::new(&mut self.tuning.steps).range(5..=2_000);
-            ui.add(steps).labelled_by(label).on_hover_text("Some seconds each on a small machine");
-            if let Some(path) = cx.session.workspace.language_adapters.clone() {
-                ui.weak("writes under adapters").on_hover_text(path.display().to_string());
-                if ui.small_button("As its file is").clicked() {
-                    cx.send(Command::Copy(CopyCommand::UseAdapters(None)));
-                }
-            }
-        });
-        let writer = &cx.session.store.copy.writer;
-        let state = match (&writer.tuned, running) {
-            (Some(Ok(tuned)), false) => Some(tuned.state.clone()),
-            _ => writer.tuning.get().map(|state| (*state).clone()),
-        };
-        if let Some(state) = state.filter(|state| !state.choosing.is_empty()) {
-            let line = |name, points, colour, dashed| charts::Series { name, points, colour, dashed };
-            let series = [
-                line("learnt from", state.training.as_slice(), cx.theme.series(0), true),
-                line("not learnt from", state.choosing.as_slice(), cx.theme.series(1), false),
-            ];
-            let frame = charts::Frame { name: "Loss of a token", x: "step", y: "nats", height: CURVE };
-            curve::show(ui, cx.theme, frame, curve::LegendCorner::RightTop, &series);
-            ui.weak(format!("step {} of {}, {:.1} s each", state.step, state.steps, state.seconds));
-        }
-        match &writer.tuned {
-            Some(Ok(tuned)) => {
-                ui.weak(tuned.told());
-                tuned.notes.iter().for_each(|note| drop(ui.weak(note)));
-            }
-            Some(Err(failure)) => complain(ui, cx.theme, failure),
-            None => {}
-        }
     }
 
     fn none(&mut self, ui: &mut Ui, cx: &mut PanelContext<'_>) {
