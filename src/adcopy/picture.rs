@@ -8,7 +8,7 @@
 use super::library::Picture;
 use crate::base::files::disk_failure;
 use crate::base::{Failure, Result, failure::Explain};
-use image::{ImageReader, Limits, RgbaImage};
+use image::{DynamicImage, ImageDecoder as _, ImageFormat, ImageReader, Limits, RgbaImage};
 use serde::{Deserialize, Serialize};
 use std::io::Cursor;
 use std::path::Path;
@@ -85,7 +85,7 @@ pub struct Small {
 /// Opens a picture: what it looks like, and itself made small.
 ///
 /// # Errors
-/// No such file, no PNG, a broken or enormous one.
+/// No such file, neither PNG nor JPEG, a broken or enormous one.
 pub fn open(path: &Path) -> Result<(Picture, Small)> {
     let place = |failure: Failure| failure.at(path.display());
     let on_disk = |error: std::io::Error| disk_failure(WHAT, path, &error);
@@ -107,19 +107,62 @@ pub fn open(path: &Path) -> Result<(Picture, Small)> {
 fn decoded(read: &[u8]) -> Result<RgbaImage> {
     let mut reader = ImageReader::new(Cursor::new(read)).with_guessed_format().explain(WHAT)?;
     match reader.format() {
-        Some(image::ImageFormat::Png) => {}
+        Some(ImageFormat::Png) => {}
+        // The decoder fills what is missing with grey and says nothing.
+        Some(ImageFormat::Jpeg) if !ends_as_jpeg(read) => {
+            let why = "it is cut short: a JPEG ends with a mark, and this one does not";
+            return Err(Failure::new(WHAT, why).hint("get the file again"));
+        }
+        Some(ImageFormat::Jpeg) => {}
         other => {
             let kind = other.map_or("no picture that is known".to_owned(), |kind| format!("{kind:?}"));
-            return Err(
-                Failure::new(WHAT, format!("it is {kind}, and only PNG is read")).hint("save it as PNG")
-            );
+            return Err(Failure::new(WHAT, format!("it is {kind}, and only PNG and JPEG are read"))
+                .hint("save it as PNG or JPEG"));
         }
     }
     let mut limits = Limits::default();
     (limits.max_image_width, limits.max_image_height) = (Some(LONGEST_SIDE), Some(LONGEST_SIDE));
     limits.max_alloc = Some(MOST_MEMORY);
     reader.limits(limits);
-    Ok(reader.decode().explain(WHAT)?.into_rgba8())
+    let mut decoder = reader.into_decoder().explain(WHAT)?;
+    let (width, height) = decoder.dimensions();
+    // As pixels of three or four bytes, and once more with four.
+    if 2 * decoder.total_bytes() > MOST_MEMORY {
+        let why = format!("it has {width} x {height} pixels, and {} MB are the most", MOST_MEMORY >> 20);
+        return Err(Failure::new(WHAT, why).hint("make it smaller"));
+    }
+    // A camera may have been held upright: the file says so beside the pixels.
+    let orientation = decoder.orientation().explain(WHAT)?;
+    let mut image = DynamicImage::from_decoder(decoder).explain(WHAT)?;
+    image.apply_orientation(orientation);
+    Ok(image.into_rgba8())
+}
+
+/// True where a JPEG comes to its end: segments by their lengths, then what follows each start of a scan up to the next mark.
+fn ends_as_jpeg(read: &[u8]) -> bool {
+    const END: u8 = 0xD9;
+    const SCAN: u8 = 0xDA;
+    let mut at = 2;
+    loop {
+        let Some(&[0xFF, mark]) = read.get(at..at + 2) else { return false };
+        match mark {
+            END => return true,
+            // A fill byte, and marks without a length.
+            0xFF => at += 1,
+            0x01 | 0xD0..=0xD8 => at += 2,
+            _ => {
+                let Some(&[high, low]) = read.get(at + 2..at + 4) else { return false };
+                at += 2 + usize::from(u16::from_be_bytes([high, low]));
+                // In a scan 0xFF is followed by 0 where it is a number, and by one of eight marks where a part ends.
+                let is_mark = |two: &[u8]| two[0] == 0xFF && !matches!(two[1], 0x00 | 0xD0..=0xD7);
+                if mark == SCAN {
+                    let rest = read.get(at..).unwrap_or_default();
+                    let Some(next) = rest.windows(2).position(is_mark) else { return false };
+                    at += next;
+                }
+            }
+        }
+    }
 }
 
 /// Width and height with no side longer than `side`, in the same proportion.
@@ -428,14 +471,14 @@ mod tests {
     }
 
     #[test]
-    fn files_that_are_no_png_are_refused_with_the_reason() {
+    fn files_that_are_no_picture_are_refused_with_the_reason() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("ad.png");
         assert!(open(&path).unwrap_err().place.contains("ad.png"));
-        std::fs::write(&path, b"\xff\xd8\xff\xe0\0\x10JFIF").unwrap();
-        assert!(open(&path).unwrap_err().why.contains("Jpeg"), "{}", open(&path).unwrap_err());
+        std::fs::write(&path, b"GIF89a..").unwrap();
+        assert!(open(&path).unwrap_err().why.contains("Gif"), "{}", open(&path).unwrap_err());
         std::fs::write(&path, b"no picture").unwrap();
-        assert!(open(&path).unwrap_err().why.contains("only PNG"));
+        assert!(open(&path).unwrap_err().why.contains("only PNG and JPEG"));
         RgbaImage::from_fn(200, 100, |x, _| Rgba([x as u8, 0, 0, 255])).save(&path).unwrap();
         let (picture, small) = open(&path).unwrap();
         assert!(small.size == [96, 48] && small.rgba.len() == 4 * 96 * 48);
@@ -443,5 +486,46 @@ mod tests {
         let whole = std::fs::read(&path).unwrap();
         std::fs::write(&path, &whole[..whole.len() / 2]).unwrap();
         assert!(open(&path).is_err(), "a picture that ends half way");
+    }
+
+    #[test]
+    fn a_jpeg_is_measured_like_a_png_and_a_cut_or_enormous_one_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let (png, jpeg) = (folder.path().join("ad.png"), folder.path().join("ad.jpg"));
+        let picture = RgbaImage::from_fn(160, 80, |x, y| {
+            Rgba(if x < 80 { [200, 30, 30, 255] } else { [40, 40, (y * 2) as u8, 255] })
+        });
+        picture.save(&png).unwrap();
+        DynamicImage::from(picture).into_rgb8().save(&jpeg).unwrap();
+        let of = |path: &Path| open(path).unwrap().0.look;
+        let (one, other) = (of(&png), of(&jpeg));
+        assert!((other.width, other.height) == (160, 80));
+        assert!((one.brightness - other.brightness).abs() < 0.01, "{one:?} {other:?}");
+        assert!(
+            (one.contrast - other.contrast).abs() < 0.01 && (one.saturation - other.saturation).abs() < 0.03
+        );
+        let whole = std::fs::read(&jpeg).unwrap();
+        // Wherever it is cut; the decoder alone would fill the rest with grey.
+        for share in [0.05, 0.5, 0.9, 0.999] {
+            std::fs::write(&jpeg, &whole[..(whole.len() as f64 * share) as usize]).unwrap();
+            let failure = open(&jpeg).unwrap_err();
+            assert!(failure.why.contains("cut short") && failure.place.contains("ad.jpg"), "{failure}");
+        }
+        // Bytes behind the end are nobody's business; a side that no advertisement has is.
+        std::fs::write(&jpeg, [&whole[..], b"more"].concat()).unwrap();
+        assert_eq!(of(&jpeg), other);
+        let frame = whole.windows(2).position(|two| two == [0xFF, 0xC0]).unwrap();
+        let mut huge = whole.clone();
+        huge[frame + 5..frame + 9].copy_from_slice(&[0xFF, 0xF0, 0xFF, 0xF0]);
+        std::fs::write(&jpeg, huge).unwrap();
+        assert!(open(&jpeg).unwrap_err().what.contains("picture"));
+        let mut wide = whole;
+        wide[frame + 5..frame + 9].copy_from_slice(&[0x3F, 0xFF, 0x3F, 0xFF]);
+        std::fs::write(&jpeg, wide).unwrap();
+        let failure = open(&jpeg).unwrap_err();
+        assert!(
+            failure.why.contains("16383 x 16383 pixels") && failure.hint.contains("smaller"),
+            "{failure}"
+        );
     }
 }

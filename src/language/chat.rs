@@ -8,6 +8,7 @@
 
 pub mod adapters;
 mod bytes;
+mod fluency;
 mod llama;
 mod opening;
 mod reading;
@@ -92,6 +93,7 @@ pub struct ChatModel {
     /// The token of each piece.
     by_piece: HashMap<Vec<u8>, u32>,
     pool: rayon::ThreadPool,
+    chinese: fluency::Fluency,
 }
 
 impl std::fmt::Debug for ChatModel {
@@ -426,23 +428,29 @@ impl ChatModel {
     /// # Errors
     /// A text longer than the context or without two tokens, or a cancel.
     pub fn loss_of(&self, text: &str, context: &JobContext) -> Result<f64> {
+        let (nats, tokens) = self.nats_of(text, context)?;
+        Ok(nats / (tokens - 1) as f64)
+    }
+
+    /// The loss of all tokens of a text but the first, in nats, and how many tokens it has.
+    fn nats_of(&self, text: &str, context: &JobContext) -> Result<(f64, usize)> {
         let what = "cannot read the text";
         let tokens = self.reading.tokenizer.encode(text, false).explain(what)?.get_ids().to_vec();
         if tokens.len() < 2 || tokens.len() > self.context_length() {
             return Err(Failure::new(what, format!("it has {} tokens", tokens.len())));
         }
         let mut memory = Memory::new(&self.llama, tokens.len());
-        let (known, mut loss, mut at) = (&tokens[..tokens.len() - 1], 0.0, 0);
+        let (known, mut nats, mut at) = (&tokens[..tokens.len() - 1], 0.0, 0);
         for some in known.chunks(AT_ONCE) {
             context.check()?;
             let states = self.pool.install(|| self.llama.states(some, &mut memory));
             let scores = self.pool.install(|| self.llama.scores(&states));
             for scores in scores.chunks_exact(self.llama.words()) {
                 at += 1;
-                loss += loss_at(scores, tokens[at]);
+                nats += loss_at(scores, tokens[at]);
             }
         }
-        Ok(loss / known.len() as f64)
+        Ok((nats, tokens.len()))
     }
 }
 

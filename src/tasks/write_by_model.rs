@@ -2,6 +2,7 @@
 
 use super::write_copy::{Candidate, Round};
 use super::{Output, unless_stopped};
+use crate::adcopy::brief::Language;
 use crate::adcopy::propose::language_model::{Writer, seed_of};
 use crate::base::Result;
 use crate::jobs::{Job, JobContext, Lane, Latest};
@@ -131,7 +132,7 @@ impl Job for WriteByModel {
 /// Has a model try some texts; `told` sees `found` with every word.
 ///
 /// # Errors
-/// What the model cannot be asked, or a cancel, which leaves what is there in `found`.
+/// What the model cannot be asked, a language that it does not write, or a cancel, which leaves what is there in `found`.
 pub fn write_by_model(
     round: &Round,
     model: &ChatModel,
@@ -143,6 +144,9 @@ pub fn write_by_model(
     *found = ByModel { model: model.name.clone(), tries, ..ByModel::default() };
     context.stage("reading the brief");
     told(found);
+    if round.brief.language == Language::Zh {
+        model.must_know_chinese(context)?;
+    }
     let writer = Writer::new(model, &round.brief, &round.checker, &round.best, context)?;
     context.stage("writing");
     for place in 0..tries {

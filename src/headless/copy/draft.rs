@@ -84,9 +84,16 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
     if let Some(path) = &args.language_model {
         let mut by_model = ByModel::default();
         let model = Source::File(path.clone(), args.adapter.clone()).open(&context)?;
-        write_by_model(&found, &model, args.tries, &mut by_model, &|_| {}, &context)?;
-        found.take_in(&by_model);
-        found.notes.push(by_model.told());
+        let wrote = write_by_model(&found, &model, args.tries, &mut by_model, &|_| {}, &context);
+        match wrote {
+            // What the others wrote stands.
+            Err(failure) if !failure.is_cancelled() => found.notes.push(failure.to_string()),
+            wrote => {
+                wrote?;
+                found.take_in(&by_model);
+                found.notes.push(by_model.told());
+            }
+        }
     }
     found.notes.iter().for_each(|note| context.warn(note.clone()));
     let mut kept = Vec::new();

@@ -8,6 +8,7 @@ use crate::adcopy::review::Action;
 use crate::base::files::{disk_failure, write_atomically};
 use crate::base::{Failure, Result, failure::Explain};
 use serde_json::json;
+use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -15,7 +16,7 @@ use std::path::{Path, PathBuf};
 /// Which pictures.
 #[derive(Debug, clap::Args)]
 #[command(
-    about = "Measures pictures of ads (PNG): colours, light, contrast, layout, lettering; --out writes a table that --join \
+    about = "Measures pictures of ads (PNG, JPEG): colours, light, contrast, layout, lettering; --out writes a table that --join \
              puts beside a log"
 )]
 pub struct LookArgs {
@@ -29,7 +30,7 @@ pub struct LookArgs {
 
 /// Which creative, and which picture.
 #[derive(Debug, clap::Args)]
-#[command(about = "Gives a creative of a library its picture (PNG); it is reviewed again")]
+#[command(about = "Gives a creative of a library its picture (PNG or JPEG); it is reviewed again")]
 pub struct PictureArgs {
     /// Folder of the library.
     #[arg(value_name = "DIR")]
@@ -48,7 +49,7 @@ pub struct PictureArgs {
 /// Measures.
 ///
 /// # Errors
-/// A file that is no PNG or cannot be read, or what the disk answers.
+/// A file that is no PNG or JPEG or cannot be read, or what the disk answers.
 pub fn look(args: &LookArgs, terminal: &Terminal) -> Result<Answer> {
     let context = terminal.context();
     let files = pictures(&args.files)?;
@@ -106,7 +107,7 @@ pub(super) fn layout(picture: &Picture) -> String {
     picture.look.layout.chunks(3).map(row).collect::<Vec<_>>().join("\n")
 }
 
-/// Files as they are, and the PNG files of folders by name.
+/// Files as they are, and the PNG and JPEG files of folders by name.
 fn pictures(files: &[PathBuf]) -> Result<Vec<PathBuf>> {
     let what = "cannot read the pictures";
     let mut all = Vec::new();
@@ -118,15 +119,19 @@ fn pictures(files: &[PathBuf]) -> Result<Vec<PathBuf>> {
         let mut found: Vec<PathBuf> = std::fs::read_dir(file)
             .map_err(|error| disk_failure(what, file, &error))?
             .filter_map(|entry| entry.ok().map(|entry| entry.path()))
-            .filter(|path| path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("png")))
+            .filter(|path| path.extension().is_some_and(is_picture))
             .collect();
         if found.is_empty() {
-            return Err(Failure::new(what, "the folder holds no PNG").at(file.display()));
+            return Err(Failure::new(what, "the folder holds no PNG or JPEG").at(file.display()));
         }
         found.sort();
         all.append(&mut found);
     }
     Ok(all)
+}
+
+fn is_picture(ending: &OsStr) -> bool {
+    ["png", "jpg", "jpeg"].iter().any(|known| ending.eq_ignore_ascii_case(known))
 }
 
 fn stem(file: &Path) -> String {

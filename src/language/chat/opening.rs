@@ -148,7 +148,7 @@ impl ChatModel {
         for (token, piece) in (0u32..).zip(&pieces).filter(|(_, piece)| !piece.is_empty()) {
             by_piece.entry(piece.clone()).or_insert(token);
         }
-        let model = Self { name, hash, llama, reading, pieces, by_piece, pool };
+        let model = Self { name, hash, llama, reading, pieces, by_piece, pool, chinese: Default::default() };
         // An unoptimised build would take minutes over it.
         if let Some((_, right)) =
             KNOWN.iter().find(|(hash, _)| *hash == model.hash && !cfg!(debug_assertions))

@@ -122,12 +122,13 @@ impl StudioPanel {
             let (id, who) = (item.id.clone(), self.person.trim().to_owned());
             let words = if item.picture.is_some() { "Another picture …" } else { "Add a picture …" };
             let button = ui.add_enabled(named, egui::Button::new(words).small());
-            let button = button.on_hover_text("PNG; a creative with another picture is reviewed again");
+            let button =
+                button.on_hover_text("PNG or JPEG; a creative with another picture is reviewed again");
             if button.on_disabled_hover_text("Write above who you are").clicked() {
                 let then = move |path: PathBuf| {
                     Command::Copy(CopyCommand::Illustrate(id.clone(), Some(path), who.clone()))
                 };
-                cx.ask(DialogRequest::open(DialogKind::OpenFile, "Choose a picture (PNG)", then));
+                cx.ask(DialogRequest::open(DialogKind::OpenFile, "Choose a picture (PNG or JPEG)", then));
             }
         });
     }
