@@ -74,6 +74,12 @@ impl JobContext {
         Self { deadline: Some(deadline), ..self.clone() }
     }
 
+    /// The same for one of many small parts of the work, whose own stages and progress nobody could follow.
+    #[must_use]
+    pub fn for_part(&self) -> Self {
+        Self { progress: Arc::default(), ..self.clone() }
+    }
+
     /// True after a stop was asked for: for loops that keep what they have.
     pub fn is_cancelled(&self) -> bool {
         self.cancel.load(Ordering::Relaxed)

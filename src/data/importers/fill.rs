@@ -12,11 +12,13 @@ use super::words::Words;
 use crate::base::failure::Explain;
 use crate::base::{Failure, Result};
 use crate::data::layout::ColumnTotal;
-use polars::prelude::{ChunkAgg, Column, DataFrame, DataType, Series};
-use rayon::prelude::{IndexedParallelIterator, IntoParallelRefMutIterator, ParallelIterator};
+use polars::prelude::{Column, DataFrame, DataType, Series};
+use rayon::prelude::{
+    IndexedParallelIterator, IntoParallelIterator, IntoParallelRefMutIterator, ParallelIterator,
+};
 
 /// Columns that are worked on side by side.
-const COLUMNS_AT_ONCE: usize = 32;
+pub(super) const COLUMNS_AT_ONCE: usize = 32;
 /// Rows of one piece of a column. Pieces cost no room to spare, as one array that grows would.
 const PIECE: usize = 1 << 20;
 
@@ -163,7 +165,9 @@ impl Fill {
     fn each(&mut self, work: impl Fn(usize, &mut Filling) + Sync) {
         for (group, columns) in self.columns.chunks_mut(COLUMNS_AT_ONCE).enumerate() {
             let first = group * COLUMNS_AT_ONCE;
-            columns.par_iter_mut().enumerate().for_each(|(place, column)| work(first + place, column));
+            // One at a time: texts cost more than numbers, and often stand side by side.
+            let columns = columns.par_iter_mut().with_max_len(1);
+            columns.enumerate().for_each(|(place, column)| work(first + place, column));
         }
     }
 
@@ -249,8 +253,13 @@ impl Fill {
     ///
     /// # Errors
     /// A column that polars cannot put together.
-    pub fn finish(self) -> Result<Vec<(Series, u64)>> {
-        self.columns.into_iter().map(Filling::finish).collect()
+    pub fn finish(mut self) -> Result<Vec<(Series, u64)>> {
+        let mut finished = Vec::with_capacity(self.columns.len());
+        for columns in self.columns.chunks_mut(COLUMNS_AT_ONCE) {
+            let columns = columns.par_iter_mut().with_max_len(1);
+            finished.extend(columns.map(Filling::finish).collect::<Result<Vec<_>>>()?);
+        }
+        Ok(finished)
     }
 }
 
@@ -461,16 +470,16 @@ impl Filling {
         }
     }
 
-    fn finish(mut self) -> Result<(Series, u64)> {
+    fn finish(&mut self) -> Result<(Series, u64)> {
         self.end_piece();
-        if let Some(failure) = self.failure {
+        if let Some(failure) = self.failure.take() {
             return Err(failure.at(format!("column '{}'", self.name)));
         }
         let what = "cannot store the log";
         let widest = self.pieces.iter().map(|piece| piece.dtype()).max_by_key(|kind| bytes_of(kind)).cloned();
         let kind = widest.unwrap_or(DataType::String);
         let mut whole = Series::new_empty(self.name.as_str().into(), &kind);
-        for piece in self.pieces {
+        for piece in std::mem::take(&mut self.pieces) {
             let piece = if *piece.dtype() == kind { piece } else { piece.cast(&kind).explain(what)? };
             whole.append(&piece).explain(what)?;
         }
@@ -495,11 +504,11 @@ fn bytes_of(kind: &DataType) -> u8 {
 
 /// Whole numbers in the fewest bytes that hold all of them.
 pub(super) fn narrowed(series: Series) -> polars::prelude::PolarsResult<Series> {
-    if *series.dtype() != DataType::Int64 {
+    if !matches!(series.dtype(), DataType::Int16 | DataType::Int32 | DataType::Int64) {
         return Ok(series);
     }
-    let cells = series.i64()?;
-    let (low, high) = (cells.min().unwrap_or_default(), cells.max().unwrap_or_default());
+    let low = series.min::<i64>()?.unwrap_or_default();
+    let high = series.max::<i64>()?.unwrap_or_default();
     let fits = |least: i64, most: i64| low >= least && high <= most;
     let kind = if fits(i8::MIN.into(), i8::MAX.into()) {
         DataType::Int8
@@ -510,6 +519,9 @@ pub(super) fn narrowed(series: Series) -> polars::prelude::PolarsResult<Series> 
     } else {
         return Ok(series);
     };
+    if *series.dtype() == kind {
+        return Ok(series);
+    }
     series.cast(&kind)
 }
 
@@ -519,11 +531,8 @@ pub(super) fn narrowed(series: Series) -> polars::prelude::PolarsResult<Series> 
 /// A column that polars cannot turn.
 pub(super) fn narrowed_frame(frame: DataFrame) -> Result<DataFrame> {
     let what = "cannot store the log";
-    let narrow = |column: Column| match column.dtype() {
-        DataType::Int64 => narrowed(column.take_materialized_series()).map(Column::from).explain(what),
-        _ => Ok(column),
-    };
-    let columns: Vec<Column> = frame.into_columns().into_iter().map(narrow).collect::<Result<_>>()?;
+    let narrow = |column: Column| narrowed(column.take_materialized_series()).map(Column::from).explain(what);
+    let columns: Vec<Column> = frame.into_columns().into_par_iter().map(narrow).collect::<Result<_>>()?;
     DataFrame::new_infer_height(columns).explain(what)
 }
 

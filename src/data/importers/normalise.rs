@@ -3,16 +3,19 @@
 use super::build::ColumnBuilder;
 use super::container::Input;
 use super::delimited::note_unreadable;
+use super::fill::COLUMNS_AT_ONCE;
 use super::guess::{Guess, Plan};
 use super::reading::Reading;
+use super::words::Words;
 use crate::base::failure::Explain;
 use crate::base::{Failure, Result};
 use crate::data::layout::ColumnReading;
 use crate::jobs::JobContext;
 use memchr::memchr;
 use polars::prelude::{
-    ChunkAgg, Column, DataFrame, DataType, Float64Chunked, Int64Chunked, IntoSeries, Series, TimeUnit,
+    Column, DataFrame, DataType, Float64Chunked, Int64Chunked, IntoSeries, Series, TimeUnit,
 };
+use rayon::prelude::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 use std::io::Read;
 use std::sync::Arc;
 
@@ -28,7 +31,7 @@ pub(super) fn whole(input: &Input) -> Result<Vec<u8>> {
 }
 
 /// The same columns as whole numbers, real numbers, flags, texts, times or lists of texts; others are left out
-/// with a note. Columns are turned one at a time, so that little more than the log itself is held. With them comes how
+/// with a note. Columns are turned a few at a time, so that little more than the log itself is held. With them comes how
 /// the cells of those columns were read whose type the file does not tell: texts and numbers that are times or lists,
 /// and what a person has decided.
 ///
@@ -43,25 +46,47 @@ pub(super) fn normalise(
     let total = frame.width() as u64;
     let mut columns = Vec::with_capacity(frame.width());
     let mut readings = Vec::new();
-    for (done, column) in frame.into_columns().into_iter().enumerate() {
+    let mut waiting = frame.into_columns().into_iter();
+    // Their memory is given back group by group.
+    for done in (0..total).step_by(COLUMNS_AT_ONCE) {
         context.check()?;
-        context.progress(done as u64, total);
-        let name = column.name().to_string();
-        let what = format!("cannot read column '{name}'");
-        let asked = reading.columns.get(&name).copied();
-        let mut turn = Turn { name: &name, asked, plan: None, notes };
-        match turn.normal(column.take_materialized_series()).explain(&what)? {
-            Some(series) => columns.push(Column::from(series)),
-            None => turn.notes.push(format!("'{name}' holds a type that no log has: left out")),
+        context.progress(done, total);
+        let group: Vec<Column> = waiting.by_ref().take(COLUMNS_AT_ONCE).collect();
+        let turned = group.into_par_iter().with_max_len(1).map(|column| turned(column, reading));
+        for turned in turned.collect::<Result<Vec<_>>>()? {
+            columns.extend(turned.column);
+            readings.extend(turned.reading);
+            notes.extend(turned.notes);
         }
-        readings.extend(turn.plan.map(|plan| ColumnReading {
-            column: name.clone(),
-            plan: plan.to_string(),
-            words: plan.describe(),
-            ..ColumnReading::default()
-        }));
     }
     Ok((DataFrame::new_infer_height(columns).explain("cannot store the log")?, readings))
+}
+
+/// A column as a log holds it.
+struct Turned {
+    /// `None` for a type that no log has.
+    column: Option<Column>,
+    /// How its cells were read, where its type does not tell.
+    reading: Option<ColumnReading>,
+    notes: Vec<String>,
+}
+
+fn turned(column: Column, reading: &Reading) -> Result<Turned> {
+    let name = column.name().to_string();
+    let what = format!("cannot read column '{name}'");
+    let asked = reading.columns.get(&name).copied();
+    let mut turn = Turn { name: &name, asked, plan: None, notes: Vec::new() };
+    let series = turn.normal(column.take_materialized_series()).explain(&what)?;
+    if series.is_none() {
+        turn.notes.push(format!("'{name}' holds a type that no log has: left out"));
+    }
+    let reading = turn.plan.map(|plan| ColumnReading {
+        column: name.clone(),
+        plan: plan.to_string(),
+        words: plan.describe(),
+        ..ColumnReading::default()
+    });
+    Ok(Turned { column: series.map(Column::from), reading, notes: turn.notes })
 }
 
 /// Some cells of a column, as [`normalise`] turned the cells of the opened log: into the type that it has there, by
@@ -94,9 +119,8 @@ pub(super) fn normal_as(series: &Series, kind: &DataType, plan: Option<Plan>) ->
             builder.finish()?
         }
         (from, Some(plan)) if from.is_integer() => {
-            let whole = series.cast(&DataType::Int64).explain(&explained)?;
             let mut builder = ColumnBuilder::new(&name, plan, series.len());
-            push_wholes(&whole, &mut builder).explain(&explained)?;
+            push_wholes(&series, &mut builder).explain(&explained)?;
             builder.finish()?
         }
         _ => series,
@@ -136,7 +160,7 @@ struct Turn<'a> {
     asked: Option<Plan>,
     /// What it was built by, where its own type was not enough.
     plan: Option<Plan>,
-    notes: &'a mut Vec<String>,
+    notes: Vec<String>,
 }
 
 impl Turn<'_> {
@@ -157,6 +181,7 @@ impl Turn<'_> {
                     series.cast(&DataType::String)?
                 }
             },
+            DataType::Int8 | DataType::Int16 | DataType::Int32 => self.retyped_whole(series)?,
             kind if kind.is_integer() => self.retyped_whole(series.cast(&DataType::Int64)?)?,
             kind if kind.is_float() || kind.is_decimal() => {
                 self.retyped_real(series.cast(&DataType::Float64)?)?
@@ -169,20 +194,22 @@ impl Turn<'_> {
     /// Texts stay texts, except where every one is a time or a list.
     fn retyped_text(&mut self, series: Series) -> polars::prelude::PolarsResult<Series> {
         let mut guess = Guess::default();
+        // Most texts come again, and are looked at once.
+        let mut words = Words::default();
         for cell in series.str()?.iter() {
             match cell {
-                Some(cell) => guess.see_string(cell),
+                Some(cell) => drop(words.see(cell, true, &mut guess)),
                 None => guess.see_missing(1),
             }
         }
+        words.count(&mut guess);
         self.rebuilt(series, guess, push_texts)
     }
 
     /// Whole numbers stay so, except where the name and every value say that they are times.
     fn retyped_whole(&mut self, series: Series) -> polars::prelude::PolarsResult<Series> {
-        let cells: &Int64Chunked = series.i64()?;
         let mut guess = Guess::default();
-        if let (Some(low), Some(high)) = (cells.min(), cells.max()) {
+        if let (Some(low), Some(high)) = (series.min::<i64>()?, series.max::<i64>()?) {
             guess.see(&low.to_string());
             guess.see(&high.to_string());
         }
@@ -220,7 +247,7 @@ impl Turn<'_> {
         };
         let mut builder = ColumnBuilder::new(self.name, plan, series.len());
         fill(&series, &mut builder)?;
-        note_unreadable(self.name, builder.unreadable, self.notes);
+        note_unreadable(self.name, builder.unreadable, &mut self.notes);
         self.plan = Some(plan);
         builder
             .finish()
@@ -243,7 +270,7 @@ fn push_texts(series: &Series, builder: &mut ColumnBuilder) -> polars::prelude::
 }
 
 fn push_wholes(series: &Series, builder: &mut ColumnBuilder) -> polars::prelude::PolarsResult<()> {
-    for cell in series.i64()?.iter() {
+    for cell in series.cast(&DataType::Int64)?.i64()?.iter() {
         builder.push(&cell.map(|cell| cell.to_string()).unwrap_or_default());
     }
     Ok(())

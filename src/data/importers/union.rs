@@ -13,8 +13,14 @@ use crate::data::frame::PartNote;
 use crate::data::layout::{Layout, SampleNote};
 use crate::jobs::JobContext;
 use polars::prelude::{Column, DataFrame, DataType};
+use rayon::prelude::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIterator};
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
+
+/// Parts of fewer bytes are read side by side: each is too small to keep all cores busy.
+const SMALL: f64 = 64e6;
+/// So many at once; those behind them know what they could keep.
+const AT_ONCE: usize = 8;
 
 /// Several files as one.
 pub(super) struct Union {
@@ -44,21 +50,31 @@ pub(super) fn read(sources: &Sources, reading: &Reading, keep: Keep, context: &J
     let mut opened = Vec::new();
     let mut parts = Vec::new();
     let mut first_failure = None;
-    for (done, part) in sources.parts.iter().enumerate() {
+    let mut done = 0;
+    while let Some(group) = sources.parts.get(done..).filter(|rest| !rest.is_empty()) {
         context.check()?;
         context.stage(&format!("reading part {} of {}", done + 1, sources.parts.len()));
-        let keep = keep.for_part(done, sizes[done] / all).at_most(lowest);
-        match super::read_file(&part.path, reading, keep, context) {
-            Ok((raw, bytes)) => {
-                lowest = lowest.min(threshold(&raw));
-                opened.push(Opened { part, raw, bytes, keep });
-            }
-            Err(failure) if failure.is_cancelled() => return Err(failure),
-            Err(failure) => {
-                parts.push(left_out(part, failure.why.clone(), context));
-                first_failure.get_or_insert(failure);
+        let at_once = sizes[done..].iter().take_while(|size| **size < SMALL).count();
+        let group = &group[..at_once.clamp(1, AT_ONCE)];
+        let own = if group.len() > 1 { context.for_part() } else { context.clone() };
+        let read = group.par_iter().enumerate().map(|(place, part)| {
+            let keep = keep.for_part(done + place, sizes[done + place] / all).at_most(lowest);
+            (part, keep, super::read_file(&part.path, reading, keep, &own))
+        });
+        for (part, keep, read) in read.collect::<Vec<_>>() {
+            match read {
+                Ok((raw, bytes)) => {
+                    lowest = lowest.min(threshold(&raw));
+                    opened.push(Opened { part, raw, bytes, keep });
+                }
+                Err(failure) if failure.is_cancelled() => return Err(failure),
+                Err(failure) => {
+                    parts.push(left_out(part, failure.why.clone(), context));
+                    first_failure.get_or_insert(failure);
+                }
             }
         }
+        done += group.len();
     }
     even_out(&mut opened, lowest, reading, context)?;
     name_headless(&mut opened);
