@@ -123,6 +123,9 @@ fn unquoted(letters: &[char], start: usize) -> Result<(Word, usize)> {
     // "nan" and "inf" are words, not numbers.
     let numeric = text.chars().any(|letter| letter.is_ascii_digit());
     match text.parse::<f64>() {
+        Ok(number) if numeric && number.is_infinite() => {
+            Err(failure(&format!("'{text}' is larger than any number"), start + 1))
+        }
         Ok(number) if numeric => Ok((Word::Number(number), end)),
         _ if sign > 0 => Err(failure(&format!("'{text}' is no number"), start + 1)),
         _ => Ok((Word::Bare(text), end)),
@@ -322,6 +325,7 @@ mod tests {
             ("a not 3", "character 7", "'in'"),
             ("a >= ", "character 6", "a value"),
             ("a = -x", "character 5", "no number"),
+            ("a > 3E8888", "character 5", "larger than any number"),
             ("a is 3", "character 6", "'missing'"),
         ] {
             let failure = Segment::parse(text).unwrap_err();
