@@ -13,7 +13,9 @@ use crate::data::frame::PartNote;
 use crate::data::layout::{Layout, SampleNote};
 use crate::jobs::JobContext;
 use polars::prelude::{Column, DataFrame, DataType};
-use rayon::prelude::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIterator};
+use rayon::prelude::{
+    IndexedParallelIterator, IntoParallelIterator, IntoParallelRefIterator, ParallelIterator,
+};
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
@@ -271,40 +273,48 @@ fn wider(one: &DataType, other: &DataType) -> DataType {
     }
 }
 
+const WHAT: &str = "cannot put the parts together";
+
+/// A column of all parts, and what a person should know of it.
+fn stacked(parts: &[Opened<'_>], name: &str) -> Result<(Option<Column>, Option<String>)> {
+    let found = kinds(parts, name).cloned().reduce(|one, other| wider(&one, &other));
+    let kind = found.unwrap_or(DataType::String);
+    let lacking: Vec<_> = parts.iter().filter(|part| part.raw.frame.column(name).is_err()).collect();
+    let note = lacking.first().map(|first| {
+        format!(
+            "'{name}' is missing in {} of {} parts, the first {}: its cells are missing there",
+            lacking.len(),
+            parts.len(),
+            file_name(&first.part.path)
+        )
+    });
+    let mut whole: Option<Column> = None;
+    for part in parts {
+        let height = part.raw.frame.height();
+        let cells = match part.raw.frame.column(name) {
+            Ok(column) => column.cast(&kind).explain(WHAT).map_err(|failure| failure.at(name))?,
+            Err(_) => Column::full_null(name.into(), height, &kind),
+        };
+        match &mut whole {
+            Some(whole) => drop(whole.append_owned(cells).explain(WHAT)?),
+            None => whole = Some(cells),
+        }
+    }
+    Ok((whole, note))
+}
+
 fn stack(parts: &[Opened<'_>], notes: &mut Vec<String>) -> Result<RawLog> {
-    let what = "cannot put the parts together";
+    let stacked = all_names(parts).into_par_iter().with_max_len(1).map(|name| stacked(parts, &name));
     let mut columns = Vec::new();
-    for name in all_names(parts) {
-        let found = kinds(parts, &name).cloned().reduce(|one, other| wider(&one, &other));
-        let kind = found.unwrap_or(DataType::String);
-        let lacking: Vec<_> = parts.iter().filter(|part| part.raw.frame.column(&name).is_err()).collect();
-        if let Some(first) = lacking.first() {
-            notes.push(format!(
-                "'{name}' is missing in {} of {} parts, the first {}: its cells are missing there",
-                lacking.len(),
-                parts.len(),
-                file_name(&first.part.path)
-            ));
-        }
-        let mut whole: Option<Column> = None;
-        for part in parts {
-            let height = part.raw.frame.height();
-            let cells = match part.raw.frame.column(&name) {
-                Ok(column) => column.cast(&kind).explain(what).map_err(|failure| failure.at(&name))?,
-                Err(_) => Column::full_null(name.as_str().into(), height, &kind),
-            };
-            match &mut whole {
-                Some(whole) => drop(whole.append_owned(cells).explain(what)?),
-                None => whole = Some(cells),
-            }
-        }
-        columns.extend(whole);
+    for (column, note) in stacked.collect::<Result<Vec<_>>>()? {
+        columns.extend(column);
+        notes.extend(note);
     }
     columns.extend(partition_columns(parts, &columns)?);
     notes.extend(distinct(parts.iter().flat_map(|part| part.raw.notes.iter().cloned())));
     let first_layout = parts.first().map(|part| part.raw.layout.clone()).unwrap_or_default();
     let mut raw = RawLog {
-        frame: DataFrame::new_infer_height(columns).explain(what)?,
+        frame: DataFrame::new_infer_height(columns).explain(WHAT)?,
         format: describe(parts),
         bad: Default::default(),
         notes: std::mem::take(notes),
