@@ -28,6 +28,7 @@ pub mod linear;
 pub mod losses;
 pub mod mlp;
 pub mod neighbours;
+pub mod next_item;
 pub mod normalise;
 pub mod numbers;
 pub mod optimiser;

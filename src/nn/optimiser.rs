@@ -166,17 +166,8 @@ impl Step {
     }
 
     fn adam(self, values: &mut [f32], mean: &mut [f32], square: &mut [f32], gradient: &[f32]) {
-        // Far beyond 1e4 steps both corrections are 1 to the last bit.
-        let count = self.count.min(100_000) as i32;
-        let rate = self.rate / (1.0 - FIRST_DECAY.powi(count));
-        let square_scale = 1.0 / (1.0 - SECOND_DECAY.powi(count));
-        let moments = mean.iter_mut().zip(square);
-        for ((value, (mean, square)), g) in values.iter_mut().zip(moments).zip(gradient) {
-            let g = g + self.l2 * *value;
-            *mean = FIRST_DECAY * *mean + (1.0 - FIRST_DECAY) * g;
-            *square = SECOND_DECAY * *square + (1.0 - SECOND_DECAY) * g * g;
-            *value -= rate * *mean / ((*square * square_scale).sqrt() + ADAM_EPSILON);
-        }
+        Adam { rate: self.rate, second_decay: SECOND_DECAY, l2: self.l2, count: self.count }
+            .numbers(values, mean, square, gradient);
     }
 
     /// The paper keeps `z` and derives the weight, `w = -(z - sign(z) l1) / ((beta + sqrt(n)) / rate)`. Where the weight
@@ -198,6 +189,44 @@ impl Step {
             let after = stiffness(*n);
             *z += g - (after - before) * *value;
             *value = if z.abs() <= self.l1 { 0.0 } else { (z.signum() * self.l1 - *z) / after };
+        }
+    }
+}
+
+/// A step of Adam that forgets squares at a pace of its own.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Adam {
+    /// Learning rate now.
+    pub rate: f32,
+    /// What a step keeps of the mean square: 0.999 in [`Rule::Adam`].
+    pub second_decay: f32,
+    /// `l2 * value` is added to each gradient.
+    pub l2: f32,
+    /// Steps taken, this one included: from 1.
+    pub count: u64,
+}
+
+impl Adam {
+    /// Moves every number.
+    pub fn dense(self, values: &mut [f32], [mean, square]: [&mut [f32]; 2], gradient: &[f32]) {
+        let moments = mean.par_chunks_mut(CHUNK).zip(square.par_chunks_mut(CHUNK));
+        let numbers = values.par_chunks_mut(CHUNK).zip(gradient.par_chunks(CHUNK));
+        numbers.zip(moments).for_each(|((values, gradient), (mean, square))| {
+            self.numbers(values, mean, square, gradient);
+        });
+    }
+
+    fn numbers(self, values: &mut [f32], mean: &mut [f32], square: &mut [f32], gradient: &[f32]) {
+        // Far beyond 1e4 steps both corrections are 1 to the last bit.
+        let count = self.count.min(100_000) as i32;
+        let rate = self.rate / (1.0 - FIRST_DECAY.powi(count));
+        let square_scale = 1.0 / (1.0 - self.second_decay.powi(count));
+        let moments = mean.iter_mut().zip(square);
+        for ((value, (mean, square)), g) in values.iter_mut().zip(moments).zip(gradient) {
+            let g = g + self.l2 * *value;
+            *mean = FIRST_DECAY * *mean + (1.0 - FIRST_DECAY) * g;
+            *square = self.second_decay * *square + (1.0 - self.second_decay) * g * g;
+            *value -= rate * *mean / ((*square * square_scale).sqrt() + ADAM_EPSILON);
         }
     }
 }
