@@ -6,9 +6,11 @@
 mod gowalla;
 mod import;
 mod irgan;
+mod light_gcn;
 mod obd;
 mod ranking;
 mod ratings;
+mod sasrec;
 mod upworthy;
 
 use super::{Answer, Terminal};
@@ -21,13 +23,20 @@ use std::path::PathBuf;
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// What to reproduce: import (files and what is in them), gowalla (ranking all items), irgan (a generator against a
-    /// judge on the split of IRGAN's authors), ml100k (ratings by biases and vectors), obd (off-policy estimates on the Open
-    /// Bandit logs), upworthy (which of two headlines is clicked more, by their texts).
+    /// judge on the split of IRGAN's authors), lightgcn (vectors smoothed over Gowalla's graph), ml100k (ratings by biases
+    /// and vectors), obd (off-policy estimates on the Open Bandit logs), sasrec (attention over what people reviewed before),
+    /// upworthy (which of two headlines is clicked more, by their texts).
     pub name: String,
     /// The folder with the published figures (expected.json for import) and the files they are about.
     #[arg(long, value_name = "DIR")]
     pub data: PathBuf,
+    /// Passes over the data, for lightgcn and sasrec; fewer end sooner and further from the published.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub passes: Option<u16>,
 }
+
+/// What learns in passes that may be told.
+const IN_PASSES: [&str; 2] = ["lightgcn", "sasrec"];
 
 /// One figure, held against ours.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -74,17 +83,24 @@ pub struct Comparison {
 /// # Errors
 /// An unknown name, a folder without figures, Ctrl-C.
 pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
+    if args.passes.is_some() && !IN_PASSES.contains(&args.name.as_str()) {
+        let why = format!("'{}' has no passes that could be told", args.name);
+        return Err(Failure::new("cannot reproduce", why).hint("leave --passes away"));
+    }
+    let passes = args.passes.map(usize::from);
     let comparison = match args.name.as_str() {
         "gowalla" => gowalla::compare(&args.data, &terminal.context())?,
         "import" => import::compare(&args.data, &terminal.context())?,
         "irgan" => irgan::compare(&args.data, &terminal.context())?,
+        "lightgcn" => light_gcn::compare(&args.data, passes, &terminal.context())?,
         "ml100k" => ratings::compare(&args.data, &terminal.context())?,
         "obd" => obd::compare(&args.data, &terminal.context())?,
+        "sasrec" => sasrec::compare(&args.data, passes, &terminal.context())?,
         "upworthy" => upworthy::compare(&args.data, &terminal.context())?,
         other => {
             let why = format!("nothing is known by the name '{other}'");
             return Err(Failure::new("cannot reproduce", why)
-                .hint("one of: import, gowalla, irgan, ml100k, obd, upworthy"));
+                .hint("one of: import, gowalla, irgan, lightgcn, ml100k, obd, sasrec, upworthy"));
         }
     };
     let json = serde_json::to_value(&comparison).explain("cannot write the comparison as JSON")?;

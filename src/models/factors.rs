@@ -15,7 +15,7 @@ use crate::data::batch::FIRST_VALUE_ID;
 use crate::data::{Batch, Encoder};
 use crate::nn::factors::{self, Factors, Search};
 use crate::nn::irgan::{self, Game};
-use crate::nn::light_gcn::light_gcn;
+use crate::nn::light_gcn::{Draws, Smoothing, light_gcn};
 use crate::nn::neighbours::Interactions;
 use crate::nn::rated::rated;
 use crate::nn::tables::Lookup;
@@ -147,6 +147,9 @@ const IRGAN_KNOBS: &[ParamSpec] = &[
 /// Passes of judge and generator in a round: a tenth of those of IRGAN's authors, whose steps are a tenth as long.
 const ROUND: [usize; 2] = [10, 5];
 
+/// Triples of a step of LightGCN.
+const TRIPLES: usize = 1024;
+
 const fn product_flow(does: &'static str) -> [Flow; 4] {
     [
         LINEAR_FLOW,
@@ -235,7 +238,12 @@ impl ModelKind for Factorised {
             Way::Als => factors::als(clicks, search, params.real("click_weight")?, rows.context),
             Way::Bpr => factors::bpr(clicks, search, params.real("ranking_rate")?, rows.context),
             Way::LightGcn => {
-                let how = (params.count("graph_layers")?, params.real("ranking_rate")?);
+                let how = Smoothing {
+                    layers: params.count("graph_layers")?,
+                    rate: params.real("ranking_rate")?,
+                    batch: TRIPLES,
+                    draws: Draws::Clicks,
+                };
                 light_gcn(clicks, search, how, rows.context)
             }
             Way::Irgan => play(rows, clicks, search),

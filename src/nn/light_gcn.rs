@@ -13,11 +13,33 @@ use crate::base::rng::Rng;
 use crate::jobs::JobContext;
 use rayon::prelude::*;
 
-/// Triples that a step is taken for.
-const BATCH: usize = 1024;
+/// Triples whose scores a thread takes at a time.
+const AT_ONCE: usize = 1024;
 
 /// A person, an item of theirs, and one that is not.
 type Triple = (u32, u32, u32);
+
+/// Who is drawn for a triple.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Draws {
+    /// Every click as often as any other.
+    Clicks,
+    /// Every person as often as any other, then one of their clicks: so the authors' program.
+    People,
+}
+
+/// How vectors are smoothed and learnt.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Smoothing {
+    /// Layers of the graph.
+    pub layers: usize,
+    /// Length of a step (Adam).
+    pub rate: f64,
+    /// Triples that a step is taken for.
+    pub batch: usize,
+    /// Who is drawn.
+    pub draws: Draws,
+}
 
 /// People and items with the clicks between them, each divided by the roots of both degrees.
 #[derive(Debug)]
@@ -50,7 +72,7 @@ impl Graph {
             add(&mut sum.people, &people);
             add(&mut sum.items, &items);
         }
-        sum.people.iter_mut().chain(&mut sum.items).for_each(|x| *x *= share);
+        sum.people.par_iter_mut().chain(&mut sum.items).for_each(|x| *x *= share);
         sum
     }
 
@@ -59,87 +81,166 @@ impl Graph {
     fn loss(&self, start: &Factors, triples: &[Triple], penalty: f32) -> (f64, Factors) {
         let width = start.width;
         let ends = self.smoothed(start);
-        let mut slope =
-            Factors { width, people: vec![0.0; start.people.len()], items: vec![0.0; start.items.len()] };
         let each = 1.0 / triples.len().max(1) as f32;
-        let mut loss = 0.0;
-        for &(person, item, other) in triples {
-            let (person, item, other) = (person as usize, item as usize, other as usize);
-            let apart = ends.score(person, item) - ends.score(person, other);
-            loss += f64::from((-apart).exp().ln_1p());
-            let pull = -each / (1.0 + apart.exp());
-            for at in 0..width {
-                let (p, i, j) = (person * width + at, item * width + at, other * width + at);
-                slope.people[p] += pull * (ends.items[i] - ends.items[j]);
-                slope.items[i] += pull * ends.people[p];
-                slope.items[j] -= pull * ends.people[p];
+        let mut pulls = vec![(0.0, 0.0); triples.len()];
+        pulls.par_chunks_mut(AT_ONCE).zip(triples.par_chunks(AT_ONCE)).for_each(|(pulls, triples)| {
+            for (pull, (person, item, other)) in pulls.iter_mut().zip(triples) {
+                let person = *person as usize;
+                let apart = ends.score(person, *item as usize) - ends.score(person, *other as usize);
+                *pull = (-each / (1.0 + apart.exp()), (-apart).exp().ln_1p());
             }
-        }
-        let mut slope = self.smoothed(&slope);
-        let mut squares = 0.0;
-        let mut shrink = |values: &[f32], slope: &mut [f32], row: u32| {
-            for at in row as usize * width..(row as usize + 1) * width {
-                squares += f64::from(values[at] * values[at]);
-                slope[at] += each * penalty * values[at];
-            }
+        });
+        // By a pair's score: `pull` where it was clicked, `-pull` where it was drawn against that. The slope by a score is
+        // the other vector, so that both sides' slopes are products of one sparse matrix.
+        let of_scores = pulls.iter().zip(triples).flat_map(|((pull, _), (person, item, other))| {
+            [(*person, *item, *pull), (*person, *other, -pull)]
+        });
+        let (people, items) = (self.of_people.rows(), self.of_items.rows());
+        let of_scores = Interactions::unmerged(&of_scores.collect::<Vec<_>>(), people, items);
+        let slope = Factors {
+            width,
+            people: of_scores.times(&ends.items, width),
+            items: of_scores.transposed().times(&ends.people, width),
         };
-        for &(person, item, other) in triples {
-            shrink(&start.people, &mut slope.people, person);
-            shrink(&start.items, &mut slope.items, item);
-            shrink(&start.items, &mut slope.items, other);
+        let mut slope = self.smoothed(&slope);
+        let (mut of_people, mut of_items) = (vec![0.0f32; people], vec![0.0f32; items]);
+        for (person, item, other) in triples {
+            of_people[*person as usize] += 1.0;
+            of_items[*item as usize] += 1.0;
+            of_items[*other as usize] += 1.0;
         }
-        (f64::from(each) * (loss + f64::from(penalty) / 2.0 * squares), slope)
+        let squares = shrink(&start.people, &mut slope.people, &of_people, each * penalty)
+            + shrink(&start.items, &mut slope.items, &of_items, each * penalty);
+        let loss: f64 = pulls.iter().map(|(_, loss)| f64::from(*loss)).sum();
+        (f64::from(each) * loss + squares, slope)
     }
+}
+
+/// Half of `penalty` on the squares of rows, each as often as it counts; adds its slope.
+fn shrink(values: &[f32], slope: &mut [f32], counts: &[f32], penalty: f32) -> f64 {
+    let width = (values.len() / counts.len().max(1)).max(1);
+    let rows = values.par_chunks(width).zip(slope.par_chunks_mut(width)).zip(counts).with_min_len(256);
+    let squares: Vec<f32> = rows
+        .map(|((values, slope), count)| {
+            let penalty = penalty * count;
+            slope.iter_mut().zip(values).for_each(|(slope, value)| *slope += penalty * value);
+            penalty * values.iter().map(|value| value * value).sum::<f32>()
+        })
+        .collect();
+    squares.iter().map(|square| f64::from(*square) / 2.0).sum()
 }
 
 fn add(to: &mut [f32], from: &[f32]) {
     to.par_iter_mut().zip(from).for_each(|(to, from)| *to += from);
 }
 
-/// Vectors smoothed over so many layers of the graph of clicks, learnt with steps of `rate`.
+/// Vectors that learn.
+#[derive(Debug)]
+pub struct LightGcn<'a> {
+    /// Length of the next step.
+    pub rate: f64,
+    clicks: &'a Interactions,
+    how: Smoothing,
+    penalty: f32,
+    graph: Graph,
+    start: Factors,
+    /// What Adam remembers of people and items.
+    memory: [Vec<f32>; 2],
+    pairs: Vec<(u32, u32)>,
+    people: Vec<u32>,
+    items: Vec<u32>,
+    rng: Rng,
+    count: u64,
+}
+
+impl<'a> LightGcn<'a> {
+    /// Begins with small random vectors.
+    pub fn new(clicks: &'a Interactions, search: Search, how: Smoothing) -> Self {
+        let start = Factors::drawn(clicks, search);
+        let memory = |values: &[f32]| {
+            let remembered = Rule::Adam.remembers_dense(values.len());
+            vec![0.0f32; remembered.iter().map(|(_, count)| count).sum()]
+        };
+        Self {
+            rate: how.rate,
+            clicks,
+            how,
+            penalty: search.penalty as f32,
+            graph: Graph::new(clicks, how.layers),
+            memory: [memory(&start.people), memory(&start.items)],
+            start,
+            pairs: clicks.all_pairs(),
+            people: (0..clicks.rows() as u32)
+                .filter(|row| !clicks.of_row(*row as usize).is_empty())
+                .collect(),
+            items: clicks.columns_with_pairs(),
+            rng: Rng::named(search.seed, "triples"),
+            count: 0,
+        }
+    }
+
+    /// Steps of one pass: as many triples as there are clicks.
+    pub fn steps(&self) -> usize {
+        self.pairs.len().div_ceil(self.how.batch.max(1))
+    }
+
+    /// One step; the loss before it, `None` where no triple could be drawn.
+    ///
+    /// # Errors
+    /// A cancel.
+    pub fn step(&mut self, context: &JobContext) -> Result<Option<f64>> {
+        context.check()?;
+        let draws = self.how.batch.min(self.pairs.len());
+        let triples: Vec<Triple> = (0..draws).filter_map(|_| self.triple()).collect();
+        if triples.is_empty() {
+            return Ok(None);
+        }
+        let (loss, slope) = self.graph.loss(&self.start, &triples, self.penalty);
+        self.count += 1;
+        let step = Step { count: self.count, ..Step::new(Rule::Adam, self.rate as f32) };
+        let [of_people, of_items] = &mut self.memory;
+        step.dense(&mut self.start.people, of_people, &slope.people);
+        step.dense(&mut self.start.items, of_items, &slope.items);
+        Ok(Some(loss))
+    }
+
+    fn triple(&mut self) -> Option<Triple> {
+        let (person, item) = match self.how.draws {
+            Draws::Clicks => self.pairs[self.rng.below(self.pairs.len())],
+            Draws::People => {
+                let person = self.people[self.rng.below(self.people.len())];
+                let own = self.clicks.of_row(person as usize);
+                (person, own[self.rng.below(own.len())].0)
+            }
+        };
+        let other = self.items[self.rng.below(self.items.len())];
+        (!self.clicks.has(person, other)).then_some((person, item, other))
+    }
+
+    /// The smoothed vectors as they are now.
+    pub fn vectors(&self) -> Factors {
+        self.graph.smoothed(&self.start)
+    }
+}
+
+/// Vectors smoothed over the graph of clicks, after all passes of `search`.
 ///
 /// # Errors
 /// A cancel.
 pub fn light_gcn(
     clicks: &Interactions,
     search: Search,
-    (layers, rate): (usize, f64),
+    how: Smoothing,
     context: &JobContext,
 ) -> Result<Factors> {
-    let graph = Graph::new(clicks, layers);
-    let mut start = Factors::drawn(clicks, search);
-    let mut rng = Rng::named(search.seed, "triples");
-    let pairs = clicks.all_pairs();
-    let items = clicks.columns_with_pairs();
-    let rule = Rule::Adam;
-    let memory = |values: &[f32]| {
-        let remembered = rule.remembers_dense(values.len());
-        vec![0.0f32; remembered.iter().map(|(_, count)| count).sum()]
-    };
-    let (mut of_people, mut of_items) = (memory(&start.people), memory(&start.items));
-    let mut count = 0;
+    let mut found = LightGcn::new(clicks, search, how);
     for pass in 0..search.passes {
         context.progress(pass as u64, search.passes as u64);
-        for _ in 0..pairs.len().div_ceil(BATCH) {
-            context.check()?;
-            let triples: Vec<Triple> = (0..BATCH.min(pairs.len()))
-                .filter_map(|_| {
-                    let (person, item) = pairs[rng.below(pairs.len())];
-                    let other = items[rng.below(items.len())];
-                    (!clicks.has(person, other)).then_some((person, item, other))
-                })
-                .collect();
-            if triples.is_empty() {
-                continue;
-            }
-            let (_, slope) = graph.loss(&start, &triples, search.penalty as f32);
-            count += 1;
-            let step = Step { rule, rate: rate as f32, l2: 0.0, l1: 0.0, decay: 0.0, count };
-            step.dense(&mut start.people, &mut of_people, &slope.people);
-            step.dense(&mut start.items, &mut of_items, &slope.items);
+        for _ in 0..found.steps() {
+            found.step(context)?;
         }
     }
-    Ok(graph.smoothed(&start))
+    Ok(found.vectors())
 }
 
 #[cfg(test)]
@@ -224,9 +325,13 @@ mod tests {
         pairs.push((20, 0, 1.0));
         let clicks = Interactions::of(pairs, 21, 10);
         let search = Search { width: 8, passes: 60, penalty: 1e-3, seed: 3 };
-        let found = light_gcn(&clicks, search, (2, 0.02), &JobContext::detached()).unwrap();
-        let lowest = [2, 4, 6, 8].map(|item| found.score(20, item)).into_iter().fold(f32::INFINITY, f32::min);
-        let others = [1, 3, 5, 7, 9].map(|item| found.score(20, item));
-        assert!(others.iter().all(|other| *other < lowest), "{lowest} {others:?}");
+        for draws in [Draws::Clicks, Draws::People] {
+            let how = Smoothing { layers: 2, rate: 0.02, batch: 1024, draws };
+            let found = light_gcn(&clicks, search, how, &JobContext::detached()).unwrap();
+            let scores = |items: [usize; 4]| items.map(|item| found.score(20, item));
+            let lowest = scores([2, 4, 6, 8]).into_iter().fold(f32::INFINITY, f32::min);
+            let others = scores([1, 3, 5, 7]);
+            assert!(others.iter().all(|other| *other < lowest), "{draws:?}: {lowest} {others:?}");
+        }
     }
 }

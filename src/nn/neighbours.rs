@@ -5,6 +5,7 @@
 //! everything says nothing. Transposed, the same compares people by items.
 
 use crate::base::Result;
+use crate::base::simd::{Kernel, run_widest};
 use crate::jobs::JobContext;
 use rayon::prelude::*;
 
@@ -28,6 +29,20 @@ impl Interactions {
             found.offsets[row as usize + 1] += 1;
         }
         (0..rows).for_each(|row| found.offsets[row + 1] += found.offsets[row]);
+        found
+    }
+
+    /// Rows and columns of pairs that may stand several times, for products with dense matrices alone.
+    pub(super) fn unmerged(pairs: &[(u32, u32, f32)], rows: usize, columns: usize) -> Self {
+        let mut found = Self { offsets: vec![0; rows + 1], entries: vec![(0, 0.0); pairs.len()], columns };
+        pairs.iter().for_each(|(row, ..)| found.offsets[*row as usize + 1] += 1);
+        (0..rows).for_each(|row| found.offsets[row + 1] += found.offsets[row]);
+        let mut next = found.offsets.clone();
+        for (row, column, value) in pairs {
+            let place = &mut next[*row as usize];
+            found.entries[*place] = (*column, *value);
+            *place += 1;
+        }
         found
     }
 
@@ -74,11 +89,8 @@ impl Interactions {
     /// The matrix times a dense one of `width` columns.
     pub fn times(&self, dense: &[f32], width: usize) -> Vec<f32> {
         let mut out = vec![0.0; self.rows() * width];
-        out.par_chunks_mut(width.max(1)).enumerate().for_each(|(row, out)| {
-            for (column, value) in self.of_row(row) {
-                let from = &dense[*column as usize * width..][..width];
-                out.iter_mut().zip(from).for_each(|(out, x)| *out += value * x);
-            }
+        out.par_chunks_mut(ROWS * width.max(1)).enumerate().for_each(|(chunk, out)| {
+            run_widest(Times { matrix: self, from: chunk * ROWS, dense, width, out });
         });
         out
     }
@@ -126,6 +138,33 @@ impl Interactions {
             entries.iter_mut().for_each(|(_, value)| *value -= mean);
         }
         centred
+    }
+}
+
+/// Rows of a product that a thread makes at a time.
+const ROWS: usize = 64;
+
+/// Some rows of [`Interactions::times`].
+struct Times<'a> {
+    matrix: &'a Interactions,
+    from: usize,
+    dense: &'a [f32],
+    width: usize,
+    out: &'a mut [f32],
+}
+
+impl Kernel for Times<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Self { matrix, from, dense, width, out } = self;
+        for (row, out) in (from..).zip(out.chunks_exact_mut(width.max(1))) {
+            for (column, value) in matrix.of_row(row) {
+                let from = &dense[*column as usize * width..][..width];
+                out.iter_mut().zip(from).for_each(|(out, x)| *out += value * x);
+            }
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! both Adagrads and FTRL that is no approximation, since a gradient of 0 would change nothing (with `l2` 0); lazy
 //! Adam is a rule of its own, that of PyTorch's `SparseAdam`.
 
+use crate::base::simd::{Kernel, run_widest};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -217,15 +218,34 @@ impl Adam {
     }
 
     fn numbers(self, values: &mut [f32], mean: &mut [f32], square: &mut [f32], gradient: &[f32]) {
+        run_widest(Moved { step: self, values, mean, square, gradient });
+    }
+}
+
+/// Numbers that a step of Adam moves.
+struct Moved<'a> {
+    step: Adam,
+    values: &'a mut [f32],
+    mean: &'a mut [f32],
+    square: &'a mut [f32],
+    gradient: &'a [f32],
+}
+
+impl Kernel for Moved<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Self { step: Adam { rate, second_decay, l2, count }, values, mean, square, gradient } = self;
         // Far beyond 1e4 steps both corrections are 1 to the last bit.
-        let count = self.count.min(100_000) as i32;
-        let rate = self.rate / (1.0 - FIRST_DECAY.powi(count));
-        let square_scale = 1.0 / (1.0 - self.second_decay.powi(count));
+        let count = count.min(100_000) as i32;
+        let rate = rate / (1.0 - FIRST_DECAY.powi(count));
+        let square_scale = 1.0 / (1.0 - second_decay.powi(count));
         let moments = mean.iter_mut().zip(square);
         for ((value, (mean, square)), g) in values.iter_mut().zip(moments).zip(gradient) {
-            let g = g + self.l2 * *value;
+            let g = g + l2 * *value;
             *mean = FIRST_DECAY * *mean + (1.0 - FIRST_DECAY) * g;
-            *square = self.second_decay * *square + (1.0 - self.second_decay) * g * g;
+            *square = second_decay * *square + (1.0 - second_decay) * g * g;
             *value -= rate * *mean / ((*square * square_scale).sqrt() + ADAM_EPSILON);
         }
     }
