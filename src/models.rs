@@ -10,6 +10,7 @@ pub mod content_cf;
 pub mod counted;
 pub mod dcn_v2;
 pub mod deep_fm;
+pub mod dien;
 pub mod din;
 pub mod direct;
 pub mod ease;
@@ -87,6 +88,7 @@ pub const MODELS: &[&dyn ModelKind] = &[
     &recurrent::ReadsInOrder(Cell::Lstm),
     &recurrent::ReadsInOrder(Cell::Gru),
     &din::Din,
+    &dien::Dien,
     &bst::Bst,
     &memory::MemoryNetwork,
     &sas_rec::SasRec,
@@ -210,14 +212,14 @@ pub struct Output {
     pub attention: Vec<Tensor>,
     /// What kinds with a second task say of it.
     pub conversions: Option<Conversions>,
-    /// What kinds say of the other ads of a batch that learn to tell these apart.
-    pub matches: Option<Matches>,
+    /// What kinds learn beside clicks from other scores of a batch.
+    pub beside: Option<Beside>,
 }
 
 impl Output {
     /// Log odds of a click, and nothing else.
     pub fn of(logits: Tensor) -> Self {
-        Self { logits, attention: Vec::new(), conversions: None, matches: None }
+        Self { logits, attention: Vec::new(), conversions: None, beside: None }
     }
 }
 
@@ -230,17 +232,35 @@ pub struct Conversions {
     pub weight: f64,
 }
 
-/// How each click's user goes with the ad of every click of a batch, for [`in_batch`](crate::nn::in_batch).
+/// Scores of a batch that are no clicks and are learnt as well.
 #[derive(Debug, Clone)]
-pub struct Matches {
-    /// `[clicks, clicks]`: scores, the click's own ad on the diagonal.
+pub struct Beside {
+    /// The scores.
     pub scores: Tensor,
-    /// `[clicks]`: log of each ad's share of the clicks.
-    pub ln_shares: Vec<f32>,
-    /// `[clicks]`: what each counts.
-    pub counts: Vec<f32>,
     /// What this loss counts beside that of clicks.
     pub weight: f64,
+    /// What they should say.
+    pub wanted: Wanted,
+}
+
+/// What scores beside those of clicks should say.
+#[derive(Debug, Clone)]
+pub enum Wanted {
+    /// Which ad each click's user clicked, of those of every click of the batch, for [`in_batch`](crate::nn::in_batch):
+    /// scores `[clicks, clicks]` with the click's own ad on the diagonal.
+    OwnAd {
+        /// `[clicks]`: log of each ad's share of the clicks.
+        ln_shares: Vec<f32>,
+        /// `[clicks]`: what each counts.
+        counts: Vec<f32>,
+    },
+    /// Whether each pair of `[pairs]` is a real one: scores are log odds.
+    Real {
+        /// `[pairs]`: 1 for real ones, 0 for drawn ones.
+        targets: Vec<f32>,
+        /// `[pairs]`: what each counts.
+        counts: Vec<f32>,
+    },
 }
 
 /// The kind called `id`.

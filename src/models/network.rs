@@ -5,7 +5,7 @@ mod loss;
 
 use super::direct::{DirectModel, Weights};
 use super::newcomers::Welcomed;
-use super::{Conversions, Inputs, Matches, Model, ModelKind};
+use super::{Beside, Conversions, Inputs, Model, ModelKind};
 use crate::base::failure::Explain;
 use crate::base::params::Params;
 use crate::base::{Failure, Result};
@@ -67,8 +67,8 @@ pub struct Forward {
     pub(super) graph: Tensor,
     /// Log odds per row of what follows a click, and their graph; of kinds with that task.
     conversions: Option<(Vec<f32>, Conversions)>,
-    /// Scores of each click's user with the ad of every click, and their graph.
-    matches: Option<(Vec<f32>, Matches)>,
+    /// Scores that are learnt beside those of clicks, and their graph.
+    beside: Option<(Vec<f32>, Beside)>,
     leaves: Vec<(Lookup, Var)>,
 }
 
@@ -196,8 +196,8 @@ impl Network {
                 Some(conversions) => Some((conversions.logits.to_vec1()?, conversions)),
                 None => None,
             },
-            matches: match output.matches {
-                Some(matches) => Some((matches.scores.flatten_all()?.to_vec1()?, matches)),
+            beside: match output.beside {
+                Some(beside) => Some((beside.scores.flatten_all()?.to_vec1()?, beside)),
                 None => None,
             },
             leaves,
@@ -323,8 +323,8 @@ impl Network {
         if let Some((_, conversions)) = &forward.conversions {
             tasks.push((&conversions.logits, loss.tasks.of_conversions.as_slice()));
         }
-        if let Some((_, matches)) = &forward.matches {
-            tasks.push((&matches.scores, loss.of_matches.as_slice()));
+        if let Some((_, beside)) = &forward.beside {
+            tasks.push((&beside.scores, loss.of_beside.as_slice()));
         }
         let store = backward_from(&tasks)?;
         let numbers = |var: &Var| match store.get(var.as_tensor()) {

@@ -11,7 +11,9 @@ use super::features::{
     HIDDEN_UNITS, LINEAR_FLOW, LinearPart, NORMALISE, TAPER, deep_shape, side_by_side,
 };
 use super::on_vectors::OnVectors;
-use super::{Counting, Flow, Gradients, Inputs, Matches, Model, ModelKind, Network as WithWeights, Output};
+use super::{
+    Beside, Counting, Flow, Gradients, Inputs, Model, ModelKind, Network as WithWeights, Output, Wanted,
+};
 use crate::base::params::{ParamSpec, Params};
 use crate::base::{Failure, Result};
 use crate::data::encode::Side;
@@ -240,7 +242,7 @@ impl Apart {
         shares: &Tensor,
         (user, ad): (&Tensor, &Tensor),
         temperature: f64,
-    ) -> Computed<Option<Matches>> {
+    ) -> Computed<Option<Beside>> {
         let count = |row: u32| {
             let row = row as usize;
             batch.label.get(row).map_or(0.0, |label| label * batch.weight.get(row).unwrap_or(&1.0))
@@ -254,7 +256,8 @@ impl Apart {
         let scores = (of_clicks(user)?.matmul(&of_clicks(ad)?.t()?)? / temperature)?;
         let ln_shares = of_clicks(shares)?.flatten_all()?.to_vec1()?;
         let counts = clicks.iter().map(|row| count(*row)).collect();
-        Ok(Some(Matches { scores, ln_shares, counts, weight: self.weight }))
+        let wanted = Wanted::OwnAd { ln_shares, counts };
+        Ok(Some(Beside { scores, weight: self.weight, wanted }))
     }
 }
 
@@ -291,14 +294,14 @@ impl Model for Network {
         let ad = self.ad.inputs(of_ad, &[], &inputs.numeric)?;
         let user = unit_length(&self.user_deep.vectors(&user, pass)?)?;
         let ad = unit_length(&self.ad_deep.vectors(&ad, pass)?)?;
-        let matches = match (&self.apart, inputs.gathered.last()) {
+        let beside = match (&self.apart, inputs.gathered.last()) {
             (Some(apart), Some(shares)) => {
                 apart.matches(inputs.batch, shares, (&user, &ad), self.temperature)?
             }
             _ => None,
         };
         let near = ((user * ad)?.sum(1)? / self.temperature)?;
-        Ok(Output { matches, ..Output::of((linear + near)?) })
+        Ok(Output { beside, ..Output::of((linear + near)?) })
     }
 
     fn direct(&self) -> Option<Box<dyn DirectModel>> {

@@ -70,30 +70,67 @@ impl Recurrent {
     /// # Errors
     /// Shapes that do not fit.
     pub fn forward(&self, x: &Tensor, lengths: &[u32]) -> Computed<Tensor> {
+        self.run(x, None, lengths, false)
+    }
+
+    /// `[rows, positions, units]`: the state after each of the first `lengths[row]` positions; zeros elsewhere.
+    ///
+    /// # Errors
+    /// Shapes that do not fit.
+    pub fn forward_each(&self, x: &Tensor, lengths: &[u32]) -> Computed<Tensor> {
+        self.run(x, None, lengths, true)
+    }
+
+    /// The last state of a GRU whose steps are multiplied by `attention` `[rows, positions]`: AUGRU of Zhou et al., AAAI 2019
+    /// (arXiv 1809.03672, equations 15 and 16). At 1 it is the plain cell, at 0 the state stays.
+    ///
+    /// # Errors
+    /// Shapes that do not fit, or a cell that is no GRU.
+    pub fn forward_attended(&self, x: &Tensor, attention: &Tensor, lengths: &[u32]) -> Computed<Tensor> {
+        self.run(x, Some(attention), lengths, false)
+    }
+
+    fn run(&self, x: &Tensor, attention: Option<&Tensor>, lengths: &[u32], each: bool) -> Computed<Tensor> {
         let (rows, positions, inputs) = x.dims3()?;
         let gates = self.input.forward(&x.reshape((rows * positions, inputs))?)?;
-        let gates = gates.reshape((rows, positions, ()))?;
+        let mut gates = gates.reshape((rows, positions, ()))?;
         if !x.device().is_cpu() {
-            return self.plain(&gates, lengths);
+            return self.plain(&gates, attention, lengths, each);
+        }
+        if let Some(attention) = attention {
+            gates = Tensor::cat(&[&gates, &attention.unsqueeze(2)?], 2)?;
         }
         let mut parts = vec![self.hidden.flatten_all()?];
         parts.extend(self.inner_bias.clone());
-        let fused = Fused { cell: self.cell, units: self.hidden.dim(1)?, lengths: lengths.to_vec() };
+        let fused = Fused {
+            cell: self.cell,
+            units: self.hidden.dim(1)?,
+            lengths: lengths.to_vec(),
+            attended: attention.is_some(),
+            each,
+        };
         gates.contiguous()?.apply_op2(&Tensor::cat(&parts, 0)?, fused)
     }
 
     /// The recurrent rest by graph operations: for other devices, and the reference of the fused pass.
-    fn plain(&self, gates: &Tensor, lengths: &[u32]) -> Computed<Tensor> {
+    fn plain(
+        &self,
+        gates: &Tensor,
+        attention: Option<&Tensor>,
+        lengths: &[u32],
+        each: bool,
+    ) -> Computed<Tensor> {
         let (rows, positions, _) = gates.dims3()?;
         let units = self.hidden.dim(1)?;
         let mut state = Tensor::zeros((rows, units), DType::F32, gates.device())?;
         let mut memory = state.clone();
+        let mut states = Vec::new();
         for position in 0..positions {
             let of_input = gates.narrow(1, position, 1)?.squeeze(1)?;
             let of_state = state.matmul(&self.hidden.t()?)?;
             let part = |from: &Tensor, gate: usize| from.narrow(1, gate * units, units);
             let both = |gate| part(&of_input, gate)? + part(&of_state, gate)?;
-            let next = match &self.inner_bias {
+            let mut next = match &self.inner_bias {
                 None => {
                     let kept = (logistic(&both(1)?)? * &memory)?;
                     memory = (kept + (logistic(&both(0)?)? * both(2)?.tanh()?)?)?;
@@ -105,13 +142,19 @@ impl Recurrent {
                     (&candidate + (logistic(&both(1)?)? * (&state - &candidate)?)?)?
                 }
             };
+            if let Some(attention) = attention {
+                next = (&state + (next - &state)?.broadcast_mul(&attention.narrow(1, position, 1)?)?)?;
+            }
             // A row that has ended keeps its state.
             let goes_on: Vec<f32> =
                 lengths.iter().map(|length| f32::from(position < *length as usize)).collect();
             let goes_on = Tensor::from_vec(goes_on, (rows, 1), gates.device())?;
             state = (&state + (next - &state)?.broadcast_mul(&goes_on)?)?;
+            if each {
+                states.push(state.broadcast_mul(&goes_on)?);
+            }
         }
-        Ok(state)
+        if each { Tensor::stack(&states, 1) } else { Ok(state) }
     }
 }
 
@@ -163,23 +206,27 @@ mod tests {
 
     #[test]
     fn fused_equals_plain_forward_and_backward() {
-        for cell in [Cell::Lstm, Cell::Gru] {
-            for units in [3, 8, 17] {
+        for (cell, attended) in [(Cell::Lstm, false), (Cell::Gru, false), (Cell::Gru, true)] {
+            for (units, each) in [(3, false), (8, true), (17, true), (17, false)] {
                 let (builder, layer) = layer(cell, 4, units);
                 let lengths: Vec<u32> = (0..70).map(|row| row % 6).collect();
-                let gates = Var::from_tensor(&normals(&[70, 5, cell.gates() * units], 1)).unwrap();
-                let mut parts = vec![layer.hidden.flatten_all().unwrap()];
-                parts.extend(layer.inner_bias.clone());
-                let fused = Fused { cell, units, lengths: lengths.clone() };
-                let fused = gates.apply_op2(&Tensor::cat(&parts, 0).unwrap(), fused).unwrap();
-                let plain = layer.plain(&gates, &lengths).unwrap();
+                let x = Var::from_tensor(&normals(&[70, 5, 4], 1)).unwrap();
+                let attention = Var::from_tensor(&normals(&[70, 5], 2)).unwrap();
+                let attention = attended.then_some(&attention);
+                let tensor = attention.map(Var::as_tensor);
+                let fused = layer.run(&x, tensor, &lengths, each).unwrap();
+                let gates = layer.input.forward(&x.reshape((350, 4)).unwrap()).unwrap();
+                let plain =
+                    layer.plain(&gates.reshape((70, 5, ())).unwrap(), tensor, &lengths, each).unwrap();
                 let hidden = &builder.parameters.iter().find(|p| p.name == "cell.hidden.weight").unwrap().var;
                 let answer = |out: &Tensor| {
-                    let store =
-                        (out * normals(&[70, units], 5)).unwrap().sum_all().unwrap().backward().unwrap();
-                    [out.clone(), store.get(&gates).unwrap().clone(), store.get(hidden).unwrap().clone()]
+                    let probe = normals(out.dims(), 5);
+                    let store = (out * probe).unwrap().sum_all().unwrap().backward().unwrap();
+                    let of = |var: &Var| store.get(var).unwrap().clone();
+                    [Some(out.clone()), Some(of(&x)), Some(of(hidden)), attention.map(of)]
                 };
                 for (place, (fused, plain)) in answer(&fused).iter().zip(&answer(&plain)).enumerate() {
+                    let Some((fused, plain)) = fused.as_ref().zip(plain.as_ref()) else { continue };
                     let gap = (fused - plain).unwrap().abs().unwrap().max_all().unwrap();
                     let gap = gap.to_scalar::<f32>().unwrap();
                     assert!(gap < 1e-4, "{cell:?} of {units} units, answer {place}: {gap}");
@@ -189,19 +236,53 @@ mod tests {
     }
 
     #[test]
+    fn attention_of_one_is_a_plain_step_and_of_zero_none() {
+        let (_, layer) = layer(Cell::Gru, 4, 5);
+        let x = normals(&[3, 4, 4], 1);
+        let lengths = [4, 3, 0];
+        let ones = Tensor::ones((3, 4), DType::F32, &Device::Cpu).unwrap();
+        let same = |one: &Tensor, other: &Tensor| {
+            let gap = (one - other).unwrap().abs().unwrap().max_all().unwrap();
+            assert!(gap.to_scalar::<f32>().unwrap() < 1e-6);
+        };
+        let plain = layer.forward(&x, &lengths).unwrap();
+        same(&layer.forward_attended(&x, &ones, &lengths).unwrap(), &plain);
+        let nothing = layer.forward_attended(&x, &ones.zeros_like().unwrap(), &lengths).unwrap();
+        same(&nothing, &plain.zeros_like().unwrap());
+        // Attending to the first two positions alone is stopping there.
+        let first = Tensor::new(&[[1.0_f32, 1.0, 0.0, 0.0]], &Device::Cpu).unwrap();
+        let first = first.broadcast_as((3, 4)).unwrap().contiguous().unwrap();
+        same(&layer.forward_attended(&x, &first, &lengths).unwrap(), &layer.forward(&x, &[2, 2, 0]).unwrap());
+        // The last of each state is the last state.
+        let each = layer.forward_each(&x, &lengths).unwrap();
+        same(
+            &each.narrow(1, 3, 1).unwrap().squeeze(1).unwrap().narrow(0, 0, 1).unwrap(),
+            &plain.narrow(0, 0, 1).unwrap(),
+        );
+        let (_, lstm) = self::layer(Cell::Lstm, 4, 5);
+        assert!(lstm.forward_attended(&x, &ones, &lengths).is_err(), "an LSTM has no such step");
+    }
+
+    #[test]
     fn gradients_by_everything_agree_with_central_differences() {
-        for cell in [Cell::Lstm, Cell::Gru] {
+        for (cell, attended) in [(Cell::Lstm, false), (Cell::Gru, false), (Cell::Gru, true)] {
             let (_, Recurrent { input, hidden, inner_bias, .. }) = layer(cell, 2, 3);
-            let mut all = vec![normals(&[3, 3, 2], 1), input.weight, input.bias, hidden];
+            let mut all = vec![normals(&[3, 3, 2], 1), input.weight, input.bias, hidden, normals(&[3, 3], 6)];
             all.extend(inner_bias);
             agrees_with_differences(&all, |t| {
                 let layer = Recurrent {
                     cell,
                     input: Linear { weight: t[1].clone(), bias: t[2].clone() },
                     hidden: t[3].clone(),
-                    inner_bias: t.get(4).cloned(),
+                    inner_bias: t.get(5).cloned(),
                 };
-                layer.forward(&t[0], &[3, 1, 0])
+                if attended {
+                    layer.forward_attended(&t[0], &t[4], &[3, 1, 0])
+                } else {
+                    // Each state, with what is not used kept in the graph.
+                    layer.forward_each(&t[0], &[3, 1, 0])?
+                        + (t[4].sum_all()? * 0.0)?.broadcast_as((3, 3, 3))?
+                }
             });
         }
     }

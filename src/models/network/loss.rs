@@ -2,7 +2,7 @@
 
 use super::Forward;
 use crate::data::Batch;
-use crate::models::{Conversions, Matches};
+use crate::models::{Beside, Conversions, Wanted};
 use crate::nn::in_batch::in_batch_softmax;
 use crate::nn::losses::{EntireSpaceLoss, LogitLoss, bce_with_logits, entire_space};
 
@@ -12,19 +12,28 @@ pub(super) struct TaskLoss {
     pub(super) mean: f64,
     /// Of clicks and of what follows them.
     pub(super) tasks: EntireSpaceLoss,
-    /// By each score of the clicks with each other's ads.
-    pub(super) of_matches: Vec<f32>,
+    /// By each score that is learnt beside those of clicks.
+    pub(super) of_beside: Vec<f32>,
 }
 
 /// The loss of a forward pass on a labelled batch.
 pub(super) fn task_loss(forward: &Forward, batch: &Batch) -> TaskLoss {
     let tasks = loss_of_tasks(forward, batch);
-    let Some((scores, Matches { ln_shares, counts, weight, .. })) = &forward.matches else {
-        return TaskLoss { mean: tasks.mean, tasks, of_matches: Vec::new() };
+    let Some((scores, Beside { weight, wanted, .. })) = &forward.beside else {
+        return TaskLoss { mean: tasks.mean, tasks, of_beside: Vec::new() };
     };
-    let mut apart = in_batch_softmax(scores, ln_shares, counts);
-    apart.gradient.iter_mut().for_each(|slope| *slope *= *weight as f32);
-    TaskLoss { mean: tasks.mean + weight * apart.mean, tasks, of_matches: apart.gradient }
+    let (mean, mut of_beside) = match wanted {
+        Wanted::OwnAd { ln_shares, counts } => {
+            let apart = in_batch_softmax(scores, ln_shares, counts);
+            (apart.mean, apart.gradient)
+        }
+        Wanted::Real { targets, counts } => {
+            let LogitLoss { mean, gradient } = bce_with_logits(scores, targets, counts);
+            (mean, gradient)
+        }
+    };
+    of_beside.iter_mut().for_each(|slope| *slope *= *weight as f32);
+    TaskLoss { mean: tasks.mean + weight * mean, tasks, of_beside }
 }
 
 /// The loss of the tasks, and which way their log odds should move; no conversions where there is one task.

@@ -12,11 +12,16 @@ use rayon::prelude::*;
 const ROWS: usize = 64;
 
 /// Takes the inputs' share of the gates `[rows, positions, gates units]` and the flat recurrent weights (`[gates
-/// units, units]`, then GRU's `[units]`); answers the last states `[rows, units]`.
+/// units, units]`, then GRU's `[units]`); answers the last states `[rows, units]`, or each, `[rows, positions, units]`, zeros
+/// on padding.
 pub(super) struct Fused {
     pub(super) cell: Cell,
     pub(super) units: usize,
     pub(super) lengths: Vec<u32>,
+    /// Behind a position's gates stands how much it is attended to, by which GRU's step is multiplied.
+    pub(super) attended: bool,
+    /// Answers each state.
+    pub(super) each: bool,
 }
 
 /// Sizes of one call; `many` is units padded to whole vectors. Gates are blocks of `many`.
@@ -26,6 +31,8 @@ struct Sizes {
     positions: usize,
     units: usize,
     many: usize,
+    attended: bool,
+    each: bool,
 }
 
 /// The recurrent weights, padded with zeros.
@@ -46,6 +53,8 @@ struct Space {
     of_state: Vec<f32>,
     /// `[positions, gates many]`: the gradient by the inputs' share.
     of_input: Vec<f32>,
+    /// `[positions]`: the gradient by what attention gave.
+    of_attention: Vec<f32>,
     /// `[positions + 1, many]`.
     states: Vec<f32>,
     /// `[positions + 1, many]`: LSTM's memory.
@@ -61,6 +70,22 @@ struct Sums {
 impl Sizes {
     fn gates(self) -> usize {
         self.cell.gates()
+    }
+
+    /// Numbers of one position's input.
+    fn inputs(self) -> usize {
+        self.gates() * self.units + usize::from(self.attended)
+    }
+
+    /// Numbers of one row's answer.
+    fn answers(self) -> usize {
+        if self.each { self.positions * self.units } else { self.units }
+    }
+
+    /// How much a position is attended to.
+    #[inline(always)]
+    fn attention(self, inputs: &[f32], position: usize) -> f32 {
+        if self.attended { inputs[(position + 1) * self.inputs() - 1] } else { 1.0 }
     }
 
     fn weights(self, flat: &[f32]) -> Weights {
@@ -90,6 +115,7 @@ impl Sizes {
             gates: vec![0.0; all],
             of_state: vec![0.0; all],
             of_input: vec![0.0; all],
+            of_attention: vec![0.0; self.positions],
             states: vec![0.0; states],
             memories: vec![0.0; states],
         }
@@ -110,7 +136,7 @@ impl Space {
         self.memories[..many].fill(0.0);
         for position in 0..length {
             let gates = &mut self.gates[position * all..][..all];
-            let input = &inputs[position * sizes.gates() * units..][..sizes.gates() * units];
+            let input = &inputs[position * sizes.inputs()..][..sizes.gates() * units];
             for (to, from) in gates.chunks_exact_mut(many).zip(input.chunks_exact(units)) {
                 to[..units].copy_from_slice(from);
                 to[units..].fill(0.0);
@@ -122,26 +148,36 @@ impl Space {
             let memory = self.memories[position * many..][..2 * many].split_at_mut(many);
             match sizes.cell {
                 Cell::Lstm => lstm(gates, of_state, memory, after),
-                Cell::Gru => gru(gates, of_state, &weights.inner_bias, (before, after)),
+                Cell::Gru => {
+                    let attention = sizes.attention(inputs, position);
+                    gru(gates, of_state, (&weights.inner_bias, attention), (before, after));
+                }
             }
         }
     }
 
-    /// Back from the gradient of the state after `length` positions, in `flow` `[many]`.
+    /// Back from the gradient of what was answered, over the first `length` positions of one row of inputs' shares; `flow` and
+    /// `of_memory` are `[many]`.
     #[inline(always)]
     fn gradient<S: Simd>(
         &mut self,
         simd: S,
-        sizes: Sizes,
-        weights: &Weights,
-        length: usize,
+        (sizes, weights): (Sizes, &Weights),
+        (inputs, length): (&[f32], usize),
+        out: &[f32],
         (flow, of_memory): (&mut [f32], &mut [f32]),
         sums: &mut Sums,
     ) {
-        let many = sizes.many;
+        let Sizes { units, many, .. } = sizes;
         let all = sizes.gates() * many;
         of_memory.fill(0.0);
+        flow.fill(0.0);
         for position in (0..length).rev() {
+            let answered = if sizes.each { position } else { length - 1 - position };
+            if sizes.each || answered == 0 {
+                let out = &out[answered * units..][..units];
+                flow.iter_mut().zip(out).for_each(|(flow, out)| *flow += out);
+            }
             let gates = &self.gates[position * all..][..all];
             let of_state = &mut self.of_state[position * all..][..all];
             let of_input = &mut self.of_input[position * all..][..all];
@@ -154,7 +190,9 @@ impl Space {
                 }
                 Cell::Gru => {
                     let before = &self.states[position * many..][..many];
-                    gru_back(gates, before, flow, (of_state, of_input));
+                    let attention = sizes.attention(inputs, position);
+                    self.of_attention[position] =
+                        gru_back(gates, (before, attention), flow, (of_state, of_input));
                     add_scaled(simd, &mut sums.inner_bias, 1.0, &of_state[2 * many..]);
                 }
             }
@@ -217,9 +255,15 @@ fn lstm_back(
     }
 }
 
-/// Activations in place of the inputs' shares; the candidate's share of the state gets its bias; the state after.
+/// Activations in place of the inputs' shares; the candidate's share of the state gets its bias; the state after, where
+/// `attention` says how much of the step is taken (Zhou et al. 2019, equation 16: it multiplies one minus the update gate).
 #[inline(always)]
-fn gru(gates: &mut [f32], of_state: &mut [f32], inner_bias: &[f32], (before, after): (&[f32], &mut [f32])) {
+fn gru(
+    gates: &mut [f32],
+    of_state: &mut [f32],
+    (inner_bias, attention): (&[f32], f32),
+    (before, after): (&[f32], &mut [f32]),
+) {
     let many = after.len();
     let (reset, rest) = gates.split_at_mut(many);
     let (update, candidate) = rest.split_at_mut(many);
@@ -230,13 +274,20 @@ fn gru(gates: &mut [f32], of_state: &mut [f32], inner_bias: &[f32], (before, aft
         reset[unit] = sigmoid(reset[unit] + to_reset[unit]);
         update[unit] = sigmoid(update[unit] + to_update[unit]);
         candidate[unit] = tanh(candidate[unit] + reset[unit] * inner[unit]);
-        after[unit] = candidate[unit] + update[unit] * (before[unit] - candidate[unit]);
+        after[unit] = before[unit] + attention * (1.0 - update[unit]) * (candidate[unit] - before[unit]);
     }
 }
 
-/// The gradients by both shares of the gates' sums; `flow` becomes the direct one by the state before.
+/// The gradients by both shares of the gates' sums; `flow` becomes the direct one by the state before. Answers that by the
+/// attention.
 #[inline(always)]
-fn gru_back(gates: &[f32], before: &[f32], flow: &mut [f32], (of_state, of_input): (&mut [f32], &mut [f32])) {
+fn gru_back(
+    gates: &[f32],
+    (before, attention): (&[f32], f32),
+    flow: &mut [f32],
+    (of_state, of_input): (&mut [f32], &mut [f32]),
+) -> f32 {
+    let mut of_attention = 0.0;
     let many = before.len();
     let (reset, rest) = gates.split_at(many);
     let (update, candidate) = rest.split_at(many);
@@ -246,14 +297,16 @@ fn gru_back(gates: &[f32], before: &[f32], flow: &mut [f32], (of_state, of_input
     let (input_update, input_candidate) = rest.split_at_mut(many);
     for unit in 0..many {
         let (r, z, n) = (reset[unit], update[unit], candidate[unit]);
-        let by_candidate = flow[unit] * (1.0 - z) * (1.0 - n * n);
-        let by_update = flow[unit] * (before[unit] - n) * z * (1.0 - z);
+        let by_candidate = flow[unit] * attention * (1.0 - z) * (1.0 - n * n);
+        let by_update = flow[unit] * attention * (before[unit] - n) * z * (1.0 - z);
+        of_attention += flow[unit] * (1.0 - z) * (n - before[unit]);
         let by_reset = by_candidate * inner[unit] * r * (1.0 - r);
         (state_reset[unit], input_reset[unit]) = (by_reset, by_reset);
         (state_update[unit], input_update[unit]) = (by_update, by_update);
         (inner[unit], input_candidate[unit]) = (by_candidate * r, by_candidate);
-        flow[unit] *= z;
+        flow[unit] *= 1.0 - attention * (1.0 - z);
     }
+    of_attention
 }
 
 /// A run of rows on the way forward.
@@ -273,10 +326,17 @@ impl WithSimd for Forward<'_> {
         let Self { lengths, sizes, weights, inputs, out } = self;
         let Sizes { positions, units, many, .. } = sizes;
         let mut space = sizes.space();
-        let rows = out.chunks_exact_mut(units).zip(inputs.chunks_exact(positions * sizes.gates() * units));
+        let rows = out.chunks_exact_mut(sizes.answers()).zip(inputs.chunks_exact(positions * sizes.inputs()));
         for ((out, inputs), length) in rows.zip(lengths) {
             space.compute(simd, sizes, weights, inputs, *length as usize);
-            out.copy_from_slice(&space.states[*length as usize * many..][..units]);
+            if sizes.each {
+                let states = space.states.chunks_exact(many).skip(1).take(*length as usize);
+                out.chunks_exact_mut(units)
+                    .zip(states)
+                    .for_each(|(out, state)| out.copy_from_slice(&state[..units]));
+            } else {
+                out.copy_from_slice(&space.states[*length as usize * many..][..units]);
+            }
         }
     }
 }
@@ -301,16 +361,23 @@ impl WithSimd for Backward<'_> {
         let mut space = sizes.space();
         let mut sums = sizes.sums();
         let (mut flow, mut of_memory) = (vec![0.0; many], vec![0.0; many]);
-        let stride = positions * sizes.gates() * units;
+        let stride = positions * sizes.inputs();
         let rows = for_inputs.chunks_exact_mut(stride).zip(inputs.chunks_exact(stride));
-        for (((for_inputs, inputs), out), length) in rows.zip(out.chunks_exact(units)).zip(lengths) {
+        for (((for_inputs, inputs), out), length) in rows.zip(out.chunks_exact(sizes.answers())).zip(lengths)
+        {
             let length = *length as usize;
             space.compute(simd, sizes, weights, inputs, length);
-            flow.fill(0.0);
-            flow[..units].copy_from_slice(out);
-            space.gradient(simd, sizes, weights, length, (&mut flow, &mut of_memory), &mut sums);
-            let gates = for_inputs.chunks_exact_mut(units).zip(space.of_input.chunks_exact(many));
-            gates.take(length * sizes.gates()).for_each(|(to, from)| to.copy_from_slice(&from[..units]));
+            let back = (flow.as_mut_slice(), of_memory.as_mut_slice());
+            space.gradient(simd, (sizes, weights), (inputs, length), out, back, &mut sums);
+            let of_positions = space.of_input.chunks_exact(sizes.gates() * many).zip(&space.of_attention);
+            let for_positions = for_inputs.chunks_exact_mut(sizes.inputs()).zip(of_positions);
+            for (to, (from, of_attention)) in for_positions.take(length) {
+                let gates = to.chunks_exact_mut(units).zip(from.chunks_exact(many));
+                gates.for_each(|(to, from)| to.copy_from_slice(&from[..units]));
+                if sizes.attended {
+                    to[sizes.inputs() - 1] = *of_attention;
+                }
+            }
         }
         sums
     }
@@ -319,22 +386,24 @@ impl WithSimd for Backward<'_> {
 impl Fused {
     fn sizes(&self, gates: &Shape) -> Computed<Sizes> {
         let (_, positions, all) = gates.dims3()?;
-        if all != self.cell.gates() * self.units {
-            candle_core::bail!("a cell of {} units does not have {all} gates", self.units);
+        let Self { cell, units, attended, each, .. } = *self;
+        let sizes = Sizes { cell, positions, units, many: padded(units), attended, each };
+        if all != sizes.inputs() || attended && cell != Cell::Gru {
+            candle_core::bail!("a cell of {units} units does not have {all} gates");
         }
-        Ok(Sizes { cell: self.cell, positions, units: self.units, many: padded(self.units) })
+        Ok(sizes)
     }
 
     /// Gradients of the inputs' shares and the weights from that of the last states.
     fn gradient(&self, sizes: Sizes, inputs: &[f32], flat: &[f32], out: &[f32]) -> [Vec<f32>; 2] {
         let Sizes { positions, units, many, .. } = sizes;
         let weights = &sizes.weights(flat);
-        let stride = positions * sizes.gates() * units;
+        let stride = positions * sizes.inputs();
         let mut for_inputs = vec![0.0; inputs.len()];
         let runs: Vec<Sums> = for_inputs
             .par_chunks_mut(ROWS * stride)
             .zip(inputs.par_chunks(ROWS * stride))
-            .zip(out.par_chunks(ROWS * units))
+            .zip(out.par_chunks(ROWS * sizes.answers()))
             .zip(self.lengths.par_chunks(ROWS))
             .map(|(((for_inputs, inputs), out), lengths)| {
                 vectorized(Backward { lengths, sizes, weights, inputs, out, for_inputs })
@@ -368,16 +437,18 @@ impl CustomOp2 for Fused {
     ) -> Computed<(CpuStorage, Shape)> {
         let sizes = self.sizes(gates_layout.shape())?;
         let Sizes { positions, units, .. } = sizes;
+        let (rows, stride) = (self.lengths.len(), positions * sizes.inputs());
         let inputs = floats(gates, gates_layout)?;
         let weights = &sizes.weights(floats(weights, weights_layout)?);
-        let mut out = vec![0.0; self.lengths.len() * units];
-        out.par_chunks_mut(ROWS * units)
-            .zip(inputs.par_chunks(ROWS * positions * sizes.gates() * units))
+        let mut out = vec![0.0; rows * sizes.answers()];
+        out.par_chunks_mut(ROWS * sizes.answers())
+            .zip(inputs.par_chunks(ROWS * stride))
             .zip(self.lengths.par_chunks(ROWS))
             .for_each(|((out, inputs), lengths)| {
                 vectorized(Forward { lengths, sizes, weights, inputs, out });
             });
-        Ok((CpuStorage::F32(out), (self.lengths.len(), units).into()))
+        let shape = if self.each { (rows, positions, units).into() } else { (rows, units).into() };
+        Ok((CpuStorage::F32(out), shape))
     }
 
     fn bwd(
