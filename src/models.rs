@@ -21,6 +21,7 @@ pub mod ffm;
 pub mod final_mlp;
 pub mod fm;
 pub mod gbdt;
+pub mod gcn;
 pub mod hybrid;
 pub mod integrated;
 pub mod item_cf;
@@ -74,6 +75,7 @@ pub const MODELS: &[&dyn ModelKind] = &[
     &factors::Factorised(Way::Als),
     &factors::Factorised(Way::Bpr),
     &factors::Factorised(Way::LightGcn),
+    &gcn::Gcn,
     &factors::Factorised(Way::Irgan),
     &fm::Fm,
     &ffm::Ffm,

@@ -16,6 +16,7 @@ pub mod dropout;
 pub mod factors;
 pub mod field_input;
 pub mod fields;
+pub mod gcn;
 pub mod graph_filter;
 pub mod heads;
 pub mod histories;

@@ -25,7 +25,7 @@ use crate::nn::{Computed, Pass};
 /// Table of all vectors.
 const FACTORS: &str = "factors";
 
-const PASSES: ParamSpec = ParamSpec::integer(
+pub(super) const PASSES: ParamSpec = ParamSpec::integer(
     "passes",
     "Passes",
     (1, 15, 500),
@@ -150,7 +150,8 @@ const ROUND: [usize; 2] = [10, 5];
 /// Triples of a step of LightGCN.
 const TRIPLES: usize = 1024;
 
-const fn product_flow(does: &'static str) -> [Flow; 4] {
+/// The drawing of a kind whose vectors are found in this way.
+pub(super) const fn product_flow(does: &'static str) -> [Flow; 4] {
     [
         LINEAR_FLOW,
         Flow::of(FACTORS, &["fields"], does),
@@ -275,7 +276,7 @@ fn play(rows: &Counting<'_>, clicks: &Interactions, search: Search) -> Result<Fa
 }
 
 /// Finds the vectors and puts them into the table; of clicks, or with `all` of the click rates of pairs.
-fn fill(
+pub(super) fn fill(
     rows: &Counting<'_>,
     network: &mut Network,
     (kind, all): (&str, bool),
@@ -297,14 +298,15 @@ fn fill(
     Ok(())
 }
 
-struct Product {
+/// The product of a user's and an ad's vector, beside a linear part.
+pub(super) struct Product {
     sum: ScaledSum,
     pair: [usize; 2],
     factors: FieldRows,
 }
 
 impl Product {
-    fn new(encoder: &Encoder, params: &Params, builder: &mut Builder, kind: &str) -> Result<Self> {
+    pub(super) fn new(encoder: &Encoder, params: &Params, builder: &mut Builder, kind: &str) -> Result<Self> {
         Ok(Self {
             sum: ScaledSum::new(encoder, builder, 1.0)?,
             pair: need_user_and_ad(encoder, kind)?,
@@ -330,7 +332,7 @@ mod tests {
 
     #[test]
     fn equal_the_linear_part_and_the_product_of_two_vectors() {
-        for kind in ["biased_mf", "als", "bpr_mf", "light_gcn", "irgan"] {
+        for kind in ["biased_mf", "als", "bpr_mf", "light_gcn", "gcn", "irgan"] {
             equals_loops(kind, &[("embedding_width", "3")], |weights, batch, row| {
                 let user = weights.row("factors.user", batch.categorical[0][row]).to_vec();
                 let ad = weights.row("factors.ad", batch.categorical[1][row]);

@@ -741,7 +741,7 @@ fn what_is_counted_tells_who_likes_what() {
         model.card.test.unwrap().auc.unwrap().value
     };
     let sums = auc("logistic");
-    for kind in ["item_cf", "user_cf", "ease", "biased_mf", "als", "bpr_mf", "light_gcn", "irgan"] {
+    for kind in ["item_cf", "user_cf", "ease", "biased_mf", "als", "bpr_mf", "light_gcn", "gcn", "irgan"] {
         let found = auc(kind);
         assert!(found > sums + 0.03, "{kind}: {found} against {sums}");
     }

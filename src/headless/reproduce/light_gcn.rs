@@ -5,6 +5,7 @@
 //! a pass with a quarter of the triples each, and twenty times as long at first (half a cosine down to a tenth): a
 //! hundredth of the work.
 
+use super::Comparison;
 use super::gowalla::{held_out, tell, training_pairs};
 use super::ranking::ranked;
 use crate::base::Result;
