@@ -22,6 +22,14 @@ fn bytes_of(what: &str) -> Option<u64> {
     Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
 }
 
+/// Bytes of memory that a program could still take without others being pushed out; `None` where the system does not tell
+/// (anything but Linux).
+pub fn available_bytes() -> Option<u64> {
+    let memory = fs::read_to_string("/proc/meminfo").ok()?;
+    let line = memory.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
+}
+
 /// Seconds of processor time that all threads have taken so far; `None` where the system does not tell.
 pub fn processor_secs() -> Option<f64> {
     let stat = fs::read_to_string("/proc/self/stat").ok()?;
@@ -53,6 +61,7 @@ mod tests {
     #[test]
     fn memory_and_time_are_told_and_rise_with_use() {
         let before = processor_secs().unwrap();
+        assert!(available_bytes().unwrap() > 1 << 20);
         let block = vec![1_u8; 64 << 20];
         let resident = resident_bytes().unwrap();
         assert!(resident > 64 << 20 && peak_bytes().unwrap() >= resident);

@@ -3,6 +3,7 @@
 //! Every answer has the same form, whatever was reproduced: one row a figure, with the published value, where it
 //! stands, ours, the interval that counts as agreement, and whether ours lies in it.
 
+mod ease;
 mod gowalla;
 mod import;
 mod irgan;
@@ -22,7 +23,7 @@ use std::path::PathBuf;
 /// Compares our figures with published ones.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// What to reproduce: import (files and what is in them), gowalla (ranking all items), irgan (a generator against a
+    /// What to reproduce: import (files and what is in them), ease (EASE on Gowalla: 3.5 GB of memory), gowalla (ranking all items), irgan (a generator against a
     /// judge on the split of IRGAN's authors), lightgcn (vectors smoothed over Gowalla's graph), ml100k (ratings by biases
     /// and vectors), obd (off-policy estimates on the Open Bandit logs), sasrec (attention over what people reviewed before),
     /// upworthy (which of two headlines is clicked more, by their texts).
@@ -89,6 +90,7 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
     }
     let passes = args.passes.map(usize::from);
     let comparison = match args.name.as_str() {
+        "ease" => ease::compare(&args.data, &terminal.context())?,
         "gowalla" => gowalla::compare(&args.data, &terminal.context())?,
         "import" => import::compare(&args.data, &terminal.context())?,
         "irgan" => irgan::compare(&args.data, &terminal.context())?,
@@ -100,7 +102,7 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
         other => {
             let why = format!("nothing is known by the name '{other}'");
             return Err(Failure::new("cannot reproduce", why)
-                .hint("one of: import, gowalla, irgan, lightgcn, ml100k, obd, sasrec, upworthy"));
+                .hint("one of: import, ease, gowalla, irgan, lightgcn, ml100k, obd, sasrec, upworthy"));
         }
     };
     let json = serde_json::to_value(&comparison).explain("cannot write the comparison as JSON")?;

@@ -8,6 +8,7 @@
 use super::product::{Finish, Pack, View, product};
 use crate::base::{Failure, Result};
 use crate::jobs::JobContext;
+use rayon::prelude::*;
 
 /// Rows and columns of a block.
 const BLOCK: usize = 256;
@@ -73,6 +74,69 @@ impl Symmetric {
         }
         self.strips.iter_mut().flatten().for_each(|number| *number = -*number);
         Ok(self)
+    }
+
+    /// Bytes that a matrix of `n` rows takes, and its inversion beside it.
+    pub fn bytes(n: usize) -> u64 {
+        let n = n as u64;
+        let blocks = BLOCK as u64;
+        // Half of it and the blocks on the diagonal; a column of blocks, its product and that with its sign turned.
+        4 * (n * (n + blocks) / 2 + 3 * n * blocks)
+    }
+
+    /// For each list of rows the sum of these rows: `[lists, n]`.
+    pub fn summed_rows(&self, lists: &[Vec<u32>]) -> Vec<f32> {
+        let mut of_blocks: Vec<Vec<(usize, usize)>> = vec![Vec::new(); self.strips.len()];
+        for (list, rows) in lists.iter().enumerate() {
+            for row in rows {
+                of_blocks[*row as usize / BLOCK].push((list, *row as usize));
+            }
+        }
+        let parts: Vec<Vec<f32>> = (0..self.strips.len())
+            .into_par_iter()
+            .map(|block| self.summed(block, &of_blocks, lists.len()))
+            .collect();
+        let mut out = vec![0.0; lists.len() * self.n];
+        out.par_chunks_mut(self.n.max(1)).enumerate().for_each(|(list, out)| {
+            for (out, part) in out.chunks_mut(BLOCK).zip(&parts) {
+                let size = out.len();
+                out.copy_from_slice(&part[list * size..][..size]);
+            }
+        });
+        out
+    }
+
+    /// Columns of one block: `[lists, columns]`. `of_blocks` are lists and rows by the rows' blocks.
+    fn summed(&self, block: usize, of_blocks: &[Vec<(usize, usize)>], lists: usize) -> Vec<f32> {
+        let (from, end) = (block * BLOCK, self.width(block));
+        let size = end - from;
+        let mut out = vec![0.0; lists * size];
+        let mut add = |list: usize, row: &[f32]| {
+            out[list * size..][..size].iter_mut().zip(row).for_each(|(sum, x)| *sum += x);
+        };
+        let mut turned = vec![0.0; BLOCK * size];
+        for (other, entries) in of_blocks.iter().enumerate() {
+            if other >= block {
+                let width = self.width(other);
+                for (list, row) in entries {
+                    add(*list, &self.strips[other][row % BLOCK * width + from..][..size]);
+                }
+                continue;
+            }
+            // Above the diagonal it is the other half, lying.
+            if entries.is_empty() {
+                continue;
+            }
+            for (at, row) in self.strips[block].chunks_exact(end).enumerate() {
+                for (place, x) in row[other * BLOCK..][..BLOCK].iter().enumerate() {
+                    turned[place * size + at] = *x;
+                }
+            }
+            for (list, row) in entries {
+                add(*list, &turned[row % BLOCK * size..][..size]);
+            }
+        }
+        out
     }
 
     /// `A_kk <- -D`, `A_ik <- A_ik D`, `A_ij <- A_ij - A_ik D A_kj` with `D` the inverse of block `k` of the diagonal.
@@ -225,6 +289,13 @@ mod tests {
             }
             let whole: Vec<f32> = (0..n * n).map(|at| matrix.get(at / n, at % n)).collect();
             assert!((0..n).all(|i| (0..n).all(|j| whole[i * n + j] == whole[j * n + i])));
+            let lists = [vec![0, n as u32 - 1], vec![], vec![n as u32 / 2, 0, n as u32 / 3]];
+            let sums = matrix.summed_rows(&lists);
+            for (at, sum) in sums.iter().enumerate() {
+                let rows = lists[at / n].iter();
+                let wanted: f32 = rows.map(|row| whole[*row as usize * n + at % n]).sum();
+                assert!((sum - wanted).abs() < 1e-4, "{n}: {at} {sum} {wanted}");
+            }
             let inverse = matrix.inverted(&JobContext::detached()).unwrap();
             for i in (0..n).step_by(1 + n / 9) {
                 for j in 0..n {
@@ -235,6 +306,9 @@ mod tests {
                 }
             }
         }
+        let of_strips: usize = Symmetric::zeros(700).strips.iter().map(Vec::len).sum();
+        let beside = 4 * 3 * 700 * BLOCK;
+        assert!(Symmetric::bytes(700) >= (4 * of_strips + beside) as u64);
         let mut bad = Symmetric::zeros(2);
         bad.add(0, 0, 1.0);
         bad.add(1, 0, 2.0);
