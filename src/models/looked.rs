@@ -213,7 +213,7 @@ mod tests {
     #[test]
     fn attention_rows_sum_to_one() {
         let (_, batch) = tiny();
-        for id in ["auto_int", "bst", "sas_rec", "din"] {
+        for id in ["auto_int", "bst", "sas_rec", "din", "dien"] {
             let looked = network(id).look(&batch, Look::default()).unwrap();
             assert!(!looked.heads.is_empty(), "{id}");
             for heads in &looked.heads {
