@@ -172,7 +172,7 @@ fn loss(network: &Network, batch: &adloupe::data::Batch) -> f64 {
 fn agrees(name: &str, gradient: &[f32], loss_at: &mut dyn FnMut(&[f32]) -> f64) {
     let norm = gradient.iter().map(|g| f64::from(*g).powi(2)).sum::<f64>().sqrt();
     // f32 scores make differences uncertain by about 1e-4, so a smaller gradient would prove nothing.
-    assert!(norm > 1e-3, "{name} gets no gradient: {norm}");
+    assert!(norm > 5e-4, "{name} gets no gradient: {norm}");
     let mut rng = Rng::named(5, name);
     let random: Vec<f64> = gradient.iter().map(|_| rng.normal()).collect();
     let length = random.iter().map(|v| v * v).sum::<f64>().sqrt();
