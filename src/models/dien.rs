@@ -203,7 +203,7 @@ fn followed(sequence: &SequenceBatch, positions: usize) -> Followed {
         let behind =
             (0..events.len().min(TRIES)).map(|step| events[(at + events.len() / 2 + step) % events.len()]);
         let is_other = |other: &(usize, usize)| other.0 != row && id(*other) != id((row, position));
-        if let Some(other) = behind.into_iter().find(is_other) {
+        if let Some(other) = behind.find(is_other) {
             found.states.push(place((row, position - 1)));
             found.next.push(place((row, position)));
             found.other.push(place(other));
