@@ -200,7 +200,7 @@ fn followed(sequence: &SequenceBatch, positions: usize) -> Followed {
     let place = |(row, position): (usize, usize)| (row * positions + position) as u32;
     let mut found = Followed::default();
     for (at, (row, position)) in events.iter().copied().enumerate().filter(|(_, event)| event.1 > 0) {
-        let behind =
+        let mut behind =
             (0..events.len().min(TRIES)).map(|step| events[(at + events.len() / 2 + step) % events.len()]);
         let is_other = |other: &(usize, usize)| other.0 != row && id(*other) != id((row, position));
         if let Some(other) = behind.find(is_other) {
