@@ -13,6 +13,7 @@ pub mod editorial;
 pub mod forecast;
 pub mod grounding;
 pub mod library;
+pub mod meanings;
 mod numerals;
 pub mod originality;
 pub mod picture;

@@ -172,7 +172,7 @@ enum Subcommands {
     Slates(slates::Args),
     Slices(slices::Args),
     Tour(tour::Args),
-    Train(train::Args),
+    Train(Box<train::Args>),
     Transfer(transfer::Args),
     Why(why::Args),
 }

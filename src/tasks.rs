@@ -32,6 +32,7 @@ pub mod outline;
 pub mod prediction;
 pub mod privacy;
 pub mod project;
+pub mod read_meanings;
 pub mod report;
 pub mod robustness;
 pub mod rows;
@@ -116,6 +117,8 @@ pub enum Output {
     Library(Box<copy_library::Worked>),
     /// The picture of a creative was looked at.
     PictureSeen(Box<copy_picture::PictureSeen>),
+    /// What a sentence encoder read of a library.
+    MeaningsRead(Box<read_meanings::ReadByEncoder>),
     /// Creatives that mean nearly what was asked, or why none was found.
     CopyFound(Box<Result<search_copy::Found>>),
     /// Tags of a library that were learnt, or why they cannot be.

@@ -364,12 +364,15 @@ fn copied(text: &str, one: &Likeness) -> Finding {
         severity: Severity::Block,
         span: 0..text.len(),
         why: format!(
-            "is like '{}' ({}): {} words in a row, {:.0} % of the 5-grams, cosine {:.2}",
+            "is like '{}' ({}): {} words in a row, {:.0} % of the 5-grams, cosine {:.2}{}",
             one.text,
             one.source,
             one.run,
             100.0 * one.jaccard,
-            one.cosine
+            one.cosine,
+            one.meaning
+                .as_ref()
+                .map_or_else(String::new, |(name, cosine)| format!(", by {name} {cosine:.2}"))
         ),
         repair: None,
         source: one.source.clone(),

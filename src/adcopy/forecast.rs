@@ -326,10 +326,7 @@ impl Asked {
             return Ok(self.log_odds.clone());
         }
         let encoder = &self.model.encoder;
-        let read: Vec<(usize, f32)> = (encoder.texts.iter().filter(|field| field.side == Side::Ad))
-            .flat_map(|field| field.numbers().zip(field.encoder.encode_one(text)))
-            .map(|(place, number)| (place, encoder.numeric[place].scale(f64::from(number))))
-            .collect();
+        let read = encoder.numbers_of_text(Side::Ad, text)?;
         let mut all = Vec::new();
         for batch in &self.batches {
             let mut batch = batch.clone();

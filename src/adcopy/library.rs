@@ -6,6 +6,7 @@
 use super::audit::{self, Entry, Head};
 use super::brief::Language;
 use super::checks::Verdict;
+use super::meanings::Meanings;
 use super::originality::{KnownText, Originals};
 use super::picture::Look;
 use super::review::{self, Action, Status};
@@ -290,9 +291,17 @@ impl Library {
         live.map(|item| KnownText { source: source_of(&item.id), text: item.text.clone() })
     }
 
-    /// The index of its texts and of others.
-    pub fn originals(&self, others: impl IntoIterator<Item = KnownText>) -> Arc<Originals> {
-        Originals::new(self.known_texts().chain(others))
+    /// The index of its texts and of others; by meaning too, as far as `meanings` read them.
+    pub fn originals(
+        &self,
+        others: impl IntoIterator<Item = KnownText>,
+        meanings: Option<Arc<Meanings>>,
+    ) -> Arc<Originals> {
+        let known = self.known_texts().chain(others);
+        match meanings {
+            None => Originals::new(known),
+            Some(meanings) => Originals::with_meaning(known, meanings),
+        }
     }
 
     /// Takes in new creatives under new names: drafts, or checked ones where a verdict passes.

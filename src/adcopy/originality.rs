@@ -1,10 +1,13 @@
-//! Is a text a copy? The longest common run of words, the likeness of its letters, its cosine, and the text that it is like.
+//! Is a text a copy? The longest common run of words, the likeness of its letters, its cosine, what a sentence encoder makes of
+//! it where one is chosen, and the text that it is like.
 //!
 //! An index of the known texts answers without reading them all: a run of `n` words shares a gram of `n` words, and texts
 //! that share most of their 5-grams of letters share at least one (Broder 1997, resemblance of documents).
 
+use super::meanings::Meanings;
 use super::plain::{self, Plain};
 use crate::base::rng::mix;
+use crate::jobs::JobContext;
 use crate::language::vectors::inner_product;
 use crate::language::{Encoder, EncoderOptions, Vectors};
 use serde::Serialize;
@@ -34,9 +37,26 @@ pub struct KnownText {
     pub text: String,
 }
 
+/// Cosine of a sentence encoder from which on a text says the same as another.
+pub const SAME_MEANING: f64 = 0.92;
+
+/// Known texts, by their letters and, where a sentence encoder read them, by what they mean.
+#[derive(Debug, Clone, Default)]
+pub struct Originals {
+    letters: Arc<Letters>,
+    meaning: Option<Meaning>,
+}
+
+/// Where the vectors of the known texts stand.
+#[derive(Debug, Clone)]
+struct Meaning {
+    meanings: Arc<Meanings>,
+    places: Vec<Option<(u32, u32)>>,
+}
+
 /// Known texts with their grams.
 #[derive(Debug)]
-pub struct Originals {
+struct Letters {
     encoder: Encoder,
     /// The vector of each text.
     vectors: Vectors,
@@ -80,11 +100,14 @@ pub struct Likeness {
     pub jaccard: f64,
     /// Cosine of both by the built-in encoder, fitted on nothing: spelling counts, not meaning.
     pub cosine: f64,
+    /// Cosine by the sentence encoder that was chosen, with its name; `None` where there is none or it did not read both.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub meaning: Option<(String, f64)>,
     /// True where that is a copy.
     pub copied: bool,
 }
 
-impl Default for Originals {
+impl Default for Letters {
     fn default() -> Self {
         Self {
             encoder: Encoder::unfitted(EncoderOptions::default()),
@@ -101,21 +124,76 @@ impl Default for Originals {
 impl Originals {
     /// Indexes known texts; empty ones are left out.
     pub fn new(texts: impl IntoIterator<Item = KnownText>) -> Arc<Self> {
-        let mut all = Self::default();
-        texts.into_iter().filter(|text| !text.text.trim().is_empty()).for_each(|text| all.add(text));
-        let words: Vec<&str> = all.texts.iter().map(|text| text.text.as_str()).collect();
-        all.vectors = all.encoder.encode(&words);
-        Arc::new(all)
+        Arc::new(Self { letters: Arc::new(Letters::new(texts)), meaning: None })
+    }
+
+    /// Known texts that are compared by meaning too, as far as `meanings` read them.
+    pub fn with_meaning(texts: impl IntoIterator<Item = KnownText>, meanings: Arc<Meanings>) -> Arc<Self> {
+        let letters = Letters::new(texts);
+        let places = meanings.places(letters.texts.iter().map(|known| known.text.as_str()));
+        Arc::new(Self { letters: Arc::new(letters), meaning: Some(Meaning { meanings, places }) })
+    }
+
+    /// The same texts by their letters alone: for asking thousands of times while a text is written.
+    #[must_use]
+    pub fn by_letters(&self) -> Arc<Self> {
+        Arc::new(Self { letters: Arc::clone(&self.letters), meaning: None })
     }
 
     /// How many texts are known.
     pub fn len(&self) -> usize {
-        self.texts.len()
+        self.letters.texts.len()
     }
 
     /// True where none is known.
     pub fn is_empty(&self) -> bool {
-        self.texts.is_empty()
+        self.letters.texts.is_empty()
+    }
+
+    /// The known text that `text` is most like, a copy before any other; `None` where it shares nothing with any.
+    /// `skip` leaves out texts, such as the one that is being edited. A text that the sentence encoder cannot read is compared
+    /// by its letters.
+    pub fn nearest(&self, text: &str, skip: impl Fn(&KnownText) -> bool) -> Option<Likeness> {
+        let read = Read::of(text);
+        let found = self.letters.nearest(text, &read, &skip);
+        let Some((name, cosines)) = self.meaning.as_ref().and_then(|meaning| meaning.cosines(text)) else {
+            return found.map(|(_, likeness)| likeness);
+        };
+        let told = |place: usize, likeness: Likeness| {
+            let cosine = f64::from(cosines[place]);
+            let copied = likeness.copied || cosine >= SAME_MEANING;
+            Likeness { meaning: Some((name.to_owned(), cosine)), copied, ..likeness }
+        };
+        let by_letters = found.map(|(place, likeness)| told(place, likeness));
+        if by_letters.as_ref().is_some_and(|likeness| likeness.copied) {
+            return by_letters;
+        }
+        let others = (0..cosines.len()).filter(|place| !skip(&self.letters.texts[*place]));
+        let nearest = others.max_by(|a, b| cosines[*a].total_cmp(&cosines[*b]));
+        let same = nearest.filter(|place| f64::from(cosines[*place]) >= SAME_MEANING);
+        same.map(|place| told(place, self.letters.likeness(text, &read, place))).or(by_letters)
+    }
+}
+
+impl Meaning {
+    /// The encoder's name, and the cosine of a text with each known one; `None` for a text that it cannot read.
+    fn cosines(&self, text: &str) -> Option<(&str, Vec<f32>)> {
+        let encoder = self.meanings.encoder();
+        if !self.meanings.can_read(text) {
+            return None;
+        }
+        let vector = encoder.encode(&[text], &JobContext::detached()).ok()?;
+        Some((&encoder.name, self.meanings.cosines(vector.row(0), &self.places)))
+    }
+}
+
+impl Letters {
+    fn new(texts: impl IntoIterator<Item = KnownText>) -> Self {
+        let mut all = Self::default();
+        texts.into_iter().filter(|text| !text.text.trim().is_empty()).for_each(|text| all.add(text));
+        let words: Vec<&str> = all.texts.iter().map(|text| text.text.as_str()).collect();
+        all.vectors = all.encoder.encode(&words);
+        all
     }
 
     fn add(&mut self, text: KnownText) {
@@ -135,10 +213,13 @@ impl Originals {
         self.texts.push(text);
     }
 
-    /// The known text that `text` is most like, a copy before any other; `None` where it shares nothing with any.
-    /// `skip` leaves out texts, such as the one that is being edited.
-    pub fn nearest(&self, text: &str, skip: impl Fn(&KnownText) -> bool) -> Option<Likeness> {
-        let read = Read::of(text);
+    /// The text that is most like, with its place.
+    fn nearest(
+        &self,
+        text: &str,
+        read: &Read,
+        skip: &impl Fn(&KnownText) -> bool,
+    ) -> Option<(usize, Likeness)> {
         let mut shared = vec![0u32; self.texts.len()];
         for gram in &read.grams {
             for place in self.by_gram.get(gram).into_iter().flatten() {
@@ -149,10 +230,7 @@ impl Originals {
             read.runs().filter_map(|run| self.by_run.get(&run)).flatten().copied().collect();
         runs.sort_unstable();
         runs.dedup();
-        let jaccard = |place: usize| {
-            let both = f64::from(shared[place]);
-            both / (read.grams.len() as f64 + f64::from(self.grams[place]) - both).max(1.0)
-        };
+        let jaccard = |place: usize| self.jaccard(read, f64::from(shared[place]), place);
         let taken = |place: &usize| !skip(&self.texts[*place]);
         let by_letters = (0..self.texts.len()).filter(|place| shared[*place] > 0).filter(taken);
         let by_letters = by_letters.max_by(|a, b| jaccard(*a).total_cmp(&jaccard(*b)));
@@ -165,15 +243,31 @@ impl Originals {
         let alike = self.vectors.nearest(&vector, NEAREST).into_iter();
         let by_vector =
             alike.map(|(place, _)| place).find(taken).filter(|place| cosine(*place) >= COPIED_COSINE);
-        let likeness = |place: usize| {
-            let (run, jaccard, cosine) = (longest(place), jaccard(place), cosine(place));
-            let copied = run >= read.copied_from() || jaccard >= COPIED_JACCARD || cosine >= COPIED_COSINE;
-            let KnownText { source, text } = self.texts[place].clone();
-            Likeness { source, text, run, jaccard, cosine, copied }
-        };
-        let found: Vec<Likeness> =
+        let likeness = |place: usize| (place, self.told(read, jaccard(place), cosine(place), place));
+        let found: Vec<(usize, Likeness)> =
             by_letters.into_iter().chain(by_run).chain(by_vector).map(likeness).collect();
-        found.into_iter().max_by(|a, b| a.copied.cmp(&b.copied).then(a.jaccard.total_cmp(&b.jaccard)))
+        found
+            .into_iter()
+            .max_by(|(_, a), (_, b)| a.copied.cmp(&b.copied).then(a.jaccard.total_cmp(&b.jaccard)))
+    }
+
+    fn jaccard(&self, read: &Read, shared: f64, place: usize) -> f64 {
+        shared / (read.grams.len() as f64 + f64::from(self.grams[place]) - shared).max(1.0)
+    }
+
+    fn told(&self, read: &Read, jaccard: f64, cosine: f64, place: usize) -> Likeness {
+        let run = longest_run(&read.tokens, &self.tokens[place]);
+        let copied = run >= read.copied_from() || jaccard >= COPIED_JACCARD || cosine >= COPIED_COSINE;
+        let KnownText { source, text } = self.texts[place].clone();
+        Likeness { source, text, run, jaccard, cosine, meaning: None, copied }
+    }
+
+    /// How like a text is to the known one of a place.
+    fn likeness(&self, text: &str, read: &Read, place: usize) -> Likeness {
+        let own = |gram: &&u64| self.by_gram.get(*gram).is_some_and(|known| known.contains(&(place as u32)));
+        let shared = read.grams.iter().filter(own).count() as f64;
+        let cosine = f64::from(inner_product(&self.encoder.encode_one(text), self.vectors.row(place)));
+        self.told(read, self.jaccard(read, shared, place), cosine, place)
     }
 }
 

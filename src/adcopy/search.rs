@@ -1,32 +1,28 @@
 //! Which known texts mean nearly what somebody asks for, and by which words?
 //!
-//! By an encoder that is fitted on the library itself (words in the company that they keep), or by a sentence encoder where
-//! one is at hand. An index is made once for the texts that there are and asked again.
+//! By an encoder that is fitted on the library itself (words in the company that they keep), or by what a sentence encoder read
+//! of it. An index is made once for the texts that there are and asked again.
 
-use super::library::Library;
+use super::library::{Item, Library};
+use super::meanings::Meanings;
 use crate::base::{Failure, Result};
 use crate::jobs::JobContext;
-use crate::language::sentence::SentenceEncoder;
 use crate::language::vectors::inner_product;
 use crate::language::{Encoder, EncoderOptions, Vectors, WordShare};
-use std::path::Path;
-
-/// Texts that a sentence encoder reads at most: more would take minutes.
-const MOST_SENTENCES: usize = 20_000;
+use rayon::prelude::*;
+use std::sync::Arc;
 
 /// The texts of a library as vectors.
 pub struct Index {
     how: How,
-    ids: Vec<String>,
-    texts: Vec<String>,
-    vectors: Vectors,
+    items: Vec<Arc<Item>>,
     /// The end of the audit when it was made: another end, another library.
     head: String,
 }
 
 enum How {
-    Own(Box<Encoder>),
-    Sentences(Box<SentenceEncoder>),
+    Own(Box<Encoder>, Vectors),
+    Sentences(Arc<Meanings>, Vec<Option<(u32, u32)>>),
 }
 
 /// A text that was found.
@@ -41,68 +37,95 @@ pub struct Hit {
 }
 
 impl Index {
-    /// Reads the texts of a library; `encoder` is the folder of a sentence encoder.
+    /// Reads the texts of a library, or takes what a sentence encoder read of it.
     ///
     /// # Errors
-    /// An empty library, an encoder that cannot be opened, more texts than it reads in good time, or a cancel.
-    pub fn of(library: &Library, encoder: Option<&Path>, context: &JobContext) -> Result<Self> {
+    /// An empty library, or a cancel.
+    pub fn of(library: &Library, meanings: Option<Arc<Meanings>>, context: &JobContext) -> Result<Self> {
         let what = "cannot search the library";
         if library.items().is_empty() {
             return Err(Failure::new(what, "it is empty").hint("keep candidates, or take in texts"));
         }
-        let ids = library.items().iter().map(|item| item.id.clone()).collect();
-        let texts: Vec<String> = library.items().iter().map(|item| item.text.clone()).collect();
-        let all: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let items = library.items().to_vec();
+        let all: Vec<&str> = items.iter().map(|item| item.text.as_str()).collect();
         context.stage("reading the texts");
-        let (how, vectors) = match encoder {
+        let how = match meanings {
             None => {
                 let encoder = Encoder::fit(&all, EncoderOptions::default(), context)?;
                 let vectors = encoder.encode(&all);
-                (How::Own(Box::new(encoder)), vectors)
+                How::Own(Box::new(encoder), vectors)
             }
-            Some(_) if all.len() > MOST_SENTENCES => {
-                let why = format!("{} texts are many for a sentence encoder", all.len());
-                return Err(Failure::new(what, why).hint("search without --encoder"));
-            }
-            Some(folder) => {
-                let encoder = SentenceEncoder::open(folder)?;
-                let vectors = encoder.encode(&all, context)?;
-                (How::Sentences(Box::new(encoder)), vectors)
+            Some(meanings) => {
+                let places = meanings.places(all);
+                How::Sentences(meanings, places)
             }
         };
-        Ok(Self { how, ids, texts, vectors, head: library.head().hash.clone() })
+        Ok(Self { how, items, head: library.head().hash.clone() })
     }
 
-    /// True while the library is the one that was read.
-    pub fn is_of(&self, library: &Library) -> bool {
-        self.head == library.head().hash
+    /// True while the library is the one that was read, by the same kind of encoder.
+    pub fn is_of(&self, library: &Library, meanings: Option<&Meanings>) -> bool {
+        let same = match (&self.how, meanings) {
+            (How::Own(..), None) => true,
+            (How::Sentences(own, _), Some(other)) => own.encoder().hash == other.encoder().hash,
+            _ => false,
+        };
+        same && self.head == library.head().hash
+    }
+
+    /// What read the texts, in words.
+    pub fn by(&self) -> &str {
+        match &self.how {
+            How::Own(..) => "the built-in encoder",
+            How::Sentences(meanings, _) => &meanings.encoder().name,
+        }
+    }
+
+    /// Texts that were not read: of a language that the encoder does not know.
+    pub fn unread(&self) -> usize {
+        match &self.how {
+            How::Own(..) => 0,
+            How::Sentences(_, places) => places.iter().filter(|place| place.is_none()).count(),
+        }
     }
 
     /// The texts most like a question, best first; those that share nothing with it are left out.
     ///
     /// # Errors
-    /// An empty question, or a cancel.
+    /// An empty question, one in a language that the encoder does not know, or a cancel.
     pub fn nearest(&self, question: &str, most: usize, context: &JobContext) -> Result<Vec<Hit>> {
+        let what = "cannot search the library";
         if question.trim().is_empty() {
-            return Err(
-                Failure::new("cannot search the library", "nothing is asked").hint("write some words")
-            );
+            return Err(Failure::new(what, "nothing is asked").hint("write some words"));
         }
-        let asked = match &self.how {
-            How::Own(encoder) => encoder.encode_one(question),
-            How::Sentences(encoder) => encoder.encode(&[question], context)?.row(0).to_vec(),
+        let (asked, cosines) = match &self.how {
+            How::Own(encoder, vectors) => {
+                let asked = encoder.encode_one(question);
+                let rows: Vec<usize> = (0..vectors.len()).collect();
+                let cosines = rows.into_par_iter().map(|at| inner_product(vectors.row(at), &asked)).collect();
+                (asked, cosines)
+            }
+            How::Sentences(meanings, places) => {
+                if !meanings.can_read(question) {
+                    let why = format!("{} knows no Chinese", meanings.encoder().name);
+                    return Err(Failure::new(what, why).hint("search by the built-in encoder"));
+                }
+                let asked = meanings.encoder().encode(&[question], context)?.row(0).to_vec();
+                let cosines = meanings.cosines(&asked, places);
+                (asked, cosines)
+            }
         };
         let mut found: Vec<(usize, f32)> =
-            (0..self.ids.len()).map(|at| (at, inner_product(self.vectors.row(at), &asked))).collect();
-        found.retain(|(_, cosine)| *cosine > 1e-6);
+            cosines.into_iter().enumerate().filter(|(_, cosine)| *cosine > 1e-6).collect();
         found.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
         found.truncate(most);
         let hit = |(at, cosine): (usize, f32)| {
+            let item = &self.items[at];
             let words = match &self.how {
-                How::Own(encoder) => encoder.explain(&self.texts[at], &asked),
-                How::Sentences(_) => Vec::new(),
+                How::Own(encoder, _) => encoder.explain(&item.text, &asked),
+                How::Sentences(..) => Vec::new(),
             };
-            Hit { id: self.ids[at].clone(), cosine, words }
+            Hit { id: item.id.clone(), cosine, words }
         };
         Ok(found.into_iter().map(hit).collect())
     }
@@ -142,7 +165,7 @@ mod tests {
         let items = texts.map(|text| Item { text: text.into(), ..Item::default() }).to_vec();
         library.import("mei", "list", items).unwrap();
         let index = Index::of(&library, None, &context).unwrap();
-        assert!(index.is_of(&library));
+        assert!(index.is_of(&library, None));
         let hits = index.nearest("shoes for a trail run", 3, &context).unwrap();
         assert!(hits[0].id == "c000001" || hits[0].id == "c000003", "{hits:?}");
         assert!(hits.windows(2).all(|pair| pair[0].cosine >= pair[1].cosine));
@@ -152,6 +175,6 @@ mod tests {
         assert_eq!(tea[0].id, "c000004");
         assert!(index.nearest("  ", 1, &context).unwrap_err().why.contains("nothing is asked"));
         library.import("mei", "list", vec![Item { text: "one more".into(), ..Item::default() }]).unwrap();
-        assert!(!index.is_of(&library), "a changed library is read anew");
+        assert!(!index.is_of(&library, None), "a changed library is read anew");
     }
 }

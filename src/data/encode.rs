@@ -7,6 +7,7 @@ mod apply;
 mod fit;
 mod interests;
 mod texts;
+mod topics;
 
 pub use super::calendar::WEEKDAYS;
 use super::options::EncodeOptions;
@@ -14,6 +15,7 @@ use super::schema::{Role, Schema};
 pub use interests::Interest;
 use serde::{Deserialize, Serialize};
 pub use texts::TextField;
+pub use topics::{TopicField, TopicReader};
 
 /// Name of the derived field that holds the hour of the day (UTC).
 pub const TIME_HOUR: &str = "time:hour";
@@ -50,6 +52,9 @@ pub struct Encoder {
     /// Text columns whose vectors stand among the numeric fields.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub texts: Vec<TextField>,
+    /// Text columns whose topics stand among the numeric fields.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub topics: Vec<TopicField>,
     /// Behaviour sequences.
     pub sequences: Vec<SequenceField>,
     /// The choices it was fitted with.

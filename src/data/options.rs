@@ -1,7 +1,9 @@
 //! What may a person choose about encoding and splitting?
 
+use super::encode::TopicReader;
 use crate::base::{Failure, Result};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// More numbers a text than this are refused: every row holds them.
 const MOST_TEXT_NUMBERS: usize = 256;
@@ -26,6 +28,8 @@ pub struct EncodeOptions {
     /// Days after which a text of a user's earlier rows counts half among the user's interests; 0: models do not read them.
     /// Only where texts are read as vectors.
     pub interest_days: u32,
+    /// Who says what texts are about, where they are read as vectors: topics stand beside the vectors. `None`: nobody.
+    pub topics: Option<Arc<TopicReader>>,
     /// Columns that no model may read although their role would allow it.
     pub leave_out: Vec<String>,
 }
@@ -40,6 +44,7 @@ impl Default for EncodeOptions {
             validation_share: 0.15,
             text_vectors: 0,
             interest_days: 0,
+            topics: Some(Arc::default()),
             leave_out: Vec::new(),
         }
     }
@@ -84,6 +89,14 @@ impl EncodeOptions {
             return Err(
                 Failure::new("cannot encode the log", why).hint("read texts as vectors too: 16 numbers")
             );
+        }
+        if let Some(TopicReader::Learnt(model)) = self.topics.as_deref()
+            && let Some(encoder) = model.needs()
+        {
+            let why =
+                format!("the topics need the sentence encoder {encoder}, which does not go with a model");
+            return Err(Failure::new("cannot encode the log", why)
+                .hint("learn them without --encoder: adloupe topics FILE --out TOPICS"));
         }
         if self.text_vectors > MOST_TEXT_NUMBERS {
             let why = format!("{} numbers a text are more than {MOST_TEXT_NUMBERS}", self.text_vectors);

@@ -7,8 +7,10 @@ pub mod look;
 pub mod tune;
 
 use super::{Answer, Terminal};
+use crate::adcopy::meanings::Meanings;
 use crate::adcopy::{Originals, Rulebook};
 use crate::base::{Failure, Result};
+use crate::language::sentence::SentenceEncoder;
 use clap::Subcommand;
 use std::path::Path;
 use std::sync::Arc;
@@ -90,7 +92,16 @@ fn lines_of(file: &Path) -> Result<Vec<(usize, String)>> {
     Ok(lines)
 }
 
-/// Known texts with their index.
-fn originals(files: &[std::path::PathBuf]) -> Result<Arc<Originals>> {
-    Ok(Originals::new(third_party(files)?))
+/// Known texts with their index; by meaning too, where an encoder is named.
+fn originals(
+    files: &[std::path::PathBuf],
+    encoder: Option<&Path>,
+    terminal: &Terminal,
+) -> Result<Arc<Originals>> {
+    let known = third_party(files)?;
+    let Some(folder) = encoder else { return Ok(Originals::new(known)) };
+    let mut meanings = Meanings::new(Arc::new(SentenceEncoder::open(folder)?));
+    let missing = meanings.missing(known.iter().map(|known| known.text.as_str()));
+    meanings.read(&missing, &terminal.context())?;
+    Ok(Originals::with_meaning(known, Arc::new(meanings)))
 }

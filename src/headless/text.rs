@@ -51,7 +51,7 @@ pub struct Args {
     /// Compares every text with this one, word by word.
     #[arg(long, value_name = "TEXT")]
     like: Option<String>,
-    /// Compares by this sentence encoder as well, or tells of its heads: a folder with config.json, model.safetensors and
+    /// Compares by this sentence encoder as well, has it read for learnt topics, or tells of its heads: a folder with config.json, model.safetensors and
     /// tokenizer.json.
     #[arg(long, value_name = "FOLDER")]
     encoder: Option<PathBuf>,
@@ -112,9 +112,10 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
         if args.heads {
             return heads(folder, &texts, &context);
         }
-        if args.like.is_none() {
+        if args.like.is_none() && args.trained.is_none() {
             let why = "--encoder says by what, and nothing says what for";
-            return Err(Failure::new("cannot tell of the texts", why).hint("--like TEXT, or --heads"));
+            return Err(Failure::new("cannot tell of the texts", why)
+                .hint("--like TEXT, --heads, or --trained FILE that was learnt with it"));
         }
     }
     let topics = match &args.topics {
@@ -134,9 +135,13 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
             Some((encoder, vector))
         }
     };
-    let by_sentence = match (&args.encoder, &args.like) {
-        (Some(folder), Some(like)) => {
-            let encoder = SentenceEncoder::open(folder)?;
+    let sentences = args.encoder.as_deref().map(SentenceEncoder::open).transpose()?;
+    let mut by_topics = match &trained {
+        Some(model) => learnt(model, &all, sentences.as_ref(), &context)?,
+        None => vec![Vec::new(); all.len()],
+    };
+    let by_sentence = match (&sentences, &args.like) {
+        (Some(encoder), Some(like)) => {
             let other = encoder.encode(&[like], &context)?;
             let vectors = encoder.encode(&all, &context)?;
             (0..all.len()).map(|at| inner_product(vectors.row(at), other.row(0))).collect()
@@ -152,7 +157,7 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
             language: language_of(text),
             facts: facts(text, &names),
             topics: topics.of(text),
-            learnt: trained.iter().flat_map(|model| learnt(model, text)).collect(),
+            learnt: std::mem::take(&mut by_topics[place]),
             style: style_of(text),
             words: tokens(text)
                 .into_iter()
@@ -186,8 +191,18 @@ fn trained(path: &PathBuf) -> Result<TopicModel> {
     })
 }
 
-fn learnt(model: &TopicModel, text: &str) -> Vec<(String, f64)> {
-    model.of(text).into_iter().take(TOPICS).map(|(topic, chance)| (topic.to_owned(), chance)).collect()
+/// The likeliest learnt topics of each text.
+fn learnt(
+    model: &TopicModel,
+    texts: &[&str],
+    sentences: Option<&SentenceEncoder>,
+    context: &JobContext,
+) -> Result<Vec<Vec<(String, f64)>>> {
+    let found = model.of(texts, sentences, context)?;
+    let few = |topics: Vec<(&str, f64)>| {
+        topics.into_iter().take(TOPICS).map(|(topic, chance)| (topic.to_owned(), chance)).collect()
+    };
+    Ok(found.into_iter().map(few).collect())
 }
 
 /// One line for each text, by a language model whose limit holds while it writes.

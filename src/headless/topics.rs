@@ -6,6 +6,7 @@ use crate::base::files::write_atomically;
 use crate::base::{Result, failure::Explain};
 use crate::data::LogFrame;
 use crate::data::cells::coded;
+use crate::language::sentence::SentenceEncoder;
 use crate::language::topic_model::{Judged, Labelled, TopicModel, judge};
 use crate::language::topics::Topics;
 use serde_json::json;
@@ -28,6 +29,9 @@ pub struct Args {
     /// The column of topics.
     #[arg(long, value_name = "COLUMN")]
     label: String,
+    /// Learns on the vectors of this sentence encoder: a folder with config.json, model.safetensors and tokenizer.json.
+    #[arg(long, value_name = "FOLDER")]
+    encoder: Option<PathBuf>,
     /// Keeps what was learnt from all texts in this file.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -41,10 +45,11 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
     let context = terminal.context();
     let log = args.source.open(&context)?;
     let labelled = labelled(&log, &args.text, &args.label)?;
-    let judged = judge(&labelled, &Topics::shipped()?, &context)?;
+    let encoder = args.encoder.as_deref().map(SentenceEncoder::open).transpose()?;
+    let judged = judge(&labelled, &Topics::shipped()?, encoder.as_ref(), &context)?;
     let mut text = text_of(&judged);
     if let Some(path) = &args.out {
-        let model = TopicModel::fit(&labelled, &context)?;
+        let model = TopicModel::fit(&labelled, encoder.as_ref(), &context)?;
         write_atomically(path, |out| serde_json::to_writer(out, &model).explain("cannot write the topics"))?;
         // Writing into a String cannot fail.
         let _ = writeln!(text, "learnt from all {} texts and kept in {}", judged.texts, path.display());
@@ -68,10 +73,11 @@ fn labelled(log: &LogFrame, text: &str, label: &str) -> Result<Vec<Labelled>> {
 /// How good learnt topics are, in lines.
 pub(super) fn text_of(judged: &Judged) -> String {
     let mut text = format!(
-        "{} texts of {} topics, each judged by a model that never met it\n  learnt          {}\n  by likeness     {}\n  most \
+        "{} texts of {} topics as {} reads them, each judged by a model that never met it\n  learnt          {}\n  by likeness     {}\n  most \
          frequent   {}\n  learnt less by likeness {}\n",
         judged.texts,
         judged.topics,
+        judged.by,
         judged.trained.estimate().in_percent(),
         judged.zero_shot.estimate().in_percent(),
         judged.most_frequent.estimate().in_percent(),

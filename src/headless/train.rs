@@ -5,6 +5,7 @@ use super::source::SourceArgs;
 use super::{Answer, Terminal};
 use crate::base::{Failure, Result, files::check_writable};
 use crate::data::dataset::open_prepared;
+use crate::data::encode::TopicReader;
 use crate::data::options::EncodeOptions;
 use crate::data::{Dataset, Split};
 use crate::jobs::{JobContext, Latest};
@@ -37,6 +38,10 @@ pub struct Args {
     /// the training rows and kept with the model.
     #[arg(long, value_name = "NUMBERS", num_args = 0..=1, default_missing_value = "16")]
     text_vectors: Option<usize>,
+    /// Who says what texts are about, which stands beside their vectors: what 'adloupe topics --out' learnt, a list of the form
+    /// of assets/topics.tsv, or off; the program's own list where nothing is said.
+    #[arg(long, value_name = "FILE|off", requires = "text_vectors")]
+    topics: Option<String>,
     /// Also reads what each user searched, read or clicked before: their texts, each half as much after so many days (14 where
     /// none is said).
     #[arg(long, value_name = "DAYS", num_args = 0..=1, default_missing_value = "14", requires = "text_vectors")]
@@ -220,6 +225,7 @@ fn open(args: &Args, context: &JobContext) -> Result<Dataset> {
     let options = EncodeOptions {
         text_vectors: args.text_vectors.unwrap_or_default(),
         interest_days: args.interests.unwrap_or_default(),
+        topics: topics(args.topics.as_deref())?,
         ..EncodeOptions::default()
     };
     options.check()?;
@@ -236,6 +242,15 @@ fn open(args: &Args, context: &JobContext) -> Result<Dataset> {
             .hint("give the column of texts the role text: --role headline=text"));
     }
     Ok(dataset)
+}
+
+/// Who says what texts are about.
+fn topics(asked: Option<&str>) -> Result<Option<Arc<TopicReader>>> {
+    match asked {
+        None => Ok(Some(Arc::default())),
+        Some("off") => Ok(None),
+        Some(path) => Ok(Some(Arc::new(TopicReader::open(Path::new(path))?))),
+    }
 }
 
 /// Reads `NAME=VALUE`.

@@ -10,6 +10,7 @@ mod layers;
 
 use super::encoder::Vectors;
 use super::vectors::to_unit;
+use super::words::is_han;
 use crate::base::failure::Explain;
 use crate::base::files::disk_failure;
 use crate::base::{Failure, Result};
@@ -17,11 +18,17 @@ use crate::jobs::JobContext;
 use layers::{Config, Layer, Linear, Look, Norm, Pass};
 use safetensors::tensor::{Dtype, SafeTensors};
 use std::path::Path;
+use tokenizers::models::ModelWrapper;
 use tokenizers::{Tokenizer, TruncationParams};
 
 const WHAT: &str = "cannot open the sentence encoder";
 /// Tokens of a text that are read at most: as the model was trained.
 const MOST_TOKENS: usize = 128;
+/// Chinese characters that an encoder of Chinese knows at least: those that are taught at school, and fewer than half of what
+/// BERT for Chinese knows.
+const CHARACTERS: usize = 2_500;
+/// One token of so many may be unknown.
+const MOST_UNKNOWN: usize = 3;
 /// Texts that are computed at once.
 const BATCH: usize = 32;
 
@@ -29,6 +36,12 @@ const BATCH: usize = 32;
 pub struct SentenceEncoder {
     /// The folder's name.
     pub name: String,
+    /// BLAKE3 of weights and tokenizer, in hexadecimal: what tells vectors of one encoder from those of another.
+    pub hash: String,
+    /// True where its tokenizer knows enough Chinese characters to read Chinese.
+    chinese: bool,
+    /// The token of what its tokenizer does not know.
+    unknown: Option<u32>,
     tokenizer: Tokenizer,
     config: Config,
     words: Vec<f32>,
@@ -125,10 +138,17 @@ impl SentenceEncoder {
         let bytes = read("model.safetensors")?;
         let place = |failure: Failure| failure.at(at("model.safetensors"));
         let weights = Weights(SafeTensors::deserialize(&bytes).explain(WHAT).map_err(place)?);
-        let mut tokenizer = Tokenizer::from_bytes(read("tokenizer.json")?)
-            .explain(WHAT)
-            .map_err(|failure| failure.at(at("tokenizer.json")))?;
-        let known = tokenizer.get_vocab(true).values().max().map_or(0, |most| *most as usize + 1);
+        let words = read("tokenizer.json")?;
+        let hash = blake3::Hasher::new().update(&bytes).update(&words).finalize().to_hex().to_string();
+        let mut tokenizer =
+            Tokenizer::from_bytes(words).explain(WHAT).map_err(|failure| failure.at(at("tokenizer.json")))?;
+        let vocabulary = tokenizer.get_vocab(true);
+        let known = vocabulary.values().max().map_or(0, |most| *most as usize + 1);
+        let is_character = |word: &&String| {
+            let mut letters = word.trim_start_matches("##").chars();
+            letters.next().is_some_and(is_han) && letters.next().is_none()
+        };
+        let chinese = vocabulary.keys().filter(is_character).count() >= CHARACTERS;
         if known > config.vocab_size {
             let why = format!(
                 "it has {known} words and the model {}: they do not belong together",
@@ -136,6 +156,13 @@ impl SentenceEncoder {
             );
             return Err(Failure::new(WHAT, why).at(at("tokenizer.json")));
         }
+        let unknown = match tokenizer.get_model() {
+            ModelWrapper::WordPiece(model) => Some(model.unk_token.as_str()),
+            ModelWrapper::WordLevel(model) => Some(model.unk_token.as_str()),
+            ModelWrapper::BPE(model) => model.unk_token.as_deref(),
+            ModelWrapper::Unigram(_) => None,
+        };
+        let unknown = unknown.and_then(|word| tokenizer.token_to_id(word));
         tokenizer.with_padding(None);
         let most = MOST_TOKENS.min(config.max_position_embeddings);
         let truncation = TruncationParams { max_length: most, ..TruncationParams::default() };
@@ -156,7 +183,20 @@ impl SentenceEncoder {
         };
         let (words, places, kind, norm, layers) = open().map_err(place)?;
         let name = folder.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-        Ok(Self { name, tokenizer, config, words, places, kind, norm, layers })
+        Ok(Self { name, hash, chinese, unknown, tokenizer, config, words, places, kind, norm, layers })
+    }
+
+    /// True for an encoder that knows Chinese: what all-MiniLM-L6-v2 makes of it says nothing.
+    pub fn reads_chinese(&self) -> bool {
+        self.chinese
+    }
+
+    /// True where its tokenizer knows most of a text: texts of unknown words are all alike to it.
+    pub fn knows(&self, text: &str) -> bool {
+        let Ok(read) = self.tokenizer.encode_fast(text, false) else { return false };
+        let ids = read.get_ids();
+        let unknown = ids.iter().filter(|id| Some(**id) == self.unknown).count();
+        !ids.is_empty() && MOST_UNKNOWN * unknown <= ids.len()
     }
 
     /// Numbers of a vector.
@@ -238,6 +278,9 @@ impl SentenceEncoder {
 }
 
 #[cfg(test)]
+pub(crate) mod small;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::language::vectors::inner_product;
@@ -265,9 +308,9 @@ mod tests {
     #[test]
     fn looking_changes_nothing_and_a_silent_head_is_one_whose_values_are_0() {
         let folder = tempfile::tempdir().unwrap();
-        small(folder.path(), 6);
+        small::write_tokenizer(folder.path(), 6);
         let save = |silenced: bool| {
-            std::fs::write(folder.path().join("model.safetensors"), small_weights(silenced)).unwrap();
+            std::fs::write(folder.path().join("model.safetensors"), small::weights(silenced)).unwrap();
             SentenceEncoder::open(folder.path()).unwrap()
         };
         let (encoder, without) = (save(false), save(true));
@@ -288,67 +331,13 @@ mod tests {
         assert!(!seen.vector.iter().zip(&silent.vector).all(near));
     }
 
-    /// Weights of the small encoder; with the values of its second head at 0.
-    fn small_weights(silenced: bool) -> Vec<u8> {
-        let mut rng = crate::base::rng::Rng::named(3, "small encoder");
-        let mut tensors: Vec<(String, Vec<usize>, Vec<u8>)> = Vec::new();
-        let mut add = |name: &str, shape: &[usize]| {
-            let count = shape.iter().product();
-            let mut values: Vec<f32> = (0..count).map(|_| 0.5 * rng.normal() as f32).collect();
-            if silenced && name.contains("self.value") {
-                let half = count / 2;
-                values[half..].fill(0.0);
-            }
-            let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-            tensors.push((name.to_owned(), shape.to_vec(), bytes));
-        };
-        for (name, rows) in [("word", 6), ("position", 16), ("token_type", 2)] {
-            add(&format!("embeddings.{name}_embeddings.weight"), &[rows, 8]);
-        }
-        let layer = "encoder.layer.0";
-        for (name, from, to) in [
-            ("attention.self.query", 8, 8),
-            ("attention.self.key", 8, 8),
-            ("attention.self.value", 8, 8),
-            ("attention.output.dense", 8, 8),
-            ("intermediate.dense", 8, 16),
-            ("output.dense", 16, 8),
-        ] {
-            add(&format!("{layer}.{name}.weight"), &[to, from]);
-            add(&format!("{layer}.{name}.bias"), &[to]);
-        }
-        let norms = ["attention.output", "output"].map(|name| format!("{layer}.{name}.LayerNorm"));
-        for name in norms.iter().map(String::as_str).chain(["embeddings.LayerNorm"]) {
-            add(&format!("{name}.weight"), &[8]);
-            add(&format!("{name}.bias"), &[8]);
-        }
-        let views = tensors.iter().map(|(name, shape, bytes)| {
-            (name, safetensors::tensor::TensorView::new(Dtype::F32, shape.clone(), bytes).unwrap())
-        });
-        safetensors::serialize(views, None).unwrap()
-    }
-
-    fn small(folder: &Path, words: usize) {
-        let config = r#"{"model_type":"bert","hidden_act":"gelu","hidden_size":8,"intermediate_size":16,"layer_norm_eps":1e-12,
-            "max_position_embeddings":16,"num_attention_heads":2,"num_hidden_layers":1,"type_vocab_size":2,"vocab_size":6}"#;
-        std::fs::write(folder.join("config.json"), config).unwrap();
-        let vocab: Vec<String> = (0..words).map(|at| format!("\"w{at}\":{at}")).collect();
-        let tokenizer = format!(
-            r#"{{"version":"1.0","truncation":null,"padding":null,"added_tokens":[],"normalizer":null,
-            "pre_tokenizer":{{"type":"Whitespace"}},"post_processor":null,"decoder":null,
-            "model":{{"type":"WordLevel","unk_token":"w0","vocab":{{{}}}}}}}"#,
-            vocab.join(",")
-        );
-        std::fs::write(folder.join("tokenizer.json"), tokenizer).unwrap();
-    }
-
     #[test]
     fn what_is_no_encoder_is_refused_with_its_file() {
         let folder = tempfile::tempdir().unwrap();
         let open = || SentenceEncoder::open(folder.path()).unwrap_err();
         assert!(open().hint.contains("fetch-models"));
         assert!(memory_of(folder.path()).is_err());
-        small(folder.path(), 6);
+        small::write_tokenizer(folder.path(), 6);
         assert!(open().what.contains("sentence encoder"), "no weights yet");
         std::fs::write(folder.path().join("model.safetensors"), [9, 0, 0, 0, 0, 0, 0, 0, b'{']).unwrap();
         assert!(open().place.contains("model.safetensors"), "cut short");
@@ -356,7 +345,7 @@ mod tests {
         let empty = safetensors::serialize(nothing, None).unwrap();
         std::fs::write(folder.path().join("model.safetensors"), empty).unwrap();
         assert!(open().place.contains("model.safetensors"), "weights that are not there");
-        small(folder.path(), 9);
+        small::write_tokenizer(folder.path(), 9);
         let failure = open();
         assert!(failure.why.contains("do not belong together"), "{failure}");
         std::fs::write(folder.path().join("config.json"), r#"{"model_type":"t5"}"#).unwrap();

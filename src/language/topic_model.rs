@@ -6,6 +6,8 @@
 //! is is judged on texts that were held out, fold by fold, beside the topics that likeness alone would give (zero-shot).
 
 use super::encoder::{Encoder, EncoderOptions, Vectors};
+use super::sentence::SentenceEncoder;
+use super::style::{Language, language_of};
 use super::topics::Topics;
 use super::vectors::inner_product;
 use crate::base::{Failure, Result};
@@ -51,13 +53,28 @@ pub struct Softmax {
 pub struct TopicModel {
     /// The topics, by name.
     pub topics: Vec<String>,
-    encoder: Encoder,
+    /// The encoder that was fitted on the texts; `None` where a sentence encoder reads them.
+    #[serde(default)]
+    encoder: Option<Encoder>,
+    /// The sentence encoder that reads texts for it, which is not kept with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sentences: Option<Named>,
     softmax: Softmax,
+}
+
+/// A sentence encoder by name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Named {
+    name: String,
+    /// [`SentenceEncoder::hash`].
+    hash: String,
 }
 
 /// How good learnt topics are on texts that were held out.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Judged {
+    /// What made the vectors that the topics are learnt from.
+    pub by: String,
     /// Texts that were judged, and topics.
     pub texts: usize,
     /// Topics.
@@ -257,30 +274,130 @@ fn hash(text: &str) -> u64 {
         .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))
 }
 
+/// The vectors of labelled texts, and how those of others are made.
+enum Reader<'a> {
+    /// Fitted anew on what is learnt from.
+    Own,
+    /// A sentence encoder, with the vectors of all labelled texts.
+    Sentences(&'a SentenceEncoder, Vectors),
+}
+
+impl<'a> Reader<'a> {
+    fn of(
+        examples: &mut Examples,
+        sentences: Option<&'a SentenceEncoder>,
+        context: &JobContext,
+    ) -> Result<Self> {
+        let Some(encoder) = sentences else { return Ok(Self::Own) };
+        let texts: Vec<&str> = examples.texts.iter().map(String::as_str).collect();
+        context.stage(&format!("{} reads {} texts", encoder.name, texts.len()));
+        let vectors = encoder.encode(&texts, context)?;
+        let is_chinese = |text: &&&str| matches!(language_of(text), Some((Language::Chinese, _)));
+        let foreign = texts.iter().filter(is_chinese).count();
+        if foreign > 0 && !encoder.reads_chinese() {
+            let (name, all) = (&encoder.name, texts.len());
+            examples.notes.push(format!("{foreign} of {all} texts are Chinese, which {name} does not know"));
+        }
+        Ok(Self::Sentences(encoder, vectors))
+    }
+
+    fn name(&self) -> &str {
+        match self {
+            Self::Own => "the built-in encoder",
+            Self::Sentences(encoder, _) => &encoder.name,
+        }
+    }
+}
+
 impl TopicModel {
-    /// Learns from all labelled texts.
+    /// Learns from all labelled texts: on the vectors of an encoder that is fitted on them, or on those of a sentence encoder.
     ///
     /// # Errors
-    /// Fewer than two topics with five texts, or a cancel.
-    pub fn fit(labelled: &[Labelled], context: &JobContext) -> Result<Self> {
-        let examples = Examples::of(labelled)?;
+    /// Fewer than two topics with five texts, a text that the encoder refuses, or a cancel.
+    pub fn fit(
+        labelled: &[Labelled],
+        sentences: Option<&SentenceEncoder>,
+        context: &JobContext,
+    ) -> Result<Self> {
+        let mut examples = Examples::of(labelled)?;
+        let reader = Reader::of(&mut examples, sentences, context)?;
         let all: Vec<usize> = (0..examples.texts.len()).collect();
-        Self::of_part(&examples, &all, context)
+        Self::of_part(&examples, &reader, &all, context)
     }
 
-    fn of_part(examples: &Examples, places: &[usize], context: &JobContext) -> Result<Self> {
+    fn of_part(
+        examples: &Examples,
+        reader: &Reader<'_>,
+        places: &[usize],
+        context: &JobContext,
+    ) -> Result<Self> {
         let (texts, classes) = examples.part(places);
-        let encoder = Encoder::fit(&texts, EncoderOptions::default(), context)?;
-        let softmax = Softmax::fit(&encoder.encode(&texts), &classes, examples.topics.len(), RIDGE, context)?;
-        Ok(Self { topics: examples.topics.clone(), encoder, softmax })
+        let (encoder, sentences, vectors) = match reader {
+            Reader::Own => {
+                let encoder = Encoder::fit(&texts, EncoderOptions::default(), context)?;
+                let vectors = encoder.encode(&texts);
+                (Some(encoder), None, vectors)
+            }
+            Reader::Sentences(encoder, all) => {
+                let values = places.iter().flat_map(|place| all.row(*place)).copied().collect();
+                let named = Named { name: encoder.name.clone(), hash: encoder.hash.clone() };
+                (None, Some(named), Vectors { width: all.width, values })
+            }
+        };
+        let softmax = Softmax::fit(&vectors, &classes, examples.topics.len(), RIDGE, context)?;
+        Ok(Self { topics: examples.topics.clone(), encoder, sentences, softmax })
     }
 
-    /// The topics of a text with their probabilities, likeliest first.
-    pub fn of(&self, text: &str) -> Vec<(&str, f64)> {
-        let chances = self.softmax.probabilities(&self.encoder.encode_one(text));
-        let mut found: Vec<(&str, f64)> = self.topics.iter().map(String::as_str).zip(chances).collect();
-        found.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(b.0)));
-        found
+    /// The sentence encoder that it needs, by name; `None` where it reads texts itself.
+    pub fn needs(&self) -> Option<&str> {
+        self.sentences.as_ref().map(|named| named.name.as_str())
+    }
+
+    /// The probability of each topic for some texts, in the order of [`topics`](Self::topics). `sentences` reads them where the
+    /// topics were learnt with one.
+    ///
+    /// # Errors
+    /// The topics were learnt with a sentence encoder that is not given, or another one; or as its `encode`.
+    pub fn chances(
+        &self,
+        texts: &[&str],
+        sentences: Option<&SentenceEncoder>,
+        context: &JobContext,
+    ) -> Result<Vec<Vec<f64>>> {
+        let vectors = match (&self.encoder, &self.sentences, sentences) {
+            (Some(own), _, _) => own.encode(texts),
+            (None, Some(named), Some(encoder)) if named.hash == encoder.hash => {
+                encoder.encode(texts, context)?
+            }
+            (None, named, given) => {
+                let named = named.as_ref().map_or("an encoder that is not told", |named| named.name.as_str());
+                let given =
+                    given.map_or_else(String::new, |given| format!(", and {} is another", given.name));
+                let why = format!("they were learnt with the sentence encoder {named}{given}");
+                return Err(
+                    Failure::new("cannot tell the topics", why).hint("give the folder of that encoder")
+                );
+            }
+        };
+        Ok((0..texts.len()).map(|at| self.softmax.probabilities(vectors.row(at))).collect())
+    }
+
+    /// The topics of each text with their probabilities, likeliest first.
+    ///
+    /// # Errors
+    /// As [`chances`](Self::chances).
+    pub fn of(
+        &self,
+        texts: &[&str],
+        sentences: Option<&SentenceEncoder>,
+        context: &JobContext,
+    ) -> Result<Vec<Vec<(&str, f64)>>> {
+        let sorted = |chances: Vec<f64>| {
+            let mut found: Vec<(&str, f64)> = self.topics.iter().map(String::as_str).zip(chances).collect();
+            found.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(b.0)));
+            found
+        };
+        Ok(self.chances(texts, sentences, context)?.into_iter().map(sorted).collect())
     }
 }
 
@@ -289,8 +406,14 @@ impl TopicModel {
 ///
 /// # Errors
 /// As [`TopicModel::fit`].
-pub fn judge(labelled: &[Labelled], list: &Topics, context: &JobContext) -> Result<Judged> {
-    let examples = Examples::of(labelled)?;
+pub fn judge(
+    labelled: &[Labelled],
+    list: &Topics,
+    sentences: Option<&SentenceEncoder>,
+    context: &JobContext,
+) -> Result<Judged> {
+    let mut examples = Examples::of(labelled)?;
+    let reader = Reader::of(&mut examples, sentences, context)?;
     let n = examples.texts.len();
     let zero_shot = zero_shot(&examples.topics, list)?;
     let mut hits: Vec<[bool; 3]> = vec![[false; 3]; n];
@@ -298,16 +421,16 @@ pub fn judge(labelled: &[Labelled], list: &Topics, context: &JobContext) -> Resu
         context.progress(fold as u64, FOLDS as u64);
         let (out, rest): (Vec<usize>, Vec<usize>) = (0..n).partition(|place| place % FOLDS == fold);
         let present: BTreeSet<u32> = rest.iter().map(|place| examples.classes[*place]).collect();
-        let model = TopicModel::of_part(&examples, &rest, context)?;
+        let model = TopicModel::of_part(&examples, &reader, &rest, context)?;
+        let found = first_topics(&model, (&examples, &reader), &out);
         let usual = present
             .iter()
             .max_by_key(|class| rest.iter().filter(|place| examples.classes[**place] == **class).count());
-        for place in out {
+        for (place, found) in out.into_iter().zip(found) {
             let (text, own) = (&examples.texts[place], &examples.topics[examples.classes[place] as usize]);
-            let first = model.of(text).first().map(|(topic, _)| *topic == own);
             let likest = zero_shot.of(text).first().map(|tag| tag.labels[0] == *own);
             hits[place] = [
-                first.unwrap_or(false),
+                found == Some(examples.classes[place] as usize),
                 likest.unwrap_or(false),
                 usual.is_some_and(|usual| *usual == examples.classes[place]),
             ];
@@ -324,6 +447,7 @@ pub fn judge(labelled: &[Labelled], list: &Topics, context: &JobContext) -> Resu
         (topic.clone(), Rate::wilson(right as f64, own().count() as f64))
     };
     Ok(Judged {
+        by: reader.name().to_owned(),
         texts: n,
         topics: examples.topics.len(),
         trained: rate(0),
@@ -333,6 +457,26 @@ pub fn judge(labelled: &[Labelled], list: &Topics, context: &JobContext) -> Resu
         by_topic: examples.topics.iter().enumerate().map(of_topic).collect(),
         notes: examples.notes,
     })
+}
+
+/// The likeliest topic of held-out examples.
+fn first_topics(
+    model: &TopicModel,
+    (examples, reader): (&Examples, &Reader<'_>),
+    places: &[usize],
+) -> Vec<Option<usize>> {
+    let first = |place: &usize| {
+        let chances = match (reader, &model.encoder) {
+            (Reader::Sentences(_, vectors), _) => model.softmax.probabilities(vectors.row(*place)),
+            (Reader::Own, Some(encoder)) => {
+                model.softmax.probabilities(&encoder.encode_one(&examples.texts[*place]))
+            }
+            (Reader::Own, None) => return None,
+        };
+        // Of equal chances the first topic.
+        (0..chances.len()).rev().max_by(|a, b| chances[*a].total_cmp(&chances[*b]))
+    };
+    places.par_iter().map(first).collect()
 }
 
 /// A list with exactly these topics, each told by its own name and by the words that `list` has for it. The English label is
@@ -410,14 +554,18 @@ mod tests {
             .collect();
         let context = JobContext::detached();
         let list = Topics::shipped().unwrap();
-        let judged = judge(&labelled, &list, &context).unwrap();
+        let judged = judge(&labelled, &list, None, &context).unwrap();
         assert_eq!((judged.texts, judged.topics), (150, 3));
         assert!(judged.trained.rate > 0.95 && judged.trained.low > 0.9, "{judged:?}");
         assert!(judged.gain.low > 0.3 && judged.most_frequent.rate < 0.45, "{judged:?}");
-        let model = TopicModel::fit(&labelled, &context).unwrap();
+        let model = TopicModel::fit(&labelled, None, &context).unwrap();
         let again: TopicModel = serde_json::from_str(&serde_json::to_string(&model).unwrap()).unwrap();
-        assert_eq!(again.of("the tide at the harbour")[0].0, "Beta");
-        let total: f64 = model.of("yarn").iter().map(|(_, p)| p).sum();
+        let of = |model: &TopicModel, text: &str| {
+            let found = model.of(&[text], None, &context).unwrap().remove(0);
+            found.into_iter().map(|(topic, p)| (topic.to_owned(), p)).collect::<Vec<_>>()
+        };
+        assert_eq!(of(&again, "the tide at the harbour")[0].0, "Beta");
+        let total: f64 = of(&model, "yarn").iter().map(|(_, p)| p).sum();
         assert!((total - 1.0).abs() < 1e-9);
     }
 
@@ -426,10 +574,37 @@ mod tests {
         let one = |text: String, topic: &str| Labelled { text, topic: topic.into() };
         let mut labelled: Vec<Labelled> = (0..6).map(|at| one(format!("tea number {at}"), "tea")).collect();
         labelled.push(one("a car".into(), "car"));
-        let failure = TopicModel::fit(&labelled, &JobContext::detached()).unwrap_err();
+        let failure = TopicModel::fit(&labelled, None, &JobContext::detached()).unwrap_err();
         assert!(failure.why.contains("two are needed"), "{failure}");
         labelled.extend((0..6).map(|at| one(format!("boat number {at}"), "boat")));
-        let judged = judge(&labelled, &Topics::shipped().unwrap(), &JobContext::detached()).unwrap();
+        let judged = judge(&labelled, &Topics::shipped().unwrap(), None, &JobContext::detached()).unwrap();
         assert!(judged.notes[0].contains("fewer than 5 texts and are left out: car"), "{:?}", judged.notes);
+    }
+
+    #[test]
+    fn a_sentence_encoder_reads_for_topics_that_were_learnt_with_it_and_no_other_does() {
+        let folder = tempfile::tempdir().unwrap();
+        super::super::sentence::small::write(folder.path());
+        let encoder = SentenceEncoder::open(folder.path()).unwrap();
+        let labelled: Vec<Labelled> = (0..60)
+            .map(|at| {
+                let (own, other) = (["w1", "w2"][at % 2], ["w3", "w4", "w5"][at / 2 % 3]);
+                let text = vec![own; 1 + at / 6].join(" ") + " " + other;
+                Labelled { text, topic: ["海港", "茶园"][at % 2].into() }
+            })
+            .collect();
+        let (context, list) = (JobContext::detached(), Topics::shipped().unwrap());
+        let judged = judge(&labelled, &list, Some(&encoder), &context).unwrap();
+        assert!(judged.trained.rate > 0.9 && judged.by == encoder.name, "{judged:?}");
+        let model = TopicModel::fit(&labelled, Some(&encoder), &context).unwrap();
+        let again: TopicModel = serde_json::from_str(&serde_json::to_string(&model).unwrap()).unwrap();
+        assert!(again == model && model.needs() == Some(encoder.name.as_str()));
+        assert_eq!(again.of(&["w1 w3"], Some(&encoder), &context).unwrap()[0][0].0, "海港");
+        let refused = again.of(&["w1 w3"], None, &context).unwrap_err();
+        assert!(refused.why.contains("were learnt with the sentence encoder"), "{refused}");
+        let weights = folder.path().join("model.safetensors");
+        std::fs::write(&weights, super::super::sentence::small::weights(true)).unwrap();
+        let other = SentenceEncoder::open(folder.path()).unwrap();
+        assert!(again.of(&["w1 w3"], Some(&other), &context).unwrap_err().why.contains("is another"));
     }
 }

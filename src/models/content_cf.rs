@@ -124,15 +124,15 @@ impl About {
         let attributes = categorical.filter(|(at, field)| *at != ad && field.side == Side::Ad);
         let numbers = encoder.numeric.iter().enumerate().filter(|(_, field)| field.side == Side::Ad);
         let (mut plain, mut numbers): (Vec<_>, Vec<_>) =
-            numbers.map(|(at, _)| at).partition(|at| encoder.text_of(*at).is_none());
-        // A text counts as much as an attribute, its directions by how far texts spread along them; so do all other
-        // numbers together.
+            numbers.map(|(at, _)| at).partition(|at| encoder.text_group(*at).is_none());
+        // A text counts as much as an attribute, its directions by how far texts spread along them; so do its topics, and so do
+        // all other numbers together.
         let plain_weight = 1.0 / (plain.len().max(1) as f32).sqrt();
-        let weight = |at: usize| match encoder.text_of(at) {
+        let weight = |at: usize| match encoder.text_group(at) {
             None => plain_weight,
-            Some((field, _)) => {
+            Some(group) => {
                 let spread = |at: usize| encoder.numeric[at].deviation;
-                let all: f64 = field.numbers().map(|at| spread(at).powi(2)).sum();
+                let all: f64 = group.map(|at| spread(at).powi(2)).sum();
                 (spread(at) / all.sqrt()) as f32
             }
         };

@@ -91,6 +91,7 @@ pub(super) fn absorb(session: &mut Session, output: Output) -> Result<()> {
         Output::TunedWriter(tuned) => copy_model::tuned(session, *tuned),
         Output::TagsLearnt(learnt) => session.store.copy.tags = Some(learnt.map(std::sync::Arc::new)),
         Output::PictureSeen(seen) => session.store.copy.picture = Some(std::sync::Arc::new(*seen)),
+        Output::MeaningsRead(read) => copy::encoder_read(session, *read),
         Output::CopyFound(found) => session.store.copy.found = Some(found.map(std::sync::Arc::new)),
         Output::Tried(tried) => session.store.copy.tried = Some(*tried),
         Output::Library(done) => copy::worked(session, *done)?,

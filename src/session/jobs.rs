@@ -128,6 +128,8 @@ pub enum Purpose {
     Picture,
     /// Learn the tags of the library.
     LearnTags,
+    /// Have a sentence encoder read the library.
+    ReadMeanings,
     /// Search the library by meaning.
     SearchCopy,
     /// Let variants compete.

@@ -19,6 +19,12 @@ pub fn fetched_model() -> Option<PathBuf> {
     beside_the_program(Path::new("models/smollm2-135m-instruct/SmolLM2-135M-Instruct.Q4_1.gguf"))
 }
 
+/// The folder of the sentence encoder that `assets/fetch-models.sh` gets, where it was got.
+pub fn fetched_encoder() -> Option<PathBuf> {
+    let weights = beside_the_program(Path::new("models/all-minilm-l6-v2/model.safetensors"))?;
+    weights.parent().map(Path::to_path_buf)
+}
+
 /// A file in the working folder, beside the executable (or above it), or in the source tree.
 fn beside_the_program(relative: &Path) -> Option<PathBuf> {
     let executable = std::env::current_exe().ok();

@@ -23,6 +23,8 @@ pub struct Workspace {
     pub language_model: Option<PathBuf>,
     /// The adapters that it writes under.
     pub language_adapters: Option<PathBuf>,
+    /// The folder of the sentence encoder that reads the library; `None` for the built-in one.
+    pub sentence_encoder: Option<PathBuf>,
     /// Where the words of advertisements are kept; `None` for the folder of this program.
     pub library: Option<PathBuf>,
 }
@@ -67,6 +69,7 @@ impl Default for Workspace {
             privacy: PrivacySettings::default(),
             language_model: None,
             language_adapters: None,
+            sentence_encoder: None,
             library: None,
         }
     }

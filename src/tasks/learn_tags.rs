@@ -4,6 +4,7 @@ use super::{Output, unless_stopped};
 use crate::adcopy::Library;
 use crate::base::Result;
 use crate::jobs::{Job, JobContext, Lane};
+use crate::language::sentence::SentenceEncoder;
 use crate::language::topic_model::{Judged, Labelled, TopicModel, judge};
 use crate::language::topics::Topics;
 use std::sync::Arc;
@@ -15,6 +16,8 @@ const SURE: f64 = 0.5;
 pub struct LearnTags {
     /// The library.
     pub library: Arc<Library>,
+    /// The sentence encoder on whose vectors they are learnt; `None`: on those of the built-in one.
+    pub encoder: Option<Arc<SentenceEncoder>>,
 }
 
 /// What was learnt.
@@ -40,7 +43,11 @@ impl Job for LearnTags {
     }
 
     fn run(self: Box<Self>, context: &JobContext) -> Result<Output> {
-        Ok(Output::TagsLearnt(Box::new(unless_stopped(learn(&self.library, context))?)))
+        Ok(Output::TagsLearnt(Box::new(unless_stopped(learn(
+            &self.library,
+            self.encoder.as_deref(),
+            context,
+        ))?)))
     }
 }
 
@@ -48,19 +55,26 @@ impl Job for LearnTags {
 ///
 /// # Errors
 /// Fewer than two tags with five creatives, or a cancel.
-pub fn learn(library: &Library, context: &JobContext) -> Result<TagsLearnt> {
+pub fn learn(
+    library: &Library,
+    encoder: Option<&SentenceEncoder>,
+    context: &JobContext,
+) -> Result<TagsLearnt> {
     let tag =
         |tags: &[String]| tags.iter().map(|tag| tag.trim()).find(|tag| !tag.is_empty()).map(str::to_owned);
     let labelled: Vec<Labelled> = (library.items().iter())
         .filter_map(|item| Some(Labelled { text: item.text.clone(), topic: tag(&item.tags)? }))
         .collect();
-    let judged = judge(&labelled, &Topics::shipped()?, context)?;
-    let model = TopicModel::fit(&labelled, context)?;
+    let judged = judge(&labelled, &Topics::shipped()?, encoder, context)?;
+    let model = TopicModel::fit(&labelled, encoder, context)?;
     let untagged: Vec<_> = library.items().iter().filter(|item| tag(&item.tags).is_none()).collect();
+    let texts: Vec<&str> = untagged.iter().map(|item| item.text.as_str()).collect();
+    let found = model.of(&texts, encoder, context)?;
     let mut proposed: Vec<(String, String, String, f64)> = untagged
         .iter()
-        .filter_map(|item| {
-            let (topic, chance) = model.of(&item.text).first().map(|(topic, p)| ((*topic).to_owned(), *p))?;
+        .zip(found)
+        .filter_map(|(item, topics)| {
+            let (topic, chance) = topics.first().map(|(topic, p)| ((*topic).to_owned(), *p))?;
             (chance >= SURE).then(|| (item.id.clone(), item.text.clone(), topic, chance))
         })
         .collect();

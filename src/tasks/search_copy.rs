@@ -2,6 +2,7 @@
 
 use super::{Output, unless_stopped};
 use crate::adcopy::Library;
+use crate::adcopy::meanings::Meanings;
 use crate::adcopy::search::{Hit, Index};
 use crate::base::Result;
 use crate::jobs::{Job, JobContext, Lane};
@@ -16,6 +17,8 @@ pub struct SearchCopy {
     pub library: Arc<Library>,
     /// What is asked.
     pub question: String,
+    /// What a sentence encoder read of all of it; `None`: the built-in encoder reads it.
+    pub meanings: Option<Arc<Meanings>>,
     /// The texts as they were read for the question before.
     pub index: Option<Arc<Index>>,
 }
@@ -47,10 +50,10 @@ impl Job for SearchCopy {
 }
 
 fn found(asked: SearchCopy, context: &JobContext) -> Result<Found> {
-    let SearchCopy { library, question, index } = asked;
-    let index = match index.filter(|index| index.is_of(&library)) {
+    let SearchCopy { library, question, meanings, index } = asked;
+    let index = match index.filter(|index| index.is_of(&library, meanings.as_deref())) {
         Some(index) => index,
-        None => Arc::new(Index::of(&library, None, context)?),
+        None => Arc::new(Index::of(&library, meanings, context)?),
     };
     let hits = index.nearest(&question, MOST, context)?;
     Ok(Found { question, hits, index })

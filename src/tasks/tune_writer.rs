@@ -43,7 +43,7 @@ impl Job for TuneWriter {
     }
 
     fn lane(&self) -> Lane {
-        Lane::Cpu
+        Lane::Gpu
     }
 
     fn run(self: Box<Self>, context: &JobContext) -> Result<Output> {

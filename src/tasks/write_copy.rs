@@ -6,6 +6,7 @@ use crate::adcopy::audit::hash_of;
 use crate::adcopy::brief::Brief;
 use crate::adcopy::forecast::{Basis, Forecaster};
 use crate::adcopy::library::{Addition, Grounds, Item, Library};
+use crate::adcopy::meanings::Meanings;
 use crate::adcopy::propose::{Draft, Material, Phrase, drafts};
 use crate::adcopy::{Addressed, Checker, KnownText, Rulebook, Verdict};
 use crate::base::{Failure, Result, failure::Explain};
@@ -28,6 +29,8 @@ const DRAFTS: usize = 5;
 const RELEVANCE: f64 = 0.5;
 /// Texts of the library whose results are learnt from at most.
 const MOST_RESULTS: usize = 300;
+/// Known texts that a sentence encoder reads before a round at most: more take longer than a person waits.
+const MOST_READ: usize = 1_000;
 /// Blocked drafts that are shown with their repairs.
 const BLOCKED: usize = 6;
 
@@ -41,6 +44,8 @@ pub struct WriteCopy {
     pub library: Arc<Library>,
     /// Texts of somebody else.
     pub others: Vec<KnownText>,
+    /// What a sentence encoder read of the library; `None` for none.
+    pub meanings: Option<Arc<Meanings>>,
     /// The model and log that forecasts come from.
     pub subject: Option<Subject>,
     /// People that an audience must hold.
@@ -105,7 +110,7 @@ impl Job for WriteCopy {
 /// A brief that cannot be written from, an audience that is too small to be told of, or a cancel. Where no forecast is
 /// possible the round says why and still has its candidates.
 pub fn round(asked: &WriteCopy, context: &JobContext) -> Result<Round> {
-    let WriteCopy { brief, book, library, others, subject, k } = asked;
+    let WriteCopy { brief, book, library, others, subject, k, .. } = asked;
     brief.check(book)?;
     let known = Arc::new(brief.sheet.known(book)?);
     let mut notes = known.warnings.clone();
@@ -122,9 +127,14 @@ pub fn round(asked: &WriteCopy, context: &JobContext) -> Result<Round> {
     let written = drafts(&material, DRAFTS * brief.candidates);
     context.stage("checking");
     let ran = best.iter().map(|phrase| KnownText { source: "the log".to_owned(), text: phrase.text.clone() });
+    let others: Vec<KnownText> = others.iter().cloned().chain(ran).collect();
+    let meanings = match &asked.meanings {
+        Some(meanings) => Some(all_read(meanings, library, &others, &mut notes, context)?),
+        None => None,
+    };
     let checker = Checker {
         addressed: Addressed::of(&brief.audience, book),
-        originals: library.originals(others.iter().cloned().chain(ran)),
+        originals: library.originals(others, meanings),
         book: Arc::clone(book),
         placement,
         known,
@@ -211,6 +221,31 @@ impl Round {
             ..Item::default()
         }
     }
+}
+
+/// Has the few texts read that the sentence encoder did not meet yet, and tells of many.
+fn all_read(
+    meanings: &Arc<Meanings>,
+    library: &Library,
+    others: &[KnownText],
+    notes: &mut Vec<String>,
+    context: &JobContext,
+) -> Result<Arc<Meanings>> {
+    let texts = library.items().iter().map(|item| item.text.as_str());
+    let missing = meanings.missing(texts.chain(others.iter().map(|known| known.text.as_str())));
+    if missing.is_empty() {
+        return Ok(Arc::clone(meanings));
+    }
+    let name = &meanings.encoder().name;
+    if missing.len() > MOST_READ {
+        let count = missing.len();
+        notes.push(format!("{name} has not read {count} known texts: they are compared by spelling alone"));
+        return Ok(Arc::clone(meanings));
+    }
+    context.stage(&format!("{name} reads {} known texts", missing.len()));
+    let mut more = (**meanings).clone();
+    more.read(&missing, context)?;
+    Ok(Arc::new(more))
 }
 
 fn large_enough(log: &LogFrame, brief: &Brief, k: usize) -> Result<()> {

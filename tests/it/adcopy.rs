@@ -786,6 +786,7 @@ mod rounds {
             book,
             library: Arc::new(Library::default()),
             others: Vec::new(),
+            meanings: None,
             subject: None,
             k: 50,
         }

@@ -341,6 +341,7 @@ fn interests_stand_in_the_window_and_models_read_them_by_a_switch() {
     harness.run_ok();
     assert!(harness.state_mut().0.settle(LIMIT));
     harness.run_ok();
+    harness.get_by_label("and what they are about");
     harness.get_by_label("and each user's interests").click();
     harness.run_ok();
     assert!(harness.state_mut().0.settle(LIMIT));
@@ -350,7 +351,93 @@ fn interests_stand_in_the_window_and_models_read_them_by_a_switch() {
     let dataset = session.store.dataset.clone().unwrap();
     let named = |name: &str| dataset.encoder.numeric.iter().any(|field| field.name == name);
     assert!(named("interest:creative_text:0"), "the log is encoded anew");
+    let about = |dataset: &adloupe::data::Dataset, of: &str| {
+        dataset.encoder.numeric.iter().filter(|field| field.name.starts_with(of)).count()
+    };
+    let topics = about(&dataset, "topic:creative_text:");
+    assert!(topics > 3 && about(&dataset, "interest:creative_text:") == 16 + topics, "{topics} topics");
+    session.apply(Command::Train(TrainCommand::ReadTopics(false)));
+    assert!(session.settle(LIMIT));
+    assert_eq!(about(session.store.dataset.as_ref().unwrap(), "topic:"), 0);
+    session.apply(Command::Train(TrainCommand::TopicsOf("/nowhere/topics.json".into())));
+    assert!(
+        session.notices.all().last().unwrap().text.contains("topics.json"),
+        "{:?}",
+        session.notices.all()
+    );
     session.apply(Command::Train(TrainCommand::ReadTexts(0)));
     assert!(session.settle(LIMIT));
     assert_eq!(session.store.training.encoding().interest_days, 0, "no interests without vectors");
+}
+
+#[test]
+fn a_sentence_encoder_reads_the_library_in_the_background_and_finds_what_means_the_same() {
+    use crate::language::small;
+    let folder = tempfile::tempdir().unwrap();
+    let encoder = folder.path().join("tiny-encoder");
+    std::fs::create_dir_all(&encoder).unwrap();
+    small::write(&encoder);
+    let place = folder.path().join("library");
+    let item = |text: &str| Item { text: text.into(), product: "w1".into(), ..Item::default() };
+    let mut library = Library::open(&place).unwrap();
+    let texts = ["w1 w2 w3", "w4 w5", "w5 w5 w5 w5", "新茶上市，清香回甘"];
+    library.import("mei", "list", texts.map(item).to_vec()).unwrap();
+    let mut session = support::session();
+    session.workspace.library = Some(place.clone());
+    copy(&mut session, CopyCommand::OpenLibrary(None));
+    // Chosen before or after the library is opened, it reads; until then and without it the built-in one answers.
+    copy(&mut session, CopyCommand::Search("w4".into()));
+    let found = session.store.copy.found.clone().unwrap().unwrap();
+    assert!(found.index.by() == "the built-in encoder" && !found.hits[0].words.is_empty());
+    copy(&mut session, CopyCommand::ChooseEncoder(Some(encoder.clone())));
+    let read = session.store.copy.meanings.clone().unwrap().unwrap();
+    assert_eq!((read.left, read.foreign), (0, 1), "no Chinese for an encoder that knows none");
+    copy(&mut session, CopyCommand::Search("w5 w4".into()));
+    let found = session.store.copy.found.clone().unwrap().unwrap();
+    assert_eq!((found.index.by(), found.index.unread()), ("tiny-encoder", 1));
+    assert!(found.hits[0].words.is_empty(), "it reads a text whole: {:?}", found.hits[0]);
+    copy(&mut session, CopyCommand::Search("新茶".into()));
+    let failure = session.store.copy.found.clone().unwrap().err().unwrap();
+    assert!(failure.why.contains("knows no Chinese") && failure.hint.contains("built-in"), "{failure}");
+    // Its files vanish; what was opened goes on, and a new creative is read when it comes.
+    std::fs::remove_dir_all(&encoder).unwrap();
+    let mut library = Library::open(&place).unwrap();
+    library.import("mei", "list", vec![item("w2 w2")]).unwrap();
+    copy(&mut session, CopyCommand::OpenLibrary(None));
+    let read = session.store.copy.meanings.clone().unwrap().unwrap();
+    assert!(read.left == 0 && read.meanings.of("w2 w2").is_some(), "{read:?}");
+    // A copy that only means the same is a copy, with the encoder's name; by its letters alone it is none.
+    let library = session.store.copy.library.clone().unwrap();
+    let by_meaning = library.originals([], Some(read.meanings.clone()));
+    let words = ["w1", "w2", "w3", "w4", "w5"];
+    let some =
+        (0..625).map(|at| [at % 5, at / 5 % 5, at / 25 % 5, at / 125].map(|place| words[place]).join(" "));
+    let only_meant = some.into_iter().find_map(|text| {
+        let by_letters = by_meaning.by_letters().nearest(&text, |_| false);
+        let near = by_meaning.nearest(&text, |_| false)?;
+        (near.copied && !by_letters.is_some_and(|near| near.copied)).then_some(near)
+    });
+    let (name, cosine) = only_meant.clone().unwrap().meaning.unwrap();
+    assert!(name == "tiny-encoder" && cosine >= 0.92, "{only_meant:?}");
+    assert!(
+        by_meaning.nearest("alpha beta gamma", |_| false).is_none_or(|near| !near.copied),
+        "unknown words"
+    );
+    let chinese = by_meaning.nearest("新茶上市，清香回甘", |_| false).unwrap();
+    assert!(chinese.copied && chinese.meaning.is_none(), "by its letters: {chinese:?}");
+    // The screen says which is in use; a folder that is none is told there.
+    let mut harness = support::harness::<StudioPanel>(session, look_dark());
+    harness.run_steps(2);
+    harness.get_by_label_contains("Library and review").click();
+    harness.run_steps(3);
+    harness.get_by_label_contains("it has read every text but 1");
+    look(&mut harness, "encoder");
+    let session = &mut harness.state_mut().0;
+    copy(session, CopyCommand::ChooseEncoder(Some(folder.path().join("nothing"))));
+    let failure = session.store.copy.meanings.clone().unwrap().err().unwrap();
+    assert!(failure.hint.contains("fetch-models"), "{failure}");
+    copy(session, CopyCommand::ChooseEncoder(None));
+    copy(session, CopyCommand::Search("新茶".into()));
+    let found = session.store.copy.found.clone().unwrap().unwrap();
+    assert_eq!((found.index.by(), found.hits[0].id.as_str()), ("the built-in encoder", "c000004"));
 }

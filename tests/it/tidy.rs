@@ -38,7 +38,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("thread_priority", &["jobs"]),
     ("clap", &["headless"]),
     ("ctrlc", &["headless"]),
-    ("blake3", &["data", "adcopy", "language/chat"]),
+    ("blake3", &["data", "adcopy", "language"]),
     ("memmap2", &["nn/numbers", "nn/stored", "data"]),
     ("regex", &["adcopy"]),
     ("unicode_segmentation", &["adcopy", "language"]),

@@ -2,7 +2,7 @@
 //! with a model that knows nothing: what holds for it holds for any.
 
 #[path = "../../src/language/chat/tiny.rs"]
-mod tiny;
+pub mod tiny;
 
 use crate::adcopy::{fact, trailfox};
 use crate::support::{self, LIMIT};

@@ -45,7 +45,7 @@ const FINAL: [&str; 5] = ["grounding", "prohibited", "personal", "urgency", "inj
 pub struct Mask<'a> {
     brief: &'a Brief,
     /// Asked about whole texts.
-    whole: &'a Checker,
+    whole: Checker,
     /// Asked about beginnings: it knows names by their beginnings, and no originals.
     part: Checker,
     words: BTreeSet<String>,
@@ -105,7 +105,8 @@ impl<'a> Mask<'a> {
             hyphened: texts.iter().flat_map(|text| hyphened(text)).collect(),
             letters: letters.filter(|letter| !letter.is_ascii()).collect(),
             brief,
-            whole: checker,
+            // What a text means is asked of the finished one: it takes milliseconds.
+            whole: Checker { originals: checker.originals.by_letters(), ..checker.clone() },
             part: Checker {
                 known: Arc::new(with_beginnings(&checker.known)),
                 originals: Arc::<Originals>::default(),

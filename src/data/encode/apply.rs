@@ -76,13 +76,20 @@ impl Encoder {
         let categorical = side_by_side(self.categorical.len(), context, |index| {
             self.categorical_column(log, index, times.as_deref(), room)
         })?;
-        let texts = self.read_texts(log, &outcome.label, context)?;
+        let stories = self.stories(log, &outcome.label)?;
+        let texts = self.read_texts(log, stories.as_ref(), context)?;
+        let topics = self.read_topics(log, stories.as_ref(), context)?;
         let numeric = side_by_side(self.numeric.len(), context, |index| {
             let field = &self.numeric[index];
             let name = format!("numeric-{index}");
             let text = self.texts.iter().zip(&texts).find(|(field, _)| field.numbers().contains(&index));
             if let Some((text, Some(read))) = text {
                 let scaled = read.numbers(index - text.first).map(|number| field.scale(number));
+                return room.collect(&name, scaled);
+            }
+            let topic = self.topics.iter().zip(&topics).find(|(field, _)| field.numbers().contains(&index));
+            if let Some((topic, Some(read))) = topic {
+                let scaled = read.numbers(index - topic.first).map(|number| field.scale(number));
                 return room.collect(&name, scaled);
             }
             match log.has(&field.name) {
@@ -240,9 +247,10 @@ impl Encoder {
                 name => names.push(name),
             }
         }
-        let numbers = self.numeric.iter().enumerate().filter(|(at, _)| self.text_of(*at).is_none());
+        let numbers = self.numeric.iter().enumerate().filter(|(at, _)| self.text_group(*at).is_none());
         names.extend(numbers.map(|(_, field)| field.name.as_str()));
         names.extend(self.texts.iter().map(|field| field.name.as_str()));
+        names.extend(self.topics.iter().map(|field| field.name.as_str()));
         for field in &self.sequences {
             if field.from_user_history_of.is_some() {
                 names.extend(time);

@@ -3,7 +3,7 @@
 use super::interests::Stories;
 use super::{
     CategoricalField, Encoder, KeyColumns, NumericField, SequenceField, Side, TIME_HOUR, TIME_WEEKDAY,
-    WEEKDAYS, texts,
+    WEEKDAYS, texts, topics,
 };
 use crate::base::{Failure, Result};
 use crate::data::cells;
@@ -130,6 +130,21 @@ impl Fitting<'_> {
                 .notes
                 .push(format!("'{name}' is left out: it holds fewer than two different texts in training")),
         }
+        self.topics(name, side, cells, context)
+    }
+
+    /// What the texts are about.
+    fn topics(&mut self, name: &str, side: Side, cells: &Codes, context: &JobContext) -> Result<()> {
+        let Some(reader) = &self.options.topics else { return Ok(()) };
+        let place = (self.encoder.numeric.len(), reader);
+        match topics::fit((name, side), cells, self.train, place, context)? {
+            Ok((field, numbers)) => {
+                self.notes.push(format!("'{name}' is read as {} topics", numbers.len()));
+                self.encoder.topics.push(field);
+                self.encoder.numeric.extend(numbers);
+            }
+            Err(why) => self.notes.push(why),
+        }
         Ok(())
     }
 
@@ -159,6 +174,21 @@ impl Fitting<'_> {
                 numbers.len()
             ));
             self.encoder.texts.push(field);
+            self.encoder.numeric.extend(numbers);
+        }
+        for field in self.encoder.topics.clone() {
+            context.check()?;
+            let cells = self.log.coded(&field.name)?;
+            let first = self.encoder.numeric.len();
+            let scales = self.encoder.numeric[field.numbers()].to_vec();
+            let (field, numbers) = topics::fit_interest(
+                (&field, &scales),
+                (cells, &stories),
+                self.train,
+                (first, days),
+                context,
+            )?;
+            self.encoder.topics.push(field);
             self.encoder.numeric.extend(numbers);
         }
         Ok(())

@@ -133,14 +133,9 @@ impl Encoder {
     pub(super) fn read_texts(
         &self,
         log: &dyn Columns,
-        label: &[f32],
+        stories: Option<&Arc<Stories>>,
         context: &JobContext,
     ) -> Result<Vec<Option<Read>>> {
-        let asked = self.texts.iter().any(|field| field.interest.is_some());
-        let stories = match asked {
-            true => Stories::of(log, &self.keys, label)?.map(Arc::new),
-            false => None,
-        };
         let read = |field: &TextField| {
             context.check()?;
             if !log.has(&field.name) || (field.interest.is_some() && stories.is_none()) {
@@ -148,15 +143,18 @@ impl Encoder {
             }
             let cells = log.coded(&field.name)?;
             let vectors = field.encoder.encode(&texts(&cells));
-            let past = field.interest.and_then(|interest| Some((Arc::clone(stories.as_ref()?), interest)));
+            let past = field.interest.and_then(|interest| Some((Arc::clone(stories?), interest)));
             Ok(Some(Read { cells, vectors, past }))
         };
         self.texts.iter().map(read).collect()
     }
 
-    /// The text column behind a numeric field, and which of its numbers it is.
-    pub fn text_of(&self, numeric: usize) -> Option<(&TextField, usize)> {
-        let field = self.texts.iter().find(|field| field.numbers().contains(&numeric))?;
-        Some((field, numeric - field.first))
+    /// The rows of a log user by user, where any field asks for what users read before.
+    pub(super) fn stories(&self, log: &dyn Columns, label: &[f32]) -> Result<Option<Arc<Stories>>> {
+        let mut interests = self.texts.iter().map(|field| field.interest);
+        match interests.any(|interest| interest.is_some()) {
+            true => Ok(Stories::of(log, &self.keys, label)?.map(Arc::new)),
+            false => Ok(None),
+        }
     }
 }

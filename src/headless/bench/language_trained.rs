@@ -38,7 +38,7 @@ pub fn without_model(context: &JobContext) -> Result<Vec<BenchRow>> {
         .collect();
     let list = Topics::shipped()?;
     let begun = Instant::now();
-    judge(&labelled, &list, context)?;
+    judge(&labelled, &list, None, context)?;
     let judged = begun.elapsed().as_secs_f64();
     let image = image::RgbaImage::from_fn(1_200, 628, |x, y| {
         image::Rgba([(x % 256) as u8, (y % 256) as u8, ((x * y) % 256) as u8, 255])

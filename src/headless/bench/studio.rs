@@ -75,6 +75,7 @@ fn candidates(context: &JobContext) -> Result<BenchRow> {
         book: Rulebook::built_in()?,
         library: Arc::new(Library::default()),
         others: Vec::new(),
+        meanings: None,
         subject: Some(Subject {
             model: inputs.model,
             log: inputs.log.as_ref().clone(),

@@ -27,6 +27,9 @@ pub struct Args {
     /// A file of words to check, one text a line.
     #[arg(value_name = "FILE")]
     file: Option<PathBuf>,
+    /// Finds copies by meaning too, by this sentence encoder: a folder with config.json, model.safetensors and tokenizer.json.
+    #[arg(long, value_name = "FOLDER", requires = "known")]
+    encoder: Option<PathBuf>,
     /// A list of texts that nothing may be a copy of, one a line; may be given again.
     #[arg(long, value_name = "FILE")]
     known: Vec<PathBuf>,
@@ -59,7 +62,7 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
         placement: book.placement(&args.placement)?.clone(),
         addressed: Addressed::of(&Segment::parse(&args.audience)?, &book),
         known: Arc::new(known),
-        originals: originals(&args.known)?,
+        originals: originals(&args.known, args.encoder.as_deref(), terminal)?,
         book,
     };
     let verdicts = texts.iter().map(|text| checker.check(text, None)).collect::<Result<Vec<_>>>()?;

@@ -1,6 +1,7 @@
 //! `adloupe copy draft`: which words could be shown, and how often would this audience click on them?
 
 use super::check::told;
+use super::library::read_by;
 use super::{Answer, Terminal, rulebook, third_party};
 use crate::adcopy::{Brief, Library};
 use crate::base::{Result, failure::Explain};
@@ -49,6 +50,9 @@ pub struct Args {
     /// Texts that the language model tries.
     #[arg(long, value_name = "N", requires = "language_model", default_value_t = USUAL_TRIES)]
     tries: usize,
+    /// Finds copies by meaning too, by this sentence encoder: a folder with config.json, model.safetensors and tokenizer.json.
+    #[arg(long, value_name = "FOLDER")]
+    encoder: Option<PathBuf>,
     /// A list of texts that nothing may be a copy of, one a line; may be given again.
     #[arg(long, value_name = "FILE")]
     known: Vec<PathBuf>,
@@ -76,6 +80,7 @@ pub fn run(args: &Args, terminal: &Terminal) -> Result<Answer> {
         book: rulebook(args.rules.as_deref())?,
         library: Arc::new(library.clone()),
         others: third_party(&args.known)?,
+        meanings: args.encoder.as_deref().map(|folder| read_by(&library, folder, terminal)).transpose()?,
         subject: subject(args, &context)?,
         k: args.k,
         brief,

@@ -4,6 +4,7 @@ use super::check::told;
 use super::{Answer, Terminal, lines_of, rulebook};
 use crate::adcopy::brief::Language;
 use crate::adcopy::library::{Performance, source_of};
+use crate::adcopy::meanings::Meanings;
 use crate::adcopy::review::{Action, Status};
 use crate::adcopy::search::Index;
 use crate::adcopy::{Addressed, Checker, Item, Library, ProductSheet};
@@ -12,12 +13,13 @@ use crate::base::{Failure, Result, failure::Explain};
 use crate::data::importers::{self, ImportOptions};
 use crate::data::query::people::USUAL_K;
 use crate::domain::segment::Segment;
+use crate::language::sentence::{SentenceEncoder, memory_of};
 use crate::tasks::copy_sources::{Audiences, of_file};
 use clap::ValueEnum;
 use serde_json::json;
 use std::fmt::Write as _;
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Which library.
@@ -159,10 +161,27 @@ pub fn list(args: &ListArgs, terminal: &Terminal) -> Result<Answer> {
     Ok(Answer { text, json: json!({ "creatives": json }) })
 }
 
+/// What a sentence encoder reads in a library; kept beside it for the next time.
+pub(super) fn read_by(library: &Library, folder: &Path, terminal: &Terminal) -> Result<Arc<Meanings>> {
+    let megabytes = memory_of(folder)?.div_ceil(1 << 20);
+    let mut meanings = Meanings::beside(library.folder(), Arc::new(SentenceEncoder::open(folder)?))?;
+    let missing = meanings.missing(library.items().iter().map(|item| item.text.as_str()));
+    if !missing.is_empty() {
+        let name = &meanings.encoder().name;
+        Terminal::note(&format!("{name} (about {megabytes} MB) reads {} texts", missing.len()));
+        meanings.read(&missing, &terminal.context())?;
+    }
+    Ok(Arc::new(meanings))
+}
+
 /// Lists by likeness to a text.
 fn alike(library: &Library, like: &str, args: &ListArgs, terminal: &Terminal) -> Result<Answer> {
     let context = terminal.context();
-    let index = Index::of(library, args.encoder.as_deref(), &context)?;
+    let meanings = args.encoder.as_deref().map(|folder| read_by(library, folder, terminal)).transpose()?;
+    let index = Index::of(library, meanings, &context)?;
+    if index.unread() > 0 {
+        context.warn(format!("{} texts are left out: {} cannot read them", index.unread(), index.by()));
+    }
     let wanted = args.status.map(|status| Status::ALL[status as usize]);
     let hits = index.nearest(like, library.items().len(), &context)?;
     let mut text = String::new();
@@ -240,7 +259,7 @@ pub fn review(args: &ReviewArgs, terminal: &Terminal) -> Result<Answer> {
             placement: book.placement(&item.placement)?.clone(),
             addressed: Addressed::of(&Segment::parse(&item.audience)?, &book),
             known: Arc::new(ProductSheet::read(sheet)?.known(&book)?),
-            originals: library.originals([]),
+            originals: library.originals([], None),
             book,
         };
         verdict = Some(checker.check(text, Some(&source_of(&item.id)))?);

@@ -3,6 +3,7 @@
 use super::data::open_log;
 use super::inspect::model_in_view;
 use crate::adcopy::library::source_of;
+use crate::adcopy::meanings::Meanings;
 use crate::adcopy::propose::Draft;
 use crate::adcopy::review::{Action, Status};
 use crate::adcopy::{Brief, Item, Library, Rulebook};
@@ -19,6 +20,7 @@ use crate::tasks::copy_sources::Audiences;
 use crate::tasks::copy_trial::{Tried, TryVariants, Variant};
 use crate::tasks::heads::{LookAtTextHeads, TextHeadsSeen};
 use crate::tasks::learn_tags::{LearnTags, TagsLearnt};
+use crate::tasks::read_meanings::{ReadByEncoder, ReadMeanings, TextsRead};
 use crate::tasks::search_copy::{Found, SearchCopy};
 use crate::tasks::tune_writer::TuningCost;
 use crate::tasks::write_by_model::ByModel;
@@ -68,6 +70,12 @@ pub enum CopyCommand {
     Keep(Vec<String>, String),
     /// Opens the library of a folder; `None` for the usual one.
     OpenLibrary(Option<PathBuf>),
+    /// Has the sentence encoder of a folder read the library in the background; `None`: the built-in one alone.
+    ChooseEncoder(Option<PathBuf>),
+    /// Goes on reading where it was stopped.
+    ReadOn,
+    /// Stops the sentence encoder; what it read is kept.
+    StopReading,
     /// Searches the library for texts that mean nearly this; nothing: shows all again.
     Search(String),
     /// Learns tags from the creatives that have some, and proposes them for the others.
@@ -106,6 +114,8 @@ pub struct CopyState {
     pub writer: WriterState,
     /// The library, once it was opened.
     pub library: Option<Arc<Library>>,
+    /// What the chosen sentence encoder read of the library, or why nothing; `None` where none is chosen or it still reads.
+    pub meanings: Option<Result<TextsRead>>,
     /// What was searched for last, and found.
     pub found: Option<Result<Arc<Found>>>,
     /// The variants that competed last.
@@ -174,10 +184,20 @@ pub(super) fn apply(session: &mut Session, command: CopyCommand) -> Result<()> {
             };
             work(session, String::new(), Work::Open(folder))
         }
+        CopyCommand::ChooseEncoder(folder) => choose_encoder(session, folder),
+        CopyCommand::ReadOn => read_on(session),
+        CopyCommand::StopReading => {
+            session.jobs.stop(Purpose::ReadMeanings);
+            Ok(())
+        }
         CopyCommand::Search(question) => search(session, question),
         CopyCommand::LearnTags => {
             let library = session.store.copy.library.clone().unwrap_or_default();
-            session.jobs.start(Purpose::LearnTags, LearnTags { library })
+            let encoder = match &session.store.copy.meanings {
+                Some(Ok(read)) => Some(read.meanings.shared_encoder()),
+                _ => None,
+            };
+            session.jobs.start(Purpose::LearnTags, LearnTags { library, encoder })
         }
         CopyCommand::Tag(who) => tag(session, who),
         CopyCommand::Review(id, action, who) => review(session, id, action, who),
@@ -207,7 +227,44 @@ fn search(session: &mut Session, question: String) -> Result<()> {
     }
     let library = session.store.copy.library.clone().unwrap_or_default();
     let index = before.and_then(Result::ok).map(|found| Arc::clone(&found.index));
-    session.jobs.start(Purpose::SearchCopy, SearchCopy { library, question, index })
+    // An encoder that has not read all of it would hide what it did not read.
+    let meanings = read_whole(session, &library);
+    session.jobs.start(Purpose::SearchCopy, SearchCopy { library, question, meanings, index })
+}
+
+/// What the chosen sentence encoder read, where it read all that it can of a library.
+fn read_whole(session: &Session, library: &Library) -> Option<Arc<Meanings>> {
+    session.store.copy.meanings.as_ref()?.as_ref().ok()?.whole_of(library)
+}
+
+/// Chooses what reads the library; a sentence encoder begins at once.
+fn choose_encoder(session: &mut Session, folder: Option<PathBuf>) -> Result<()> {
+    session.jobs.cancel(Purpose::ReadMeanings);
+    session.workspace.sentence_encoder = folder;
+    session.store.copy.meanings = None;
+    session.store.copy.found = None;
+    read_on(session)
+}
+
+/// Has the chosen encoder read what it did not read yet of the library that is open.
+fn read_on(session: &mut Session) -> Result<()> {
+    let (Some(folder), Some(library)) = (&session.workspace.sentence_encoder, &session.store.copy.library)
+    else {
+        return Ok(());
+    };
+    let (folder, library) = (folder.clone(), Arc::clone(library));
+    let encoder = match &session.store.copy.meanings {
+        Some(Ok(read)) => Some(read.meanings.shared_encoder()),
+        _ => None,
+    };
+    session.jobs.start(Purpose::ReadMeanings, ReadMeanings { library, folder, encoder })
+}
+
+/// Stores what an encoder read.
+pub(super) fn encoder_read(session: &mut Session, read: ReadByEncoder) {
+    if session.workspace.sentence_encoder.as_deref() == Some(&read.folder) {
+        session.store.copy.meanings = Some(read.read);
+    }
 }
 
 /// Tags creatives as it was proposed.
@@ -261,6 +318,11 @@ fn write(session: &mut Session) -> Result<()> {
         book,
         library: store.copy.library.clone().unwrap_or_default(),
         others: Vec::new(),
+        meanings: store
+            .copy
+            .meanings
+            .as_ref()
+            .and_then(|read| Some(Arc::clone(&read.as_ref().ok()?.meanings))),
         subject,
         k: session.workspace.privacy.k,
     };
@@ -342,7 +404,9 @@ fn review(session: &mut Session, id: String, action: Action, who: String) -> Res
             let why = format!("it is about {product}, and the brief about {}", round.brief.sheet.product);
             return Err(Failure::new("cannot edit it", why).hint("open its brief and write a round"));
         }
-        let checker = crate::adcopy::Checker { originals: library.originals([]), ..round.checker.clone() };
+        let meanings = read_whole(session, &library);
+        let originals = library.originals([], meanings);
+        let checker = crate::adcopy::Checker { originals, ..round.checker.clone() };
         verdict = Some(Box::new(checker.check(text, Some(&source_of(&id)))?));
     }
     work(session, who, Work::Act(id, action, verdict))
@@ -404,5 +468,5 @@ pub(super) fn worked(session: &mut Session, worked: Worked) -> Result<()> {
     if !worked.said.is_empty() {
         session.notices.done(worked.said);
     }
-    Ok(())
+    read_on(session)
 }

@@ -6,6 +6,7 @@ use crate::base::failure::Explain;
 use crate::base::files::{disk_failure, state_folder, write_atomically};
 use crate::base::params::Params;
 use crate::base::{Failure, Result};
+use crate::data::encode::TopicReader;
 use crate::data::importers::{ImportOptions, RecipeChoice};
 use crate::data::options::EncodeOptions;
 use crate::data::recipe::Recipe;
@@ -56,6 +57,10 @@ pub enum TrainCommand {
     DropWaiting,
     /// Has every kind of model read each text column as so many numbers; 0 leaves texts to people. The log is encoded anew.
     ReadTexts(usize),
+    /// Reads what texts are about beside their vectors, or not.
+    ReadTopics(bool),
+    /// Has the topics of a file, learnt or a list, say what texts are about.
+    TopicsOf(PathBuf),
     /// Reads what each user searched, read or clicked before, half as much after so many days; 0: not.
     ReadInterests(u32),
     /// Finds out what a kind would be made of, on the open log with these knobs.
@@ -111,6 +116,10 @@ pub struct TrainingState {
     pub members: Option<(usize, usize)>,
     /// Numbers that each text column is read as; 0: texts are left to people.
     pub text_vectors: usize,
+    /// True where what texts are about does not stand beside their vectors.
+    pub without_topics: bool,
+    /// Who says what texts are about, with the name of the file; `None`: the program's list.
+    pub topics: Option<(String, Arc<TopicReader>)>,
     /// Days after which what a user searched, read or clicked counts half among the user's interests; 0: not read.
     pub interest_days: u32,
     /// Where trainings are kept while they run; `None` for nowhere.
@@ -168,7 +177,9 @@ impl TrainingState {
     /// How the open log is encoded for models.
     pub fn encoding(&self) -> EncodeOptions {
         let (text_vectors, interest_days) = (self.text_vectors, self.interest_days);
-        EncodeOptions { text_vectors, interest_days, ..EncodeOptions::default() }
+        let reader = || self.topics.as_ref().map(|(_, reader)| Arc::clone(reader)).unwrap_or_default();
+        let topics = (!self.without_topics).then(reader);
+        EncodeOptions { text_vectors, interest_days, topics, ..EncodeOptions::default() }
     }
 
     pub(super) fn keep_tried(&mut self, tried: Arc<Tried>) {
@@ -202,6 +213,16 @@ fn read_texts(session: &mut Session, numbers: usize, days: u32) -> Result<()> {
     super::data::encode_anew(session)
 }
 
+/// Has the topics of a file say what texts are about.
+fn topics_of(session: &mut Session, path: &Path) -> Result<()> {
+    let reader = Arc::new(TopicReader::open(path)?);
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    EncodeOptions { topics: Some(Arc::clone(&reader)), ..EncodeOptions::default() }.check()?;
+    session.store.training.topics = Some((name, reader));
+    session.store.training.without_topics = false;
+    super::data::encode_anew(session)
+}
+
 pub(super) fn apply(session: &mut Session, command: TrainCommand) -> Result<()> {
     match command {
         TrainCommand::Start(spec) => {
@@ -229,6 +250,11 @@ pub(super) fn apply(session: &mut Session, command: TrainCommand) -> Result<()> 
             let days = if numbers == 0 { 0 } else { session.store.training.interest_days };
             read_texts(session, numbers, days)
         }
+        TrainCommand::ReadTopics(wanted) => {
+            session.store.training.without_topics = !wanted;
+            super::data::encode_anew(session)
+        }
+        TrainCommand::TopicsOf(path) => topics_of(session, &path),
         TrainCommand::ReadInterests(days) => read_texts(session, session.store.training.text_vectors, days),
         TrainCommand::Draw(kind, params) => {
             let Some(dataset) = session.store.dataset.clone() else { return Ok(()) };

@@ -4,6 +4,7 @@
 mod brief;
 mod candidates;
 mod creative;
+mod encoder;
 mod library;
 mod model;
 mod trial;

@@ -384,9 +384,37 @@ fn texts(ui: &mut egui::Ui, cx: &mut PanelContext<'_>) {
         }
     });
     if reads {
+        topics(ui, cx);
         interests(ui, cx);
     }
     ui.add_space(4.0);
+}
+
+/// Whether models read what texts are about, and who says so.
+fn topics(ui: &mut egui::Ui, cx: &mut PanelContext<'_>) {
+    let training = &cx.session.store.training;
+    let by =
+        training.topics.as_ref().map_or_else(|| "the program's list".to_owned(), |(name, _)| name.clone());
+    let mut reads = !training.without_topics;
+    let free = cx.session.jobs.of(Purpose::Train).is_none();
+    ui.horizontal(|ui| {
+        ui.add_space(22.0);
+        let switch = ui.add_enabled(free, egui::Checkbox::new(&mut reads, "and what they are about"));
+        let why = "The weights of the topics that the training rows have, by words and likeness, or learnt from labels: topics of \
+                   text columns, and of the user's interests where those are read";
+        if switch.on_hover_text(why).changed() {
+            cx.send(Command::Train(TrainCommand::ReadTopics(reads)));
+        }
+        if reads {
+            ui.weak(format!("by {by}"));
+            let button = ui.add_enabled(free, egui::Button::new("Other topics …").small());
+            let why = "What 'adloupe topics FILE --out TOPICS' learnt from labels, or a list like assets/topics.tsv";
+            if button.on_hover_text(why).clicked() {
+                let then = |path| Command::Train(TrainCommand::TopicsOf(path));
+                cx.ask(DialogRequest::open(DialogKind::OpenFile, "Open topics", then));
+            }
+        }
+    });
 }
 
 /// Whether models read what each user searched, read or clicked before, and how fast that fades.

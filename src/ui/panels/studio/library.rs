@@ -1,6 +1,7 @@
 //! Which words are there, where do they stand, and may they be shown? A second person decides.
 
 use super::StudioPanel;
+use super::encoder::encoder;
 use crate::adcopy::review::Status;
 use crate::adcopy::search::Hit;
 use crate::adcopy::{Item, Library};
@@ -61,7 +62,8 @@ impl StudioPanel {
         };
         if let Some(found) = &found {
             ui.horizontal_wrapped(|ui| {
-                ui.label(format!("{} texts like '{}', most alike first", found.hits.len(), found.question));
+                let (count, by) = (found.hits.len(), found.index.by());
+                ui.label(format!("{count} texts like '{}' by {by}, most alike first", found.question));
                 if ui.small_button("Show all").clicked() {
                     cx.send(Command::Copy(CopyCommand::Search(String::new())));
                 }
@@ -121,6 +123,9 @@ impl StudioPanel {
             if cx.session.jobs.of(Purpose::SearchCopy).is_some() {
                 ui.weak("searching …");
             }
+        });
+        encoder(ui, cx);
+        ui.horizontal_wrapped(|ui| {
             if ui.small_button("Another folder …").clicked() {
                 let then = |folder| Command::Copy(CopyCommand::OpenLibrary(Some(folder)));
                 cx.ask(DialogRequest::open(DialogKind::OpenFolder, "Open a library", then));
@@ -142,14 +147,14 @@ impl StudioPanel {
                     .response
                     .labelled_by(label);
             }
+            let head = library.head();
+            let hash: String = head.hash.chars().take(12).collect();
+            ui.weak(format!(
+                "audit: {} entries, every link holds{}",
+                head.entries,
+                if hash.is_empty() { String::new() } else { format!(", last {hash}") }
+            ));
         });
-        let head = library.head();
-        let hash: String = head.hash.chars().take(12).collect();
-        ui.weak(format!(
-            "audit: {} entries, every link holds{}",
-            head.entries,
-            if hash.is_empty() { String::new() } else { format!(", last {hash}") }
-        ));
     }
 
     /// Learns tags from the creatives that have some, tells how good that is, and proposes them.
@@ -175,9 +180,10 @@ impl StudioPanel {
                 let judged = &learnt.judged;
                 ui.horizontal_wrapped(|ui| {
                     ui.label(format!(
-                        "Learnt on {} texts of {} tags: {} right on held-out ones, by likeness alone {}",
+                        "Learnt on {} texts of {} tags by {}: {} right on held-out ones, by likeness alone {}",
                         widgets::grouped(judged.texts as f64),
                         judged.topics,
+                        judged.by,
                         judged.trained.estimate().in_percent(),
                         judged.zero_shot.estimate().in_percent()
                     ))
