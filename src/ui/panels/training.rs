@@ -314,7 +314,7 @@ impl TrainingPanel {
             }
         }
         ui.add_space(4.0);
-        ui.horizontal(|ui| {
+        ui.horizontal_wrapped(|ui| {
             let label = ui.label("Model folder");
             ui.add(egui::TextEdit::singleline(&mut self.folder).desired_width(220.0)).labelled_by(label.id);
             let folder = PathBuf::from(self.folder.trim());
