@@ -154,7 +154,7 @@ pub fn round(asked: &WriteCopy, context: &JobContext) -> Result<Round> {
             unless_stopped(forecaster(subject, brief, (&passed, &results_of(library, brief)), context))?
         }
         None => {
-            Err(Failure::new("nothing is forecast", "there is no log and model to ask").hint("train a model"))
+            Err(Failure::new("nothing is forecast", "there is no trained model to ask").hint("train a model"))
         }
     };
     if let Ok(forecaster) = &forecaster {

@@ -35,7 +35,7 @@ fn one_button_fills_the_studio_with_the_sample_sheet() {
         let round = harness.state().0.store.copy.round.clone().unwrap().unwrap();
         assert!(round.candidates.len() >= 10);
         harness.get_by_label_contains("pass every check");
-        harness.get_by_label_contains("nothing is forecast: there is no log and model to ask");
+        harness.get_by_label_contains("nothing is forecast: there is no trained model to ask");
         harness.get_by_label("Train a model");
         // The sheet stands in the form.
         harness.get_by_label("Sample, Chinese").click();
