@@ -74,7 +74,7 @@ impl Sizes {
         self.layers * rank * sides.iter().sum::<usize>()
     }
 
-    /// Bytes that [`Llama::losses`] takes for so many tokens at once, beside weights and adapters: the widest matrix as
+    /// Bytes that `losses` takes for so many tokens at once, beside weights and adapters: the widest matrix as
     /// numbers and once more as the product wants it, the scores, and by token the states between layers with what one
     /// layer keeps and sends back; where nothing `is_learnt`, what one layer makes of them alone.
     pub fn bytes_of_losses(&self, tokens: usize, is_learnt: bool) -> u64 {
