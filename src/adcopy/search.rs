@@ -5,6 +5,7 @@
 
 use super::library::{Item, Library};
 use super::meanings::Meanings;
+use super::plain;
 use crate::base::{Failure, Result};
 use crate::jobs::JobContext;
 use crate::language::vectors::inner_product;
@@ -107,7 +108,9 @@ impl Index {
             }
             How::Sentences(meanings, places) => {
                 if !meanings.can_read(question) {
-                    let why = format!("{} knows no Chinese", meanings.encoder().name);
+                    let is_foreign = plain::is_chinese(question) && !meanings.encoder().reads_chinese();
+                    let what_not = if is_foreign { "Chinese" } else { "such words" };
+                    let why = format!("{} knows no {what_not}", meanings.encoder().name);
                     return Err(Failure::new(what, why).hint("search by the built-in encoder"));
                 }
                 let asked = meanings.encoder().encode(&[question], context)?.row(0).to_vec();

@@ -8,25 +8,29 @@ const TICKS: f64 = 100.0;
 
 /// Bytes of memory that the program holds; `None` where the system does not tell (anything but Linux).
 pub fn resident_bytes() -> Option<u64> {
-    bytes_of("VmRSS:")
+    bytes_in("/proc/self/status", "VmRSS:")
 }
 
 /// The most bytes of memory that the program has held so far; `None` where the system does not tell.
 pub fn peak_bytes() -> Option<u64> {
-    bytes_of("VmHWM:")
-}
-
-fn bytes_of(what: &str) -> Option<u64> {
-    let status = fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix(what))?;
-    Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
+    bytes_in("/proc/self/status", "VmHWM:")
 }
 
 /// Bytes of memory that a program could still take without others being pushed out; `None` where the system does not tell
 /// (anything but Linux).
 pub fn available_bytes() -> Option<u64> {
-    let memory = fs::read_to_string("/proc/meminfo").ok()?;
-    let line = memory.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    bytes_in("/proc/meminfo", "MemAvailable:")
+}
+
+/// Bytes of memory of this machine; `None` where the system does not tell (anything but Linux).
+pub fn machine_bytes() -> Option<u64> {
+    bytes_in("/proc/meminfo", "MemTotal:")
+}
+
+/// What a file of the kernel says behind a word, in kB.
+fn bytes_in(path: &str, what: &str) -> Option<u64> {
+    let text = fs::read_to_string(path).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix(what))?;
     Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
 }
 

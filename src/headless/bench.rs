@@ -364,6 +364,11 @@ pub fn points(context: &JobContext) -> Result<BenchRow> {
     Ok(ours("count points into a 1280 x 800 picture", POINTS as f64 / seconds, "points/s", None))
 }
 
+/// The Python that has the rivals (`benches/rivals/setup.sh`).
+fn rivals_python() -> String {
+    std::env::var("ADLOUPE_RIVALS").unwrap_or_else(|_| "python3".to_owned())
+}
+
 fn ours(work: &str, ours: f64, unit: &'static str, reach: Option<f64>) -> BenchRow {
     BenchRow {
         work: work.to_owned(),

@@ -23,8 +23,8 @@ use std::path::PathBuf;
 /// Compares our figures with published ones.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// What to reproduce: import (files and what is in them), ease (EASE on Gowalla: 3.5 GB of memory), gowalla (ranking all items), irgan (a generator against a
-    /// judge on the split of IRGAN's authors), lightgcn (vectors smoothed over Gowalla's graph), ml100k (ratings by biases
+    /// What to reproduce: import (files and what is in them), ease (EASE on Gowalla: 3.5 GB of memory), gowalla (ranking
+    /// all items), irgan (a generator against a judge on the split of IRGAN's authors), lightgcn (vectors smoothed over Gowalla's graph), ml100k (ratings by biases
     /// and vectors), obd (off-policy estimates on the Open Bandit logs), sasrec (attention over what people reviewed before),
     /// upworthy (which of two headlines is clicked more, by their texts).
     pub name: String,

@@ -7,7 +7,7 @@
 use crate::base::Result;
 use crate::data::cells::NO_CODE;
 use crate::data::columns::{Columns, NO_TIME};
-use crate::data::encode::{KeyColumns, Side};
+use crate::data::encode::{KeyColumns, NumericField, Side};
 use serde::{Deserialize, Serialize};
 
 const DAY_MILLIS: f64 = 86_400_000.0;
@@ -81,6 +81,15 @@ impl Stories {
         }
         means
     }
+}
+
+/// A number of interests as models read it, scaled by the rows of `train` where it is known.
+pub(super) fn scaled(name: String, all: &[f64], train: &[u32]) -> NumericField {
+    let known = || train.iter().map(|row| all[*row as usize]).filter(|number| number.is_finite());
+    let count = known().count().max(1) as f64;
+    let mean = known().sum::<f64>() / count;
+    let deviation = (known().map(|x| (x - mean).powi(2)).sum::<f64>() / count).sqrt().max(1e-6);
+    NumericField { name, side: Side::User, log: false, mean, deviation }
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 //! of model takes them as it is. A text that no training row had has a vector too: what is new is not unknown. Where it is asked
 //! for, what the user's earlier rows said stands beside them as `interest:headline:0` and so on ([`super::interests`]).
 
-use super::interests::{Interest, Stories};
+use super::interests::{Interest, Stories, scaled};
 use super::{Encoder, NumericField, Side};
 use crate::base::Result;
 use crate::data::cells::NO_CODE;
@@ -87,13 +87,7 @@ pub(super) fn fit_interest(
     let vectors = field.encoder.encode(&texts(&cells));
     let read = Read { cells, vectors, past: Some((Arc::clone(stories), interest)) };
     let scales = (0..field.encoder.width()).map(|at| {
-        let all: Vec<f64> = read.numbers(at).collect();
-        let known = || train.iter().map(|row| all[*row as usize]).filter(|number| number.is_finite());
-        let count = known().count().max(1) as f64;
-        let mean = known().sum::<f64>() / count;
-        let deviation = (known().map(|x| (x - mean).powi(2)).sum::<f64>() / count).sqrt().max(1e-6);
-        let name = format!("interest:{}:{at}", field.name);
-        NumericField { name, side: Side::User, log: false, mean, deviation }
+        scaled(format!("interest:{}:{at}", field.name), &read.numbers(at).collect::<Vec<_>>(), train)
     });
     let scales = scales.collect();
     (TextField { first, side: Side::User, interest: Some(interest), ..field.clone() }, scales)

@@ -4,7 +4,7 @@
 //! scaled like any other number. They need no fitting on clicks, so a text that no training row had is told as well as any. Where
 //! interests are asked for, what the user's earlier rows were about stands beside them as `interest:headline:travel`.
 
-use super::interests::{Interest, Stories};
+use super::interests::{Interest, Stories, scaled};
 use super::{Encoder, NumericField, Side};
 use crate::base::failure::Explain;
 use crate::base::files::disk_failure;
@@ -190,13 +190,8 @@ pub(super) fn fit_interest(
     let interest = Interest::of(field.side, half_life_days);
     let read = Read::of(field, cells, Some((Arc::clone(stories), interest)), context)?;
     let scales = scales.iter().enumerate().map(|(at, known)| {
-        let all: Vec<f64> = read.numbers(at).collect();
-        let known_ones = || train.iter().map(|row| all[*row as usize]).filter(|number| number.is_finite());
-        let count = known_ones().count().max(1) as f64;
-        let mean = known_ones().sum::<f64>() / count;
-        let deviation = (known_ones().map(|x| (x - mean).powi(2)).sum::<f64>() / count).sqrt().max(1e-6);
         let name = known.name.replacen("topic:", "interest:", 1);
-        NumericField { name, side: Side::User, log: false, mean, deviation }
+        scaled(name, &read.numbers(at).collect::<Vec<_>>(), train)
     });
     let scales = scales.collect();
     Ok((TopicField { first, side: Side::User, interest: Some(interest), ..field.clone() }, scales))

@@ -4,6 +4,7 @@
 //! its order, the same in every pass, and a lower threshold keeps a part of what a higher one kept. Types, bad rows
 //! and sums still come from all rows.
 
+use crate::base::resources::machine_bytes;
 use crate::base::rng;
 use crate::data::layout::{ColumnTotal, SampleNote};
 
@@ -81,16 +82,12 @@ impl Keep {
 pub fn usual_memory() -> u64 {
     /// Where the system does not tell: half of a small machine.
     const UNKNOWN: u64 = 4 << 30;
-    let number = |path: &str| std::fs::read_to_string(path).ok();
-    let total = number("/proc/meminfo").and_then(|text| {
-        let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
-        Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
-    });
-    let total = total.or_else(|| {
+    let total = machine_bytes().or_else(|| {
         let asked = std::process::Command::new("sysctl").args(["-n", "hw.memsize"]).output().ok()?;
         String::from_utf8(asked.stdout).ok()?.trim().parse().ok()
     });
-    let allowed = number("/sys/fs/cgroup/memory.max").and_then(|text| text.trim().parse().ok());
+    let allowed = std::fs::read_to_string("/sys/fs/cgroup/memory.max").ok();
+    let allowed = allowed.and_then(|text| text.trim().parse().ok());
     let least = [total, allowed].into_iter().flatten().min();
     least.map_or(UNKNOWN, |bytes| bytes / 2)
 }

@@ -67,7 +67,7 @@ fn beside(arena: &Arena, work: &str, rate: f64) -> Result<BenchRow> {
         let rival = Some(format!("{}: not there ({} names no checkout)", arena.name, arena.variable));
         return Ok(BenchRow { rival, ..ours(work, rate, "auctions/s", None) });
     };
-    let python = std::env::var("ADLOUPE_RIVALS").unwrap_or_else(|_| "python3".to_owned());
+    let python = super::rivals_python();
     let what = format!("cannot measure {}", arena.name);
     let out = Command::new(&python)
         .args(["-c", arena.script])

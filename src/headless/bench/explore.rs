@@ -124,7 +124,7 @@ fn against(work: &str, seconds: f64, rival: &str, theirs: f64) -> BenchRow {
 /// Seconds of DuckDB on its own table and on the file, and the clicks that it counts; `None` where it is not there.
 fn duckdb(path: &Path) -> Result<Option<[f64; 3]>> {
     let what = "cannot measure DuckDB";
-    let python = std::env::var("ADLOUPE_RIVALS").unwrap_or_else(|_| "python3".to_owned());
+    let python = super::rivals_python();
     let there = Command::new(&python).args(["-c", "import duckdb"]).stderr(Stdio::null()).status();
     if !there.is_ok_and(|status| status.success()) {
         return Ok(None);

@@ -211,12 +211,9 @@ fn seconds<T>(work: impl FnOnce() -> Result<T>) -> Result<f64> {
     Ok(begun.elapsed().as_secs_f64())
 }
 
-fn python() -> String {
-    std::env::var("ADLOUPE_RIVALS").unwrap_or_else(|_| "python3".to_owned())
-}
-
 fn has_pandas() -> bool {
-    let found = Command::new(python()).args(["-c", "import pandas"]).stderr(Stdio::null()).status();
+    let found =
+        Command::new(super::rivals_python()).args(["-c", "import pandas"]).stderr(Stdio::null()).status();
     found.is_ok_and(|status| status.success())
 }
 
@@ -228,7 +225,8 @@ fn run_pandas(path: &Path) -> Result<f64> {
         frame = pandas.read_csv(sys.argv[1])\n\
         frame.describe(include='all')\n\
         print(time.perf_counter() - begun)";
-    let output = Command::new(python()).args(["-c", script]).arg(path).output().explain(what)?;
+    let output =
+        Command::new(super::rivals_python()).args(["-c", script]).arg(path).output().explain(what)?;
     if !output.status.success() {
         return Err(Failure::new(what, String::from_utf8_lossy(&output.stderr).trim()));
     }

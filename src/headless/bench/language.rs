@@ -61,7 +61,7 @@ const SCRIPT: &str = include_str!("../../../benches/rivals/sentences.py");
 /// Our sentences a second, beside those of PyTorch and ONNX Runtime with the same weights where they are there.
 fn beside_rivals(speed: f64, sentences: &[&str]) -> Result<Vec<BenchRow>> {
     let own = ours("MiniLM, 128 short sentences", speed, "sentences/s", None);
-    let python = std::env::var("ADLOUPE_RIVALS").unwrap_or_else(|_| "python3".to_owned());
+    let python = super::rivals_python();
     let there =
         Command::new(&python).args(["-c", "import torch, transformers"]).stderr(Stdio::null()).status();
     if !there.is_ok_and(|status| status.success()) {

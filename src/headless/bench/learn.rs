@@ -32,7 +32,7 @@ const SCRIPT: &str = include_str!("../../../benches/rivals/online.py");
 pub fn learn(rows: usize, context: &JobContext) -> Result<Vec<BenchRow>> {
     let data = draw(rows, context)?;
     let folder = tempfile::tempdir().explain("cannot make a temporary folder")?;
-    let python = std::env::var("ADLOUPE_RIVALS").unwrap_or_else(|_| "python3".to_owned());
+    let python = super::rivals_python();
     let python = Some(python).filter(|python| has_vowpal_wabbit(python));
     match &python {
         Some(_) => write_examples(&data, folder.path())?,

@@ -26,7 +26,7 @@ pub fn onnx_rows(rows: usize, context: &JobContext) -> Result<Vec<BenchRow>> {
     let log = sample_log(rows, context)?;
     let data = dataset::prepare(&log, &EncodeOptions::default(), context)?;
     let batch = data.batch(&data.test);
-    let python = std::env::var("ADLOUPE_RIVALS").unwrap_or_else(|_| "python3".to_owned());
+    let python = super::rivals_python();
     let has = Command::new(&python).args(["-c", "import numpy, onnxruntime"]).output();
     let has = has.is_ok_and(|run| run.status.success());
     if !has {

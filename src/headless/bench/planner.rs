@@ -52,7 +52,7 @@ fn estimators(context: &JobContext) -> Result<BenchRow> {
 /// The Open Bandit Pipeline on its own sample, and ours on the very same decisions; none where it is not installed.
 fn open_bandit(context: &JobContext) -> Result<Option<BenchRow>> {
     let what = "cannot measure the Open Bandit Pipeline";
-    let python = std::env::var("ADLOUPE_RIVALS").unwrap_or_else(|_| "python3".to_owned());
+    let python = super::rivals_python();
     if !has(&python, "obp") {
         Terminal::note("no Open Bandit Pipeline: run benches/rivals/setup.sh and set ADLOUPE_RIVALS");
         return Ok(None);

@@ -171,7 +171,7 @@ fn encode(path: &Path, cache: &Path, context: &JobContext) -> Result<Run> {
 
 /// The Python that has FuxiCTR, from `ADLOUPE_RIVALS` or the search path.
 fn rival_python() -> Option<String> {
-    let python = std::env::var("ADLOUPE_RIVALS").unwrap_or_else(|_| "python3".to_owned());
+    let python = super::rivals_python();
     let found =
         Command::new(&python).args(["-c", "import fuxictr.preprocess"]).stderr(Stdio::null()).status();
     found.is_ok_and(|status| status.success()).then_some(python)

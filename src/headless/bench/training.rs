@@ -79,7 +79,7 @@ fn measure(folder: &Path, ids: Option<usize>, context: &JobContext) -> Result<Ve
 
 /// The Python that has PyTorch, from `ADLOUPE_RIVALS` or the search path.
 pub(super) fn rival_python() -> Option<String> {
-    let python = std::env::var("ADLOUPE_RIVALS").unwrap_or_else(|_| "python3".to_owned());
+    let python = super::rivals_python();
     let found = Command::new(&python).args(["-c", "import torch, numpy"]).stderr(Stdio::null()).status();
     found.is_ok_and(|status| status.success()).then_some(python)
 }

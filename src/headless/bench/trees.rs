@@ -34,7 +34,7 @@ const SCRIPT: &str = include_str!("../../../benches/rivals/trees.py");
 pub fn trees(rows: usize, context: &JobContext) -> Result<Vec<BenchRow>> {
     let dataset = draw(rows, context)?;
     let (seconds, auc) = measure(&dataset, context)?;
-    let python = std::env::var("ADLOUPE_RIVALS").unwrap_or_else(|_| "python3".to_owned());
+    let python = super::rivals_python();
     let folder = tempfile::tempdir().explain("cannot make a temporary folder")?;
     let mut figures = Vec::new();
     let ways = [

@@ -248,7 +248,7 @@ fn sheets(rows: usize) -> Vec<f32> {
 fn maps(rows: usize, context: &JobContext) -> Result<Vec<BenchRow>> {
     let points = Points::new(sheets(rows), WIDTH, Metric::Euclidean)?;
     let folder = tempfile::tempdir().explain("cannot make a temporary folder")?;
-    let python = std::env::var("ADLOUPE_RIVALS").unwrap_or_else(|_| "python3".to_owned());
+    let python = super::rivals_python();
     write_points(&points, folder.path())?;
     let mut figures = Vec::new();
     for (id, module, name, most) in
