@@ -812,7 +812,7 @@ mod rounds {
             }
             let other = round(&asked(Brief { seed: 8, ..brief(name) }), &context).unwrap();
             assert_ne!(one.candidates, other.candidates);
-            assert!(one.basis.as_ref().unwrap_err().why.contains("no log"), "nothing is made up");
+            assert!(one.basis.as_ref().unwrap_err().why.contains("no trained model"), "nothing is made up");
         }
     }
 
