@@ -7,7 +7,7 @@
 use super::content_cf::{self, CONTENT_SHRINKAGE, CONTENT_WIDTH, Content, PROFILE, need_content};
 use super::counted::Counting;
 use super::features::LINEAR_FLOW;
-use super::item_cf::{ItemCf, LIKE, LIKENESS, NEIGHBOURS, OtherAds, SHRINKAGE, check_pairs};
+use super::item_cf::{ItemCf, LIKE, LIKENESS, NEIGHBOURS, OtherAds, SHRINKAGE, WEIGHTS, check_pairs};
 use super::{Flow, Inputs, Model, ModelKind, Network, Output};
 use crate::base::Result;
 use crate::base::params::{ParamSpec, Params};
@@ -48,6 +48,7 @@ impl ModelKind for Hybrid {
                 LIKENESS,
                 NEIGHBOURS,
                 SHRINKAGE,
+                WEIGHTS,
                 CONTENT_WIDTH,
                 CONTENT_SHRINKAGE,
             ]

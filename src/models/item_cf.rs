@@ -10,7 +10,7 @@ use super::{Flow, Inputs, Model, ModelKind, Network, Output};
 use crate::base::Result;
 use crate::base::params::{ParamSpec, Params};
 use crate::data::{Batch, Encoder};
-use crate::nn::neighbours::{Likeness, Neighbours};
+use crate::nn::neighbours::{Likeness, Neighbours, shares};
 use crate::nn::tables::Lookup;
 use crate::nn::weights::Builder;
 use crate::nn::{Computed, Pass};
@@ -37,6 +37,14 @@ pub const SHRINKAGE: ParamSpec = ParamSpec::real(
     "Shrinkage",
     (0.0, 10.0, 1000.0),
     "Likeness that rests on n clicks in common counts n / (n + this). Turn up when clicks are few.",
+);
+
+/// What a neighbour counts.
+pub const WEIGHTS: ParamSpec = ParamSpec::choice(
+    "weights",
+    "Weights",
+    &["likeness", "share"],
+    "Likeness adds up; a share is of all that an ad's neighbours weigh, so an ad that is like many gains nothing by it.",
 );
 
 /// The neighbours as the knobs say.
@@ -72,7 +80,7 @@ impl ModelKind for ItemCf {
     }
 
     fn params(&self) -> &'static [ParamSpec] {
-        &[LIKENESS, NEIGHBOURS, SHRINKAGE]
+        &[LIKENESS, NEIGHBOURS, SHRINKAGE, WEIGHTS]
     }
 
     fn needs(&self) -> &'static str {
@@ -98,7 +106,10 @@ impl ModelKind for ItemCf {
         let (ad, beside) = need_other_ads(&rows.dataset.encoder, self.id())?;
         let neighbours = neighbours(rows.params)?;
         let clicks = rows.by_person(ad, neighbours.likeness == Likeness::AdjustedCosine);
-        let near = neighbours.of_columns(&clicks, rows.context)?;
+        let mut near = neighbours.of_columns(&clicks, rows.context)?;
+        if rows.params.choice(WEIGHTS.id)? == "share" {
+            shares(&mut near);
+        }
         fill(rows, network, (ad, beside), |shown, add| {
             near[shown].iter().for_each(|(other, alike)| add(*other, *alike));
         })

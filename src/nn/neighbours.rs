@@ -270,6 +270,15 @@ impl Neighbours {
     }
 }
 
+/// Each list of neighbours over the sum of its sizes, so that many neighbours count no more than few (Sarwar et al., WWW
+/// 2001, section 3.2.1: the weighted sum).
+pub fn shares(near: &mut [Vec<(u32, f32)>]) {
+    near.par_iter_mut().for_each(|near| {
+        let all: f32 = near.iter().map(|(_, alike)| alike.abs()).sum();
+        near.iter_mut().for_each(|(_, alike)| *alike /= all);
+    });
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -313,6 +322,13 @@ mod tests {
         let found = alike(&Interactions::of(ratings, 3, 2), Likeness::AdjustedCosine, 0.0);
         let wanted = (2.0 * -2.0 + -1.0) / ((4.0f64 + 1.0) * (4.0 + 1.0)).sqrt();
         assert!((f64::from(found[0][0].1) - wanted).abs() < 1e-6, "{found:?}");
+    }
+
+    #[test]
+    fn shares_add_up_to_one_and_nobody_near_stays_nobody() {
+        let mut near = vec![vec![(1, 0.5), (2, -1.5)], Vec::new()];
+        shares(&mut near);
+        assert_eq!(near, [vec![(1, 0.25), (2, -0.75)], Vec::new()]);
     }
 
     #[test]

@@ -736,11 +736,15 @@ fn clicks_with_their_own_past() -> Dataset {
 #[test]
 fn what_is_counted_tells_who_likes_what() {
     let data = clicks_with_their_own_past();
-    let auc = |kind: &str| {
-        let model = fit(&data, &spec(kind, &[("epochs", "5"), ("batch_size", "128"), ("patience", "0")]));
+    let auc_with = |kind: &str, more: &[(&str, &str)]| {
+        let settings = [&[("epochs", "5"), ("batch_size", "128"), ("patience", "0")], more].concat();
+        let model = fit(&data, &spec(kind, &settings));
         model.card.test.unwrap().auc.unwrap().value
     };
+    let auc = |kind: &str| auc_with(kind, &[]);
     let sums = auc("logistic");
+    let (likeness, shares) = (auc("item_cf"), auc_with("item_cf", &[("weights", "share")]));
+    assert!(shares > sums + 0.03 && shares != likeness, "{shares} against {sums} and {likeness}");
     for kind in ["item_cf", "user_cf", "ease", "biased_mf", "als", "bpr_mf", "light_gcn", "gcn", "irgan"] {
         let found = auc(kind);
         assert!(found > sums + 0.03, "{kind}: {found} against {sums}");

@@ -1,8 +1,8 @@
 //! Does the studio lead from a sheet to approved words: brief, candidates, repairs, library, review?
 
 use crate::support::{self, LIMIT};
-use adloupe::adcopy::Brief;
 use adloupe::adcopy::review::{Action, Status};
+use adloupe::adcopy::{Brief, Item, Library};
 use adloupe::session::commands::{CopyCommand, TrainCommand};
 use adloupe::session::{Command, Session};
 use adloupe::ui::panels::studio::StudioPanel;
@@ -218,4 +218,32 @@ fn approved_variants_compete_and_a_draft_is_marked_on_its_picture() {
         "the one that nobody approved"
     );
     harness.get_by_label_contains("Thompson sampling:");
+}
+
+#[test]
+fn a_hundred_thousand_creatives_are_shown_searched_and_reviewed() {
+    let folder = tempfile::tempdir().unwrap();
+    let session = apart(support::session(), &folder);
+    let mut library = Library::open(&folder.path().join("library")).unwrap();
+    let item = |at: usize| {
+        let text = format!("{} boots, pair {at}", if at == 777 { "Waxed" } else { "Warm" });
+        Item { text, ..Item::default() }
+    };
+    library.import("mei", "old.csv", (0..100_000).map(item).collect()).unwrap();
+    drop(library);
+    let mut harness = studio(session, true);
+    settle(&mut harness);
+    harness.get_by_label("Library and review (100000)").click();
+    harness.run_ok();
+    // Newest first, and only the rows in view are drawn.
+    harness.get_by_label("c100000");
+    assert!(harness.query_all_by_label_contains("boots, pair").count() < 60);
+    harness.get_by_label("Search").focus();
+    harness.run_ok();
+    harness.get_by_label("Search").type_text("wAxEd");
+    harness.run_ok();
+    assert_eq!(harness.query_all_by_label_contains("boots, pair").count(), 1);
+    harness.get_by_label("c000778").click();
+    harness.run_ok();
+    harness.get_by_label("It never ran: nothing is known of its clicks.");
 }

@@ -7,6 +7,7 @@ mod creative;
 mod encoder;
 mod library;
 mod model;
+mod shelf;
 mod trial;
 mod tuning;
 

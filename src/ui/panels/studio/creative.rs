@@ -145,10 +145,10 @@ fn shown(ui: &mut Ui, cx: &mut PanelContext<'_>, picture: &Picture) {
                 ui.colored_label(cx.theme.warn, "the file holds another picture now");
             }
             Ok((_, small)) => {
-                let image = egui::ColorImage::from_rgba_unmultiplied(small.size, &small.rgba);
                 let key = egui::Id::unique(("picture", &picture.hash));
                 let known = ui.data(|data| data.get_temp::<egui::TextureHandle>(key));
                 let texture = known.unwrap_or_else(|| {
+                    let image = egui::ColorImage::from_rgba_unmultiplied(small.size, &small.rgba);
                     let made = ui.ctx().load_texture("picture", image, TextureOptions::LINEAR);
                     ui.data_mut(|data| data.insert_temp(key, made.clone()));
                     made

@@ -2,18 +2,17 @@
 
 use super::StudioPanel;
 use super::encoder::encoder;
+use super::shelf::{Question, Shelf};
 use crate::adcopy::review::Status;
 use crate::adcopy::search::Hit;
 use crate::adcopy::{Item, Library};
 use crate::data::query::groupable_columns;
 use crate::session::commands::CopyCommand;
 use crate::session::{Command, Purpose};
-use crate::tasks::search_copy::Found;
 use crate::ui::panels::segments::complain;
 use crate::ui::{DialogKind, DialogRequest, PanelContext, Theme, widgets};
 use egui::{RichText, Ui};
 use std::collections::HashMap;
-use std::sync::Arc;
 
 /// What is looked at in the library.
 #[derive(Default)]
@@ -25,6 +24,7 @@ pub(super) struct Review {
     pub(super) reason: String,
     /// The column whose values are audiences when ads are taken in.
     by: String,
+    pub(super) shelf: Shelf,
 }
 
 /// Heads of the table with their widths.
@@ -38,6 +38,12 @@ impl StudioPanel {
             ui.weak("The library is being opened.");
             return;
         };
+        let found = cx.session.store.copy.found.clone();
+        let hits = found.as_ref().and_then(|found| found.as_ref().ok());
+        let product = cx.session.store.copy.brief.as_ref().map(|brief| brief.sheet.product.clone());
+        let search = self.review.search.trim().to_lowercase();
+        let question = Question { status: self.review.status, search, product };
+        self.review.shelf.look(&library, hits, question);
         self.head(ui, cx, &library);
         if library.items().is_empty() {
             let why = "The library is empty: keep candidates, or take in the ads of the log.";
@@ -50,17 +56,12 @@ impl StudioPanel {
             }
             return;
         }
-        self.trial(ui, cx, &library);
+        self.trial(ui, cx);
         self.tags(ui, cx, &library);
-        let found = match cx.session.store.copy.found.clone() {
-            Some(Ok(found)) => Some(found),
-            Some(Err(failure)) => {
-                complain(ui, cx.theme, &failure);
-                None
-            }
-            None => None,
-        };
-        if let Some(found) = &found {
+        if let Some(Err(failure)) = &found {
+            complain(ui, cx.theme, failure);
+        }
+        if let Some(found) = hits {
             ui.horizontal_wrapped(|ui| {
                 let (count, by) = (found.hits.len(), found.index.by());
                 ui.label(format!("{count} texts like '{}' by {by}, most alike first", found.question));
@@ -70,8 +71,8 @@ impl StudioPanel {
             });
         }
         let hits: HashMap<&str, &Hit> =
-            found.iter().flat_map(|found| &found.hits).map(|hit| (hit.id.as_str(), hit)).collect();
-        let shown = self.shown(&library, found.as_deref());
+            hits.iter().flat_map(|found| &found.hits).map(|hit| (hit.id.as_str(), hit)).collect();
+        let shown = &self.review.shelf.shown;
         // One that is looked at needs room below.
         let height = if library.get(&self.review.open).is_ok() { 190.0 } else { 380.0 };
         let mut clicked = None;
@@ -105,7 +106,7 @@ impl StudioPanel {
         ui.horizontal_wrapped(|ui| {
             ui.selectable_value(&mut self.review.status, None, "all");
             for status in Status::ALL {
-                let count = library.items().iter().filter(|item| item.status == status).count();
+                let count = self.review.shelf.count(status);
                 if count > 0 || self.review.status == Some(status) {
                     let words = format!("{} {count}", status.name());
                     ui.selectable_value(&mut self.review.status, Some(status), words);
@@ -159,8 +160,7 @@ impl StudioPanel {
 
     /// Learns tags from the creatives that have some, tells how good that is, and proposes them.
     fn tags(&self, ui: &mut Ui, cx: &mut PanelContext<'_>, library: &Library) {
-        let untagged =
-            library.items().iter().filter(|item| item.tags.iter().all(|tag| tag.is_empty())).count();
+        let untagged = self.review.shelf.untagged;
         ui.horizontal_wrapped(|ui| {
             let tagged = library.items().len() - untagged;
             let button = ui.add_enabled(tagged > 0, egui::Button::new("Learn the tags").small());
@@ -201,29 +201,6 @@ impl StudioPanel {
                 });
             }
         }
-    }
-
-    /// Places of the creatives that are looked at: those that were found by meaning, best first, else newest first.
-    fn shown(&self, library: &Library, found: Option<&Found>) -> Vec<usize> {
-        if let Some(found) = found {
-            let places: HashMap<&str, usize> =
-                library.items().iter().enumerate().map(|(at, item)| (item.id.as_str(), at)).collect();
-            let wanted =
-                |at: &usize| self.review.status.is_none_or(|status| library.items()[*at].status == status);
-            return found
-                .hits
-                .iter()
-                .filter_map(|hit| places.get(hit.id.as_str()).copied())
-                .filter(wanted)
-                .collect();
-        }
-        let search = self.review.search.trim().to_lowercase();
-        let wanted = |item: &Arc<Item>| {
-            self.review.status.is_none_or(|status| item.status == status)
-                && (search.is_empty() || item.text.to_lowercase().contains(&search))
-        };
-        let all = library.items().iter().enumerate().rev();
-        all.filter(|(_, item)| wanted(item)).map(|(place, _)| place).collect()
     }
 }
 

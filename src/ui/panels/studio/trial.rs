@@ -1,7 +1,6 @@
 //! What would it bring to let the approved words compete, and how do they look on a page?
 
 use super::StudioPanel;
-use crate::adcopy::Library;
 use crate::adcopy::review::Status;
 use crate::session::commands::CopyCommand;
 use crate::session::{Command, Purpose};
@@ -12,16 +11,16 @@ use egui::{Frame, RichText, Stroke, Ui};
 
 impl StudioPanel {
     /// Asks for a trial of the variants of the brief's product, and shows the last one.
-    pub(super) fn trial(&mut self, ui: &mut Ui, cx: &mut PanelContext<'_>, library: &Library) {
+    pub(super) fn trial(&mut self, ui: &mut Ui, cx: &mut PanelContext<'_>) {
         let Some(product) = cx.session.store.copy.brief.as_ref().map(|brief| brief.sheet.product.clone())
         else {
             return;
         };
-        let of_product = |status: Status| {
-            library.items().iter().filter(|item| item.product == product && item.status == status).count()
-        };
-        let (approved, waiting) =
-            (of_product(Status::Approved), of_product(Status::Checked) + of_product(Status::InReview));
+        let shelf = &self.review.shelf;
+        let (approved, waiting) = (
+            shelf.variants(Status::Approved),
+            shelf.variants(Status::Checked) + shelf.variants(Status::InReview),
+        );
         if approved + waiting == 0 {
             return;
         }
