@@ -8,39 +8,56 @@ use std::hash::{Hash, Hasher};
 /// Codes of texts. `K` is how a long text is kept.
 #[derive(Debug)]
 pub(in crate::data) struct TextCodes<K> {
+    /// Short texts met last, each where its hash says: most columns have few, and this is one comparison.
+    recent: Box<[(ShortText, u32); RECENT]>,
     short: HashMap<ShortText, u32, Quick>,
     long: HashMap<K, u32, Quick>,
 }
 
+const RECENT: usize = 128;
+
 impl<K> Default for TextCodes<K> {
     fn default() -> Self {
-        Self { short: HashMap::default(), long: HashMap::default() }
+        Self {
+            recent: Box::new([(ShortText::NONE, 0); RECENT]),
+            short: HashMap::default(),
+            long: HashMap::default(),
+        }
     }
 }
 
 impl<K: Borrow<str> + Hash + Eq> TextCodes<K> {
     /// The code of a text.
-    pub fn get(&self, text: &str) -> Option<u32> {
-        match ShortText::of(text) {
-            Some(short) => self.short.get(&short).copied(),
-            None => self.long.get(text).copied(),
+    pub fn get(&mut self, text: &str) -> Option<u32> {
+        let Some(short) = ShortText::of(text) else { return self.long.get(text).copied() };
+        let recent = &mut self.recent[short.slot()];
+        if recent.0 == short {
+            return Some(recent.1);
         }
+        let code = self.short.get(&short).copied()?;
+        *recent = (short, code);
+        Some(code)
     }
 
     /// Gives a text a code.
     pub fn insert(&mut self, text: &str, code: u32, kept: impl FnOnce() -> K) {
         match ShortText::of(text) {
-            Some(short) => self.short.insert(short, code),
+            Some(short) => {
+                self.recent[short.slot()] = (short, code);
+                self.short.insert(short, code)
+            }
             None => self.long.insert(kept(), code),
         };
     }
 
     /// The code of a text, which is `next` where it is new.
     pub fn code(&mut self, text: &str, next: u32, kept: impl FnOnce() -> K) -> u32 {
-        match ShortText::of(text) {
-            Some(short) => *self.short.entry(short).or_insert(next),
-            None => *self.long.entry(kept()).or_insert(next),
+        let Some(short) = ShortText::of(text) else { return *self.long.entry(kept()).or_insert(next) };
+        let recent = &mut self.recent[short.slot()];
+        if recent.0 != short {
+            *recent = (short, *self.short.entry(short).or_insert(next));
         }
+        recent.1
     }
 }
 
@@ -53,6 +70,20 @@ struct ShortText {
 }
 
 impl ShortText {
+    /// Equal to no text.
+    const NONE: Self = Self { first: 0, last: 0, length: u8::MAX };
+
+    #[inline]
+    fn folded(self) -> u64 {
+        self.first ^ self.last.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ u64::from(self.length) << 56
+    }
+
+    /// Its place among the recent ones.
+    #[inline]
+    fn slot(self) -> usize {
+        (self.folded().wrapping_mul(0xd6e8_feb8_6659_fd93) >> (64 - RECENT.trailing_zeros())) as usize
+    }
+
     #[inline]
     fn of(text: &str) -> Option<Self> {
         let bytes = text.as_bytes();
@@ -76,9 +107,7 @@ impl ShortText {
 
 impl Hash for ShortText {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(
-            self.first ^ self.last.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ u64::from(self.length) << 56,
-        );
+        state.write_u64(self.folded());
     }
 }
 

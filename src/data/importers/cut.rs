@@ -2,8 +2,9 @@
 //!
 //! Quoted cells may hold delimiters, doubled quotes and line breaks (RFC 4180).
 
-use memchr::{Memchr2, memchr, memchr2, memchr2_iter};
+use memchr::{memchr, memchr2};
 use std::borrow::Cow;
+use std::ops::Range;
 
 /// A quote that stays open for longer is taken as a literal character.
 const QUOTED_BYTES: usize = 1 << 20;
@@ -42,25 +43,52 @@ impl Cut {
     }
 }
 
-/// Where a cell lies in the text of its block.
+/// Where a cell lies in the text of its block. Blocks have many, so it takes eight bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Span {
-    pub start: u32,
-    pub end: u32,
-    /// The quote that is doubled inside the cell; 0 when the text stands for itself.
-    pub doubled: u8,
+    start: u32,
+    /// The highest bit is set when quotes stand doubled in the cell; a block has fewer bytes than that.
+    end: u32,
+}
+
+impl Span {
+    const DOUBLED: u32 = 1 << 31;
+
+    /// From one byte to before another; `is_doubled` when quotes stand doubled between them.
+    #[inline]
+    pub fn new(start: usize, end: usize, is_doubled: bool) -> Self {
+        Self { start: start as u32, end: end as u32 | if is_doubled { Self::DOUBLED } else { 0 } }
+    }
+
+    /// The bytes of the cell.
+    #[inline]
+    pub fn range(self) -> Range<usize> {
+        self.start as usize..(self.end & !Self::DOUBLED) as usize
+    }
+
+    /// True when quotes stand doubled in the cell, so that the text does not stand for itself.
+    #[inline]
+    pub fn is_doubled(self) -> bool {
+        self.end & Self::DOUBLED != 0
+    }
+
+    /// As far on as the text was moved.
+    pub fn moved(self, by: isize) -> Self {
+        let range = self.range();
+        Self::new(range.start.wrapping_add_signed(by), range.end.wrapping_add_signed(by), self.is_doubled())
+    }
 }
 
 /// The text of a cell.
 #[inline]
 pub(super) fn cell_text(text: &str, span: Span) -> Cow<'_, str> {
-    let cell = text.get(span.start as usize..span.end as usize).unwrap_or_default();
-    if span.doubled == 0 {
-        Cow::Borrowed(cell)
-    } else {
-        let quote = char::from(span.doubled);
-        Cow::Owned(cell.replace(&format!("{quote}{quote}"), &quote.to_string()))
-    }
+    let cell = text.get(span.range()).unwrap_or_default();
+    if span.is_doubled() { Cow::Owned(undoubled(cell)) } else { Cow::Borrowed(cell) }
+}
+
+#[cold]
+fn undoubled(cell: &str) -> String {
+    cell.replace("\"\"", "\"")
 }
 
 /// A record at the start of a text.
@@ -104,10 +132,8 @@ pub(super) fn records_of(head: &[u8], is_all: bool, cut: Cut, limit: usize) -> V
 
 /// The text of a cell of bytes that may be no text.
 pub(super) fn raw_text(bytes: &[u8], span: Span) -> String {
-    let cell = bytes.get(span.start as usize..span.end as usize).unwrap_or_default();
-    let text = String::from_utf8_lossy(cell);
-    let whole = Span { start: 0, end: text.len() as u32, doubled: span.doubled };
-    cell_text(&text, whole).into_owned()
+    let text = String::from_utf8_lossy(bytes.get(span.range()).unwrap_or_default());
+    if span.is_doubled() { undoubled(&text) } else { text.into_owned() }
 }
 
 /// True when no cell holds anything: a blank line, or the delimiters that spreadsheets write for one.
@@ -119,19 +145,81 @@ pub(super) fn is_blank(record: &[u8], cut: Cut) -> bool {
     record.iter().all(|byte| is_empty(*byte))
 }
 
-/// Where cells and lines may end in bytes that hold no quote, found many at a time; `None` where quotes or doubled
-/// delimiters need a closer look.
-pub(super) fn unquoted_stops(bytes: &[u8], cut: Cut) -> Option<Memchr2<'_>> {
-    let has_quotes = cut.quote.is_some_and(|quote| memchr(quote, bytes).is_some());
-    let is_plain = !has_quotes && !cut.is_doubled;
-    is_plain.then(|| memchr2_iter(cut.delimiter.unwrap_or(b'\n'), b'\n', bytes))
+/// Where cells and lines end in bytes that hold no quote: the places of one byte and of line breaks, 64 bytes looked at
+/// together, as most cells are shorter than it takes to begin a search.
+pub(super) struct Stops<'a> {
+    bytes: &'a [u8],
+    delimiter: u8,
+    /// Where the bytes that were looked at last begin, and which of them are stops.
+    from: usize,
+    mask: u64,
+}
+
+impl<'a> Stops<'a> {
+    /// `None` where quotes or doubled delimiters need a closer look.
+    pub fn of(bytes: &'a [u8], cut: Cut) -> Option<Self> {
+        let has_quotes = cut.quote.is_some_and(|quote| memchr(quote, bytes).is_some());
+        let is_plain = !has_quotes && !cut.is_doubled;
+        is_plain.then(|| {
+            let mut stops = Stops { bytes, delimiter: cut.delimiter.unwrap_or(b'\n'), from: 0, mask: 0 };
+            stops.look();
+            stops
+        })
+    }
+
+    /// Looks at the bytes from `from` on.
+    fn look(&mut self) {
+        let rest = self.bytes.get(self.from..).unwrap_or_default();
+        self.mask = match rest.first_chunk::<64>() {
+            Some(all) => equal_to(all, self.delimiter) | equal_to(all, b'\n'),
+            None => {
+                let mut last = [0; 64];
+                last[..rest.len()].copy_from_slice(rest);
+                (equal_to(&last, self.delimiter) | equal_to(&last, b'\n')) & ((1 << rest.len()) - 1)
+            }
+        };
+    }
+}
+
+impl Iterator for Stops<'_> {
+    type Item = usize;
+
+    #[inline]
+    fn next(&mut self) -> Option<usize> {
+        while self.mask == 0 {
+            self.from += 64;
+            if self.from >= self.bytes.len() {
+                return None;
+            }
+            self.look();
+        }
+        let place = self.mask.trailing_zeros() as usize;
+        self.mask &= self.mask - 1;
+        Some(self.from + place)
+    }
+}
+
+/// A bit for each byte that is `wanted`, eight at a time: a byte that equals it is zero after `xor`, and zero is the only
+/// byte whose highest bit stays clear when its lower bits are added to 127 (Warren, Hacker's Delight, 6-1).
+#[inline]
+fn equal_to(bytes: &[u8; 64], wanted: u8) -> u64 {
+    const LOWEST: u64 = 0x0101_0101_0101_0101;
+    const LOWER: u64 = 0x7f * LOWEST;
+    let wanted = u64::from(wanted) * LOWEST;
+    let (words, _) = bytes.as_chunks::<8>();
+    words.iter().rev().fold(0, |mask, word| {
+        let word = u64::from_le_bytes(*word) ^ wanted;
+        let equal = !(((word & LOWER) + LOWER) | word | LOWER) >> 7;
+        // One bit in every byte becomes one byte of bits.
+        mask << 8 | equal.wrapping_mul(0x0102_0408_1020_4080) >> 56
+    })
 }
 
 /// As [`cut_record`], where every delimiter and line break stands for itself.
 pub(super) fn cut_plain_record(
     bytes: &[u8],
     at: usize,
-    stops: &mut Memchr2<'_>,
+    stops: &mut Stops<'_>,
     is_end: bool,
     spans: &mut Vec<Span>,
 ) -> Option<usize> {
@@ -140,7 +228,7 @@ pub(super) fn cut_plain_record(
     loop {
         let (end, next) = match stops.next() {
             Some(stop) if bytes[stop] != b'\n' => {
-                spans.push(span(from, stop, 0));
+                spans.push(Span::new(from, stop, false));
                 from = stop + 1;
                 continue;
             }
@@ -152,7 +240,7 @@ pub(super) fn cut_plain_record(
             }
         };
         let carriage = end > from && bytes[end - 1] == b'\r';
-        spans.push(span(from, end - usize::from(carriage), 0));
+        spans.push(Span::new(from, end - usize::from(carriage), false));
         return Some(next);
     }
 }
@@ -212,10 +300,10 @@ fn plain_cell(bytes: &[u8], from: usize, cut: Cut, is_end: bool) -> Option<(Span
         match stop.map(|stop| at + stop) {
             Some(stop) if bytes[stop] == b'\n' => break (stop, CellEnd::Record(stop + 1)),
             Some(stop) if !cut.is_doubled => {
-                return Some((span(from, stop, 0), CellEnd::Delimiter(stop + 1)));
+                return Some((Span::new(from, stop, false), CellEnd::Delimiter(stop + 1)));
             }
             Some(stop) if bytes.get(stop + 1) == Some(&bytes[stop]) => {
-                return Some((span(from, stop, 0), CellEnd::Delimiter(stop + 2)));
+                return Some((Span::new(from, stop, false), CellEnd::Delimiter(stop + 2)));
             }
             // A single one of a doubled delimiter is a character like any other.
             Some(stop) => at = stop + 1,
@@ -224,22 +312,22 @@ fn plain_cell(bytes: &[u8], from: usize, cut: Cut, is_end: bool) -> Option<(Span
         }
     };
     let carriage = end > from && bytes[end - 1] == b'\r';
-    Some((span(from, end - usize::from(carriage), 0), what))
+    Some((Span::new(from, end - usize::from(carriage), false), what))
 }
 
 fn quoted_cell(bytes: &[u8], from: usize, quote: u8, cut: Cut, is_end: bool) -> Quoted {
     let mut at = from + 1;
-    let mut doubled = 0;
+    let mut is_doubled = false;
     loop {
         let Some(found) = memchr(quote, &bytes[at..]) else {
             let is_runaway = is_end || bytes.len() - from > QUOTED_BYTES;
             return if is_runaway { Quoted::Literal } else { Quoted::Unknown };
         };
         let close = at + found;
-        let inner = span(from + 1, close, doubled);
+        let inner = Span::new(from + 1, close, is_doubled);
         match bytes.get(close + 1..).unwrap_or_default() {
             [next, ..] if *next == quote => {
-                doubled = quote;
+                is_doubled = true;
                 at = close + 2;
             }
             [next, after, ..] if cut.is_doubled && Some(*next) == cut.delimiter && next == after => {
@@ -259,10 +347,6 @@ fn quoted_cell(bytes: &[u8], from: usize, quote: u8, cut: Cut, is_end: bool) -> 
     }
 }
 
-fn span(start: usize, end: usize, doubled: u8) -> Span {
-    Span { start: start as u32, end: end as u32, doubled }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -277,6 +361,20 @@ mod tests {
             records("a,\"b,\"\"c\"\"\",d\r\n\"line one\nline two\",,\"\"\r\nlast,\"x\",y"),
             [["a", "b,\"c\"", "d"], ["line one\nline two", "", ""], ["last", "x", "y"]]
         );
+    }
+
+    #[test]
+    fn stops_are_every_delimiter_and_line_break() {
+        for length in [0, 1, 63, 64, 65, 200] {
+            let text: Vec<u8> = (0..length).map(|at| (at * 37 % 251) as u8).collect();
+            for delimiter in 0..=255 {
+                let cut = Cut::plain(delimiter);
+                let found: Vec<usize> = Stops::of(&text, cut).unwrap().collect();
+                let wanted = (0..length).filter(|at| text[*at] == delimiter || text[*at] == b'\n');
+                assert_eq!(found, wanted.collect::<Vec<_>>(), "{delimiter} in {length}");
+            }
+        }
+        assert!(Stops::of(b"a,\"b\"", Cut::quoted(b',')).is_none());
     }
 
     #[test]

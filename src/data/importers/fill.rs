@@ -38,7 +38,7 @@ impl Cells for Block {
     }
 
     fn each(&self, column: usize, mut visit: impl FnMut(usize, &str, bool)) {
-        (0..Self::rows(self)).for_each(|row| visit(row, &self.cell(row, column), false));
+        self.each_of(column, |row, cell| visit(row, cell, false));
     }
 }
 

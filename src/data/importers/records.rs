@@ -4,7 +4,7 @@
 //! its rows (totals, a second table, a footer) is told apart from them; nothing else is lost.
 
 use super::container::Input;
-use super::cut::{Span, cell_text, cut_plain_record, cut_record, is_blank, raw_text, unquoted_stops};
+use super::cut::{Span, Stops, cell_text, cut_plain_record, cut_record, is_blank, raw_text};
 use super::totals;
 use crate::base::{Failure, Result};
 use crate::data::frame::BadRow;
@@ -18,7 +18,7 @@ use std::sync::atomic::AtomicU64;
 pub use super::cut::{Cut, head_records};
 
 /// Bytes cut at once. Large enough to share a block's columns among threads, small enough for their caches.
-const BLOCK_BYTES: usize = 1 << 19;
+const BLOCK_BYTES: usize = 1 << 18;
 /// A record longer than this means that the file is no table.
 const RECORD_BYTES: usize = 128 << 20;
 /// Bad rows that are shown; the rest are only counted.
@@ -52,6 +52,14 @@ impl Block {
     pub fn cell(&self, row: usize, column: usize) -> Cow<'_, str> {
         let span = self.spans[row * self.width + column];
         cell_text(&self.text, span)
+    }
+
+    /// Visits a column's cells in the order of their rows.
+    #[inline]
+    pub(super) fn each_of(&self, column: usize, mut visit: impl FnMut(usize, &str)) {
+        for (row, record) in self.spans.chunks_exact(self.width.max(1)).enumerate() {
+            visit(row, &cell_text(&self.text, record[column]));
+        }
     }
 }
 
@@ -275,7 +283,7 @@ impl<'a> RecordReader<'a> {
             Err(error) => error.error_len().is_none() && !self.ended,
         };
         let has_zeros = memchr(0, &bytes).is_some();
-        let mut stops = unquoted_stops(&bytes, self.cut);
+        let mut stops = Stops::of(&bytes, self.cut);
         let mut at = 0;
         while at < bytes.len() {
             let before = rows.spans.len();
@@ -297,7 +305,11 @@ impl<'a> RecordReader<'a> {
                     break;
                 }
             }
-            self.line += memchr_iter(b'\n', &bytes[at..next]).count() as u64;
+            // A record without quotes ends with the only line break in it.
+            self.line += match &stops {
+                Some(_) => u64::from(bytes[at..next].ends_with(b"\n")),
+                None => memchr_iter(b'\n', &bytes[at..next]).count() as u64,
+            };
             at = next;
         }
         if self.rules.has_ending {
@@ -428,14 +440,14 @@ impl<'a> RecordReader<'a> {
             self.met.totals.push((self.line, cells));
             return false;
         }
-        if has > self.width && record[self.width..].iter().all(|span| span.start == span.end) {
+        if has > self.width && record[self.width..].iter().all(|span| span.range().is_empty()) {
             spans.truncate(before + self.width);
             self.met.trimmed += 1;
             return true;
         }
         if self.rules.pads_short_rows && (2..self.width).contains(&has) {
-            let end = spans.last().map_or(0, |span| span.end);
-            spans.resize(before + self.width, Span { start: end, end, doubled: 0 });
+            let end = spans.last().map_or(0, |span| span.range().end);
+            spans.resize(before + self.width, Span::new(end, end, false));
             self.met.padded += 1;
             return true;
         }
@@ -449,9 +461,9 @@ impl<'a> RecordReader<'a> {
         !header.is_empty()
             && spans.len() == header.len()
             && spans.iter().zip(header).all(|(span, name)| {
-                let cell = bytes.get(span.start as usize..span.end as usize).unwrap_or_default();
+                let cell = bytes.get(span.range()).unwrap_or_default();
                 // Most rows differ in the first cell, before anything is copied.
-                cell == name.as_bytes() || (span.doubled != 0 && raw_text(bytes, *span) == *name)
+                cell == name.as_bytes() || (span.is_doubled() && raw_text(bytes, *span) == *name)
             })
     }
 
@@ -500,11 +512,8 @@ impl Rows {
     fn keep(&mut self, bytes: &[u8], place: Range<usize>, before: usize, line: u64, is_text: bool) {
         self.lines.push(line);
         if !is_text {
-            let shift = self.text.len() as i64 - place.start as i64;
-            for span in &mut self.spans[before..] {
-                span.start = (i64::from(span.start) + shift) as u32;
-                span.end = (i64::from(span.end) + shift) as u32;
-            }
+            let shift = self.text.len() as isize - place.start as isize;
+            self.spans[before..].iter_mut().for_each(|span| *span = span.moved(shift));
             self.text.extend_from_slice(&bytes[place.clone()]);
         }
         self.ranges.push(place);

@@ -4,12 +4,14 @@
 //! piece of the column at a time; the rest is copied and sorted.
 
 use crate::base::Result;
+use crate::base::simd::{Kernel, run_widest};
 use crate::data::cells;
 use crate::data::frame::LogFrame;
 use crate::data::schema::ColumnType;
+use std::marker::PhantomData;
 
 /// Rows of a piece, which stay close to the processor.
-const PIECE: usize = 1 << 16;
+const PIECE: usize = 1 << 14;
 /// Different numbers that are counted however few rows there are.
 const FEW: usize = 1 << 16;
 /// As many where there are rows enough.
@@ -30,70 +32,182 @@ pub(super) struct Runs {
     pub counts_up: bool,
 }
 
-/// The grid that all numbers of a column lie on: `step * n / parts` for whole `n`.
-#[derive(Debug, Clone, Copy)]
-struct Grid {
-    step: f64,
-    parts: f64,
+/// The grid that all numbers of a column lie on.
+trait Grid {
+    /// The number at a place: the quotient of two exact numbers is rounded once, as a parser rounds.
+    fn value(place: f64) -> f64;
+
+    /// The place of a number on the grid; near it for any other number.
+    fn near(number: f64) -> f64;
 }
 
-const WHOLE: Grid = Grid { step: 1.0, parts: 1.0 };
-/// Up to four decimals.
-const DECIMALS: Grid = Grid { step: 1.0, parts: 1e4 };
-/// Milliseconds that are whole seconds.
-const SECONDS: Grid = Grid { step: 1000.0, parts: 1.0 };
+/// Adding and taking away 1.5 * 2^52 rounds to whole numbers below 2^51.
+const ROUND: f64 = 6_755_399_441_055_744.0;
+/// Places lie below.
+const FARTHEST: f64 = 1e15;
 
-impl Grid {
-    /// The place of a number; `None` when it does not lie on the grid exactly.
-    fn place(self, number: f64) -> Option<i64> {
-        // Adding and taking away 1.5 * 2^52 rounds to whole numbers below 2^51.
-        const ROUND: f64 = 6_755_399_441_055_744.0;
-        let place = number * self.parts / self.step + ROUND - ROUND;
-        (self.value(place) == number && place.abs() < 1e15).then_some(place as i64)
+/// Whole numbers.
+struct Whole;
+
+impl Grid for Whole {
+    #[inline(always)]
+    fn value(place: f64) -> f64 {
+        place
     }
 
-    /// The number at a place: the quotient of two exact numbers is rounded once, as a parser rounds.
-    fn value(self, place: f64) -> f64 {
-        place * self.step / self.parts
+    #[inline(always)]
+    fn near(number: f64) -> f64 {
+        number + ROUND - ROUND
+    }
+}
+
+/// Up to four decimals.
+struct Decimals;
+
+impl Grid for Decimals {
+    #[inline(always)]
+    fn value(place: f64) -> f64 {
+        place / 1e4
+    }
+
+    #[inline(always)]
+    fn near(number: f64) -> f64 {
+        number * 1e4 + ROUND - ROUND
+    }
+}
+
+/// Milliseconds that are whole seconds.
+struct Seconds;
+
+impl Grid for Seconds {
+    #[inline(always)]
+    fn value(place: f64) -> f64 {
+        place * 1000.0
+    }
+
+    #[inline(always)]
+    fn near(number: f64) -> f64 {
+        number / 1000.0 + ROUND - ROUND
+    }
+}
+
+/// Numbers that are looked at side by side.
+const LANES: usize = 8;
+
+/// What a look at some numbers tells.
+#[derive(Debug, Clone, Copy)]
+struct Seen {
+    present: u64,
+    sum: f64,
+    /// Lowest and highest place, from infinity to its opposite where there is none.
+    low: f64,
+    high: f64,
+    /// How many numbers lie beside the grid.
+    beside: u64,
+}
+
+/// The look.
+struct See<'a, G>(&'a [f64], PhantomData<G>);
+
+impl<G: Grid> Kernel for See<'_, G> {
+    type Output = Seen;
+
+    #[inline(always)]
+    fn run(self) -> Seen {
+        let none = Seen { present: 0, sum: 0.0, low: f64::INFINITY, high: f64::NEG_INFINITY, beside: 0 };
+        let mut lanes = [none; LANES];
+        let see = |seen: &mut Seen, number: f64| {
+            let is_present = !number.is_nan();
+            let place = G::near(number);
+            let is_beside = is_present & !((G::value(place) == number) & (place.abs() < FARTHEST));
+            seen.present += u64::from(is_present);
+            seen.sum += if is_present { number } else { 0.0 };
+            seen.low = if place < seen.low { place } else { seen.low };
+            seen.high = if place > seen.high { place } else { seen.high };
+            seen.beside += u64::from(is_beside);
+        };
+        let (whole, rest) = self.0.as_chunks::<LANES>();
+        for numbers in whole {
+            lanes.iter_mut().zip(numbers).for_each(|(seen, number)| see(seen, *number));
+        }
+        lanes.iter_mut().zip(rest).for_each(|(seen, number)| see(seen, *number));
+        lanes.iter().fold(none, |all, lane| Seen {
+            present: all.present + lane.present,
+            sum: all.sum + lane.sum,
+            low: all.low.min(lane.low),
+            high: all.high.max(lane.high),
+            beside: all.beside + lane.beside,
+        })
     }
 }
 
 /// What one look at all numbers tells.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 struct Look {
-    grid: Grid,
     missing: u64,
     sum: f64,
     counts_up: bool,
     last: Option<f64>,
-    /// The range of places; `None` where a number lies beside the grid.
-    range: Option<(i64, i64)>,
+    low: f64,
+    high: f64,
+    /// True when no number lies beside the grid.
+    fits: bool,
 }
 
 impl Look {
-    fn see(&mut self, numbers: &[f64]) {
-        for number in numbers {
-            // Zero has one form.
-            let number = *number + 0.0;
-            if number.is_nan() {
-                self.missing += 1;
-                continue;
-            }
-            self.sum += number;
-            self.counts_up &= self.last.is_none_or(|last| number == last + 1.0);
-            self.last = Some(number);
-        }
+    fn see<G: Grid>(&mut self, numbers: &[f64]) {
+        let seen = run_widest(See::<G>(numbers, PhantomData));
+        self.missing += numbers.len() as u64 - seen.present;
+        self.sum += seen.sum;
+        self.low = self.low.min(seen.low);
+        self.high = self.high.max(seen.high);
+        self.fits &= seen.beside == 0;
+        // Few columns number their rows, and the others show it soon.
         for number in numbers.iter().filter(|number| !number.is_nan()) {
-            let Some((low, high)) = self.range else { break };
-            self.range = self.grid.place(*number).map(|place| (low.min(place), high.max(place)));
+            if !self.counts_up {
+                break;
+            }
+            self.counts_up = self.last.is_none_or(|last| *number == last + 1.0);
+            self.last = Some(*number);
         }
     }
 
     /// The lowest place and how many there are, where counting is worth it.
-    fn places(&self, rows: usize) -> Option<(i64, usize)> {
-        let (low, high) = self.range.filter(|(low, high)| low <= high)?;
-        let places = usize::try_from(high - low).ok()?.saturating_add(1);
-        (places <= FEW.max(rows).min(MANY)).then_some((low, places))
+    fn places(&self, rows: usize) -> Option<(f64, usize)> {
+        if !self.fits || self.low > self.high {
+            return None;
+        }
+        let places = (self.high - self.low) as usize + 1;
+        (places <= FEW.max(rows).min(MANY)).then_some((self.low, places))
+    }
+}
+
+/// Counts numbers of which each lies on the grid or is missing.
+struct Count<'a, G> {
+    numbers: &'a [f64],
+    grid: PhantomData<G>,
+    low: f64,
+    counts: &'a mut [u32],
+}
+
+impl<G: Grid> Kernel for Count<'_, G> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let mut places = [0u32; LANES];
+        for numbers in self.numbers.chunks(LANES) {
+            for (place, number) in places.iter_mut().zip(numbers) {
+                // There are fewer places than 2^24; what is missing gets one beyond them.
+                let from_low = G::near(*number) - self.low;
+                *place = if from_low.is_nan() { u32::MAX } else { from_low as u32 };
+            }
+            for place in &places[..numbers.len()] {
+                if let Some(count) = self.counts.get_mut(*place as usize) {
+                    *count += 1;
+                }
+            }
+        }
     }
 }
 
@@ -103,26 +217,26 @@ impl Runs {
     /// # Errors
     /// No such column, or a column of lists.
     pub fn of(log: &LogFrame, column: &str) -> Result<Self> {
-        let grid = match log.schema.column(column)?.kind {
-            ColumnType::Real => DECIMALS,
-            ColumnType::Time => SECONDS,
-            _ => WHOLE,
+        let rows = log.rows();
+        let pieces = || {
+            let pieces = (0..rows).step_by(PIECE).map(move |first| first..(first + PIECE).min(rows));
+            pieces.map(|rows| cells::numbers_within(log, column, rows))
         };
-        let pieces = (0..log.rows()).step_by(PIECE).map(|first| first..(first + PIECE).min(log.rows()));
-        Self::of_pieces(grid, log.rows(), || {
-            pieces.clone().map(|rows| cells::numbers_within(log, column, rows))
-        })
+        match log.schema.column(column)?.kind {
+            ColumnType::Real => Self::of_pieces::<Decimals, _>(rows, pieces),
+            ColumnType::Time => Self::of_pieces::<Seconds, _>(rows, pieces),
+            _ => Self::of_pieces::<Whole, _>(rows, pieces),
+        }
     }
 
-    fn of_pieces<I: Iterator<Item = Result<Vec<f64>>>>(
-        grid: Grid,
+    fn of_pieces<G: Grid, I: Iterator<Item = Result<Vec<f64>>>>(
         rows: usize,
         pieces: impl Fn() -> I,
     ) -> Result<Self> {
-        let range = Some((i64::MAX, i64::MIN));
-        let mut look = Look { grid, missing: 0, sum: 0.0, counts_up: true, last: None, range };
+        let (low, high) = (f64::INFINITY, f64::NEG_INFINITY);
+        let mut look = Look { missing: 0, sum: 0.0, counts_up: true, last: None, low, high, fits: true };
         for piece in pieces() {
-            look.see(&piece?);
+            look.see::<G>(&piece?);
         }
         let mut runs =
             Self { missing: look.missing, sum: look.sum, counts_up: look.counts_up, ..Self::default() };
@@ -130,17 +244,13 @@ impl Runs {
             Some((low, places)) => {
                 let mut counts = vec![0u32; places];
                 for piece in pieces() {
-                    for place in piece?.into_iter().filter_map(|number| grid.place(number)) {
-                        if let Some(count) = counts.get_mut((place - low) as usize) {
-                            *count += 1;
-                        }
-                    }
+                    let numbers = &piece?;
+                    run_widest(Count::<G> { numbers, grid: PhantomData, low, counts: &mut counts });
                 }
                 let counts = counts.into_iter().enumerate().filter(|(_, count)| *count > 0);
+                // Zero has one form.
                 runs.fill(
-                    counts.map(|(place, count)| {
-                        (grid.value((low + place as i64) as f64) + 0.0, u64::from(count))
-                    }),
+                    counts.map(|(place, count)| (G::value(low + place as f64) + 0.0, u64::from(count))),
                 );
             }
             None => {
@@ -189,8 +299,20 @@ impl Runs {
 mod tests {
     use super::*;
 
-    fn runs(grid: Grid, numbers: &[f64]) -> Runs {
-        Runs::of_pieces(grid, numbers.len(), || numbers.chunks(7).map(|piece| Ok(piece.to_vec()))).unwrap()
+    fn runs<G: Grid>(_grid: G, numbers: &[f64]) -> Runs {
+        Runs::of_pieces::<G, _>(numbers.len(), || numbers.chunks(13).map(|piece| Ok(piece.to_vec()))).unwrap()
+    }
+
+    fn are_the_same<G: Grid>(grid: G, numbers: &[f64]) {
+        let runs = runs(grid, numbers);
+        let mut sorted = numbers.to_vec();
+        sorted.sort_by(f64::total_cmp);
+        let counted: Vec<f64> =
+            runs.counted().flat_map(|(value, count)| std::iter::repeat_n(value, count as usize)).collect();
+        assert_eq!(counted, sorted);
+        assert_eq!(runs.values.len(), 613);
+        assert!((0..1000).all(|place| runs.at(place) == sorted.get(place as usize).copied()));
+        assert!((runs.sum - numbers.iter().sum::<f64>()).abs() <= 1e-9 * runs.sum.abs());
     }
 
     #[test]
@@ -200,29 +322,19 @@ mod tests {
         let times: Vec<f64> = whole.iter().map(|number| 1.7e12 + number * 1000.0).collect();
         let thirds: Vec<f64> = whole.iter().map(|number| number / 3.0).collect();
         let wide: Vec<f64> = whole.iter().map(|number| number * 1e9).collect();
-        let columns =
-            [(WHOLE, whole), (DECIMALS, prices), (SECONDS, times), (DECIMALS, thirds), (WHOLE, wide)];
-        for (grid, numbers) in columns {
-            let runs = runs(grid, &numbers);
-            let mut sorted = numbers.clone();
-            sorted.sort_by(f64::total_cmp);
-            let counted: Vec<f64> = runs
-                .counted()
-                .flat_map(|(value, count)| std::iter::repeat_n(value, count as usize))
-                .collect();
-            assert_eq!(counted, sorted);
-            assert_eq!(runs.values.len(), 613);
-            assert!((0..1000).all(|place| runs.at(place) == sorted.get(place as usize).copied()));
-            assert!((runs.sum - numbers.iter().sum::<f64>()).abs() <= 1e-9 * runs.sum.abs());
-        }
+        are_the_same(Whole, &whole);
+        are_the_same(Decimals, &prices);
+        are_the_same(Seconds, &times);
+        are_the_same(Decimals, &thirds);
+        are_the_same(Whole, &wide);
     }
 
     #[test]
     fn missing_infinite_and_zero_are_themselves() {
-        let found = runs(DECIMALS, &[f64::NAN, -0.0, 0.0, f64::INFINITY, 1e300]);
+        let found = runs(Decimals, &[f64::NAN, -0.0, 0.0, f64::INFINITY, 1e300]);
         assert_eq!((found.missing, found.count(), found.values.len()), (1, 4, 3));
         assert_eq!(found.at(4), None);
-        assert_eq!(runs(WHOLE, &[]).count(), 0);
-        assert!(runs(WHOLE, &[3.0, 4.0, 5.0]).counts_up && !runs(WHOLE, &[3.0, 5.0]).counts_up);
+        assert_eq!(runs(Whole, &[]).count(), 0);
+        assert!(runs(Whole, &[3.0, 4.0, 5.0]).counts_up && !runs(Whole, &[3.0, 5.0]).counts_up);
     }
 }
