@@ -55,6 +55,7 @@ mod totals;
 mod union;
 mod unpack;
 mod vw;
+mod whole;
 mod words;
 mod workbook;
 

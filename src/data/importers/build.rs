@@ -6,6 +6,7 @@ use super::numerals;
 use super::plan::{Numeral, Unit};
 use super::times::{self, DateOrder};
 use super::tokens;
+use super::whole::WholeNumbers;
 use crate::base::Result;
 use crate::base::failure::Explain;
 use polars::prelude::{
@@ -14,17 +15,23 @@ use polars::prelude::{
     TimeUnit,
 };
 
+/// What polars takes for a text, and how long one may be to stand in it.
+const VIEW: usize = 16;
+const INLINE: usize = 12;
+
 /// A column that is being filled.
 pub struct ColumnBuilder {
     cells: Cells,
+    /// Bytes of texts that do not stand in their place in the column.
+    heap: u64,
     /// Cells that held something that the plan could not read; they are missing now.
     pub unreadable: u64,
 }
 
 enum Cells {
-    Integer(PrimitiveChunkedBuilder<Int64Type>),
+    Integer(WholeNumbers),
     Real(PrimitiveChunkedBuilder<Float64Type>),
-    MarkedInteger(PrimitiveChunkedBuilder<Int64Type>, Numeral),
+    MarkedInteger(WholeNumbers, Numeral),
     MarkedReal(PrimitiveChunkedBuilder<Float64Type>, Numeral),
     Duration(PrimitiveChunkedBuilder<Float64Type>),
     Boolean(BooleanChunkedBuilder),
@@ -36,13 +43,12 @@ enum Cells {
 impl ColumnBuilder {
     /// An empty column with room for `rows` cells.
     pub fn new(name: &str, plan: Plan, rows: usize) -> Self {
+        let whole = || WholeNumbers::new(name, rows);
         let name = name.into();
         let cells = match plan {
-            Plan::Integer => Cells::Integer(PrimitiveChunkedBuilder::new(name, rows)),
+            Plan::Integer => Cells::Integer(whole()),
             Plan::Real => Cells::Real(PrimitiveChunkedBuilder::new(name, rows)),
-            Plan::Number(numeral) if numeral.is_whole => {
-                Cells::MarkedInteger(PrimitiveChunkedBuilder::new(name, rows), numeral)
-            }
+            Plan::Number(numeral) if numeral.is_whole => Cells::MarkedInteger(whole(), numeral),
             Plan::Number(numeral) => Cells::MarkedReal(PrimitiveChunkedBuilder::new(name, rows), numeral),
             Plan::Duration => Cells::Duration(PrimitiveChunkedBuilder::new(name, rows)),
             Plan::Boolean => Cells::Boolean(BooleanChunkedBuilder::new(name, rows)),
@@ -50,7 +56,7 @@ impl ColumnBuilder {
             Plan::Time(reading) => Cells::Time(PrimitiveChunkedBuilder::new(name, rows), reading),
             Plan::List(separator) => Cells::List(ListStringChunkedBuilder::new(name, rows, rows), separator),
         };
-        Self { cells, unreadable: 0 }
+        Self { cells, heap: 0, unreadable: 0 }
     }
 
     /// Adds a cell; an empty one is missing.
@@ -64,15 +70,16 @@ impl ColumnBuilder {
             Cells::Text(text) => {
                 let is_missing = cell.is_empty() || tokens::is_never_text(cell) || tokens::is_damage(cell);
                 text.append_option((!is_missing).then_some(cell));
+                self.heap += if cell.len() > INLINE { cell.len() as u64 } else { 0 };
                 true
             }
             Cells::List(lists, separator) => {
                 push_list(lists, cell, *separator);
                 true
             }
-            Cells::Integer(numbers) => append(numbers, whole(class)),
+            Cells::Integer(numbers) => append_whole(numbers, whole(class)),
             Cells::Real(numbers) => append(numbers, real(class)),
-            Cells::MarkedInteger(numbers, numeral) => append(numbers, marked_whole(cell, *numeral)),
+            Cells::MarkedInteger(numbers, numeral) => append_whole(numbers, marked_whole(cell, *numeral)),
             Cells::MarkedReal(numbers, numeral) => append(numbers, marked_real(cell, class, *numeral)),
             Cells::Duration(seconds) => append(seconds, times::duration(cell).map(|(seconds, _)| seconds)),
             Cells::Time(millis, reading) => append(millis, time_millis(cell, class, *reading)),
@@ -89,7 +96,7 @@ impl ColumnBuilder {
     #[inline]
     pub fn push_whole(&mut self, number: i64) {
         match &mut self.cells {
-            Cells::Integer(numbers) => numbers.append_value(number),
+            Cells::Integer(numbers) => numbers.push(Some(number)),
             _ => self.push(&number.to_string()),
         }
     }
@@ -103,13 +110,23 @@ impl ColumnBuilder {
         }
     }
 
+    /// Bytes that so many cells take, lists left out.
+    pub fn bytes(&self, rows: usize) -> u64 {
+        let each = match &self.cells {
+            Cells::Integer(cells) | Cells::MarkedInteger(cells, _) => cells.width(),
+            Cells::Text(_) | Cells::List(..) => VIEW,
+            _ => size_of::<f64>(),
+        };
+        (rows * each) as u64 + self.heap
+    }
+
     /// The finished column.
     ///
     /// # Errors
     /// Only if polars refuses its own integers as times.
     pub fn finish(self) -> Result<Series> {
         Ok(match self.cells {
-            Cells::Integer(cells) | Cells::MarkedInteger(cells, _) => cells.finish().into_series(),
+            Cells::Integer(cells) | Cells::MarkedInteger(cells, _) => cells.finish(),
             Cells::Real(cells) | Cells::MarkedReal(cells, _) | Cells::Duration(cells) => {
                 cells.finish().into_series()
             }
@@ -215,6 +232,11 @@ fn push_list(lists: &mut ListStringChunkedBuilder, cell: &str, separator: char) 
 /// Appends a cell; false when it could not be read.
 fn append<T: PolarsNumericType>(builder: &mut PrimitiveChunkedBuilder<T>, cell: Option<T::Native>) -> bool {
     builder.append_option(cell);
+    cell.is_some()
+}
+
+fn append_whole(numbers: &mut WholeNumbers, cell: Option<i64>) -> bool {
+    numbers.push(cell);
     cell.is_some()
 }
 

@@ -179,11 +179,7 @@ impl Table {
                     let suggested = self.settle(input, &fill.guesses(), &mut Vec::new());
                     fill.begin(suggested.into_iter().map(|(plan, _)| plan));
                     fill.store(block);
-                    let all = fill.bytes() as f64 / share_read;
-                    if keep.is_all() && !keep.fitted(all).is_all() {
-                        fill.keep_only(keep.fitted(all));
-                        fill.store(block);
-                    }
+                    fill.fit(block, share_read);
                 } else {
                     fill.look_and_store(block, usize::MAX);
                 }

@@ -6,7 +6,7 @@
 
 use super::build::ColumnBuilder;
 use super::guess::{CellClass, Guess, Plan, classify, short_real, short_whole};
-use super::keep::Keep;
+use super::keep::{Keep, usual_memory};
 use super::records::Block;
 use super::words::Words;
 use crate::base::failure::Explain;
@@ -19,8 +19,11 @@ use rayon::prelude::{
 
 /// Columns that are worked on side by side.
 pub(super) const COLUMNS_AT_ONCE: usize = 32;
-/// Rows of one piece of a column. Pieces cost no room to spare, as one array that grows would.
+/// Rows of one piece of a column, where it is not known how many will come. Pieces cost no room to spare, as one array
+/// that grows would.
 const PIECE: usize = 1 << 20;
+/// Room for so many times the rows that the first block lets expect. What is not needed is never touched.
+const SPARE: f64 = 1.05;
 
 /// Some rows, looked at column by column.
 pub(super) trait Cells: Sync {
@@ -46,6 +49,8 @@ impl Cells for Block {
 pub(super) struct Fill {
     columns: Vec<Filling>,
     keep: Keep,
+    /// Rows that are expected; 0 when that is not known.
+    expected: usize,
     /// Rows that have passed in this run through the file.
     passed: u64,
     /// True when cells are added up as they are stored, after they were looked at in another run.
@@ -61,6 +66,11 @@ struct Filling {
     /// True once a text had too many distinct cells to be stored as codes.
     has_many_words: bool,
     rows: usize,
+    /// How many rows are expected; 0 when that is not known.
+    expected: usize,
+    /// How many rows the present piece has, and may have.
+    in_piece: usize,
+    room: usize,
     unreadable: u64,
     /// Over all rows, those included that are not stored.
     total: ColumnTotal,
@@ -80,13 +90,14 @@ impl Fill {
     /// Empty columns.
     pub fn new(names: &[String], keep: Keep) -> Self {
         let columns = names.iter().map(|name| Filling::new(name)).collect();
-        Self { columns, keep, passed: 0, adds_up_again: false }
+        Self { columns, keep, expected: 0, passed: 0, adds_up_again: false }
     }
 
     /// One more column, which all rows so far lack.
     pub fn add(&mut self, name: &str) {
         let mut column = Filling::new(name);
         column.guess.see_missing(self.passed);
+        column.expected = self.expected;
         self.columns.push(column);
     }
 
@@ -126,6 +137,20 @@ impl Fill {
             column.total = ColumnTotal { column: column.name.clone(), ..ColumnTotal::default() };
         }
         self.begin(plans.iter().copied());
+    }
+
+    /// Begins anew with a first block that is a known share of the file and was looked at: keeps as many rows as will fit,
+    /// with room for as many as this lets expect, so that no column need be put together at the end.
+    pub fn fit(&mut self, block: &impl Cells, share_read: f64) {
+        let all = self.bytes() as f64 / share_read;
+        let keep = if self.keep.is_all() { self.keep.fitted(all) } else { self.keep };
+        let rows = block.rows() as f64 / share_read * keep.share();
+        // A share that is not known well must not ask for more than there is.
+        let is_sane = all * keep.share() <= usual_memory() as f64;
+        self.expected = if is_sane { (SPARE * rows) as usize } else { 0 };
+        self.columns.iter_mut().for_each(|column| column.expected = self.expected);
+        self.keep_only(keep);
+        self.store(block);
     }
 
     /// The rows that are kept.
@@ -273,6 +298,9 @@ impl Filling {
             store: Store::Closed,
             has_many_words: false,
             rows: 0,
+            expected: 0,
+            in_piece: 0,
+            room: PIECE,
             unreadable: 0,
             total: ColumnTotal { column: name.to_owned(), ..ColumnTotal::default() },
             failure: None,
@@ -281,14 +309,11 @@ impl Filling {
 
     /// Bytes of the piece that is not finished, about.
     fn open_bytes(&self) -> u64 {
-        /// What polars takes for a short text.
-        const VIEW: usize = 16;
-        let each = match (&self.store, self.plan) {
-            (Store::Closed, _) => 0,
-            (_, Some(Plan::Text | Plan::List(_))) => VIEW,
-            _ => size_of::<f64>(),
-        };
-        (self.rows % PIECE * each) as u64
+        match &self.store {
+            Store::Closed => 0,
+            Store::Cells(builder) => builder.bytes(self.in_piece),
+            Store::Words(words) => words.bytes(),
+        }
     }
 
     /// Looks at a cell without storing it.
@@ -337,13 +362,19 @@ impl Filling {
         self.pieces.clear();
         self.rows = 0;
         self.unreadable = 0;
-        self.begin_piece(0);
+        self.begin_piece(self.expected);
     }
 
+    /// Begins a piece with room for so many rows; 0 when it is not known how many will come.
     fn begin_piece(&mut self, rows: usize) {
+        // What lists take is only known once they are a piece.
+        let is_list = matches!(self.plan, Some(Plan::List(_)));
+        let rows = if is_list { rows.min(PIECE) } else { rows };
+        self.in_piece = 0;
+        self.room = if rows == 0 { PIECE } else { rows };
         self.store = match self.plan {
             None => Store::Closed,
-            Some(Plan::Text) if !self.has_many_words => Store::Words(Words::default()),
+            Some(Plan::Text) if !self.has_many_words => Store::Words(Words::with_room(rows)),
             Some(plan) => Store::Cells(Box::new(ColumnBuilder::new(&self.name, plan, rows))),
         };
     }
@@ -431,8 +462,16 @@ impl Filling {
             Store::Cells(builder) => builder.push(cell),
             Store::Words(words) => {
                 if !words.push(cell, is_string) {
+                    if self.in_piece >= PIECE {
+                        // They come again often enough for another list of words.
+                        let left = self.room - self.in_piece;
+                        self.end_piece();
+                        self.begin_piece(left);
+                        self.push(cell, is_string);
+                        return;
+                    }
                     words.count(&mut self.guess);
-                    let mut builder = ColumnBuilder::new(&self.name, Plan::Text, PIECE);
+                    let mut builder = ColumnBuilder::new(&self.name, Plan::Text, self.room);
                     words.cells().for_each(|cell| builder.push(cell));
                     builder.push(cell);
                     self.has_many_words = true;
@@ -446,7 +485,8 @@ impl Filling {
 
     fn pushed(&mut self) {
         self.rows += 1;
-        if self.rows.is_multiple_of(PIECE) {
+        self.in_piece += 1;
+        if self.in_piece == self.room {
             self.end_piece();
             self.begin_piece(PIECE);
         }
@@ -464,7 +504,7 @@ impl Filling {
                 words.finish(&self.name)
             }
         };
-        match finished.and_then(|piece| narrowed(piece).explain("cannot store the log")) {
+        match finished {
             Ok(piece) => self.pieces.push(piece),
             Err(failure) => drop(self.failure.get_or_insert(failure)),
         }
@@ -476,6 +516,11 @@ impl Filling {
             return Err(failure.at(format!("column '{}'", self.name)));
         }
         let what = "cannot store the log";
+        if let [_] = self.pieces.as_slice()
+            && let Some(whole) = self.pieces.pop()
+        {
+            return Ok((whole, self.unreadable));
+        }
         let widest = self.pieces.iter().map(|piece| piece.dtype()).max_by_key(|kind| bytes_of(kind)).cloned();
         let kind = widest.unwrap_or(DataType::String);
         let mut whole = Series::new_empty(self.name.as_str().into(), &kind);

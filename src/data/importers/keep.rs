@@ -45,6 +45,11 @@ impl Keep {
         self.is_all() || rng::mix(SEED ^ rng::mix(self.part) ^ row) <= self.threshold
     }
 
+    /// The share of the rows that is kept.
+    pub fn share(self) -> f64 {
+        self.threshold as f64 / u64::MAX as f64
+    }
+
     /// As many rows as fit, where all of them would take so many bytes.
     #[must_use]
     pub fn fitted(self, bytes: f64) -> Self {

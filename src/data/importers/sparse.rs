@@ -169,13 +169,8 @@ impl<'a> Run<'a> {
         let plans = self.settle(seen, &mut Vec::new());
         self.fill.begin_late(seen, plans.into_iter().map(|(plan, _)| plan));
         self.fill.look_and_store(&block, seen);
-        let keep = self.fill.keep();
-        if is_first && keep.is_all() {
-            let all = share.map_or(0.0, |share| self.fill.bytes() as f64 / share);
-            if !keep.fitted(all).is_all() {
-                self.fill.keep_only(keep.fitted(all));
-                self.fill.store(&block);
-            }
+        if let Some(share) = share.filter(|_| is_first) {
+            self.fill.fit(&block, share);
         }
         if self.fill.is_over() {
             self.full_at = Some((self.fill.bytes_about(), self.fill.passed()));

@@ -32,6 +32,16 @@ struct Word {
 }
 
 impl Words {
+    /// No cells, with room for the codes of so many.
+    pub fn with_room(rows: usize) -> Self {
+        Self { codes: Vec::with_capacity(rows), ..Self::default() }
+    }
+
+    /// Bytes that the cells will take, about: polars takes 16 for each, and the distinct ones are few.
+    pub fn bytes(&self) -> u64 {
+        16 * self.codes.len() as u64
+    }
+
     /// Looks at a cell: at once where it is new, else when [`count`](Self::count) is called. The answer is its code;
     /// `None` when there are too many distinct ones.
     pub fn see(&mut self, cell: &str, is_string: bool, guess: &mut Guess) -> Option<u32> {
