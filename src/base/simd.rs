@@ -58,9 +58,61 @@ pub fn widest() -> &'static str {
     std::env::consts::ARCH
 }
 
+/// A bit for each byte that is `wanted`, the first byte's lowest.
+#[inline]
+pub fn equal_bytes(bytes: &[u8; 64], wanted: u8) -> u64 {
+    #[cfg(target_arch = "x86_64")]
+    {
+        x86::equal_bytes(bytes, wanted)
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        plain_equal_bytes(bytes, wanted)
+    }
+}
+
+/// As [`equal_bytes`], eight at a time: a byte that equals it is zero after `xor`, and zero is the only byte whose highest
+/// bit stays clear when its lower bits are added to 127 (Warren, Hacker's Delight, 6-1).
+#[cfg(any(test, not(target_arch = "x86_64")))]
+fn plain_equal_bytes(bytes: &[u8; 64], wanted: u8) -> u64 {
+    const LOWEST: u64 = 0x0101_0101_0101_0101;
+    const LOWER: u64 = 0x7f * LOWEST;
+    let wanted = u64::from(wanted) * LOWEST;
+    let (words, _) = bytes.as_chunks::<8>();
+    words.iter().rev().fold(0, |mask, word| {
+        let word = u64::from_le_bytes(*word) ^ wanted;
+        let equal = !(((word & LOWER) + LOWER) | word | LOWER) >> 7;
+        // One bit in every byte becomes one byte of bits.
+        mask << 8 | equal.wrapping_mul(0x0102_0408_1020_4080) >> 56
+    })
+}
+
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use super::Kernel;
+
+    #[allow(
+        unsafe_code,
+        reason = "the compiler takes what every processor of this kind has for a feature of some"
+    )]
+    #[inline]
+    pub fn equal_bytes(bytes: &[u8; 64], wanted: u8) -> u64 {
+        // SAFETY: SSE2 belongs to x86-64.
+        unsafe { by_sixteen(bytes, wanted) }
+    }
+
+    #[target_feature(enable = "sse2")]
+    #[inline]
+    fn by_sixteen(bytes: &[u8; 64], wanted: u8) -> u64 {
+        use std::arch::x86_64::{_mm_cmpeq_epi8, _mm_movemask_epi8, _mm_set_epi64x, _mm_set1_epi8};
+        let wanted = _mm_set1_epi8(wanted.cast_signed());
+        let (words, _) = bytes.as_chunks::<8>();
+        words.chunks_exact(2).rev().fold(0, |mask, pair| {
+            let [low, high] = [pair[0], pair[1]].map(i64::from_le_bytes);
+            let equal = _mm_movemask_epi8(_mm_cmpeq_epi8(_mm_set_epi64x(high, low), wanted));
+            mask << 16 | u64::from(equal.cast_unsigned())
+        })
+    }
 
     pub fn has_avx512() -> bool {
         has_avx2()
@@ -98,5 +150,21 @@ mod x86 {
     #[target_feature(enable = "avx2,fma")]
     fn on_avx2<K: Kernel>(kernel: K) -> K::Output {
         kernel.run()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_bytes_are_found_in_their_places() {
+        let bytes: [u8; 64] = std::array::from_fn(|place| (place * 37 % 61 + 97 * (place % 3)) as u8);
+        for wanted in 0..=255 {
+            let equal = (0..64).filter(|place| bytes[*place] == wanted);
+            let by_hand = equal.fold(0u64, |mask, place| mask | 1 << place);
+            assert_eq!(equal_bytes(&bytes, wanted), by_hand);
+            assert_eq!(plain_equal_bytes(&bytes, wanted), by_hand);
+        }
     }
 }

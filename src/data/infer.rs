@@ -11,6 +11,7 @@ mod quantity;
 pub use quantity::Quantity;
 pub(in crate::data) use quantity::{Meaning, column_of, meaning};
 
+use super::cells::number_pieces;
 use super::frame::{LogFrame, Source};
 use super::importers::RoleHint;
 use super::memo::Memo;
@@ -507,24 +508,28 @@ fn ignore_copies_of_the_label(log: &mut LogFrame) -> Result<()> {
     let Some(label) = log.schema.with_role(Role::Label).map(|column| column.name.clone()) else {
         return Ok(());
     };
-    let what = "cannot compare columns with the label";
-    let numbers = |name: &str| -> Result<_> {
-        let series = log.frame.column(name).explain(what)?;
-        series.cast(&DataType::Float64).explain(what)
-    };
-    let answers = numbers(&label)?;
-    let answers = answers.f64().explain(what)?;
     let mut copies = Vec::new();
     for column in &log.schema.columns {
         let is_flag = matches!(column.kind, ColumnType::Integer | ColumnType::Boolean);
         if column.name == label || !is_flag || column.role == Role::Ignored {
             continue;
         }
-        let values = numbers(&column.name)?;
-        let pairs = || answers.iter().zip(values.f64().into_iter().flat_map(|cells| cells.iter()));
-        if log.frame.height() > 1 && pairs().all(|(answer, value)| answer == value) {
+        let (mut is_same, mut is_opposite) = (log.rows() > 1, true);
+        let columns = number_pieces(log, &label).zip(number_pieces(log, &column.name));
+        for (answers, values) in columns {
+            let (answers, values) = (answers?, values?);
+            let pairs = || answers.iter().zip(&values);
+            let equal = |answer: f64, value: f64| answer == value || (answer.is_nan() && value.is_nan());
+            is_same &= pairs().all(|(answer, value)| equal(*answer, *value));
+            is_opposite &= pairs().all(|(answer, value)| equal(1.0 - answer, *value));
+            // Most differ in the first rows.
+            if !is_same && !is_opposite {
+                break;
+            }
+        }
+        if is_same {
             copies.push((column.name.clone(), format!("the same as '{label}' in every row")));
-        } else if pairs().all(|(answer, value)| answer.map(|answer| 1.0 - answer) == value) {
+        } else if is_opposite {
             copies.push((column.name.clone(), format!("1 - '{label}' in every row")));
         }
     }

@@ -2,7 +2,8 @@
 //!
 //! A batch belongs to one thread and is filled again and again: names and room stay, the cells go.
 
-use super::fill::{Cells, Fill};
+use super::fill::{Cells, Fill, Visited};
+use super::guess::tail_of;
 use super::sparse::{Cell, Row};
 use std::collections::HashMap;
 
@@ -227,19 +228,21 @@ impl Cells for Batches<'_> {
         self.batches.iter().map(Batch::rows).sum()
     }
 
-    fn each(&self, column: usize, mut visit: impl FnMut(usize, &str, bool)) {
+    fn each(&self, column: usize, mut visit: impl FnMut(usize, Visited<'_>)) {
         let mut first = 0;
         for (batch, columns) in self.batches.iter().zip(&self.columns) {
             let own = columns.get(column).copied().flatten();
             let own = own.and_then(|own| batch.columns.get(own));
             let (mut next, mut begin) = (0, 0);
             for cell in own.into_iter().flat_map(|own| &own.cells) {
-                (next..cell.row as usize).for_each(|row| visit(first + row, "", false));
-                let text = own.and_then(|own| own.text.get(begin..cell.end as usize)).unwrap_or_default();
-                visit(first + cell.row as usize, text, cell.is_string);
+                (next..cell.row as usize).for_each(|row| visit(first + row, Visited::default()));
+                let end = cell.end as usize;
+                let text = own.and_then(|own| own.text.get(begin..end)).unwrap_or_default();
+                let tail = own.map_or(0, |own| tail_of(own.text.as_bytes(), end));
+                visit(first + cell.row as usize, Visited { text, is_string: cell.is_string, tail });
                 (next, begin) = (cell.row as usize + 1, cell.end as usize);
             }
-            (next..batch.rows()).for_each(|row| visit(first + row, "", false));
+            (next..batch.rows()).for_each(|row| visit(first + row, Visited::default()));
             first += batch.rows();
         }
     }
@@ -253,7 +256,7 @@ mod tests {
     fn cells(batches: &[Batch], width: usize, column: usize) -> Vec<String> {
         let mut seen = Vec::new();
         let view = Batches::of(batches, width);
-        view.each(column, |row, text, _| {
+        view.each(column, |row, Visited { text, .. }| {
             assert_eq!(row, seen.len());
             seen.push(text.to_owned());
         });

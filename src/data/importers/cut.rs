@@ -2,6 +2,7 @@
 //!
 //! Quoted cells may hold delimiters, doubled quotes and line breaks (RFC 4180).
 
+use crate::base::simd::equal_bytes;
 use memchr::{memchr, memchr2};
 use std::borrow::Cow;
 use std::ops::Range;
@@ -150,9 +151,10 @@ pub(super) fn is_blank(record: &[u8], cut: Cut) -> bool {
 pub(super) struct Stops<'a> {
     bytes: &'a [u8],
     delimiter: u8,
-    /// Where the bytes that were looked at last begin, and which of them are stops.
+    /// Where the bytes that were looked at last begin, which of them are stops still to come, and which are line breaks.
     from: usize,
-    mask: u64,
+    stops: u64,
+    breaks: u64,
 }
 
 impl<'a> Stops<'a> {
@@ -161,7 +163,8 @@ impl<'a> Stops<'a> {
         let has_quotes = cut.quote.is_some_and(|quote| memchr(quote, bytes).is_some());
         let is_plain = !has_quotes && !cut.is_doubled;
         is_plain.then(|| {
-            let mut stops = Stops { bytes, delimiter: cut.delimiter.unwrap_or(b'\n'), from: 0, mask: 0 };
+            let delimiter = cut.delimiter.unwrap_or(b'\n');
+            let mut stops = Stops { bytes, delimiter, from: 0, stops: 0, breaks: 0 };
             stops.look();
             stops
         })
@@ -170,49 +173,24 @@ impl<'a> Stops<'a> {
     /// Looks at the bytes from `from` on.
     fn look(&mut self) {
         let rest = self.bytes.get(self.from..).unwrap_or_default();
-        self.mask = match rest.first_chunk::<64>() {
-            Some(all) => equal_to(all, self.delimiter) | equal_to(all, b'\n'),
+        let mut last = [0; 64];
+        let (bytes, meant) = match rest.first_chunk::<64>() {
+            Some(all) => (all, u64::MAX),
             None => {
-                let mut last = [0; 64];
                 last[..rest.len()].copy_from_slice(rest);
-                (equal_to(&last, self.delimiter) | equal_to(&last, b'\n')) & ((1 << rest.len()) - 1)
+                (&last, (1 << rest.len()) - 1)
             }
         };
+        self.breaks = equal_bytes(bytes, b'\n') & meant;
+        self.stops = (equal_bytes(bytes, self.delimiter) & meant) | self.breaks;
     }
-}
 
-impl Iterator for Stops<'_> {
-    type Item = usize;
-
-    #[inline]
-    fn next(&mut self) -> Option<usize> {
-        while self.mask == 0 {
-            self.from += 64;
-            if self.from >= self.bytes.len() {
-                return None;
-            }
-            self.look();
-        }
-        let place = self.mask.trailing_zeros() as usize;
-        self.mask &= self.mask - 1;
-        Some(self.from + place)
+    /// Looks at the next bytes; false when there are none.
+    fn go_on(&mut self) -> bool {
+        self.from += 64;
+        self.look();
+        self.from < self.bytes.len()
     }
-}
-
-/// A bit for each byte that is `wanted`, eight at a time: a byte that equals it is zero after `xor`, and zero is the only
-/// byte whose highest bit stays clear when its lower bits are added to 127 (Warren, Hacker's Delight, 6-1).
-#[inline]
-fn equal_to(bytes: &[u8; 64], wanted: u8) -> u64 {
-    const LOWEST: u64 = 0x0101_0101_0101_0101;
-    const LOWER: u64 = 0x7f * LOWEST;
-    let wanted = u64::from(wanted) * LOWEST;
-    let (words, _) = bytes.as_chunks::<8>();
-    words.iter().rev().fold(0, |mask, word| {
-        let word = u64::from_le_bytes(*word) ^ wanted;
-        let equal = !(((word & LOWER) + LOWER) | word | LOWER) >> 7;
-        // One bit in every byte becomes one byte of bits.
-        mask << 8 | equal.wrapping_mul(0x0102_0408_1020_4080) >> 56
-    })
 }
 
 /// As [`cut_record`], where every delimiter and line break stands for itself.
@@ -225,24 +203,36 @@ pub(super) fn cut_plain_record(
 ) -> Option<usize> {
     let begin = spans.len();
     let mut from = at;
-    loop {
-        let (end, next) = match stops.next() {
-            Some(stop) if bytes[stop] != b'\n' => {
-                spans.push(Span::new(from, stop, false));
-                from = stop + 1;
-                continue;
-            }
-            Some(stop) => (stop, stop + 1),
-            None if is_end => (bytes.len(), bytes.len()),
-            None => {
-                spans.truncate(begin);
-                return None;
-            }
-        };
+    let end_at = |from: usize, end: usize, spans: &mut Vec<Span>| {
         let carriage = end > from && bytes[end - 1] == b'\r';
         spans.push(Span::new(from, end - usize::from(carriage), false));
-        return Some(next);
+    };
+    loop {
+        let (first, breaks) = (stops.from, stops.breaks);
+        let mut left = stops.stops;
+        while left != 0 {
+            let place = left.trailing_zeros();
+            let stop = first + place as usize;
+            left &= left - 1;
+            if breaks >> place & 1 != 0 {
+                stops.stops = left;
+                end_at(from, stop, spans);
+                return Some(stop + 1);
+            }
+            spans.push(Span::new(from, stop, false));
+            from = stop + 1;
+        }
+        stops.stops = 0;
+        if !stops.go_on() {
+            break;
+        }
     }
+    if is_end {
+        end_at(from, bytes.len(), spans);
+        return Some(bytes.len());
+    }
+    spans.truncate(begin);
+    None
 }
 
 /// Cuts the record that begins at `at` into spans; the start of the next record, or `None` when its end lies
@@ -364,14 +354,20 @@ mod tests {
     }
 
     #[test]
-    fn stops_are_every_delimiter_and_line_break() {
+    fn text_without_quotes_is_cut_in_the_same_places() {
         for length in [0, 1, 63, 64, 65, 200] {
             let text: Vec<u8> = (0..length).map(|at| (at * 37 % 251) as u8).collect();
             for delimiter in 0..=255 {
                 let cut = Cut::plain(delimiter);
-                let found: Vec<usize> = Stops::of(&text, cut).unwrap().collect();
-                let wanted = (0..length).filter(|at| text[*at] == delimiter || text[*at] == b'\n');
-                assert_eq!(found, wanted.collect::<Vec<_>>(), "{delimiter} in {length}");
+                let (mut stops, mut spans, mut at) = (Stops::of(&text, cut).unwrap(), Vec::new(), 0);
+                while at < length {
+                    at = cut_plain_record(&text, at, &mut stops, true, &mut spans).unwrap();
+                }
+                let (mut wanted, mut at) = (Vec::new(), 0);
+                while at < length {
+                    at = cut_record(&text, at, cut, true, &mut wanted).unwrap();
+                }
+                assert_eq!(spans, wanted, "{delimiter} in {length}");
             }
         }
         assert!(Stops::of(b"a,\"b\"", Cut::quoted(b',')).is_none());

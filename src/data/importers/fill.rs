@@ -5,7 +5,7 @@
 //! are stored in the fewest bytes that hold them all.
 
 use super::build::ColumnBuilder;
-use super::guess::{CellClass, Guess, Plan, classify, short_real, short_whole};
+use super::guess::{CellClass, Guess, Plan, classify, real_of_tail, short_real, short_whole, whole_of_tail};
 use super::keep::{Keep, usual_memory};
 use super::records::Block;
 use super::words::Words;
@@ -30,9 +30,18 @@ pub(super) trait Cells: Sync {
     /// How many rows.
     fn rows(&self) -> usize;
 
-    /// Calls `visit` for each row of a column in its order, with the cell and whether it is text whatever it looks
-    /// like. The cell that a row lacks is empty.
-    fn each(&self, column: usize, visit: impl FnMut(usize, &str, bool));
+    /// Calls `visit` for each row of a column in its order. The cell that a row lacks is empty.
+    fn each(&self, column: usize, visit: impl FnMut(usize, Visited<'_>));
+}
+
+/// A cell that is visited.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Visited<'a> {
+    pub text: &'a str,
+    /// True when it is text whatever it looks like.
+    pub is_string: bool,
+    /// As [`tail_of`](super::guess::tail_of) tells.
+    pub tail: u64,
 }
 
 impl Cells for Block {
@@ -40,8 +49,8 @@ impl Cells for Block {
         Self::rows(self)
     }
 
-    fn each(&self, column: usize, mut visit: impl FnMut(usize, &str, bool)) {
-        self.each_of(column, |row, cell| visit(row, cell, false));
+    fn each(&self, column: usize, mut visit: impl FnMut(usize, Visited<'_>)) {
+        self.each_of(column, |row, text, tail| visit(row, Visited { text, is_string: false, tail }));
     }
 }
 
@@ -123,6 +132,7 @@ impl Fill {
     /// Forgets what is stored: there is no room for it. Cells are only looked at from now on.
     pub fn close(&mut self) {
         for column in &mut self.columns {
+            column.count_words();
             column.pieces.clear();
             column.store = Store::Closed;
         }
@@ -215,7 +225,8 @@ impl Fill {
     }
 
     /// What the cells so far tell.
-    pub fn guesses(&self) -> Vec<Guess> {
+    pub fn guesses(&mut self) -> Vec<Guess> {
+        self.columns.iter_mut().for_each(Filling::count_words);
         self.columns.iter().map(|column| column.guess.clone()).collect()
     }
 
@@ -223,7 +234,7 @@ impl Fill {
     pub fn look(&mut self, block: &impl Cells, first: usize) {
         self.each(|place, column| {
             if place >= first {
-                block.each(place, |_, cell, is_string| column.look(cell, is_string));
+                block.each(place, |_, cell| column.look(cell.text, cell.is_string));
             }
         });
     }
@@ -263,9 +274,9 @@ impl Fill {
     pub fn settle(&mut self, plans: &[Plan]) -> bool {
         let mut is_any = false;
         self.passed = 0;
+        // What is stored already must not be stored again.
+        self.each(|_, column| column.end_piece());
         for (column, plan) in self.columns.iter_mut().zip(plans) {
-            // What is stored already must not be stored again.
-            column.end_piece();
             if column.plan != Some(*plan) {
                 column.begin(*plan);
                 is_any = true;
@@ -347,12 +358,12 @@ impl Filling {
         if matches!(self.store, Store::Closed) {
             return;
         }
-        block.each(place, |row, cell, is_string| {
+        block.each(place, |row, cell| {
             if adds_up {
-                self.add_up(cell, is_string);
+                self.add_up(cell.text, cell.is_string);
             }
             if kept.is_none_or(|kept| kept[row]) {
-                self.push(cell, is_string);
+                self.push(cell.text, cell.is_string);
             }
         });
     }
@@ -380,37 +391,38 @@ impl Filling {
     }
 
     fn look_and_store_all(&mut self, block: &impl Cells, place: usize, kept: Option<&[bool]>) {
-        block.each(place, |row, cell, is_string| {
+        block.each(place, |row, cell| {
             let is_kept = match kept {
                 // The usual case, and most of the work: a number in a column of numbers.
-                None if !is_string && self.look_and_store_number(cell) => return,
+                None if !cell.is_string && self.look_and_store_number(cell) => return,
                 None => true,
                 Some(kept) => {
-                    self.add_up(cell, is_string);
+                    self.add_up(cell.text, cell.is_string);
                     kept[row]
                 }
             };
-            self.look_and_store(cell, is_string, is_kept);
+            self.look_and_store(cell.text, cell.is_string, is_kept);
         });
-        self.count_words();
     }
 
     /// Stores a number that is digits and at most a point, in a column of such; false for all else.
     #[inline]
-    fn look_and_store_number(&mut self, cell: &str) -> bool {
+    fn look_and_store_number(&mut self, cell: Visited<'_>) -> bool {
         let Store::Cells(builder) = &mut self.store else { return false };
+        let bytes = cell.text.as_bytes();
+        let whole = || whole_of_tail(cell.tail, bytes.len()).or_else(|| short_whole(bytes));
         match self.plan {
             Some(Plan::Integer) => {
-                let Some(number) = short_whole(cell.as_bytes()) else { return false };
-                self.guess.see_whole(number, cell.len());
+                let Some(number) = whole() else { return false };
+                self.guess.see_whole(number, bytes.len());
                 builder.push_whole(number);
             }
-            Some(Plan::Real) if cell.as_bytes().first().is_some_and(u8::is_ascii_digit) => {
-                if let Some(number) = short_real(cell.as_bytes()) {
-                    self.guess.see_real(cell, number);
+            Some(Plan::Real) if bytes.first().is_some_and(u8::is_ascii_digit) => {
+                if let Some(number) = real_of_tail(cell.tail, bytes.len()).or_else(|| short_real(bytes)) {
+                    self.guess.see_real(cell.text, number);
                     builder.push_real(number);
-                } else if let Some(number) = short_whole(cell.as_bytes()) {
-                    self.guess.see_whole(number, cell.len());
+                } else if let Some(number) = whole() {
+                    self.guess.see_whole(number, bytes.len());
                     builder.push_real(number as f64);
                 } else {
                     return false;
@@ -450,7 +462,7 @@ impl Filling {
         }
     }
 
-    /// Tells the guess how often the words of a block came again.
+    /// Tells the guess how often words came again.
     fn count_words(&mut self) {
         if let Store::Words(words) = &mut self.store {
             words.count(&mut self.guess);

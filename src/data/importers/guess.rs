@@ -16,7 +16,7 @@ use dates::{Dates, Durations};
 use marks::Marks;
 use spaced::Spaced;
 
-pub use class::{CellClass, classify, short_real, short_whole};
+pub use class::{CellClass, classify, real_of_tail, short_real, short_whole, tail_of, whole_of_tail};
 pub use settle::Convention;
 
 pub use super::plan::{LIST_MARK, Plan, TimeReading, Unit};

@@ -247,7 +247,7 @@ mod tests {
         let view = Batches::of(&batches, names.all().len());
         let mut found = Vec::new();
         for (column, name) in names.all().iter().enumerate() {
-            view.each(column, |_, text, is_string| found.push((name.clone(), text.to_owned(), is_string)));
+            view.each(column, |_, cell| found.push((name.clone(), cell.text.to_owned(), cell.is_string)));
         }
         found
     }

@@ -5,6 +5,7 @@
 
 use super::container::Input;
 use super::cut::{Span, Stops, cell_text, cut_plain_record, cut_record, is_blank, raw_text};
+use super::guess::tail_of;
 use super::totals;
 use crate::base::{Failure, Result};
 use crate::data::frame::BadRow;
@@ -54,11 +55,13 @@ impl Block {
         cell_text(&self.text, span)
     }
 
-    /// Visits a column's cells in the order of their rows.
+    /// Visits a column's cells in the order of their rows, each with its [`tail_of`].
     #[inline]
-    pub(super) fn each_of(&self, column: usize, mut visit: impl FnMut(usize, &str)) {
+    pub(super) fn each_of(&self, column: usize, mut visit: impl FnMut(usize, &str, u64)) {
         for (row, record) in self.spans.chunks_exact(self.width.max(1)).enumerate() {
-            visit(row, &cell_text(&self.text, record[column]));
+            let span = record[column];
+            let tail = tail_of(self.text.as_bytes(), span.range().end);
+            visit(row, &cell_text(&self.text, span), tail);
         }
     }
 }

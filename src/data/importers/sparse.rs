@@ -187,7 +187,7 @@ impl<'a> Run<'a> {
     }
 
     /// How the columns from `first` on are read: as was asked for, or as all cells so far tell.
-    fn settle(&self, first: usize, notes: &mut Vec<String>) -> Vec<(Plan, ColumnReading)> {
+    fn settle(&mut self, first: usize, notes: &mut Vec<String>) -> Vec<(Plan, ColumnReading)> {
         if first >= self.names.all().len() {
             return Vec::new();
         }

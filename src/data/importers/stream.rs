@@ -401,7 +401,7 @@ impl StreamBlock<'_> {
                 }
             }
             (Place::File(place), BlockRows::Objects(batches)) => {
-                batches.each(*place, |_, cell, _| visit(asked.read(cell, plan)));
+                batches.each(*place, |_, cell| visit(asked.read(cell.text, plan)));
             }
             (Place::File(place), BlockRows::Columns(columns, _)) => match &columns[*place] {
                 None => same(Value::Missing, &mut visit),

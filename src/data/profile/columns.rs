@@ -12,10 +12,12 @@ use crate::data::layout::ColumnTotal;
 use crate::data::ordinal;
 use crate::data::schema::{Column, ColumnType, Role};
 use crate::jobs::JobContext;
-use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
+use rayon::prelude::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIterator};
 
 /// Frequent values that are kept.
 const TOP: usize = 5;
+/// Columns that are told of together.
+const COLUMNS_AT_ONCE: usize = 32;
 /// Ranges that are kept, all of them in their order.
 const TOP_RANGES: usize = 24;
 
@@ -36,7 +38,7 @@ pub(super) struct Described {
     pub far: Vec<Option<Far>>,
 }
 
-/// Describes all columns, a few at a time so that memory stays small.
+/// Describes all columns, each thread one at a time so that memory stays small.
 pub(super) fn describe(log: &LogFrame, context: &JobContext) -> Result<Described> {
     let mut described = Described {
         columns: Vec::with_capacity(log.schema.columns.len()),
@@ -48,9 +50,10 @@ pub(super) fn describe(log: &LogFrame, context: &JobContext) -> Result<Described
         far: Vec::new(),
     };
     let total = log.schema.columns.len() as u64;
-    for some in log.schema.columns.chunks(rayon::current_num_threads()) {
+    for some in log.schema.columns.chunks(COLUMNS_AT_ONCE) {
         context.check()?;
-        let seen: Vec<Seen> = some.par_iter().map(|column| see(log, column)).collect::<Result<_>>()?;
+        let columns = some.par_iter().with_max_len(1);
+        let seen: Vec<Seen> = columns.map(|column| see(log, column)).collect::<Result<_>>()?;
         for seen in seen {
             described.columns.push(seen.profile);
             described.numbers_rows.push(seen.numbers_rows);
@@ -69,13 +72,15 @@ pub(super) fn describe(log: &LogFrame, context: &JobContext) -> Result<Described
 pub(super) fn label(log: &LogFrame) -> Result<Option<LabelProfile>> {
     let (weight, clicks) = (log.schema.with_role(Role::Weight), log.schema.with_role(Role::Clicks));
     if let Some(label) = log.schema.with_role(Role::Label) {
-        let values = cells::numbers(log, &label.name)?;
-        let weights = weight.map(|column| cells::numbers(log, &column.name)).transpose()?;
+        let mut weights = weight.map(|column| cells::number_pieces(log, &column.name));
         let (mut positives, mut shown) = (0.0, 0.0);
-        for (row, value) in values.iter().enumerate().filter(|(_, value)| !value.is_nan()) {
-            let weight = weights.as_ref().map_or(1.0, |weights| weights[row].max(0.0));
-            positives += value * weight;
-            shown += weight;
+        for values in cells::number_pieces(log, &label.name) {
+            let weights = weights.as_mut().and_then(Iterator::next).transpose()?;
+            for (row, value) in values?.iter().enumerate().filter(|(_, value)| !value.is_nan()) {
+                let weight = weights.as_ref().map_or(1.0, |weights| weights[row].max(0.0));
+                positives += value * weight;
+                shown += weight;
+            }
         }
         if weight.is_none()
             && let Some(total) = over_all_rows(log, &label.name)
@@ -253,6 +258,7 @@ fn most_frequent<T: ToString>(counted: impl Iterator<Item = (T, u64)>) -> Vec<To
 }
 
 /// The finaliser of SplitMix64 (Steele, Lea & Flood 2014): every bit of the input moves half of the output.
+#[inline(always)]
 pub(super) fn mix(mut bits: u64) -> u64 {
     bits = bits.wrapping_add(0x9e37_79b9_7f4a_7c15);
     bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

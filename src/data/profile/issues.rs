@@ -64,16 +64,21 @@ pub(super) fn find(
 
 /// First and last moment, in milliseconds since 1970.
 pub(super) fn time_range(log: &LogFrame) -> Result<Option<(i64, i64)>> {
-    let times = calendar_times(log)?;
-    Ok(times.iter().min().copied().zip(times.iter().max().copied()))
+    let mut range: Option<(i64, i64)> = None;
+    each_time(log, |time| {
+        let (first, last) = range.unwrap_or((time, time));
+        range = Some((first.min(time), last.max(time)));
+    })?;
+    Ok(range)
 }
 
-fn calendar_times(log: &LogFrame) -> Result<Vec<i64>> {
-    let column = log.schema.with_role(Role::Time);
-    match column.filter(|column| column.kind == ColumnType::Time) {
-        Some(column) => Ok(cells::times(log, &column.name)?.into_iter().flatten().collect()),
-        None => Ok(Vec::new()),
+/// Visits the moments of the log, in milliseconds since 1970.
+fn each_time(log: &LogFrame, mut visit: impl FnMut(i64)) -> Result<()> {
+    let column = log.schema.with_role(Role::Time).filter(|column| column.kind == ColumnType::Time);
+    for piece in column.into_iter().flat_map(|column| cells::number_pieces(log, &column.name)) {
+        piece?.iter().filter(|time| !time.is_nan()).for_each(|time| visit(*time as i64));
     }
+    Ok(())
 }
 
 pub(super) fn issue(kind: IssueKind, column: Option<&str>, count: u64, detail: String) -> Issue {
@@ -272,10 +277,15 @@ fn time_gaps(log: &LogFrame) -> Result<Option<Issue>> {
     let Some(column) = log.schema.with_role(Role::Time) else {
         return Ok(None);
     };
-    let mut days: Vec<i64> = calendar_times(log)?.iter().map(|time| time.div_euclid(DAY_MILLIS)).collect();
-    let rows = days.len();
-    // Logs are mostly sorted by time.
-    days.dedup();
+    let (mut days, mut rows) = (Vec::new(), 0);
+    each_time(log, |time| {
+        let day = time.div_euclid(DAY_MILLIS);
+        rows += 1;
+        // Logs are mostly sorted by time.
+        if days.last() != Some(&day) {
+            days.push(day);
+        }
+    })?;
     days.sort_unstable();
     days.dedup();
     let (Some(first), Some(last)) = (days.first(), days.last()) else {

@@ -38,11 +38,17 @@ impl Answers {
         let Some(label) = log.schema.with_role(Role::Label) else {
             return Ok(None);
         };
-        let values = cells::numbers(log, &label.name)?;
-        let step = values.len().div_ceil(SAMPLE).max(1);
-        let known = (0..values.len()).step_by(step).filter(|row| !values[*row].is_nan());
-        let rows: Vec<u32> = known.map(|row| row as u32).collect();
-        let labels: Vec<f32> = rows.iter().map(|row| values[*row as usize] as f32).collect();
+        let step = log.rows().div_ceil(SAMPLE).max(1);
+        let (mut rows, mut labels, mut first) = (Vec::new(), Vec::new(), 0);
+        for piece in cells::number_pieces(log, &label.name) {
+            let piece = piece?;
+            let own = (first..first + piece.len()).zip(&piece);
+            for (row, value) in own.filter(|(row, value)| row % step == 0 && !value.is_nan()) {
+                rows.push(row as u32);
+                labels.push(*value as f32);
+            }
+            first += piece.len();
+        }
         let clicks = labels.iter().filter(|label| **label > 0.5).count();
         if clicks < MIN_OF_EACH || labels.len() - clicks < MIN_OF_EACH {
             return Ok(None);

@@ -3,6 +3,7 @@
 
 use super::columns::{Described, mix};
 use crate::base::Result;
+use crate::base::simd::{Kernel, run_widest};
 use crate::data::cells;
 use crate::data::frame::LogFrame;
 use crate::data::schema::{Column, ColumnType};
@@ -11,7 +12,7 @@ use rayon::prelude::{IndexedParallelIterator, ParallelIterator};
 use rayon::slice::ParallelSliceMut;
 
 /// Rows that are hashed at once.
-const PIECE: usize = 1 << 16;
+const PIECE: usize = 1 << 14;
 /// Bits for each row in the table that tells which hashes may have been met before.
 const BITS: usize = 16;
 
@@ -43,23 +44,39 @@ fn add(
     hashes: &mut [u64],
 ) -> Result<()> {
     let rows = first..first + hashes.len();
-    let add = |(hash, cell): (&mut u64, u64)| *hash = mix(*hash ^ cell);
     match (&described.texts[place], column.kind) {
         (Some(text), _) => {
-            let codes = text.codes[rows].iter().map(|code| u64::from(*code));
-            hashes.iter_mut().zip(codes).for_each(add);
+            run_widest(Add { hashes, cells: &text.codes[rows], number: |code: u32| u64::from(code) });
         }
         (None, ColumnType::List) => {
-            hashes.iter_mut().zip(described.list_hashes[place][rows].iter().copied()).for_each(add);
+            run_widest(Add { hashes, cells: &described.list_hashes[place][rows], number: |hash: u64| hash });
         }
         (None, _) => {
             let numbers = cells::numbers_within(log, &column.name, rows)?;
             // Adding 0.0 makes -0.0 and 0.0 one value.
-            let bits = numbers.into_iter().map(|number| (number + 0.0).to_bits());
-            hashes.iter_mut().zip(bits).for_each(add);
+            let number = |number: f64| (number + 0.0).to_bits();
+            run_widest(Add { hashes, cells: &numbers, number });
         }
     }
     Ok(())
+}
+
+/// Mixes a number of each cell into the hash of its row.
+struct Add<'a, T, N> {
+    hashes: &'a mut [u64],
+    cells: &'a [T],
+    number: N,
+}
+
+impl<T: Copy, N: Fn(T) -> u64> Kernel for Add<'_, T, N> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        for (hash, cell) in self.hashes.iter_mut().zip(self.cells) {
+            *hash = mix(*hash ^ (self.number)(*cell));
+        }
+    }
 }
 
 /// How many numbers repeat an earlier one. A first look tells which may do so (Bloom 1970, with one hash); only

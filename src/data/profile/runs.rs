@@ -10,8 +10,6 @@ use crate::data::frame::LogFrame;
 use crate::data::schema::ColumnType;
 use std::marker::PhantomData;
 
-/// Rows of a piece, which stay close to the processor.
-const PIECE: usize = 1 << 14;
 /// Different numbers that are counted however few rows there are.
 const FEW: usize = 1 << 16;
 /// As many where there are rows enough.
@@ -218,10 +216,7 @@ impl Runs {
     /// No such column, or a column of lists.
     pub fn of(log: &LogFrame, column: &str) -> Result<Self> {
         let rows = log.rows();
-        let pieces = || {
-            let pieces = (0..rows).step_by(PIECE).map(move |first| first..(first + PIECE).min(rows));
-            pieces.map(|rows| cells::numbers_within(log, column, rows))
-        };
+        let pieces = || cells::number_pieces(log, column);
         match log.schema.column(column)?.kind {
             ColumnType::Real => Self::of_pieces::<Decimals, _>(rows, pieces),
             ColumnType::Time => Self::of_pieces::<Seconds, _>(rows, pieces),

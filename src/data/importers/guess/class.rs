@@ -129,9 +129,123 @@ pub fn short_real(bytes: &[u8]) -> Option<f64> {
     Some(number as f64 / POWERS.get(decimals)?)
 }
 
+/// Eight digits, `0` in each byte's place.
+const ZEROS: u64 = 0x3030_3030_3030_3030;
+
+/// The eight bytes that end where a cell ends; 0 where there are fewer.
+#[inline]
+pub fn tail_of(bytes: &[u8], end: usize) -> u64 {
+    let tail = bytes.get(..end).and_then(|bytes| bytes.last_chunk());
+    tail.map_or(0, |tail| u64::from_le_bytes(*tail))
+}
+
+/// As [`short_whole`], for at most eight digits with the bytes before them, which are looked at together.
+#[inline]
+pub fn whole_of_tail(tail: u64, length: usize) -> Option<i64> {
+    let digits = digits_of_tail(tail, length)?;
+    let is_named = length > 1 && digits >> (64 - 8 * length) & 0xff == 0;
+    let number = eight_digits(digits).filter(|_| !is_named)?;
+    Some(number.cast_signed())
+}
+
+/// As [`short_real`], for at most eight bytes with the bytes before them.
+#[inline]
+pub fn real_of_tail(tail: u64, length: usize) -> Option<f64> {
+    const LOWEST: u64 = 0x0101_0101_0101_0101;
+    const POWERS: [f64; 8] = [1.0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7];
+    let bytes = digits_of_tail(tail, length)?;
+    let beside = bytes ^ (u64::from(b'.' ^ b'0') * LOWEST);
+    // The highest bit of the byte that is the point: the lowest such bit is exact, and a second point is no digit.
+    let point = (beside.wrapping_sub(LOWEST) & !beside & (LOWEST << 7)).trailing_zeros() / 8;
+    if point == 8 {
+        return None;
+    }
+    // What stands before the point moves over it.
+    let above = u64::MAX.checked_shl(8 * (point + 1)).unwrap_or_default();
+    let before = bytes & ((1 << (8 * point)) - 1);
+    let number = eight_digits((bytes & above) | before << 8)?;
+    Some(number as f64 / POWERS[7 - point as usize])
+}
+
+/// The last `length` bytes less `0`, and nothing before them; `None` beyond eight.
+#[inline]
+fn digits_of_tail(tail: u64, length: usize) -> Option<u64> {
+    let is_short = matches!(length, 1..=8) && tail != 0;
+    is_short.then(|| (tail ^ ZEROS) & (u64::MAX << (64 - 8 * length as u32)))
+}
+
+/// The number of eight digits, the first in the lowest byte; `None` where a byte is none.
+#[inline]
+fn eight_digits(digits: u64) -> Option<u64> {
+    const TO_HIGHEST: u64 = 0x7676_7676_7676_7676;
+    if (digits.wrapping_add(TO_HIGHEST) | digits) & 0x8080_8080_8080_8080 != 0 {
+        return None;
+    }
+    // Pairs, then fours, then all, each by one multiplication.
+    let pairs = digits.wrapping_mul(10) + (digits >> 8);
+    let low = (pairs & 0xff_0000_00ff).wrapping_mul(100 + (1_000_000 << 32));
+    let high = (pairs >> 16 & 0xff_0000_00ff).wrapping_mul(1 + (10_000 << 32));
+    Some(low.wrapping_add(high) >> 32)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn eight_bytes_together_are_what_they_are_one_by_one() {
+        let cells = [
+            "0",
+            "7",
+            "00",
+            "07",
+            "10",
+            "255",
+            "1234567",
+            "12345678",
+            "99999999",
+            "123456789",
+            "-5",
+            "1a",
+            "a1",
+            ":9",
+            "/9",
+            "",
+            " 1",
+            "1 ",
+            "0.5",
+            "3.25",
+            "12.",
+            ".5",
+            "1.2.3",
+            "1..",
+            "0.000001",
+            "123456.7",
+            "00.50",
+            "1,5",
+            "12é",
+            "....",
+            ".",
+            "9999999.",
+            "1e5",
+            "\u{b0}1",
+        ];
+        for cell in cells {
+            for before in ["12345678", "99,.0.,4", "........"] {
+                let text = format!("{before}{cell}");
+                let tail = tail_of(text.as_bytes(), text.len());
+                let (bytes, length) = (cell.as_bytes(), cell.len());
+                let is_short = matches!(length, 1..=8);
+                assert_eq!(whole_of_tail(tail, length), short_whole(bytes).filter(|_| is_short), "{cell}");
+                assert_eq!(real_of_tail(tail, length), short_real(bytes).filter(|_| is_short), "{cell}");
+            }
+        }
+        for number in (0..100_000_000i64).step_by(99_991) {
+            let text = format!("12345678{number}");
+            assert_eq!(whole_of_tail(tail_of(text.as_bytes(), text.len()), text.len() - 8), Some(number));
+        }
+        assert_eq!(whole_of_tail(tail_of(b"123", 3), 3), None, "too near to the beginning");
+    }
 
     #[test]
     fn short_numbers_are_those_of_the_full_parser() {
