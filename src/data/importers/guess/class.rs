@@ -125,7 +125,8 @@ pub fn short_real(bytes: &[u8]) -> Option<f64> {
             _ => return None,
         }
     }
-    let decimals = bytes.len() - 1 - point?;
+    let point = point?;
+    let decimals = bytes.len() - 1 - point;
     Some(number as f64 / POWERS.get(decimals)?)
 }
 
