@@ -105,7 +105,7 @@ fn chosen(ui: &mut Ui, cx: &mut PanelContext<'_>) {
             });
         }
     }
-    if ui.small_button("x").on_hover_text("Choose nothing").clicked() {
+    if widgets::small_button(ui, "x").on_hover_text("Choose nothing").clicked() {
         cx.send(Command::Segment(SegmentCommand::Choose(None)));
     }
 }

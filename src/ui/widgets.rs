@@ -31,6 +31,16 @@ pub fn main_button(ui: &mut Ui, theme: &Theme, text: &str) -> egui::Response {
     ui.add(egui::Button::new(RichText::new(text).color(theme.on_accent).strong()).fill(theme.accent))
 }
 
+/// A button among text. egui's own has no room above and below its letters, which stand out of it then.
+pub fn small<'a>(text: impl egui::IntoAtoms<'a>) -> egui::Button<'a> {
+    egui::Button::new(text).small().min_size(egui::vec2(0.0, 20.0))
+}
+
+/// As [`small`], added.
+pub fn small_button<'a>(ui: &mut Ui, text: impl egui::IntoAtoms<'a>) -> egui::Response {
+    ui.add(small(text))
+}
+
 /// A share that is edited as a percentage.
 pub fn percent(ui: &mut Ui, share: &mut f64, range: std::ops::RangeInclusive<f64>) -> egui::Response {
     let percent = egui::DragValue::new(share)

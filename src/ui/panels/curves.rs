@@ -156,13 +156,13 @@ fn of_group(ui: &mut Ui, cx: &mut PanelContext<'_>, shown: &Evaluated) {
     let judged = shown.segment.to_string();
     if !judged.is_empty() {
         ui.colored_label(cx.theme.accent, format!("where {judged}"));
-        if ui.small_button("all of them").clicked() {
+        if widgets::small_button(ui, "all of them").clicked() {
             cx.send(Command::Inspect(InspectCommand::Evaluate(shown.split, String::new())));
         }
     }
     let chosen = cx.session.store.chosen.as_ref().map(ToString::to_string);
     if let Some(chosen) = chosen.filter(|chosen| *chosen != judged)
-        && ui.small_button("Only the chosen group").on_hover_text(&chosen).clicked()
+        && widgets::small_button(ui, "Only the chosen group").on_hover_text(&chosen).clicked()
     {
         cx.send(Command::Inspect(InspectCommand::Evaluate(shown.split, chosen)));
     }

@@ -139,7 +139,7 @@ impl FairnessPanel {
                 self.threshold = Some(percent);
             }
             let own = self.threshold.is_some() || self.click_value.is_some();
-            if own && ui.small_button("As at first").clicked() {
+            if own && widgets::small_button(ui, "As at first").clicked() {
                 self.threshold = None;
                 self.click_value = None;
             }

@@ -162,7 +162,7 @@ impl PredictionPanel {
             }
             if !self.edits.is_empty() {
                 ui.weak(format!("(as it was: {:.3} %)", 100.0 * prediction.p_unedited));
-                if ui.small_button("As it was").on_hover_text("Takes all edits back").clicked() {
+                if widgets::small_button(ui, "As it was").on_hover_text("Takes all edits back").clicked() {
                     self.edits.clear();
                 }
             }
@@ -304,7 +304,7 @@ impl PredictionPanel {
                     ),
                 };
                 ui.label(words);
-                if !changes.is_empty() && ui.small_button("Take them").clicked() {
+                if !changes.is_empty() && widgets::small_button(ui, "Take them").clicked() {
                     let found = found.changes.clone();
                     found.iter().for_each(|(name, value)| self.edit(name, value));
                 }

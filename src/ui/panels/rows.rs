@@ -68,7 +68,7 @@ impl Panel for RowsPanel {
             cx.session.store.chosen.as_ref().map(ToString::to_string).filter(|text| *text != self.filter)
         {
             ui.horizontal_wrapped(|ui| {
-                if ui.small_button("Only the chosen group").on_hover_text(&group).clicked() {
+                if widgets::small_button(ui, "Only the chosen group").on_hover_text(&group).clicked() {
                     self.filter = group;
                 }
             });
@@ -136,7 +136,7 @@ impl RowsPanel {
                 format!("{} of {} rows", widgets::grouped(order.count as f64), widgets::grouped(all as f64))
             });
             if self.sort.is_some()
-                && ui.small_button("as in the log").on_hover_text("Sorted by nothing").clicked()
+                && widgets::small_button(ui, "as in the log").on_hover_text("Sorted by nothing").clicked()
             {
                 self.sort = None;
             }

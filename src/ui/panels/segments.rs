@@ -250,7 +250,7 @@ impl SegmentsPanel {
             let mut back = None;
             for (place, filter) in self.question.trail.iter().enumerate() {
                 let words = if filter.trim().is_empty() { "all rows" } else { filter };
-                if ui.small_button(words).on_hover_text("Back to these rows").clicked() {
+                if widgets::small_button(ui, words).on_hover_text("Back to these rows").clicked() {
                     back = Some(place);
                 }
                 ui.weak(">");
@@ -260,7 +260,7 @@ impl SegmentsPanel {
                 self.selected = None;
             }
             if let (Some(group), Some(row)) = (chosen, selected)
-                && ui.small_button(format!("Drill down into {}", row.values.join(" x "))).clicked()
+                && widgets::small_button(ui, format!("Drill down into {}", row.values.join(" x "))).clicked()
             {
                 self.question.trail.push(std::mem::replace(&mut self.question.filter, group.to_string()));
                 self.selected = None;
@@ -285,14 +285,14 @@ impl SegmentsPanel {
                 }
                 None => {
                     ui.weak(format!("Compared with {}.", table.against.join(" x ")));
-                    if ui.small_button("with all other rows").clicked() {
+                    if widgets::small_button(ui, "with all other rows").clicked() {
                         self.question.against.clear();
                     }
                 }
             }
             export::menu(ui, cx, &mut self.out, self.question.measure);
             if let Some(row) = selected.filter(|row| row.values != table.against && table.period.is_none())
-                && ui.small_button(format!("Compare all with {}", row.values.join(" x "))).clicked()
+                && widgets::small_button(ui, format!("Compare all with {}", row.values.join(" x "))).clicked()
             {
                 self.question.against.clone_from(&row.values);
             }
@@ -338,7 +338,8 @@ impl SegmentsPanel {
                 if ui.button(&audience.name).on_hover_text(meant).clicked() {
                     self.question.filter.clone_from(&audience.segment);
                 }
-                let forget = ui.small_button("x").on_hover_text(format!("Forget {}", audience.name));
+                let forget =
+                    widgets::small_button(ui, "x").on_hover_text(format!("Forget {}", audience.name));
                 if forget.clicked() {
                     cx.send(Command::Segment(SegmentCommand::DropAudience(audience.name)));
                 }

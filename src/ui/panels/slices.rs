@@ -220,7 +220,10 @@ fn show(ui: &mut Ui, cx: &mut PanelContext<'_>, answer: &Sliced, report: &Misfit
     if let Some(slice) = marked.map(|place| &report.slices[place]) {
         ui.horizontal_wrapped(|ui| {
             ui.colored_label(cx.theme.accent, "Chosen for all panels.");
-            if ui.small_button("Its curves").on_hover_text("Judges the model on these rows alone").clicked() {
+            if widgets::small_button(ui, "Its curves")
+                .on_hover_text("Judges the model on these rows alone")
+                .clicked()
+            {
                 let text = slice.segment.as_ref().map(ToString::to_string).unwrap_or_default();
                 cx.send(Command::Inspect(InspectCommand::Evaluate(answer.split, text)));
                 cx.send(Command::View(ViewCommand::Show("curves")));

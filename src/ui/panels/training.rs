@@ -407,7 +407,7 @@ fn topics(ui: &mut egui::Ui, cx: &mut PanelContext<'_>) {
         }
         if reads {
             ui.weak(format!("by {by}"));
-            let button = ui.add_enabled(free, egui::Button::new("Other topics …").small());
+            let button = ui.add_enabled(free, widgets::small("Other topics …"));
             let why = "What 'adloupe topics FILE --out TOPICS' learnt from labels, or a list like assets/topics.tsv";
             if button.on_hover_text(why).clicked() {
                 let then = |path| Command::Train(TrainCommand::TopicsOf(path));
@@ -471,10 +471,10 @@ fn waiting(ui: &mut egui::Ui, cx: &mut PanelContext<'_>, at_rest: bool) {
     let kinds: Vec<&str> = waiting.iter().map(|spec| spec.kind.as_str()).collect();
     ui.horizontal_wrapped(|ui| {
         ui.weak(format!("Waiting: {}", kinds.join(", ")));
-        if at_rest && ui.small_button("Begin").on_hover_text("Trains those that wait").clicked() {
+        if at_rest && widgets::small_button(ui, "Begin").on_hover_text("Trains those that wait").clicked() {
             cx.send(Command::Train(TrainCommand::StartNext));
         }
-        if ui.small_button("Forget them").clicked() {
+        if widgets::small_button(ui, "Forget them").clicked() {
             cx.send(Command::Train(TrainCommand::DropWaiting));
         }
     });

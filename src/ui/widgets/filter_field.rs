@@ -54,15 +54,17 @@ fn offers(ui: &mut Ui, cx: &mut PanelContext<'_>, filter: &mut String, field: Id
     ui.horizontal_wrapped(|ui| {
         ui.weak("next:");
         for offer in offers {
-            if ui.small_button(&offer.words).on_hover_text(&offer.text).clicked() {
+            if super::small_button(ui, &offer.words).on_hover_text(&offer.text).clicked() {
                 *filter = offer.text;
                 write_on(ui, field, filter);
             }
         }
-        if !filter.is_empty() && ui.small_button("all rows").on_hover_text("Empties the filter").clicked() {
+        if !filter.is_empty()
+            && super::small_button(ui, "all rows").on_hover_text("Empties the filter").clicked()
+        {
             filter.clear();
         }
-        goes_on = !ui.small_button("done").clicked();
+        goes_on = !super::small_button(ui, "done").clicked();
     });
     goes_on
 }

@@ -21,7 +21,7 @@ pub fn job_strip(ui: &mut Ui, cx: &mut PanelContext<'_>) {
         ui.add(egui::ProgressBar::new(share.unwrap_or(0.0)).desired_width(120.0).desired_height(8.0));
         ui.label(text);
         pause_button(ui, cx, job);
-        if ui.small_button("Stop").on_hover_text(format!("Stop {}", job.handle.name)).clicked() {
+        if super::small_button(ui, "Stop").on_hover_text(format!("Stop {}", job.handle.name)).clicked() {
             cx.send(Command::View(ViewCommand::Cancel(job.purpose)));
         }
         ui.separator();
@@ -39,7 +39,7 @@ pub fn pause_button(ui: &mut Ui, cx: &mut PanelContext<'_>, job: &Running) {
     } else {
         ("Pause", "Waits, and goes on from there")
     };
-    if ui.small_button(word).on_hover_text(meaning).clicked() {
+    if super::small_button(ui, word).on_hover_text(meaning).clicked() {
         cx.send(Command::View(ViewCommand::Pause(job.purpose, !is_paused)));
     }
 }

@@ -30,7 +30,7 @@ pub fn notice_bars(ui: &mut Ui, cx: &mut PanelContext<'_>) {
             ui.horizontal(|ui| {
                 ui.label(RichText::new(word).strong().color(colour));
                 ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
-                    if ui.small_button("Close").clicked() {
+                    if super::small_button(ui, "Close").clicked() {
                         cx.send(Command::View(ViewCommand::Dismiss(index)));
                     }
                     ui.with_layout(egui::Layout::left_to_right(egui::Align::Center), |ui| {

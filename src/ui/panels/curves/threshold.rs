@@ -43,8 +43,7 @@ impl Explorer {
                 self.percent = Some(percent);
             }
             let words = format!("most profitable: {best_percent:.2} %");
-            if ui
-                .small_button(words)
+            if widgets::small_button(ui, words)
                 .on_hover_text("On these rows; a calibrated model would say cost over value")
                 .clicked()
             {

@@ -244,7 +244,7 @@ impl Draft {
         for (place, (column, coarser)) in self.options.generalise.iter().enumerate() {
             ui.horizontal(|ui| {
                 ui.label(format!("'{column}' in coarser values: {coarser}"));
-                if ui.small_button("As it is").clicked() {
+                if widgets::small_button(ui, "As it is").clicked() {
                     gone = Some(place);
                 }
             });
@@ -287,7 +287,7 @@ impl Draft {
         for (place, join) in self.options.joins.iter().enumerate() {
             ui.horizontal(|ui| {
                 ui.label(join.file.display().to_string());
-                if ui.small_button("Leave out").clicked() {
+                if widgets::small_button(ui, "Leave out").clicked() {
                     gone = Some(place);
                 }
             });

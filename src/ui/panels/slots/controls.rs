@@ -65,7 +65,7 @@ fn what_if_mix(ui: &mut Ui, draft: &mut Draft, columns: &[MixColumn]) {
     ui.horizontal(|ui| {
         ui.strong("What if the mix were different?");
         let changed = draft.mix.values().any(|factor| *factor != 1.0);
-        if ui.add_enabled(changed, egui::Button::new("As logged").small()).clicked() {
+        if ui.add_enabled(changed, widgets::small("As logged")).clicked() {
             draft.mix.clear();
         }
     });
@@ -294,7 +294,7 @@ fn myerson_mark(ui: &mut Ui, scenario: &mut Scenario, mark: MyersonMark) {
          reserves in brackets earn as much to within two standard errors. A click sets it.",
         mark.n
     );
-    if ui.small_button(words).on_hover_text(hint).clicked() {
+    if widgets::small_button(ui, words).on_hover_text(hint).clicked() {
         scenario.reserve_cpm_micros = mark.reserve.round() as i64;
     }
 }

@@ -94,7 +94,8 @@ fn draw_page(
         ui.horizontal(|ui| {
             ui.label(RichText::new(visit.world).strong().color(cx.theme.text));
             ui.weak(format!("page {}", widgets::grouped((visit.page + 1) as f64)));
-            let button = ui.small_button("Auction").on_hover_text("Who bid what, and why did they lose?");
+            let button =
+                widgets::small_button(ui, "Auction").on_hover_text("Who bid what, and why did they lose?");
             button.widget_info(|| {
                 egui::WidgetInfo::labeled(egui::Role::Button, true, format!("{} auction", visit.world))
             });

@@ -71,11 +71,11 @@ impl Form {
     fn sources(&mut self, ui: &mut Ui, cx: &mut PanelContext<'_>) {
         ui.horizontal_wrapped(|ui| {
             for (words, chinese) in [("Sample, English", false), ("Sample, Chinese", true)] {
-                if ui.small_button(words).clicked() {
+                if widgets::small_button(ui, words).clicked() {
                     cx.send(Command::Copy(CopyCommand::SampleBrief(chinese)));
                 }
             }
-            if ui.small_button("Open a brief …").clicked() {
+            if widgets::small_button(ui, "Open a brief …").clicked() {
                 let then = |path| Command::Copy(CopyCommand::ReadBrief(path));
                 cx.ask(DialogRequest::open(DialogKind::OpenFile, "Open a brief", then));
             }
@@ -115,7 +115,7 @@ impl Form {
                 let proof =
                     if fact.proof.is_empty() { String::new() } else { format!("\nproof: {}", fact.proof) };
                 field.on_hover_text(format!("fact '{}'\n{said}{proof}", fact.id));
-                if ui.small_button("x").on_hover_text("Not true, or not to be said").clicked() {
+                if widgets::small_button(ui, "x").on_hover_text("Not true, or not to be said").clicked() {
                     gone = Some(place);
                 }
             });
@@ -123,7 +123,7 @@ impl Form {
         if let Some(place) = gone {
             sheet.facts.remove(place);
         }
-        if ui.small_button("Another fact").clicked() {
+        if widgets::small_button(ui, "Another fact").clicked() {
             let mut number = sheet.facts.len() + 1;
             while sheet.facts.iter().any(|fact| fact.id == format!("fact {number}")) {
                 number += 1;

@@ -102,7 +102,7 @@ impl StudioPanel {
         self.chosen.retain(|text| round.candidates.iter().any(|one| one.draft.text == *text));
         ui.add_space(4.0);
         ui.horizontal_wrapped(|ui| {
-            if ui.small_button("Tick all").clicked() {
+            if widgets::small_button(ui, "Tick all").clicked() {
                 self.chosen = round.candidates.iter().map(|one| one.draft.text.clone()).collect();
             }
             let ready = !self.chosen.is_empty() && !self.person.trim().is_empty();
@@ -244,7 +244,7 @@ fn found(ui: &mut Ui, cx: &mut PanelContext<'_>, text: &str, finding: &Finding) 
     ui.label(RichText::new(&finding.rule).monospace().size(FINE).color(color));
     ui.label(RichText::new(&finding.why).size(FINE));
     if let Some(repair) = &finding.repair {
-        let button = ui.small_button(format!("Repair: {}", repair.words));
+        let button = widgets::small_button(ui, format!("Repair: {}", repair.words));
         if button.on_hover_text(&repair.text).clicked() {
             let (old, new) = (text.to_owned(), repair.text.clone());
             cx.send(Command::Copy(CopyCommand::Reword { old, new }));

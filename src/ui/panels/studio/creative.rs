@@ -121,7 +121,7 @@ impl StudioPanel {
             }
             let (id, who) = (item.id.clone(), self.person.trim().to_owned());
             let words = if item.picture.is_some() { "Another picture …" } else { "Add a picture …" };
-            let button = ui.add_enabled(named, egui::Button::new(words).small());
+            let button = ui.add_enabled(named, widgets::small(words));
             let button =
                 button.on_hover_text("PNG or JPEG; a creative with another picture is reviewed again");
             if button.on_disabled_hover_text("Write above who you are").clicked() {

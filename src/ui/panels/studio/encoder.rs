@@ -58,7 +58,7 @@ fn progress(ui: &mut Ui, cx: &mut PanelContext<'_>) {
         let share = progress.fraction().unwrap_or_default();
         ui.spinner();
         ui.label(format!("{} ({:.0} %) {}", progress.stage(), 100.0 * share, progress.left_in_words()));
-        if ui.small_button("Stop").on_hover_text("What it has read is kept").clicked() {
+        if widgets::small_button(ui, "Stop").on_hover_text("What it has read is kept").clicked() {
             cx.send(Command::Copy(CopyCommand::StopReading));
         }
         ui.weak("until then the built-in encoder answers");
@@ -82,7 +82,7 @@ fn progress(ui: &mut Ui, cx: &mut PanelContext<'_>) {
                 cx.theme.warn,
                 format!("{} texts are left to read", widgets::grouped(left as f64)),
             );
-            if ui.small_button("Go on").clicked() {
+            if widgets::small_button(ui, "Go on").clicked() {
                 cx.send(Command::Copy(CopyCommand::ReadOn));
             }
             ui.weak("until then the built-in encoder answers");

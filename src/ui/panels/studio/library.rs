@@ -65,7 +65,7 @@ impl StudioPanel {
             ui.horizontal_wrapped(|ui| {
                 let (count, by) = (found.hits.len(), found.index.by());
                 ui.label(format!("{count} texts like '{}' by {by}, most alike first", found.question));
-                if ui.small_button("Show all").clicked() {
+                if widgets::small_button(ui, "Show all").clicked() {
                     cx.send(Command::Copy(CopyCommand::Search(String::new())));
                 }
             });
@@ -117,7 +117,7 @@ impl StudioPanel {
             let label = ui.label("Search").id;
             ui.add(field).labelled_by(label);
             let wanted = self.review.search.trim();
-            let meant = ui.add_enabled(!wanted.is_empty(), egui::Button::new("By meaning").small());
+            let meant = ui.add_enabled(!wanted.is_empty(), widgets::small("By meaning"));
             if meant.on_hover_text("Texts that mean nearly this, best first").clicked() {
                 cx.send(Command::Copy(CopyCommand::Search(wanted.to_owned())));
             }
@@ -127,12 +127,12 @@ impl StudioPanel {
         });
         encoder(ui, cx);
         ui.horizontal_wrapped(|ui| {
-            if ui.small_button("Another folder …").clicked() {
+            if widgets::small_button(ui, "Another folder …").clicked() {
                 let then = |folder| Command::Copy(CopyCommand::OpenLibrary(Some(folder)));
                 cx.ask(DialogRequest::open(DialogKind::OpenFolder, "Open a library", then));
             }
             if let Some(log) = cx.session.store.log.as_ref().map(|open| open.frame.clone()) {
-                if ui.small_button("Take in the ads of the log").clicked() {
+                if widgets::small_button(ui, "Take in the ads of the log").clicked() {
                     self.take_in(cx);
                 }
                 let label = ui.label("and how they did by").id;
@@ -163,7 +163,7 @@ impl StudioPanel {
         let untagged = self.review.shelf.untagged;
         ui.horizontal_wrapped(|ui| {
             let tagged = library.items().len() - untagged;
-            let button = ui.add_enabled(tagged > 0, egui::Button::new("Learn the tags").small());
+            let button = ui.add_enabled(tagged > 0, widgets::small("Learn the tags"));
             let why = "From the first tag of each creative; judged on creatives that were held out";
             if button.on_hover_text(why).on_disabled_hover_text("No creative has a tag").clicked() {
                 cx.send(Command::Copy(CopyCommand::LearnTags));
@@ -190,7 +190,7 @@ impl StudioPanel {
                     .on_hover_text(judged.notes.join("\n"));
                     let (count, named) = (learnt.proposed.len(), !self.person.trim().is_empty());
                     let button =
-                        ui.add_enabled(named && count > 0, egui::Button::new(format!("Tag {count}")).small());
+                        ui.add_enabled(named && count > 0, widgets::small(format!("Tag {count}")));
                     let some: Vec<String> = (learnt.proposed.iter().take(12))
                         .map(|(_, text, tag, chance)| format!("{tag} {chance:.2}: {text}"))
                         .collect();

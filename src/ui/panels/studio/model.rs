@@ -5,7 +5,7 @@ use crate::session::commands::CopyCommand;
 use crate::session::sample::fetched_model;
 use crate::session::{Command, Purpose};
 use crate::ui::panels::segments::complain;
-use crate::ui::{DialogKind, DialogRequest, PanelContext};
+use crate::ui::{DialogKind, DialogRequest, PanelContext, widgets};
 use egui::Ui;
 use std::path::PathBuf;
 
@@ -52,12 +52,12 @@ impl Choice {
             }
         }
         ui.horizontal(|ui| {
-            if ui.small_button("Do without").clicked() {
+            if widgets::small_button(ui, "Do without").clicked() {
                 cx.send(Command::Copy(CopyCommand::ChooseModel(None)));
             }
             let has_round = matches!(cx.session.store.copy.round, Some(Ok(_)));
             let idle = cx.session.jobs.of(Purpose::WriteByModel).is_none();
-            let button = ui.add_enabled(has_round && idle, egui::Button::new("Have it write").small());
+            let button = ui.add_enabled(has_round && idle, widgets::small("Have it write"));
             if button.on_disabled_hover_text("Write candidates first").clicked() {
                 cx.send(Command::Copy(CopyCommand::WriteByModel));
             }
@@ -69,11 +69,13 @@ impl Choice {
         ui.horizontal_wrapped(|ui| {
             ui.weak("none; templates and phrases write.");
             if let Some(path) = fetched
-                && ui.small_button("Use SmolLM2 135M").on_hover_text(path.display().to_string()).clicked()
+                && widgets::small_button(ui, "Use SmolLM2 135M")
+                    .on_hover_text(path.display().to_string())
+                    .clicked()
             {
                 cx.send(choose(path));
             }
-            if ui.small_button("Choose a file …").clicked() {
+            if widgets::small_button(ui, "Choose a file …").clicked() {
                 cx.ask(DialogRequest::open(DialogKind::OpenFile, "Choose a language model (GGUF)", choose));
             }
             let field =
@@ -102,7 +104,7 @@ pub(super) fn progress(ui: &mut Ui, cx: &mut PanelContext<'_>, widest: f64) {
                 };
                 ui.label(what);
                 ui.strong(&live.writing);
-                if ui.small_button("Stop").on_hover_text("What it has is kept").clicked() {
+                if widgets::small_button(ui, "Stop").on_hover_text("What it has is kept").clicked() {
                     cx.send(Command::Copy(CopyCommand::StopModel));
                 }
             });

@@ -50,7 +50,7 @@ impl StudioPanel {
             let ran = cx.session.store.market.result.as_ref().is_some_and(|run| !run.spec.variants.is_empty());
             let named = !self.person.trim().is_empty();
             if ran {
-                let button = ui.add_enabled(named, egui::Button::new("Note what the pages made of them").small());
+                let button = ui.add_enabled(named, widgets::small("Note what the pages made of them"));
                 let why = "Marked as simulated: neither ranking nor prompts learn from it, as no person clicked";
                 if button.on_hover_text(why).on_disabled_hover_text("Write above who you are").clicked() {
                     cx.send(Command::Copy(CopyCommand::NoteRun(self.person.trim().to_owned())));

@@ -101,7 +101,7 @@ impl StudioPanel {
         if let Some(path) = cx.session.workspace.language_adapters.clone() {
             ui.horizontal_wrapped(|ui| {
                 ui.weak("writes under adapters").on_hover_text(path.display().to_string());
-                if ui.small_button("As its file is").clicked() {
+                if widgets::small_button(ui, "As its file is").clicked() {
                     cx.send(Command::Copy(CopyCommand::UseAdapters(None)));
                 }
             });

@@ -111,7 +111,10 @@ impl Searching {
                 ui.add(egui::TextEdit::singleline(values).desired_width(180.0))
                     .on_hover_text("low..high, or values with commas between them")
                     .labelled_by(label);
-                if ui.small_button("✕").on_hover_text(format!("{id} stays as in the form")).clicked() {
+                if widgets::small_button(ui, "✕")
+                    .on_hover_text(format!("{id} stays as in the form"))
+                    .clicked()
+                {
                     dropped = Some(place);
                 }
                 ui.end_row();

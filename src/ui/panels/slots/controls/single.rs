@@ -2,6 +2,7 @@
 
 use crate::market::spec::Edit;
 use crate::ui::panels::slots::draft::{Draft, MixColumn};
+use crate::ui::widgets;
 use egui::{ComboBox, TextEdit, Ui};
 
 /// Draws the edits of single users and a line for another one.
@@ -13,7 +14,7 @@ pub fn show(ui: &mut Ui, draft: &mut Draft, columns: &[MixColumn]) {
         ui.horizontal(|ui| {
             let user = edit.user.as_deref().unwrap_or_default();
             ui.label(format!("{user}: {} = {}", edit.column, edit.value));
-            let button = ui.small_button("As logged");
+            let button = widgets::small_button(ui, "As logged");
             button.widget_info(|| {
                 egui::WidgetInfo::labeled(egui::Role::Button, true, format!("{user} as logged"))
             });
