@@ -166,8 +166,9 @@ fn the_ads_of_a_log_come_into_the_library_with_how_they_did() {
     let session = &harness.state().0;
     assert!(session.notices.all().last().unwrap().text.contains("nobody is named"), "the audit names people");
     assert!(session.store.copy.library.as_ref().unwrap().items().is_empty());
-    harness.get_by_label("You are").focus();
+    harness.get_by_label("Write who you are").click();
     harness.run_ok();
+    assert!(harness.get_by_label("You are").accesskit_node().is_focused());
     harness.get_by_label("You are").type_text("mei");
     harness.run_ok();
     harness.get_all_by_label("Take in the ads of the log").last().unwrap().click();

@@ -31,8 +31,9 @@ pub struct StudioPanel {
     chosen: BTreeSet<String>,
     /// Words of a person's own.
     own: String,
-    /// Who sits here.
+    /// Who sits here, and where that is written.
     person: String,
+    person_field: Option<egui::Id>,
     review: library::Review,
     /// How the language model is tuned.
     tuning: TuneSpec,
@@ -112,9 +113,9 @@ impl StudioPanel {
             let label = ui.label("You are").id;
             let field =
                 egui::TextEdit::singleline(&mut self.person).hint_text("your name").desired_width(120.0);
-            ui.add(field)
-                .labelled_by(label)
-                .on_hover_text("Stands in the audit. Nobody approves words of one's own.");
+            let field = ui.add(field).labelled_by(label);
+            self.person_field = Some(field.id);
+            field.on_hover_text("Stands in the audit. Nobody approves words of one's own.");
             if cx.session.jobs.of(Purpose::Library).is_some() {
                 ui.weak("writing the library …");
             }

@@ -46,14 +46,7 @@ impl StudioPanel {
         self.review.shelf.look(&library, hits, question);
         self.head(ui, cx, &library);
         if library.items().is_empty() {
-            let why = "The library is empty: keep candidates, or take in the ads of the log.";
-            if widgets::empty_state(ui, cx.theme, why, "Take in the ads of the log") {
-                if cx.session.store.log.is_none() {
-                    cx.send(Command::Data(crate::session::commands::DataCommand::OpenSample));
-                } else {
-                    self.take_in(cx);
-                }
-            }
+            self.fill(ui, cx);
             return;
         }
         self.trial(ui, cx);
@@ -93,6 +86,27 @@ impl StudioPanel {
         if let Ok(item) = library.get(&self.review.open).cloned() {
             ui.add_space(6.0);
             self.one(ui, cx, &item);
+        }
+    }
+
+    /// The way to the first creatives: somebody who is named, and a log whose ads they are.
+    fn fill(&self, ui: &mut Ui, cx: &mut PanelContext<'_>) {
+        if self.person.trim().is_empty() {
+            let why = "The library is empty. Everything that is done to it stands in its audit, with a name.";
+            if widgets::empty_state(ui, cx.theme, why, "Write who you are")
+                && let Some(field) = self.person_field
+            {
+                ui.memory_mut(|memory| memory.request_focus(field));
+            }
+            return;
+        }
+        let why = "The library is empty: keep candidates, or take in the ads of the log.";
+        if cx.session.store.log.is_none() {
+            if widgets::empty_state(ui, cx.theme, why, "Open the sample") {
+                cx.send(Command::Data(crate::session::commands::DataCommand::OpenSample));
+            }
+        } else if widgets::empty_state(ui, cx.theme, why, "Take in the ads of the log") {
+            self.take_in(cx);
         }
     }
 
