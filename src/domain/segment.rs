@@ -223,6 +223,7 @@ mod tests {
             "age_band in ('18-24', '25-34') and city = '上海' and hour >= 18 and not device = 'ios'",
             "(city = '北京' or city = 'New York') and not (price < -1.5 or price >= 3)",
             "\"Time on site\" > 3 and \"in\" is missing",
+            "\".5\" > 2 and \"1e3\" = 'x' and v1.5 = 2",
             "name = 'it''s' or not name is missing",
             "not not a = 1",
             "a in (1, 'b', -2.5)",

@@ -27,9 +27,11 @@ impl Segment {
 
 /// A column's name as it must be written.
 pub(super) fn quoted_column(name: &str) -> String {
-    let plain = name.chars().next().is_some_and(|first| !first.is_ascii_digit())
-        && name.chars().all(is_word_character)
-        && !KEYWORDS.contains(&name.to_ascii_lowercase().as_str());
+    let letters: Vec<char> = name.chars().collect();
+    // A name such as `.5` would be read as a number.
+    let is_read =
+        !letters.is_empty() && unquoted(&letters, 0) == Ok((Word::Bare(name.to_owned()), letters.len()));
+    let plain = is_read && !KEYWORDS.contains(&name.to_ascii_lowercase().as_str());
     if plain { name.to_owned() } else { format!("\"{}\"", name.replace('"', "\"\"")) }
 }
 
