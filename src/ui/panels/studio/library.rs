@@ -164,8 +164,9 @@ impl StudioPanel {
             }
             let head = library.head();
             let hash: String = head.hash.chars().take(12).collect();
+            let entries = if head.entries == 1 { "entry" } else { "entries" };
             ui.weak(format!(
-                "audit: {} entries, every link holds{}",
+                "audit: {} {entries}, every link holds{}",
                 head.entries,
                 if hash.is_empty() { String::new() } else { format!(", last {hash}") }
             ));
