@@ -25,6 +25,17 @@ fn harness<'a>(session: Session, dark: bool) -> Harness<'a, Parts> {
     support::harness(session, dark)
 }
 
+/// Opens a page, reads what it says beforehand, and has the work of its button done.
+fn work(harness: &mut Harness<'_, Parts>, page: &str, before: &str, button: &str) {
+    harness.get_by_label(page).click();
+    harness.run();
+    harness.get_by_label_contains(before);
+    harness.get_by_label(button).click();
+    harness.run_ok();
+    assert!(harness.state_mut().0.settle(LIMIT), "{:?}", harness.state().0.notices.all());
+    harness.run();
+}
+
 #[test]
 fn an_empty_session_says_why_and_offers_the_sample() {
     for dark in [true, false] {
@@ -333,13 +344,7 @@ fn ticked_models_are_attacked_and_their_curves_stand_over_each_other() {
     let folder = tempfile::tempdir().unwrap();
     for dark in [true, false] {
         let mut harness = harness(support::trained(&folder, "fm"), dark);
-        harness.get_by_label("Robustness").click();
-        harness.run();
-        harness.get_by_label_contains("A model trained with Harden");
-        harness.get_by_label("Attack 1 model").click();
-        harness.run_ok();
-        assert!(harness.state_mut().0.settle(LIMIT));
-        harness.run();
+        work(&mut harness, "Robustness", "A model trained with Harden", "Attack 1 model");
         harness.get_by_label_contains("AUC under attack (AUC against epsilon (length of the change))");
         let session = &harness.state().0;
         let found = &session.store.inspect.attacked.as_ref().unwrap().found;
@@ -354,13 +359,7 @@ fn the_model_in_view_is_made_smaller_and_both_stand_side_by_side() {
     let folder = tempfile::tempdir().unwrap();
     for dark in [true, false] {
         let mut harness = harness(support::trained(&folder, "fm"), dark);
-        harness.get_by_label("Compression").click();
-        harness.run();
-        harness.get_by_label_contains("The smaller model joins the list below");
-        harness.get_by_label("Make fm smaller").click();
-        harness.run_ok();
-        assert!(harness.state_mut().0.settle(LIMIT));
-        harness.run();
+        work(&mut harness, "Compression", "The smaller model joins the list below", "Make fm smaller");
         harness.get_by_label_contains("Smaller by ");
         let session = &harness.state().0;
         let found = &session.store.inspect.compressed.as_ref().unwrap().found;
@@ -376,13 +375,12 @@ fn users_and_ads_are_held_out_and_what_helps_them_is_told() {
         let mut session = opened(&folder, 3000);
         session.apply(Command::Train(TrainCommand::Select(0)));
         let mut harness = harness(session, dark);
-        harness.get_by_label("Trials").click();
-        harness.run();
-        harness.get_by_label_contains("Trains twice without the users and ads that are held out");
-        harness.get_by_label("Try deep_fm on new users and ads").click();
-        harness.run_ok();
-        assert!(harness.state_mut().0.settle(LIMIT), "{:?}", harness.state().0.notices.all());
-        harness.run();
+        work(
+            &mut harness,
+            "Trials",
+            "Trains twice without the users and ads that are held out",
+            "Try deep_fm on new users and ads",
+        );
         harness.get_by_label_contains("Priors of new ads: of ");
         let session = &harness.state().0;
         let found = session
@@ -404,13 +402,12 @@ fn curves_of_a_target_are_drawn_and_users_mapped_to_it() {
     let mut harness = harness(opened(&folder, 3000), true);
     harness.get_by_label("Trials").click();
     harness.run();
-    harness.get_by_label("Transfer").click();
-    harness.run();
-    harness.get_by_label_contains("A base learns from all rows but the target's");
-    harness.get_by_label("Draw learning curves of deep_fm").click();
-    harness.run_ok();
-    assert!(harness.state_mut().0.settle(LIMIT), "{:?}", harness.state().0.notices.all());
-    harness.run();
+    work(
+        &mut harness,
+        "Transfer",
+        "A base learns from all rows but the target's",
+        "Draw learning curves of deep_fm",
+    );
     harness.get_by_label_contains("AUC by rows (AUC against training rows of the target)");
     harness.get_by_label("Map users").click();
     harness.run();
