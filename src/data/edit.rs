@@ -1,5 +1,6 @@
 //! What would these rows be if a column said something else?
 
+use super::enumerated::plain_kind;
 use super::frame::LogFrame;
 use super::memo::Memo;
 use crate::base::failure::Explain;
@@ -31,7 +32,7 @@ pub fn set(log: &LogFrame, column: &str, value: &str, only: Option<&[bool]>) -> 
     let mut frame = log.frame.clone();
     {
         log.schema.column(column)?;
-        let kind = frame.column(column).explain("cannot edit the log")?.dtype().clone();
+        let kind = plain_kind(frame.column(column).explain("cannot edit the log")?.dtype());
         // Columns are stored in the fewest bytes; the new value may need more.
         let kind = if kind.is_integer() { DataType::Int64 } else { kind };
         let refuse = |why: String| Failure::new(format!("cannot set '{column}'"), why);

@@ -3,11 +3,12 @@
 use crate::base::failure::Explain;
 use crate::base::files::{disk_failure, write_atomically};
 use crate::base::{Failure, Result};
+use crate::data::enumerated;
 use crate::data::frame::LogFrame;
 use crate::data::schema::ColumnType;
 use polars::prelude::{
-    Column, CsvWriter, DataFrame, DataType, JsonFormat, JsonWriter, NamedFrom, ParquetWriter, SerWriter,
-    Series,
+    Column, CsvWriter, DataFrame, DataType, JsonFormat, JsonWriter, NamedFrom, ParquetWriter, PolarsResult,
+    SerWriter, Series,
 };
 use std::io::{self, Write};
 use std::path::Path;
@@ -70,7 +71,10 @@ fn write_columns(path: &Path, columns: Vec<ExportColumn>, format: TableFormat) -
 /// An unknown ending, a list that CSV cannot hold, or what the disk answers.
 pub fn write_log(path: &Path, log: &LogFrame) -> Result<()> {
     let format = TableFormat::of(path)?;
-    let mut frame = log.frame.clone();
+    let what = "cannot write the log";
+    let plain = |column: &Column| enumerated::plain(column.as_materialized_series()).map(Column::from);
+    let columns = log.frame.columns().iter().map(plain).collect::<PolarsResult<_>>().explain(what)?;
+    let mut frame = DataFrame::new_infer_height(columns).explain(what)?;
     if format == TableFormat::Csv {
         for column in log.schema.columns.iter().filter(|column| column.kind == ColumnType::List) {
             let what = format!("cannot write the lists of '{}'", column.name);

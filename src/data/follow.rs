@@ -4,6 +4,7 @@
 //! still being written waits for its end. A file that became shorter or begins otherwise was started anew, and the
 //! log must be opened again. Of a folder the new files are read.
 
+use super::enumerated::{self, plain_kind};
 use super::frame::LogFrame;
 use super::importers::{self, Container, ImportOptions, Input};
 use super::recipe::Recipe;
@@ -275,15 +276,20 @@ impl LogFrame {
             let theirs = more.frame.column(name).map_err(|_| {
                 Failure::new(what, format!("the new rows lack the column '{name}'")).hint("open the log anew")
             })?;
-            let kind = match (ours.dtype(), theirs.dtype()) {
-                (one, other) if one == other => one.clone(),
+            let pieces = [ours, theirs].map(|column| column.as_materialized_series().clone());
+            if let Some(whole) = enumerated::stacked(name, &pieces)? {
+                columns.push(whole.into());
+                continue;
+            }
+            let kind = match (plain_kind(ours.dtype()), plain_kind(theirs.dtype())) {
+                (one, other) if one == other => one,
                 (one, other) if one.is_integer() && other.is_integer() => DataType::Int64,
                 (one, other) if one.is_primitive_numeric() && other.is_primitive_numeric() => {
                     DataType::Float64
                 }
                 // A column without a value has no type of its own.
-                (one, _) if theirs.null_count() == theirs.len() => one.clone(),
-                (_, other) if ours.null_count() == ours.len() => other.clone(),
+                (one, _) if theirs.null_count() == theirs.len() => one,
+                (_, other) if ours.null_count() == ours.len() => other,
                 (one, other) => {
                     let why = format!("'{name}' holds {one} in the log and {other} in the new rows");
                     return Err(Failure::new(what, why).hint("open the log anew"));

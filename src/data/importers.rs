@@ -34,7 +34,9 @@ mod libsvm;
 mod lines;
 mod mind;
 mod movielens;
+mod narrow;
 mod normalise;
+mod number_batch;
 mod numerals;
 mod openrtb;
 mod options;
@@ -415,7 +417,7 @@ fn read_file(path: &Path, reading: &Reading, keep: Keep, context: &JobContext) -
     if raw.frame.height() == 0 {
         return Err(nothing_read(&input, &raw.bad));
     }
-    raw.frame = fill::narrowed_frame(raw.frame)?;
+    raw.frame = narrow::narrowed_frame(raw.frame)?;
     Ok((raw, input.bytes))
 }
 

@@ -12,6 +12,7 @@ pub use quantity::Quantity;
 pub(in crate::data) use quantity::{Meaning, column_of, meaning};
 
 use super::cells::number_pieces;
+use super::enumerated;
 use super::frame::{LogFrame, Source};
 use super::importers::RoleHint;
 use super::memo::Memo;
@@ -139,6 +140,7 @@ impl LogFrame {
         self.schema.column(name)?;
         let what = format!("cannot compare '{name}' with a threshold");
         let series = self.frame.column(name).explain(&what)?;
+        let series = enumerated::plain(series.as_materialized_series()).explain(&what)?;
         let numbers = series.strict_cast(&DataType::Float64).explain(&what)?;
         let cells = numbers.f64().explain(&what)?.iter();
         let flags = cells.map(|cell| cell.map(|cell| i64::from(cell >= threshold)));

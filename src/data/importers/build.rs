@@ -9,14 +9,14 @@ use super::tokens;
 use super::whole::WholeNumbers;
 use crate::base::Result;
 use crate::base::failure::Explain;
+use crate::data::enumerated::TEXT_BYTES;
 use polars::prelude::{
     BooleanChunkedBuilder, ChunkedBuilder, DataType, Float64Type, Int64Type, IntoSeries, ListBuilderTrait,
     ListStringChunkedBuilder, PolarsNumericType, PrimitiveChunkedBuilder, Series, StringChunkedBuilder,
     TimeUnit,
 };
 
-/// What polars takes for a text, and how long one may be to stand in it.
-const VIEW: usize = 16;
+/// How long a text may be to stand in what polars takes for each.
 const INLINE: usize = 12;
 
 /// A column that is being filled.
@@ -24,6 +24,8 @@ pub struct ColumnBuilder {
     cells: Cells,
     /// Bytes of texts that do not stand in their place in the column.
     heap: u64,
+    /// The last point in time, where the column holds such and the last cell told one.
+    last_time: Option<i64>,
     /// Cells that held something that the plan could not read; they are missing now.
     pub unreadable: u64,
 }
@@ -56,7 +58,7 @@ impl ColumnBuilder {
             Plan::Time(reading) => Cells::Time(PrimitiveChunkedBuilder::new(name, rows), reading),
             Plan::List(separator) => Cells::List(ListStringChunkedBuilder::new(name, rows, rows), separator),
         };
-        Self { cells, heap: 0, unreadable: 0 }
+        Self { cells, heap: 0, last_time: None, unreadable: 0 }
     }
 
     /// Adds a cell; an empty one is missing.
@@ -68,8 +70,7 @@ impl ColumnBuilder {
     pub fn push_as(&mut self, cell: &str, class: CellClass) {
         let is_read = match &mut self.cells {
             Cells::Text(text) => {
-                let is_missing = cell.is_empty() || tokens::is_never_text(cell) || tokens::is_damage(cell);
-                text.append_option((!is_missing).then_some(cell));
+                text.append_option(text_of(cell));
                 self.heap += if cell.len() > INLINE { cell.len() as u64 } else { 0 };
                 true
             }
@@ -82,7 +83,10 @@ impl ColumnBuilder {
             Cells::MarkedInteger(numbers, numeral) => append_whole(numbers, marked_whole(cell, *numeral)),
             Cells::MarkedReal(numbers, numeral) => append(numbers, marked_real(cell, class, *numeral)),
             Cells::Duration(seconds) => append(seconds, times::duration(cell).map(|(seconds, _)| seconds)),
-            Cells::Time(millis, reading) => append(millis, time_millis(cell, class, *reading)),
+            Cells::Time(millis, reading) => {
+                self.last_time = time_millis(cell, class, *reading);
+                append(millis, self.last_time)
+            }
             Cells::Boolean(flags) => {
                 let flag = tokens::flag(cell).map(|(_, is_yes)| is_yes);
                 flags.append_option(flag);
@@ -101,6 +105,30 @@ impl ColumnBuilder {
         }
     }
 
+    /// Adds whole numbers to a column of such.
+    pub fn push_wholes(&mut self, numbers: &[i64]) {
+        match &mut self.cells {
+            Cells::Integer(cells) => cells.push_all(numbers),
+            _ => numbers.iter().for_each(|number| self.push_whole(*number)),
+        }
+    }
+
+    /// Adds numbers to a column of real numbers.
+    pub fn push_reals(&mut self, numbers: &[f64]) {
+        match &mut self.cells {
+            Cells::Real(cells) => numbers.iter().for_each(|number| cells.append_value(*number)),
+            _ => numbers.iter().for_each(|number| self.push_real(*number)),
+        }
+    }
+
+    /// Adds the last point in time once more; false in a column of others, and where that cell told none.
+    pub fn push_time_again(&mut self) -> bool {
+        match &mut self.cells {
+            Cells::Time(millis, _) => self.last_time.inspect(|last| millis.append_value(*last)).is_some(),
+            _ => false,
+        }
+    }
+
     /// Adds a number to a column of real numbers.
     #[inline]
     pub fn push_real(&mut self, number: f64) {
@@ -114,7 +142,7 @@ impl ColumnBuilder {
     pub fn bytes(&self, rows: usize) -> u64 {
         let each = match &self.cells {
             Cells::Integer(cells) | Cells::MarkedInteger(cells, _) => cells.width(),
-            Cells::Text(_) | Cells::List(..) => VIEW,
+            Cells::Text(_) | Cells::List(..) => TEXT_BYTES,
             _ => size_of::<f64>(),
         };
         (rows * each) as u64 + self.heap
@@ -164,10 +192,7 @@ impl<'a> Value<'a> {
     #[inline]
     pub fn read(cell: &'a str, plan: Plan) -> Self {
         match plan {
-            Plan::Text if cell.is_empty() || tokens::is_never_text(cell) || tokens::is_damage(cell) => {
-                Self::Missing
-            }
-            Plan::Text => Self::Text(cell),
+            Plan::Text => text_of(cell).map_or(Self::Missing, Self::Text),
             Plan::List(_) if cell.is_empty() => Self::Missing,
             Plan::List(separator) => Self::List(cell.strip_prefix(LIST_MARK).unwrap_or(cell), separator),
             Plan::Integer => match short_whole(cell.as_bytes()) {
@@ -192,6 +217,13 @@ impl<'a> Value<'a> {
     fn of_real(number: Option<f64>) -> Self {
         number.map_or(Self::Missing, Self::Real)
     }
+}
+
+/// What a cell of a column of texts holds; `None` where it stands for a missing one.
+#[inline]
+pub(super) fn text_of(cell: &str) -> Option<&str> {
+    let is_missing = cell.is_empty() || tokens::is_never_text(cell) || tokens::is_damage(cell);
+    (!is_missing).then_some(cell)
 }
 
 /// The items of a list as it stands in a cell.

@@ -13,14 +13,15 @@ use crate::base::failure::Explain;
 use crate::base::files::disk_failure;
 use crate::base::{Failure, Result};
 use crate::data::cells::{self, NO_CODE};
+use crate::data::enumerated;
 use crate::data::erasure::Erased;
 use crate::data::frame::{LogFrame, Source};
 use crate::data::memo::Memo;
 use crate::data::schema::{ColumnType, Schema};
 use crate::jobs::JobContext;
 use polars::prelude::{
-    ChunkAgg, Column, DataFrame, DataType, IntoSeries, IpcReader, IpcWriter, NewChunkedArray, SerReader,
-    SerWriter, UInt32Chunked,
+    Column, DataFrame, DataType, IntoSeries, IpcReader, IpcWriter, NewChunkedArray, SerReader, SerWriter,
+    UInt32Chunked,
 };
 use rayon::prelude::{IntoParallelIterator, IntoParallelRefIterator, ParallelIterator};
 use serde::{Deserialize, Serialize};
@@ -155,12 +156,8 @@ impl Entry {
         let damaged = || Failure::new(WHAT, "a text lacks its words");
         let codes = columns.get(place).ok_or_else(damaged)?;
         let words = self.read_columns(file)?.pop().ok_or_else(damaged)?;
-        let codes = codes.cast(&DataType::UInt32).explain(WHAT)?;
-        let codes = codes.u32().explain(WHAT)?;
-        if codes.max().is_some_and(|most| most as usize >= words.len()) {
-            return Err(damaged());
-        }
-        words.take(codes).explain(WHAT)
+        let text = enumerated::of_words(words.as_materialized_series(), codes.as_materialized_series());
+        Ok(text.map_err(|failure| Failure::new(WHAT, failure.why))?.into())
     }
 
     fn read_columns(&self, kept: &KeptFile) -> Result<Vec<Column>> {
@@ -334,6 +331,12 @@ fn coded(column: &Column) -> (Column, Option<Column>) {
     const SAMPLE: usize = 50_000;
     const MOST: usize = 1 << 16;
     let as_it_is = || (column.clone(), None);
+    if enumerated::is_enumerated(column.dtype()) {
+        return match enumerated::parts(column.as_materialized_series()) {
+            Ok((words, codes)) => (codes.into(), Some(words.into())),
+            Err(_) => as_it_is(),
+        };
+    }
     let head = column.head(Some(SAMPLE));
     let is_repeated = *column.dtype() == DataType::String
         && column.len() > SAMPLE

@@ -7,15 +7,16 @@
 use super::build::ColumnBuilder;
 use super::guess::{CellClass, Guess, Plan, classify, real_of_tail, short_real, short_whole, whole_of_tail};
 use super::keep::{Keep, usual_memory};
+use super::narrow::bytes_of;
+use super::number_batch::NumberBatch;
 use super::records::Block;
 use super::words::Words;
 use crate::base::failure::Explain;
 use crate::base::{Failure, Result};
+use crate::data::enumerated::{self, plain_kind};
 use crate::data::layout::ColumnTotal;
-use polars::prelude::{Column, DataFrame, DataType, Series};
-use rayon::prelude::{
-    IndexedParallelIterator, IntoParallelIterator, IntoParallelRefMutIterator, ParallelIterator,
-};
+use polars::prelude::{DataType, Series};
+use rayon::prelude::{IndexedParallelIterator, IntoParallelRefMutIterator, ParallelIterator};
 
 /// Columns that are worked on side by side.
 pub(super) const COLUMNS_AT_ONCE: usize = 32;
@@ -391,18 +392,79 @@ impl Filling {
     }
 
     fn look_and_store_all(&mut self, block: &impl Cells, place: usize, kept: Option<&[bool]>) {
-        block.each(place, |row, cell| {
-            let is_kept = match kept {
-                // The usual case, and most of the work: a number in a column of numbers.
-                None if !cell.is_string && self.look_and_store_number(cell) => return,
-                None => true,
-                Some(kept) => {
-                    self.add_up(cell.text, cell.is_string);
-                    kept[row]
+        match (kept, self.plan) {
+            (Some(kept), _) => block.each(place, |row, cell| {
+                self.add_up(cell.text, cell.is_string);
+                self.look_and_store(cell.text, cell.is_string, kept[row]);
+            }),
+            (None, Some(Plan::Integer | Plan::Real)) => self.look_and_store_numbers(block, place),
+            (None, Some(Plan::Time(_))) => self.look_and_store_times(block, place),
+            _ => block.each(place, |_, cell| self.look_and_store(cell.text, cell.is_string, true)),
+        }
+    }
+
+    /// The usual case, and most of the work: numbers in a column of numbers.
+    fn look_and_store_numbers(&mut self, block: &impl Cells, place: usize) {
+        let mut batch = NumberBatch::new();
+        batch.begin(self.plan, &self.guess);
+        block.each(place, |_, cell| {
+            if !cell.is_string && batch.take(cell) {
+                if batch.is_full() {
+                    self.store_batch(&mut batch);
                 }
-            };
-            self.look_and_store(cell.text, cell.is_string, is_kept);
+                return;
+            }
+            self.store_batch(&mut batch);
+            if cell.is_string || !self.look_and_store_number(cell) {
+                self.look_and_store(cell.text, cell.is_string, true);
+            }
+            batch.begin(self.plan, &self.guess);
         });
+        self.store_batch(&mut batch);
+    }
+
+    /// Looks at the numbers that wait and stores them.
+    fn store_batch(&mut self, batch: &mut NumberBatch) {
+        batch.tell(&mut self.guess);
+        let mut first = 0;
+        while first < batch.len()
+            && let Store::Cells(builder) = &mut self.store
+        {
+            let last = batch.len().min(first + self.room - self.in_piece);
+            batch.store(first..last, builder);
+            self.pushed(last - first);
+            first = last;
+        }
+        batch.clear();
+    }
+
+    /// Logs are sorted by time, so a moment often comes many times in a row.
+    fn look_and_store_times(&mut self, block: &impl Cells, place: usize) {
+        let (mut last, mut last_is_string, mut again) = (String::new(), false, 0);
+        let tell = |guess: &mut Guess, last: &str, is_string: bool, again: u64| match (is_string, again) {
+            (_, 0) => {}
+            (true, _) => guess.see_string_again(last, again),
+            (false, _) => guess.see_again(last, classify(last), again),
+        };
+        block.each(place, |_, cell| {
+            // At first there is no last one.
+            if !cell.text.is_empty()
+                && cell.text == last
+                && cell.is_string == last_is_string
+                && let Store::Cells(builder) = &mut self.store
+                && builder.push_time_again()
+            {
+                again += 1;
+                self.pushed(1);
+                return;
+            }
+            tell(&mut self.guess, &last, last_is_string, again);
+            again = 0;
+            cell.text.clone_into(&mut last);
+            last_is_string = cell.is_string;
+            self.look_and_store(cell.text, cell.is_string, true);
+        });
+        tell(&mut self.guess, &last, last_is_string, again);
     }
 
     /// Stores a number that is digits and at most a point, in a column of such; false for all else.
@@ -430,7 +492,7 @@ impl Filling {
             }
             _ => return false,
         }
-        self.pushed();
+        self.pushed(1);
         true
     }
 
@@ -440,7 +502,7 @@ impl Filling {
                 _ if !is_kept => {}
                 Some(code) => {
                     words.push_code(code);
-                    self.pushed();
+                    self.pushed(1);
                 }
                 None => self.push(cell, is_string),
             },
@@ -455,7 +517,7 @@ impl Filling {
                 }
                 if is_kept {
                     builder.push_as(cell, class);
-                    self.pushed();
+                    self.pushed(1);
                 }
             }
             Store::Closed => self.look(cell, is_string),
@@ -492,12 +554,13 @@ impl Filling {
             }
             Store::Closed => return,
         }
-        self.pushed();
+        self.pushed(1);
     }
 
-    fn pushed(&mut self) {
-        self.rows += 1;
-        self.in_piece += 1;
+    /// Counts cells that were stored, and begins the next piece where this one is full.
+    fn pushed(&mut self, cells: usize) {
+        self.rows += cells;
+        self.in_piece += cells;
         if self.in_piece == self.room {
             self.end_piece();
             self.begin_piece(PIECE);
@@ -533,7 +596,10 @@ impl Filling {
         {
             return Ok((whole, self.unreadable));
         }
-        let widest = self.pieces.iter().map(|piece| piece.dtype()).max_by_key(|kind| bytes_of(kind)).cloned();
+        if let Some(whole) = enumerated::stacked(&self.name, &self.pieces)? {
+            return Ok((whole, self.unreadable));
+        }
+        let widest = self.pieces.iter().map(|piece| plain_kind(piece.dtype())).max_by_key(bytes_of);
         let kind = widest.unwrap_or(DataType::String);
         let mut whole = Series::new_empty(self.name.as_str().into(), &kind);
         for piece in std::mem::take(&mut self.pieces) {
@@ -550,60 +616,76 @@ fn is_digits_alone(cell: &str) -> bool {
     ends.iter().all(|byte| byte.is_some_and(u8::is_ascii_digit))
 }
 
-fn bytes_of(kind: &DataType) -> u8 {
-    match kind {
-        DataType::Int8 => 1,
-        DataType::Int16 => 2,
-        DataType::Int32 => 4,
-        _ => 8,
-    }
-}
-
-/// Whole numbers in the fewest bytes that hold all of them.
-pub(super) fn narrowed(series: Series) -> polars::prelude::PolarsResult<Series> {
-    if !matches!(series.dtype(), DataType::Int16 | DataType::Int32 | DataType::Int64) {
-        return Ok(series);
-    }
-    let low = series.min::<i64>()?.unwrap_or_default();
-    let high = series.max::<i64>()?.unwrap_or_default();
-    let fits = |least: i64, most: i64| low >= least && high <= most;
-    let kind = if fits(i8::MIN.into(), i8::MAX.into()) {
-        DataType::Int8
-    } else if fits(i16::MIN.into(), i16::MAX.into()) {
-        DataType::Int16
-    } else if fits(i32::MIN.into(), i32::MAX.into()) {
-        DataType::Int32
-    } else {
-        return Ok(series);
-    };
-    if *series.dtype() == kind {
-        return Ok(series);
-    }
-    series.cast(&kind)
-}
-
-/// A frame whose whole numbers take the fewest bytes.
-///
-/// # Errors
-/// A column that polars cannot turn.
-pub(super) fn narrowed_frame(frame: DataFrame) -> Result<DataFrame> {
-    let what = "cannot store the log";
-    let narrow = |column: Column| narrowed(column.take_materialized_series()).map(Column::from).explain(what);
-    let columns: Vec<Column> = frame.into_columns().into_par_iter().map(narrow).collect::<Result<_>>()?;
-    DataFrame::new_infer_height(columns).explain(what)
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::guess::TimeReading;
+    use super::super::times::DateOrder;
     use super::*;
-    use polars::prelude::NamedFrom;
+    use crate::base::rng::Rng;
+    use crate::data::importers::guess::tail_of;
+
+    /// One column of cells, some of which are text whatever they look like.
+    struct OneColumn(Vec<(String, bool)>);
+
+    impl Cells for OneColumn {
+        fn rows(&self) -> usize {
+            self.0.len()
+        }
+
+        fn each(&self, _column: usize, mut visit: impl FnMut(usize, Visited<'_>)) {
+            for (row, (text, is_string)) in self.0.iter().enumerate() {
+                // As if other cells stood before it.
+                let line = format!("12345678{text}");
+                let tail = tail_of(line.as_bytes(), line.len());
+                visit(row, Visited { text, is_string: *is_string, tail });
+            }
+        }
+    }
+
+    /// Cells of one kind, often the same as before, and a few of all kinds.
+    fn cells(rng: &mut Rng, kind: usize, mixed: usize) -> OneColumn {
+        let mut last = (String::new(), false);
+        let mut cell = |row: usize| {
+            let kind = if rng.below(100) < mixed { rng.below(7) } else { kind };
+            let number = rng.below(100_000);
+            let text = match kind {
+                0 => number.to_string(),
+                1 => format!("{}.{}", number / 7, number % 100),
+                2 => (number % 10).to_string(),
+                3 => format!("2026-01-{:02} 10:{:02}:00", number % 30 + 1, row / 40),
+                4 => format!("{}/0{}/2026", number % 12 + 1, number % 9 + 1),
+                5 => ["", "null", "x y", "007", "-5", "1234567890", ".5", "1.250", "1e3"][number % 9]
+                    .to_owned(),
+                _ => last.0.clone(),
+            };
+            if rng.below(3) > 0 || row == 0 {
+                last = (text, rng.below(100) < mixed);
+            }
+            last.clone()
+        };
+        OneColumn((0..700).map(&mut cell).collect())
+    }
 
     #[test]
-    fn numbers_take_the_fewest_bytes() {
-        let kind = |cells: &[i64]| narrowed(Series::new("n".into(), cells)).unwrap().dtype().clone();
-        assert_eq!(kind(&[-128, 127]), DataType::Int8);
-        assert_eq!(kind(&[0, 128]), DataType::Int16);
-        assert_eq!(kind(&[0, 70_000]), DataType::Int32);
-        assert_eq!(kind(&[0, 3_000_000_000]), DataType::Int64);
+    fn together_or_alone_cells_are_seen_and_stored_alike() {
+        let mut rng = Rng::named(3, "fill");
+        let times = Plan::Time(TimeReading::Calendar(DateOrder::Mdy));
+        for round in 0..240 {
+            let plan = [Plan::Integer, Plan::Real, Plan::Integer, times, times][round % 5];
+            let mixed = [0, 3, 30][round % 3];
+            let blocks: Vec<OneColumn> = (0..3).map(|_| cells(&mut rng, round % 5, mixed)).collect();
+            let mut together = Filling::new("c");
+            let mut alone = Filling::new("c");
+            together.begin(plan);
+            alone.begin(plan);
+            // Pieces end between the blocks and within them.
+            (together.room, alone.room) = (333, 333);
+            for block in &blocks {
+                together.look_and_store_all(block, 0, None);
+                block.each(0, |_, cell| alone.look_and_store(cell.text, cell.is_string, true));
+            }
+            assert_eq!(format!("{:?}", together.guess), format!("{:?}", alone.guess), "{plan} {mixed}");
+            assert_eq!(together.finish().unwrap(), alone.finish().unwrap(), "{plan} {mixed}");
+        }
     }
 }

@@ -120,6 +120,40 @@ impl Guess {
         self.count_real(cell, number);
     }
 
+    /// True when nothing but their numbers and lengths is asked of whole numbers of few digits.
+    pub fn takes_wholes_together(&self) -> bool {
+        self.shape.is_broken || self.shape.length != 0
+    }
+
+    /// As [`see_whole`](Self::see_whole) for each of some numbers of at most eight digits and no sign, the shortest and
+    /// the longest of so many. Only where [they are taken together](Self::takes_wholes_together).
+    pub fn see_wholes(&mut self, numbers: &[i64], (shortest, longest): (usize, usize)) {
+        self.cells += numbers.len() as u64;
+        self.integers += numbers.len() as u64;
+        if let (Some(low), Some(high)) = (numbers.iter().min(), numbers.iter().max()) {
+            self.shape.is_broken |= shortest != self.shape.length || longest != self.shape.length;
+            self.numbers.see(*low as f64);
+            self.numbers.see(*high as f64);
+        }
+    }
+
+    /// True when nothing but its number is asked of a cell with a point among its digits.
+    pub fn takes_reals_together(&self) -> bool {
+        self.shape.is_broken && self.marks.comma_fails
+    }
+
+    /// As [`see_real`](Self::see_real) for each of some numbers of at most eight bytes, but `without_point` of them as
+    /// [`see_whole`](Self::see_whole). Only where [they are taken together](Self::takes_reals_together).
+    pub fn see_reals(&mut self, numbers: &[f64], without_point: usize) {
+        let (all, without_point) = (numbers.len() as u64, without_point as u64);
+        let whole = numbers.iter().filter(|number| **number as i64 as f64 == **number).count() as u64;
+        self.cells += all;
+        self.integers += without_point;
+        self.reals += all - without_point;
+        self.whole_reals += whole - without_point;
+        numbers.iter().for_each(|number| self.numbers.see(*number));
+    }
+
     fn count_real(&mut self, cell: &str, number: f64) {
         self.reals += 1;
         self.whole_reals += u64::from(number.abs() < 9e15 && number as i64 as f64 == number);
@@ -146,6 +180,7 @@ impl Guess {
                 self.digit_names += times;
             }
             CellClass::Other if self.is_surely_text() && !cell.contains(' ') => self.count_text(cell, times),
+            CellClass::Other if self.see_date_again(cell, times) => {}
             _ => (0..times).for_each(|_| self.see_as(cell, class)),
         }
     }
@@ -156,8 +191,21 @@ impl Guess {
             CellClass::Empty => self.see_missing(times),
             CellClass::MissingWord => (0..times).for_each(|_| self.see_string(cell)),
             _ if self.is_surely_text() && !cell.contains(' ') => self.count_text(cell, times),
+            _ if self.see_date_again(cell, times) => {}
             _ => (0..times).for_each(|_| self.see_string(cell)),
         }
+    }
+
+    /// Counts a date once more so many times; false where it is none or others than dates were seen.
+    fn see_date_again(&mut self, cell: &str, times: u64) -> bool {
+        // A date could be a number with marks or a list of numbers only where it has no sign but these.
+        let is_told = self.dates.count > 0 && self.dates.count == self.present() && self.shape.is_broken;
+        let Some(parts) = times::parts(cell.trim()).filter(|_| is_told && cell.contains(['-', '/'])) else {
+            return false;
+        };
+        self.cells += times;
+        self.dates.see(parts, times);
+        true
     }
 
     /// Counts a text in a column that can be of no other kind.
@@ -234,7 +282,7 @@ impl Guess {
         if self.dates.count == others
             && let Some(parts) = times::parts(cell.trim())
         {
-            self.dates.see(parts);
+            self.dates.see(parts, 1);
             return;
         }
         if self.durations.count == others

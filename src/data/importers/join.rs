@@ -9,9 +9,10 @@ use super::sources;
 use crate::base::failure::Explain;
 use crate::base::{Failure, Result};
 use crate::data::cells::{self, Coded, NO_CODE};
+use crate::data::enumerated::is_text;
 use crate::data::frame::JoinNote;
 use crate::jobs::JobContext;
-use polars::prelude::{Column, DataFrame, DataType, IdxCa, IdxSize, NewChunkedArray};
+use polars::prelude::{Column, DataFrame, IdxCa, IdxSize, NewChunkedArray};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
@@ -193,7 +194,7 @@ fn find_key(frame: &DataFrame, side: &DataFrame) -> Result<(String, String)> {
 }
 
 fn may_be_key(column: &Column) -> bool {
-    column.dtype().is_integer() || *column.dtype() == DataType::String
+    column.dtype().is_integer() || is_text(column.dtype())
 }
 
 /// 3 for one name, 2 for names that differ in signs or `id`, 1 for texts whatever their names, 0 for numbers of
@@ -209,7 +210,7 @@ fn likeness(ours: &Column, theirs: &Column) -> u8 {
     } else if plain(ours) == plain(theirs) {
         2
     } else {
-        u8::from(*ours.dtype() == DataType::String && *theirs.dtype() == DataType::String)
+        u8::from(is_text(ours.dtype()) && is_text(theirs.dtype()))
     }
 }
 
@@ -245,7 +246,8 @@ mod tests {
         assert_eq!((note.rows_matched, note.rows, note.duplicates), (3, 4, 1));
         assert_eq!(note.columns, ["size_items", "colour"]);
         assert_eq!(frame.height(), 4);
-        let colours: Vec<_> = frame.column("colour").unwrap().str().unwrap().iter().collect();
+        let colours = frame.column("colour").unwrap().as_materialized_series();
+        let colours: Vec<_> = crate::data::enumerated::texts(colours).unwrap().collect();
         assert_eq!(colours, [Some("blue"), Some("red"), Some("blue"), None]);
         assert_eq!(
             note.to_string(),

@@ -13,6 +13,7 @@ use super::records::{Cut, head_records};
 use super::{RawLog, RoleHint};
 use crate::base::Result;
 use crate::base::failure::Explain;
+use crate::data::enumerated;
 use crate::data::schema::Role;
 use crate::jobs::JobContext;
 use polars::prelude::{
@@ -226,6 +227,12 @@ fn without(series: &Series, words: &[&str]) -> polars::prelude::PolarsResult<Ser
                 .collect::<StringChunked>()
                 .into_series()
         }
+        kind if enumerated::is_enumerated(kind) => {
+            if !enumerated::texts(series)?.flatten().any(|cell| words.contains(&cell)) {
+                return Ok(series.clone());
+            }
+            return without(&enumerated::plain(series)?, words);
+        }
         DataType::List(_) => {
             let only_word = |list: &Series| {
                 list.len() == 1
@@ -304,7 +311,7 @@ mod tests {
              10000169349117863715,1,14102101,1005,1,10000002,20000001,30000001,40000001,50000002,15704,100084,79\n",
         ));
         assert_eq!(cells(&log, "site_id"), ["10000001", "10000002"]);
-        assert!(log.frame.column("site_id").unwrap().dtype().is_string());
+        assert!(enumerated::is_text(log.frame.column("site_id").unwrap().dtype()));
         assert_eq!(cells(&log, "C20"), ["-", "100084"]);
         let role = |name: &str| log.schema.column(name).unwrap().role;
         assert_eq!((role("id"), role("hour"), role("C14")), (Role::Ignored, Role::Time, Role::Categorical));

@@ -385,7 +385,7 @@ mod tests {
         assert_eq!(missing, [1, 1, 2]);
         assert!(frame.columns()[0].dtype().is_float());
         assert!(frame.columns()[1].dtype().is_list());
-        assert!(frame.columns()[2].dtype().is_string());
+        assert!(crate::data::enumerated::is_text(frame.columns()[2].dtype()));
     }
 
     #[test]

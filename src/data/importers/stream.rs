@@ -21,6 +21,7 @@ use super::sources::{self, Sources};
 use super::{ImportOptions, fill::Cells, known};
 use crate::base::failure::Explain;
 use crate::base::{Failure, Result};
+use crate::data::enumerated::plain_kind;
 use crate::data::frame::LogFrame;
 use crate::data::schema::ColumnType;
 use crate::jobs::JobContext;
@@ -309,7 +310,8 @@ impl Asked {
             Some(reading) => Some(reading.plan.parse::<Plan>().map_err(|_| made())?),
             None => None,
         };
-        let kind = log.frame.column(source).explain(WHAT).map_err(|failure| failure.why)?.dtype().clone();
+        let column = log.frame.column(source).explain(WHAT).map_err(|failure| failure.why)?;
+        let kind = plain_kind(column.dtype());
         let is_list = log.schema.column(name).is_ok_and(|column| column.kind == ColumnType::List);
         if plan.is_some() && is_list != matches!(plan, Some(Plan::List(_))) {
             return Err(format!("the lists of '{name}' were found by content"));

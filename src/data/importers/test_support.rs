@@ -57,6 +57,7 @@ pub(super) fn cells(log: &LogFrame, column: &str) -> Vec<String> {
             items.map(|item| item.unwrap_or("-").to_owned()).collect::<Vec<_>>().join(" ")
         }
         AnyValue::String(text) => text.to_owned(),
+        AnyValue::Enum(code, words) => words.cat_to_str(code).unwrap().to_owned(),
         AnyValue::StringOwned(text) => text.to_string(),
         other => other.to_string(),
     };

@@ -9,10 +9,11 @@ use super::reading::Reading;
 use super::sources::{Part, Sources};
 use crate::base::failure::Explain;
 use crate::base::{Failure, Result};
+use crate::data::enumerated::{self, is_text, plain_kind};
 use crate::data::frame::PartNote;
 use crate::data::layout::{Layout, SampleNote};
 use crate::jobs::JobContext;
-use polars::prelude::{Column, DataFrame, DataType};
+use polars::prelude::{Column, DataFrame, DataType, Series};
 use rayon::prelude::{
     IndexedParallelIterator, IntoParallelIterator, IntoParallelRefIterator, ParallelIterator,
 };
@@ -190,16 +191,15 @@ fn settle_texts<'a>(
 ) -> Result<Vec<Opened<'a>>> {
     let mut texts = HashSet::new();
     for name in all_names(&parts) {
-        let kinds: Vec<&DataType> = kinds(&parts, &name).collect();
-        if kinds.contains(&&DataType::String) && kinds.iter().any(|kind| **kind != DataType::String) {
+        let kinds: Vec<DataType> = kinds(&parts, &name).collect();
+        if kinds.contains(&DataType::String) && kinds.iter().any(|kind| *kind != DataType::String) {
             texts.insert(name);
         }
     }
     let mut as_text = reading.clone();
     as_text.columns.extend(texts.iter().map(|name| (name.clone(), Plan::Text)));
     let settle = |part: Opened<'a>| {
-        let is_other =
-            |column: &Column| texts.contains(column.name().as_str()) && *column.dtype() != DataType::String;
+        let is_other = |column: &Column| texts.contains(column.name().as_str()) && !is_text(column.dtype());
         if !part.raw.frame.columns().iter().any(is_other) {
             return Ok(part);
         }
@@ -254,9 +254,9 @@ fn all_names(parts: &[Opened<'_>]) -> Vec<String> {
 }
 
 /// The types that a column has in the parts where it holds anything.
-fn kinds<'a>(parts: &'a [Opened<'_>], name: &'a str) -> impl Iterator<Item = &'a DataType> {
+fn kinds<'a>(parts: &'a [Opened<'_>], name: &'a str) -> impl Iterator<Item = DataType> + 'a {
     let columns = parts.iter().filter_map(move |part| part.raw.frame.column(name).ok());
-    columns.filter(|column| column.null_count() < column.len()).map(Column::dtype)
+    columns.filter(|column| column.null_count() < column.len()).map(|column| plain_kind(column.dtype()))
 }
 
 /// The narrowest type that holds the values of both.
@@ -277,7 +277,7 @@ const WHAT: &str = "cannot put the parts together";
 
 /// A column of all parts, and what a person should know of it.
 fn stacked(parts: &[Opened<'_>], name: &str) -> Result<(Option<Column>, Option<String>)> {
-    let found = kinds(parts, name).cloned().reduce(|one, other| wider(&one, &other));
+    let found = kinds(parts, name).reduce(|one, other| wider(&one, &other));
     let kind = found.unwrap_or(DataType::String);
     let lacking: Vec<_> = parts.iter().filter(|part| part.raw.frame.column(name).is_err()).collect();
     let note = lacking.first().map(|first| {
@@ -288,6 +288,16 @@ fn stacked(parts: &[Opened<'_>], name: &str) -> Result<(Option<Column>, Option<S
             file_name(&first.part.path)
         )
     });
+    if kind == DataType::String {
+        let piece = |part: &Opened<'_>| match part.raw.frame.column(name) {
+            Ok(column) => column.as_materialized_series().clone(),
+            Err(_) => Series::full_null(name.into(), part.raw.frame.height(), &kind),
+        };
+        let pieces: Vec<Series> = parts.iter().map(piece).collect();
+        if let Some(whole) = enumerated::stacked(name, &pieces)? {
+            return Ok((Some(whole.into()), note));
+        }
+    }
     let mut whole: Option<Column> = None;
     for part in parts {
         let height = part.raw.frame.height();

@@ -47,6 +47,30 @@ impl WholeNumbers {
         }
     }
 
+    /// Adds numbers.
+    pub fn push_all(&mut self, numbers: &[i64]) {
+        let (Some(low), Some(high)) = (numbers.iter().min(), numbers.iter().max()) else { return };
+        while !self.holds(*low) || !self.holds(*high) {
+            self.widen();
+        }
+        match &mut self.cells {
+            Cells::One(cells) => numbers.iter().for_each(|number| cells.append_value(*number as i8)),
+            Cells::Two(cells) => numbers.iter().for_each(|number| cells.append_value(*number as i16)),
+            Cells::Four(cells) => numbers.iter().for_each(|number| cells.append_value(*number as i32)),
+            Cells::Eight(cells) => numbers.iter().for_each(|number| cells.append_value(*number)),
+        }
+    }
+
+    /// True when a number fits.
+    fn holds(&self, number: i64) -> bool {
+        match &self.cells {
+            Cells::One(_) => i8::try_from(number).is_ok(),
+            Cells::Two(_) => i16::try_from(number).is_ok(),
+            Cells::Four(_) => i32::try_from(number).is_ok(),
+            Cells::Eight(_) => true,
+        }
+    }
+
     /// Adds a number, where it fits.
     #[inline]
     fn takes(&mut self, number: Option<i64>) -> bool {

@@ -2,20 +2,18 @@
 //!
 //! A cell that was met before is neither classified nor copied again: looking it up is all that it costs.
 
-use super::build::ColumnBuilder;
-use super::guess::{CellClass, Guess, Plan, classify};
+use super::build::text_of;
+use super::guess::{CellClass, Guess, classify};
 use crate::base::Result;
-use crate::base::failure::Explain;
+use crate::data::enumerated::{self, MOST_WORDS};
+use crate::data::keyed::Codes;
 use crate::data::text_codes::TextCodes;
-use polars::prelude::{IdxCa, Series};
-
-/// Texts with more distinct cells than this are stored as they are.
-const MOST: usize = 1 << 14;
+use polars::prelude::Series;
 
 /// The cells of a piece of a column.
 #[derive(Default)]
 pub(super) struct Words {
-    codes: Vec<u32>,
+    codes: Codes,
     known: TextCodes<Box<str>>,
     words: Vec<Word>,
     /// Words that came again since they were last counted.
@@ -34,12 +32,12 @@ struct Word {
 impl Words {
     /// No cells, with room for the codes of so many.
     pub fn with_room(rows: usize) -> Self {
-        Self { codes: Vec::with_capacity(rows), ..Self::default() }
+        Self { codes: Codes::with_room(0, rows), ..Self::default() }
     }
 
-    /// Bytes that the cells will take, about: polars takes 16 for each, and the distinct ones are few.
+    /// Bytes that the cells take; the distinct ones are few.
     pub fn bytes(&self) -> u64 {
-        16 * self.codes.len() as u64
+        (self.codes.width() * self.codes.len()) as u64
     }
 
     /// Looks at a cell: at once where it is new, else when [`count`](Self::count) is called. The answer is its code;
@@ -61,7 +59,7 @@ impl Words {
         } else {
             guess.see_as(cell, classify(cell))
         }
-        known.or_else(|| (self.words.len() < MOST).then(|| self.add(cell, is_string)))
+        known.or_else(|| (self.words.len() < MOST_WORDS).then(|| self.add(cell, is_string)))
     }
 
     /// Stores a cell by its code.
@@ -87,7 +85,7 @@ impl Words {
     pub fn push(&mut self, cell: &str, is_string: bool) -> bool {
         let code = match self.known.get(cell) {
             Some(code) => code,
-            None if self.words.len() < MOST => self.add(cell, is_string),
+            None if self.words.len() < MOST_WORDS => self.add(cell, is_string),
             None => return false,
         };
         self.codes.push(code);
@@ -103,18 +101,17 @@ impl Words {
 
     /// The cells that are stored.
     pub fn cells(&self) -> impl Iterator<Item = &str> {
-        self.codes.iter().filter_map(|code| self.words.get(*code as usize)).map(|word| &*word.text)
+        let codes = (0..self.codes.len()).map(|row| self.codes.get(row));
+        codes.filter_map(|code| self.words.get(code as usize)).map(|word| &*word.text)
     }
 
     /// The finished piece.
     ///
     /// # Errors
-    /// Only if polars refuses its own codes.
+    /// Only if polars refuses its own enum.
     pub fn finish(self, name: &str) -> Result<Series> {
-        let mut builder = ColumnBuilder::new(name, Plan::Text, self.words.len());
-        self.words.iter().for_each(|word| builder.push(&word.text));
-        let codes = IdxCa::from_vec(name.into(), self.codes);
-        builder.finish()?.take(&codes).explain("cannot store the log")
+        let words: Vec<Option<&str>> = self.words.iter().map(|word| text_of(&word.text)).collect();
+        enumerated::column(name, &words, self.codes)
     }
 }
 
@@ -137,15 +134,15 @@ mod tests {
         cells.iter().for_each(|cell| expected.see(cell));
         assert_eq!(format!("{guess:?}"), format!("{expected:?}"));
         let series = words.finish("c").unwrap();
-        let stored: Vec<_> = series.str().unwrap().iter().collect();
+        let stored: Vec<_> = enumerated::texts(&series).unwrap().collect();
         assert_eq!(stored, [Some("a"), Some("b"), None, Some("a"), Some("a"), None, Some("b")]);
     }
 
     #[test]
     fn too_many_words_are_told() {
         let mut words = Words::default();
-        assert!((0..MOST).all(|row| words.push(&row.to_string(), false)));
+        assert!((0..MOST_WORDS).all(|row| words.push(&row.to_string(), false)));
         assert!(words.push("7", false) && !words.push("x", false));
-        assert_eq!(words.cells().count(), MOST + 1);
+        assert_eq!(words.cells().count(), MOST_WORDS + 1);
     }
 }

@@ -2,9 +2,10 @@
 
 use crate::base::Result;
 use crate::base::failure::Explain;
+use crate::data::enumerated::{is_text, texts};
 use crate::jobs::JobContext;
 use polars::prelude::{
-    Column, DataFrame, DataType, IntoSeries, ListBuilderTrait, ListStringChunkedBuilder, StringChunked,
+    Column, DataFrame, IntoSeries, ListBuilderTrait, ListStringChunkedBuilder, PolarsResult, Series,
 };
 use std::collections::HashSet;
 
@@ -34,19 +35,19 @@ pub(super) fn split_lists(
     let mut lists = Vec::new();
     for column in frame.columns() {
         context.check()?;
-        if *column.dtype() != DataType::String {
+        if !is_text(column.dtype()) {
             continue;
         }
         let what = format!("cannot look for lists in '{}'", column.name());
-        let cells = column.str().explain(&what)?;
-        if let Some(cut) = find_cut(cells) {
+        let series = column.as_materialized_series();
+        if let Some(cut) = find_cut(series).explain(&what)? {
             notes.push(match cut {
                 Cut::At(arrow) => {
                     format!("'{}' holds paths: split at '{}'", column.name(), arrow.trim())
                 }
                 Cut::Hashtags => format!("'{}' holds hashtags: split at spaces", column.name()),
             });
-            lists.push(Column::from(split(cells, cut)));
+            lists.push(Column::from(split(series, cut).explain(&what)?));
         }
     }
     for list in lists {
@@ -55,34 +56,36 @@ pub(super) fn split_lists(
     Ok(frame)
 }
 
-fn find_cut(cells: &StringChunked) -> Option<Cut> {
-    let sample = || cells.iter().flatten().filter(|cell| !cell.trim().is_empty()).take(SAMPLE);
-    let present = sample().count();
+fn find_cut(series: &Series) -> PolarsResult<Option<Cut>> {
+    let filled = texts(series)?.flatten().filter(|cell| !cell.trim().is_empty());
+    let sample: Vec<&str> = filled.take(SAMPLE).collect();
+    let present = sample.len();
     if present == 0 {
-        return None;
+        return Ok(None);
     }
     for arrow in ARROWS {
         // A third of the cells: single steps are paths of one, but an arrow in a sentence is none.
-        let with_arrow = sample().filter(|cell| cell.contains(arrow)).count();
+        let with_arrow = sample.iter().filter(|cell| cell.contains(arrow)).count();
         if with_arrow * 3 < present {
             continue;
         }
-        let steps = || sample().flat_map(|cell| cell.split(arrow));
+        let steps = || sample.iter().flat_map(|cell| cell.split(arrow));
         let distinct: HashSet<&str> = steps().map(str::trim).collect();
         // The steps of paths repeat; the parts of sentences do not.
         if distinct.len() * 2 <= steps().count() || present < 20 {
-            return Some(Cut::At(arrow));
+            return Ok(Some(Cut::At(arrow)));
         }
     }
-    let tags = || sample().flat_map(str::split_whitespace);
+    let tags = || sample.iter().flat_map(|cell| cell.split_whitespace());
     let hashed = tags().filter(|tag| tag.starts_with('#')).count();
     let is_tags = hashed * 10 >= tags().count() * 9 && hashed >= present + present / 2;
-    is_tags.then_some(Cut::Hashtags)
+    Ok(is_tags.then_some(Cut::Hashtags))
 }
 
-fn split(cells: &StringChunked, cut: Cut) -> polars::prelude::Series {
-    let mut lists = ListStringChunkedBuilder::new(cells.name().clone(), cells.len(), cells.len() * 8);
-    for cell in cells.iter() {
+fn split(series: &Series, cut: Cut) -> PolarsResult<Series> {
+    let rows = series.len();
+    let mut lists = ListStringChunkedBuilder::new(series.name().clone(), rows, rows * 8);
+    for cell in texts(series)? {
         match (cell.filter(|cell| !cell.trim().is_empty()), cut) {
             (None, _) => lists.append_null(),
             (Some(cell), Cut::At(arrow)) => lists.append_values_iter(cell.split(arrow).map(str::trim)),
@@ -90,15 +93,16 @@ fn split(cells: &StringChunked, cut: Cut) -> polars::prelude::Series {
             (Some(cell), Cut::Hashtags) => lists.append_values_iter(cell.split_whitespace()),
         }
     }
-    lists.finish().into_series()
+    Ok(lists.finish().into_series())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use polars::prelude::NamedFrom;
 
     fn cut(cells: &[&str]) -> Option<Cut> {
-        find_cut(&StringChunked::from_iter(cells.iter().map(|cell| Some(*cell))))
+        find_cut(&Series::new("c".into(), cells)).unwrap()
     }
 
     #[test]
@@ -114,8 +118,8 @@ mod tests {
 
     #[test]
     fn split_cells_keep_their_rows() {
-        let cells = StringChunked::from_iter([Some("a > b"), None, Some("c")]);
-        let lists = split(&cells, Cut::At(" > "));
+        let cells = Series::new("c".into(), [Some("a > b"), None, Some("c")]);
+        let lists = split(&cells, Cut::At(" > ")).unwrap();
         assert_eq!((lists.len(), lists.null_count()), (3, 1));
         let lengths: Vec<usize> =
             lists.list().unwrap().amortized_iter().flatten().map(|list| list.as_ref().len()).collect();

@@ -5,9 +5,10 @@ use super::runs::Runs;
 use super::{ColumnProfile, LabelProfile, Quantiles, TopValue};
 use crate::base::Result;
 use crate::base::failure::Explain;
-use crate::data::cells::{self, Coded, NO_CODE};
+use crate::data::cells;
 use crate::data::frame::LogFrame;
 use crate::data::infer::OTHER_LABEL;
+use crate::data::keyed::Keyed;
 use crate::data::layout::ColumnTotal;
 use crate::data::ordinal;
 use crate::data::schema::{Column, ColumnType, Role};
@@ -27,7 +28,7 @@ pub(super) struct Described {
     /// Per column: true when it numbers the rows.
     pub numbers_rows: Vec<bool>,
     /// Per column: its values as codes, where it is text.
-    pub texts: Vec<Option<Coded>>,
+    pub texts: Vec<Option<Keyed>>,
     /// Per column: how often each of these values occurs.
     pub counts: Vec<Vec<u64>>,
     /// Per column: a hash of each list, where it holds lists.
@@ -112,7 +113,7 @@ fn over_all_rows<'a>(log: &'a LogFrame, column: &str) -> Option<&'a ColumnTotal>
 struct Seen {
     profile: ColumnProfile,
     list_hashes: Vec<u64>,
-    text: Option<Coded>,
+    text: Option<Keyed>,
     counts: Vec<u64>,
     numbers_rows: bool,
     commonest: u64,
@@ -144,7 +145,7 @@ fn see(log: &LogFrame, column: &Column) -> Result<Seen> {
     };
     match column.kind {
         ColumnType::List => see_lists(log, &mut seen)?,
-        ColumnType::Text | ColumnType::Boolean => see_codes(cells::coded(log, &column.name)?, &mut seen),
+        ColumnType::Text | ColumnType::Boolean => see_codes(cells::keyed(log, &column.name)?, &mut seen),
         ColumnType::Integer | ColumnType::Real | ColumnType::Time => see_numbers(log, &mut seen)?,
     }
     Ok(seen)
@@ -156,7 +157,10 @@ fn see_lists(log: &LogFrame, seen: &mut Seen) -> Result<()> {
     let series = log.frame.column(&profile.name).explain("cannot read the lists")?;
     profile.missing = series.null_count() as u64;
     profile.distinct = lists.items.values.len() as u64;
-    profile.top = top(&lists.items, &counts(&lists.items));
+    let mut counted = vec![0u64; lists.items.values.len()];
+    // An item that is missing has no code.
+    lists.items.codes.iter().for_each(|code| count(&mut counted, *code));
+    profile.top = top(&lists.items.values, &counted);
     let rows = || lists.offsets.windows(2);
     let mut lengths: Vec<f64> = rows().map(|ends| f64::from(ends[1] - ends[0])).collect();
     lengths.sort_unstable_by(f64::total_cmp);
@@ -171,12 +175,12 @@ fn see_lists(log: &LogFrame, seen: &mut Seen) -> Result<()> {
     Ok(())
 }
 
-fn see_codes(coded: Coded, seen: &mut Seen) {
+fn see_codes(coded: Keyed, seen: &mut Seen) {
     let profile = &mut seen.profile;
-    profile.missing = coded.codes.iter().filter(|code| **code == NO_CODE).count() as u64;
-    profile.distinct = coded.values.len() as u64;
     let counts = counts(&coded);
-    profile.top = top(&coded, &counts);
+    profile.missing = coded.codes.len() as u64 - counts.iter().sum::<u64>();
+    profile.distinct = coded.values.len() as u64;
+    profile.top = top(&coded.values, &counts);
     seen.commonest = profile.top.first().map_or(0, |top| top.count);
     if profile.kind == ColumnType::Boolean {
         let trues = coded.values.iter().position(|value| value == "true");
@@ -230,19 +234,22 @@ fn quantiles(sorted: impl Fn(u64) -> Option<f64>, count: u64, sum: f64) -> Optio
     })
 }
 
-fn top(coded: &Coded, counts: &[u64]) -> Vec<TopValue> {
-    most_frequent(coded.values.iter().zip(counts.iter().copied()))
+fn top(values: &[String], counts: &[u64]) -> Vec<TopValue> {
+    most_frequent(values.iter().zip(counts.iter().copied()))
 }
 
 /// How often each value occurs.
-pub(super) fn counts(coded: &Coded) -> Vec<u64> {
+pub(super) fn counts(coded: &Keyed) -> Vec<u64> {
     let mut counts = vec![0u64; coded.values.len()];
-    for code in &coded.codes {
-        if let Some(count) = counts.get_mut(*code as usize) {
-            *count += 1;
-        }
-    }
+    coded.codes.each(|code| count(&mut counts, code));
     counts
+}
+
+#[inline]
+fn count(counts: &mut [u64], code: u32) {
+    if let Some(count) = counts.get_mut(code as usize) {
+        *count += 1;
+    }
 }
 
 fn most_frequent<T: ToString>(counted: impl Iterator<Item = (T, u64)>) -> Vec<TopValue> {

@@ -3,8 +3,9 @@
 use super::columns::{Described, counts};
 use super::{Issue, IssueKind, issues};
 use crate::base::Result;
-use crate::data::cells::{self, Coded};
+use crate::data::cells;
 use crate::data::frame::LogFrame;
+use crate::data::keyed::Keyed;
 use crate::data::schema::{Column, ColumnType, Role};
 use crate::metrics::{Rate, significance};
 use serde::{Deserialize, Serialize};
@@ -144,7 +145,7 @@ fn even_split(arms: &[Arm]) -> (Option<f64>, Option<f64>) {
     (None, Some(significance::p_of_chi_square(chi_square, arms.len().saturating_sub(1))))
 }
 
-fn outcomes(log: &LogFrame, arms: &Coded, order: &[usize]) -> Result<Vec<Outcome>> {
+fn outcomes(log: &LogFrame, arms: &Keyed, order: &[usize]) -> Result<Vec<Outcome>> {
     let schema = &log.schema;
     if let (Some(weight), Some(clicks)) = (schema.with_role(Role::Weight), schema.with_role(Role::Clicks)) {
         let shown = cells::numbers(log, &weight.name)?;
@@ -170,12 +171,12 @@ fn outcomes(log: &LogFrame, arms: &Coded, order: &[usize]) -> Result<Vec<Outcome
 fn outcome(
     column: &str,
     known: impl Iterator<Item = Option<(f64, f64)>>,
-    arms: &Coded,
+    arms: &Keyed,
     order: &[usize],
 ) -> Outcome {
     let mut sums = vec![(0.0, 0.0); arms.values.len()];
-    for (code, known) in arms.codes.iter().zip(known) {
-        if let (Some(sum), Some((successes, trials))) = (sums.get_mut(*code as usize), known) {
+    for (row, known) in known.enumerate() {
+        if let (Some(sum), Some((successes, trials))) = (sums.get_mut(arms.codes.get(row) as usize), known) {
             sum.0 += successes;
             sum.1 += trials;
         }

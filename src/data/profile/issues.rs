@@ -5,8 +5,9 @@ use super::leaks::Answers;
 use super::{ColumnProfile, Issue, IssueKind, LabelProfile};
 use super::{mirrors, missing, near_texts, personal, repeats};
 use crate::base::Result;
-use crate::data::cells::{self, Coded};
+use crate::data::cells;
 use crate::data::frame::LogFrame;
+use crate::data::keyed::Keyed;
 use crate::data::schema::{ColumnType, Role};
 use crate::jobs::JobContext;
 
@@ -172,7 +173,7 @@ fn about_counts(log: &LogFrame, label: Option<&LabelProfile>) -> Result<Vec<Issu
     Ok(issues)
 }
 
-fn about_column(column: &ColumnProfile, text: Option<(&Coded, &[u64])>, rows: u64) -> Vec<Issue> {
+fn about_column(column: &ColumnProfile, text: Option<(&Keyed, &[u64])>, rows: u64) -> Vec<Issue> {
     let name = Some(column.name.as_str());
     if column.missing == rows {
         return vec![issue(IssueKind::AllMissing, name, rows, "every cell is missing".to_owned())];
@@ -234,7 +235,7 @@ fn near_constant(column: &ColumnProfile, commonest: u64, rows: u64) -> Option<Is
 }
 
 /// Mostly numbers, but not only: `1`, `0`, `Other`.
-fn mixed_types(name: &str, text: &Coded, counts: &[u64]) -> Option<Issue> {
+fn mixed_types(name: &str, text: &Keyed, counts: &[u64]) -> Option<Issue> {
     let is_number = |value: &String| value.trim().parse::<f64>().is_ok_and(f64::is_finite);
     let (mut numbers, mut words) = (0, 0);
     let mut example = None;

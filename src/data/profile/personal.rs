@@ -3,7 +3,7 @@
 //! Shapes of values, with the column's name where a shape alone proves nothing. Suspects only: a person decides.
 
 use super::{Issue, IssueKind, issues};
-use crate::data::cells::Coded;
+use crate::data::keyed::Keyed;
 use crate::data::profile::ColumnProfile;
 use crate::data::schema::ColumnType;
 
@@ -20,7 +20,7 @@ enum Kind {
 }
 
 /// The suspicion about a column; `counts` are the cells of each distinct value.
-pub(super) fn suspect(column: &ColumnProfile, text: Option<(&Coded, &[u64])>, rows: u64) -> Option<Issue> {
+pub(super) fn suspect(column: &ColumnProfile, text: Option<(&Keyed, &[u64])>, rows: u64) -> Option<Issue> {
     let (kind, cells) = match text {
         Some((text, counts)) if column.kind == ColumnType::Text => in_texts(column, text, counts)?,
         _ if column.kind == ColumnType::Integer => {
@@ -40,7 +40,7 @@ pub(super) fn suspect(column: &ColumnProfile, text: Option<(&Coded, &[u64])>, ro
     Some(issues::issue(IssueKind::PersonalData, Some(&column.name), cells, detail))
 }
 
-fn in_texts(column: &ColumnProfile, text: &Coded, counts: &[u64]) -> Option<(Kind, u64)> {
+fn in_texts(column: &ColumnProfile, text: &Keyed, counts: &[u64]) -> Option<(Kind, u64)> {
     let says_phone = says_phone(&column.name);
     let says_name = says_name(&column.name);
     let looks = |kind: Kind, value: &str| match kind {

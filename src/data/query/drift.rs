@@ -7,13 +7,14 @@ use super::grouping::short;
 use crate::base::failure::Explain;
 use crate::base::{Failure, Result};
 use crate::data::cells::{self, NO_CODE};
+use crate::data::enumerated;
 use crate::data::frame::LogFrame;
 use crate::data::outcome::Outcome;
 use crate::data::schema::{Column, ColumnType, Role};
 use crate::domain::segment::{Comparison, Literal, Segment, Test};
 use crate::jobs::JobContext;
 use crate::metrics::{Rate, drift};
-use polars::prelude::{DataFrame, PolarsError};
+use polars::prelude::{DataFrame, IntoColumn, PolarsError};
 use rayon::prelude::*;
 use serde::Serialize;
 
@@ -129,10 +130,10 @@ fn joined(before: &LogFrame, after: &LogFrame) -> Result<(LogFrame, Vec<(String,
     for column in &before.schema.columns {
         let own = before.frame.column(&column.name).explain(what)?;
         let joined = after.frame.column(&column.name).ok().map(|other| {
-            let mut own = own.clone();
-            let other = other.cast(own.dtype())?;
+            let mut own = enumerated::plain(own.as_materialized_series())?;
+            let other = enumerated::plain(other.as_materialized_series())?.cast(own.dtype())?;
             own.append(&other)?;
-            Ok(own)
+            Ok(own.into_column())
         });
         match joined {
             None => missing.push((column.name.clone(), "the other log does not have it".to_owned())),

@@ -4,7 +4,7 @@ use super::grouping::{Derived, values_of};
 use crate::base::{Failure, Result};
 use crate::data::cells::{self, WEEKDAYS};
 use crate::data::frame::LogFrame;
-use crate::data::memo::Keyed;
+use crate::data::keyed::Keyed;
 use crate::data::schema::ColumnType;
 use crate::domain::segment::{Comparison, Literal, Segment, Test};
 use rayon::prelude::*;

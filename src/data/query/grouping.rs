@@ -4,7 +4,8 @@
 use crate::base::{Failure, Result};
 use crate::data::cells::{self, Coded, NO_CODE, WEEKDAYS};
 use crate::data::frame::LogFrame;
-use crate::data::memo::{Keyed, Memo};
+use crate::data::keyed::Keyed;
+use crate::data::memo::Memo;
 use crate::data::schema::{ColumnType, Role};
 use crate::domain::segment::{Comparison, Literal, Segment, Test};
 use std::sync::Arc;
@@ -230,7 +231,7 @@ const DAY_MILLIS: i64 = 86_400_000;
 /// # Errors
 /// No such column, or a column of lists.
 pub fn values_of(log: &LogFrame, column: &str) -> Result<Arc<Keyed>> {
-    Memo::of(log, &format!("values {column}"), || Ok(cells::coded(log, column)?.into()))
+    Memo::of(log, &format!("values {column}"), || cells::keyed(log, column))
 }
 
 fn find(log: &LogFrame, column: &str) -> Result<(Arc<Keyed>, GroupKind)> {

@@ -49,7 +49,7 @@ pub struct Named {
 /// Who is in each row: a code of the user, or the row's own number.
 struct Who<'a> {
     log: &'a LogFrame,
-    users: Option<std::sync::Arc<crate::data::memo::Keyed>>,
+    users: Option<std::sync::Arc<crate::data::keyed::Keyed>>,
 }
 
 impl<'a> Who<'a> {

@@ -193,6 +193,7 @@ fn text_of(series: &Series, row: usize) -> Result<String> {
     let text = match &cell {
         AnyValue::Null => String::new(),
         AnyValue::String(text) => (*text).to_owned(),
+        AnyValue::Enum(code, words) => words.cat_to_str(*code).unwrap_or_default().to_owned(),
         AnyValue::List(items) => {
             let items = items.cast(&DataType::String).explain("cannot show the rows")?;
             let items: Vec<&str> = items.str().explain("cannot show the rows")?.iter().flatten().collect();

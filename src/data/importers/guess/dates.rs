@@ -17,15 +17,16 @@ pub(super) struct Dates {
 }
 
 impl Dates {
-    pub fn see(&mut self, parts: Parts) {
-        self.count += 1;
+    /// Looks at a date that comes so many times.
+    pub fn see(&mut self, parts: Parts, times: u64) {
+        self.count += times;
         self.zone = self.zone.or(parts.zone);
         match parts.form {
             Form::Certain => return,
-            Form::YearLast => self.year_last += 1,
-            Form::TwoDigits => self.two_digits += 1,
+            Form::YearLast => self.year_last += times,
+            Form::TwoDigits => self.two_digits += times,
         }
-        self.with_points += u64::from(parts.has_points);
+        self.with_points += times * u64::from(parts.has_points);
         let numbers = parts.numbers.map(|number| (number, number));
         let mut ranges = self.ranges.unwrap_or(numbers);
         for ((low, high), number) in ranges.iter_mut().zip(parts.numbers) {
