@@ -10,7 +10,9 @@ use super::keyed::Keyed;
 use super::text_codes::TextCodes;
 use crate::base::failure::Explain;
 use crate::base::{Failure, Result, rng};
-use polars::prelude::{ChunkExplode, DataType, ExplodeOptions, Series, TimeUnit};
+use polars::prelude::{
+    ChunkExplode, ChunkedArray, DataType, ExplodeOptions, PolarsNumericType, Series, TimeUnit,
+};
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::ops::Range;
@@ -159,7 +161,7 @@ pub fn numbers_within(log: &LogFrame, column: &str, rows: Range<usize>) -> Resul
 }
 
 /// Rows of a piece, which stays close to the processor.
-const PIECE: usize = 1 << 14;
+pub(in crate::data) const PIECE: usize = 1 << 14;
 
 /// The cells of a column as [`numbers_within`] gives them, a piece at a time from the first row on: for what looks at each
 /// number once and keeps none of them.
@@ -167,6 +169,49 @@ pub fn number_pieces<'a>(log: &'a LogFrame, column: &'a str) -> impl Iterator<It
     let rows = log.rows();
     let pieces = (0..rows).step_by(PIECE).map(move |first| first..(first + PIECE).min(rows));
     pieces.map(move |rows| numbers_within(log, column, rows))
+}
+
+/// How often each number occurs in a column of whole numbers of one or two bytes.
+pub struct SmallCounts {
+    /// The number that the first count belongs to; the others follow one by one.
+    pub lowest: i64,
+    /// Of each number that the type holds.
+    pub counts: Vec<u32>,
+    /// Cells that hold none.
+    pub missing: u64,
+}
+
+/// Counts the cells of a column that is stored in one or two bytes; `None` for any other.
+///
+/// # Errors
+/// No such column.
+pub fn small_counts(log: &LogFrame, column: &str) -> Result<Option<SmallCounts>> {
+    let series = series(log, column)?;
+    let what = format!("cannot count the numbers of '{column}'");
+    let (lowest, counts) = match series.dtype() {
+        DataType::Int8 => (i8::MIN.into(), counts_of::<1, _>(series.i8().explain(&what)?)),
+        DataType::Int16 => (i16::MIN.into(), counts_of::<2, _>(series.i16().explain(&what)?)),
+        _ => return Ok(None),
+    };
+    Ok(Some(SmallCounts { lowest, counts, missing: series.null_count() as u64 }))
+}
+
+/// Counts numbers of so many bytes, the lowest first.
+fn counts_of<const BYTES: usize, T>(cells: &ChunkedArray<T>) -> Vec<u32>
+where
+    T: PolarsNumericType<Native: Into<i64>>,
+{
+    // Side by side, as a count waits for the one before it where a number comes twice in a row.
+    const LANES: usize = 4;
+    let numbers = 1usize << (8 * BYTES);
+    let place = |number: T::Native| (number.into() + (numbers / 2) as i64) as usize % numbers;
+    let mut lanes = vec![0u32; LANES * numbers];
+    let mut count = |row: usize, number: T::Native| lanes[row % LANES * numbers + place(number)] += 1;
+    match cells.cont_slice() {
+        Ok(all) => all.iter().enumerate().for_each(|(row, number)| count(row, *number)),
+        Err(_) => cells.iter().flatten().enumerate().for_each(|(row, number)| count(row, number)),
+    }
+    (0..numbers).map(|number| lanes.iter().skip(number).step_by(numbers).sum()).collect()
 }
 
 /// The cells as points in time, in milliseconds since 1970 for a time column and in the column's own unit for

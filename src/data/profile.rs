@@ -218,8 +218,8 @@ pub fn profile(log: &LogFrame, context: &JobContext) -> Result<Profile> {
     context.stage("describing the columns");
     let described = columns::describe(log, context)?;
     context.stage("looking for problems");
-    let label = columns::label(log)?;
-    let time_range = issues::time_range(log)?;
+    let (label, time_range) = rayon::join(|| columns::label(log), || issues::time_range(log));
+    let (label, time_range) = (label?, time_range?);
     let (currency, mixed) = totals::currency(log, &described);
     let experiment = experiment::find(log, &described)?;
     let mut issues = issues::find(log, &described, label.as_ref(), context)?;

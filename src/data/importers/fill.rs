@@ -76,8 +76,6 @@ struct Filling {
     /// True once a text had too many distinct cells to be stored as codes.
     has_many_words: bool,
     rows: usize,
-    /// How many rows are expected; 0 when that is not known.
-    expected: usize,
     /// How many rows the present piece has, and may have.
     in_piece: usize,
     room: usize,
@@ -107,7 +105,6 @@ impl Fill {
     pub fn add(&mut self, name: &str) {
         let mut column = Filling::new(name);
         column.guess.see_missing(self.passed);
-        column.expected = self.expected;
         self.columns.push(column);
     }
 
@@ -125,7 +122,7 @@ impl Fill {
     pub fn begin_late(&mut self, first: usize, plans: impl IntoIterator<Item = Plan>) {
         let rows = self.columns.iter().map(|column| column.rows).max().unwrap_or_default();
         for (column, plan) in self.columns.iter_mut().skip(first).zip(plans) {
-            column.begin(plan);
+            column.begin(plan, self.expected);
             (0..rows).for_each(|_| column.push("", false));
         }
     }
@@ -159,7 +156,6 @@ impl Fill {
         // A share that is not known well must not ask for more than there is.
         let is_sane = all * keep.share() <= usual_memory() as f64;
         self.expected = if is_sane { (SPARE * rows) as usize } else { 0 };
-        self.columns.iter_mut().for_each(|column| column.expected = self.expected);
         self.keep_only(keep);
         self.store(block);
     }
@@ -248,7 +244,7 @@ impl Fill {
     /// Stores cells as these types from now on.
     pub fn begin(&mut self, plans: impl IntoIterator<Item = Plan>) {
         for (column, plan) in self.columns.iter_mut().zip(plans) {
-            column.begin(plan);
+            column.begin(plan, self.expected);
         }
     }
 
@@ -279,7 +275,7 @@ impl Fill {
         self.each(|_, column| column.end_piece());
         for (column, plan) in self.columns.iter_mut().zip(plans) {
             if column.plan != Some(*plan) {
-                column.begin(*plan);
+                column.begin(*plan, self.expected);
                 is_any = true;
             }
         }
@@ -310,7 +306,6 @@ impl Filling {
             store: Store::Closed,
             has_many_words: false,
             rows: 0,
-            expected: 0,
             in_piece: 0,
             room: PIECE,
             unreadable: 0,
@@ -369,12 +364,13 @@ impl Filling {
         });
     }
 
-    fn begin(&mut self, plan: Plan) {
+    /// Begins anew with cells of a type, of which so many are expected; 0 when that is not known.
+    fn begin(&mut self, plan: Plan, expected: usize) {
         self.plan = Some(plan);
         self.pieces.clear();
         self.rows = 0;
         self.unreadable = 0;
-        self.begin_piece(self.expected);
+        self.begin_piece(expected);
     }
 
     /// Begins a piece with room for so many rows; 0 when it is not known how many will come.
@@ -676,8 +672,8 @@ mod tests {
             let blocks: Vec<OneColumn> = (0..3).map(|_| cells(&mut rng, round % 5, mixed)).collect();
             let mut together = Filling::new("c");
             let mut alone = Filling::new("c");
-            together.begin(plan);
-            alone.begin(plan);
+            together.begin(plan, 0);
+            alone.begin(plan, 0);
             // Pieces end between the blocks and within them.
             (together.room, alone.room) = (333, 333);
             for block in &blocks {

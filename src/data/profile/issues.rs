@@ -29,21 +29,8 @@ pub(super) fn find(
     issues.extend(bad_rows(log));
     issues.extend(about_label(log, described, label));
     issues.extend(about_counts(log, label)?);
-    if let Some(answers) = Answers::of(log)? {
-        for column in &log.schema.columns {
-            context.check()?;
-            let leak = answers.leak(column)?;
-            issues.extend(leak.map(|leak| Issue {
-                kind: IssueKind::LabelLeak,
-                column: Some(leak.column),
-                count: log.rows() as u64,
-                detail: format!(
-                    "alone it ranks the label with an AUC of {:.3}: known only after the click? Then ignore it",
-                    leak.auc
-                ),
-            }));
-        }
-    }
+    let (leaks, repeated) = rayon::join(|| leaks(log, context), || repeats::count(log, described, context));
+    issues.extend(leaks?);
     issues.extend(mirrors::find(log, &described.columns)?);
     let rows = log.rows() as u64;
     issues.extend(near_constants(described, rows));
@@ -58,8 +45,30 @@ pub(super) fn find(
         issues.extend(text.as_ref().and_then(|text| near_texts::find(column, &text.values, rows)));
     }
     issues.extend(missing::over_time(log, context)?);
-    issues.extend(duplicates(repeats::count(log, described, context)?, log));
+    issues.extend(duplicates(repeated?, log));
     issues.extend(time_gaps(log)?);
+    Ok(issues)
+}
+
+/// Columns that give the answer away.
+fn leaks(log: &LogFrame, context: &JobContext) -> Result<Vec<Issue>> {
+    let Some(answers) = Answers::of(log)? else {
+        return Ok(Vec::new());
+    };
+    let mut issues = Vec::new();
+    for column in &log.schema.columns {
+        context.check()?;
+        let leak = answers.leak(column)?;
+        issues.extend(leak.map(|leak| Issue {
+            kind: IssueKind::LabelLeak,
+            column: Some(leak.column),
+            count: log.rows() as u64,
+            detail: format!(
+                "alone it ranks the label with an AUC of {:.3}: known only after the click? Then ignore it",
+                leak.auc
+            ),
+        }));
+    }
     Ok(issues)
 }
 

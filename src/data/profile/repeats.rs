@@ -4,7 +4,7 @@
 use super::columns::{Described, mix};
 use crate::base::Result;
 use crate::base::simd::{Kernel, run_widest};
-use crate::data::cells;
+use crate::data::cells::{self, PIECE};
 use crate::data::frame::LogFrame;
 use crate::data::keyed::{Codes, each_width};
 use crate::data::schema::{Column, ColumnType};
@@ -12,8 +12,6 @@ use crate::jobs::JobContext;
 use rayon::prelude::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 use rayon::slice::ParallelSliceMut;
 
-/// Rows that are hashed at once.
-const PIECE: usize = 1 << 14;
 /// Parts that hashes are laid into by their highest bits. What is asked of one stays close to the processor.
 const PARTS: usize = 16;
 /// Bits for each row in the table that tells which hashes may have been met before.

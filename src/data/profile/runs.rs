@@ -5,7 +5,7 @@
 
 use crate::base::Result;
 use crate::base::simd::{Kernel, run_widest};
-use crate::data::cells;
+use crate::data::cells::{self, SmallCounts};
 use crate::data::frame::LogFrame;
 use crate::data::schema::ColumnType;
 use std::marker::PhantomData;
@@ -216,12 +216,26 @@ impl Runs {
     /// No such column, or a column of lists.
     pub fn of(log: &LogFrame, column: &str) -> Result<Self> {
         let rows = log.rows();
+        // More rows than there are such numbers: none of them counts up.
+        if rows > FEW
+            && let Some(counted) = cells::small_counts(log, column)?
+        {
+            return Ok(Self::of_counts(&counted));
+        }
         let pieces = || cells::number_pieces(log, column);
         match log.schema.column(column)?.kind {
             ColumnType::Real => Self::of_pieces::<Decimals, _>(rows, pieces),
             ColumnType::Time => Self::of_pieces::<Seconds, _>(rows, pieces),
             _ => Self::of_pieces::<Whole, _>(rows, pieces),
         }
+    }
+
+    fn of_counts(counted: &SmallCounts) -> Self {
+        let mut runs = Self { missing: counted.missing, ..Self::default() };
+        let numbers = (counted.lowest..).zip(&counted.counts).filter(|(_, count)| **count > 0);
+        runs.fill(numbers.map(|(number, count)| (number as f64, u64::from(*count))));
+        runs.sum = runs.counted().map(|(number, count)| number * count as f64).sum();
+        runs
     }
 
     fn of_pieces<G: Grid, I: Iterator<Item = Result<Vec<f64>>>>(
@@ -293,6 +307,7 @@ impl Runs {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use polars::prelude::df;
 
     fn runs<G: Grid>(_grid: G, numbers: &[f64]) -> Runs {
         Runs::of_pieces::<G, _>(numbers.len(), || numbers.chunks(13).map(|piece| Ok(piece.to_vec()))).unwrap()
@@ -322,6 +337,23 @@ mod tests {
         are_the_same(Seconds, &times);
         are_the_same(Decimals, &thirds);
         are_the_same(Whole, &wide);
+    }
+
+    #[test]
+    fn numbers_of_few_bytes_are_counted_as_others_are() {
+        let numbers: Vec<Option<i16>> =
+            (0..70_000).map(|row| (row % 11 > 0).then_some((row * 7919 % 613 - 300) as i16)).collect();
+        let bytes: Vec<Option<i8>> = numbers.iter().map(|number| number.map(|n| (n % 90) as i8)).collect();
+        let wide: Vec<Option<i64>> = numbers.iter().map(|number| number.map(i64::from)).collect();
+        let wide_bytes: Vec<Option<i64>> = bytes.iter().map(|number| number.map(i64::from)).collect();
+        let whole: Vec<i16> = numbers.iter().map(|number| number.unwrap_or(-300)).collect();
+        let wide_whole: Vec<i64> = whole.iter().map(|number| i64::from(*number)).collect();
+        let frame = df!("a" => numbers, "b" => bytes, "c" => whole, "d" => wide, "e" => wide_bytes, "f" => wide_whole);
+        let log = LogFrame::from_frame(frame.unwrap(), &[]).unwrap();
+        for (small, wide) in [("a", "d"), ("b", "e"), ("c", "f")] {
+            assert!(cells::small_counts(&log, small).unwrap().is_some());
+            assert_eq!(Runs::of(&log, small).unwrap(), Runs::of(&log, wide).unwrap(), "{small}");
+        }
     }
 
     #[test]
