@@ -235,14 +235,17 @@ fn as_they_are(series: &Series) -> PolarsResult<Option<Codes>> {
     })
 }
 
-/// Columns of texts below each other, each text once; a column of missing cells may have any type. `None` where one is
-/// stored as it is, or where there are too many texts.
+/// Columns of texts below each other, each text once; a column of missing cells may have any type. `None` where none is
+/// enumerated, where one is stored as it is, or where there are too many texts.
 ///
 /// # Errors
 /// Only if polars refuses its own enum.
 pub(in crate::data) fn stacked(name: &str, pieces: &[Series]) -> Result<Option<Series>> {
     let is_missing = |piece: &Series| piece.null_count() == piece.len();
-    if !pieces.iter().all(|piece| is_enumerated(piece.dtype()) || is_missing(piece)) {
+    let is_enumerated = |piece: &Series| is_enumerated(piece.dtype());
+    if !pieces.iter().any(is_enumerated)
+        || !pieces.iter().all(|piece| is_enumerated(piece) || is_missing(piece))
+    {
         return Ok(None);
     }
     // Code 0 is a missing cell.
@@ -334,6 +337,8 @@ mod tests {
         let cells = [Some("b"), Some("a"), None, Some("b"), None, None, Some("b"), Some("d")];
         assert_eq!(told(&whole), cells);
         assert_eq!(stacked("c", &[series(), Series::new("c".into(), ["x"])]).unwrap(), None);
+        let none = || Series::new("c".into(), [None::<i64>]);
+        assert_eq!(stacked("c", &[none(), none()]).unwrap(), None, "no texts");
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::base::files::disk_failure;
 use crate::base::{Failure, Result};
 use crate::jobs::JobContext;
 use memchr::memrchr;
-use polars::prelude::{Column, DataFrame, DataType};
+use polars::prelude::{DataFrame, DataType, IntoColumn};
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -278,7 +278,7 @@ impl LogFrame {
             })?;
             let pieces = [ours, theirs].map(|column| column.as_materialized_series().clone());
             if let Some(whole) = enumerated::stacked(name, &pieces)? {
-                columns.push(whole.into());
+                columns.push(whole.into_column());
                 continue;
             }
             let kind = match (plain_kind(ours.dtype()), plain_kind(theirs.dtype())) {
@@ -295,9 +295,11 @@ impl LogFrame {
                     return Err(Failure::new(what, why).hint("open the log anew"));
                 }
             };
-            let mut whole: Column = ours.cast(&kind).explain(what)?;
-            whole.append(&theirs.cast(&kind).explain(what)?).explain(what)?;
-            columns.push(whole);
+            let as_kind = |cells| enumerated::plain(cells).and_then(|cells| cells.cast(&kind)).explain(what);
+            let [ours, theirs] = &pieces;
+            let mut whole = as_kind(ours)?;
+            whole.append(&as_kind(theirs)?).explain(what)?;
+            columns.push(whole.into_column());
         }
         self.frame = DataFrame::new_infer_height(columns).explain(what)?;
         // The copy in the cache has other rows.

@@ -23,6 +23,8 @@ pub(super) const COLUMNS_AT_ONCE: usize = 32;
 /// Rows of one piece of a column, where it is not known how many will come. Pieces cost no room to spare, as one array
 /// that grows would.
 const PIECE: usize = 1 << 20;
+/// Bytes that a row counts at least: to describe it takes more than few cells do.
+const ROW_BYTES: u64 = 16;
 /// Room for so many times the rows that the first block lets expect. What is not needed is never touched.
 const SPARE: f64 = 1.05;
 
@@ -179,7 +181,7 @@ impl Fill {
             column.end_piece();
             column.begin_piece(0);
         });
-        self.stored_bytes()
+        self.bytes_about()
     }
 
     /// True when the stored rows take more than the memory there is.
@@ -189,7 +191,11 @@ impl Fill {
 
     /// Bytes that the stored rows take, about.
     pub fn bytes_about(&self) -> u64 {
-        self.stored_bytes() + self.columns.iter().map(Filling::open_bytes).sum::<u64>()
+        let pieces = self.columns.iter().flat_map(|column| &column.pieces);
+        let cells: u64 = pieces.map(|piece| piece.estimated_size() as u64).sum();
+        let open: u64 = self.columns.iter().map(Filling::open_bytes).sum();
+        let rows = self.columns.iter().map(|column| column.rows).max().unwrap_or_default();
+        (cells + open).max(ROW_BYTES * rows as u64)
     }
 
     /// Works on all columns side by side. A thread that waits for polars takes the next column meanwhile, one inside
@@ -201,11 +207,6 @@ impl Fill {
             let columns = columns.par_iter_mut().with_max_len(1);
             columns.enumerate().for_each(|(place, column)| work(first + place, column));
         }
-    }
-
-    fn stored_bytes(&self) -> u64 {
-        let pieces = self.columns.iter().flat_map(|column| &column.pieces);
-        pieces.map(|piece| piece.estimated_size() as u64).sum()
     }
 
     /// The sums of the columns of numbers over all rows.

@@ -174,8 +174,7 @@ pub(super) fn settle(raw: &mut RawLog) -> Result<()> {
 /// True when a column holds nothing but 0 and 1, or flags.
 pub(super) fn is_binary(frame: &DataFrame, name: &str) -> bool {
     frame.column(name).is_ok_and(|column| {
-        let is_whole = column.dtype().is_integer();
-        let numbers = column.cast(&DataType::Int64).ok().filter(|_| is_whole);
+        let numbers = column.dtype().is_integer().then(|| column.cast(&DataType::Int64).ok()).flatten();
         let numbers = numbers.as_ref().and_then(|numbers| numbers.i64().ok());
         column.dtype().is_bool()
             || numbers.is_some_and(|cells| cells.iter().flatten().all(|cell| cell == 0 || cell == 1))

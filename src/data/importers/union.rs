@@ -302,7 +302,11 @@ fn stacked(parts: &[Opened<'_>], name: &str) -> Result<(Option<Column>, Option<S
     for part in parts {
         let height = part.raw.frame.height();
         let cells = match part.raw.frame.column(name) {
-            Ok(column) => column.cast(&kind).explain(WHAT).map_err(|failure| failure.at(name))?,
+            Ok(column) => {
+                let cells = enumerated::plain(column.as_materialized_series());
+                let cells = cells.and_then(|cells| cells.cast(&kind)).explain(WHAT);
+                cells.map_err(|failure| failure.at(name))?.into()
+            }
             Err(_) => Column::full_null(name.into(), height, &kind),
         };
         match &mut whole {
