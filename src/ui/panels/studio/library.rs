@@ -27,6 +27,8 @@ pub(super) struct Review {
     pub(super) shelf: Shelf,
 }
 
+/// What a table's head and the margin below it take, in points.
+const HEAD_AND_MARGIN: f32 = 40.0;
 /// Heads of the table with their widths.
 const HEADS: [(&str, f32); 5] =
     [("Name", 76.0), ("State", 84.0), ("Words", 470.0), ("Click rate, 95 %", 190.0), ("Authors", 120.0)];
@@ -66,8 +68,9 @@ impl StudioPanel {
         let hits: HashMap<&str, &Hit> =
             hits.iter().flat_map(|found| &found.hits).map(|hit| (hit.id.as_str(), hit)).collect();
         let shown = &self.review.shelf.shown;
-        // One that is looked at needs room below.
-        let height = if library.get(&self.review.open).is_ok() { 190.0 } else { 380.0 };
+        // One that is looked at needs room below; else the table takes what the page has left.
+        let room = ui.clip_rect().bottom() - ui.cursor().top() - HEAD_AND_MARGIN;
+        let height = if library.get(&self.review.open).is_ok() { 190.0 } else { room.max(380.0) };
         let mut clicked = None;
         let theme = cx.theme;
         widgets::data_table(ui, "library", &HEADS, shown.len(), height, |ui, row, column| {
