@@ -13,6 +13,7 @@ use crate::base::{Failure, Result, rng};
 use polars::prelude::{
     ChunkExplode, ChunkedArray, DataType, ExplodeOptions, PolarsNumericType, Series, TimeUnit,
 };
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::ops::Range;
@@ -139,9 +140,13 @@ pub fn numbers(log: &LogFrame, column: &str) -> Result<Vec<f64>> {
 ///
 /// # Errors
 /// No such column, or a column of lists.
-pub fn numbers_within(log: &LogFrame, column: &str, rows: Range<usize>) -> Result<Vec<f64>> {
-    let some = series(log, column)?.slice(rows.start as i64, rows.len());
+pub fn numbers_within<'a>(log: &'a LogFrame, column: &str, rows: Range<usize>) -> Result<Cow<'a, [f64]>> {
+    let series = series(log, column)?;
     let what = format!("cannot read '{column}' as numbers");
+    if let Some(numbers) = as_they_lie(series, rows.clone()) {
+        return Ok(numbers);
+    }
+    let some = series.slice(rows.start as i64, rows.len());
     let whole = match some.dtype() {
         DataType::List(_) => {
             return Err(Failure::new(what, "its cells are lists").hint("give it the role sequence"));
@@ -154,10 +159,30 @@ pub fn numbers_within(log: &LogFrame, column: &str, rows: Range<usize>) -> Resul
     };
     let cast = whole.cast(&DataType::Float64).explain(&what)?;
     let cells = cast.f64().explain(&what)?;
-    Ok(match cells.cont_slice() {
-        Ok(all_present) => all_present.to_vec(),
-        Err(_) => cells.iter().map(|cell| cell.unwrap_or(f64::NAN)).collect(),
-    })
+    Ok(cells.iter().map(|cell| cell.unwrap_or(f64::NAN)).collect())
+}
+
+/// Some numbers of a column that lie one after another with none missing; `None` for any other column.
+fn as_they_lie(series: &Series, rows: Range<usize>) -> Option<Cow<'_, [f64]>> {
+    fn some<'a, T: PolarsNumericType>(
+        cells: &ChunkedArray<T>,
+        rows: Range<usize>,
+        number: impl Fn(T::Native) -> f64,
+    ) -> Option<Cow<'a, [f64]>> {
+        let some = cells.cont_slice().ok()?.get(rows)?;
+        Some(some.iter().map(|cell| number(*cell)).collect())
+    }
+    match series.dtype() {
+        DataType::Float64 => series.f64().ok()?.cont_slice().ok()?.get(rows).map(Cow::Borrowed),
+        DataType::Int8 => some(series.i8().ok()?, rows, f64::from),
+        DataType::Int16 => some(series.i16().ok()?, rows, f64::from),
+        DataType::Int32 => some(series.i32().ok()?, rows, f64::from),
+        DataType::Int64 => some(series.i64().ok()?, rows, |number| number as f64),
+        DataType::Datetime(TimeUnit::Milliseconds, _) => {
+            some(series.datetime().ok()?.physical(), rows, |millis| millis as f64)
+        }
+        _ => None,
+    }
 }
 
 /// Rows of a piece, which stays close to the processor.
@@ -165,7 +190,10 @@ pub(in crate::data) const PIECE: usize = 1 << 14;
 
 /// The cells of a column as [`numbers_within`] gives them, a piece at a time from the first row on: for what looks at each
 /// number once and keeps none of them.
-pub fn number_pieces<'a>(log: &'a LogFrame, column: &'a str) -> impl Iterator<Item = Result<Vec<f64>>> + 'a {
+pub fn number_pieces<'a>(
+    log: &'a LogFrame,
+    column: &'a str,
+) -> impl Iterator<Item = Result<Cow<'a, [f64]>>> + 'a {
     let rows = log.rows();
     let pieces = (0..rows).step_by(PIECE).map(move |first| first..(first + PIECE).min(rows));
     pieces.map(move |rows| numbers_within(log, column, rows))
@@ -361,6 +389,28 @@ mod tests {
         assert_eq!(coded(&log, "text").unwrap().codes, [0, NO_CODE, NO_CODE]);
         assert_eq!(coded(&log, "flag").unwrap().values, ["true", "false"]);
         assert!(coded(&log, "nothing").unwrap_err().hint.contains("whole"));
+    }
+
+    #[test]
+    fn some_numbers_are_those_of_all_whatever_the_type() {
+        let frame = df!(
+            "byte" => [1i8, -2, 3],
+            "short" => [1i16, 300, -3],
+            "int" => [70_000i32, 0, 1],
+            "long" => [1i64 << 40, 2, 3],
+            "real" => [0.5f64, -1.5, 2.0],
+            "gaps" => [Some(1i64), None, Some(3)],
+            "flag" => [true, false, true],
+            "text" => ["1", "x", "2.5"],
+        );
+        let log = LogFrame::from_frame(frame.unwrap(), &[]).unwrap();
+        for column in &log.schema.columns {
+            let bits = |numbers: &[f64]| numbers.iter().map(|number| number.to_bits()).collect::<Vec<_>>();
+            let all = numbers(&log, &column.name).unwrap();
+            let some = numbers_within(&log, &column.name, 1..3).unwrap();
+            assert_eq!(bits(&all[1..]), bits(&some), "{}", column.name);
+            assert!(matches!((column.name.as_str(), some), ("real", Cow::Borrowed(_)) | (_, Cow::Owned(_))));
+        }
     }
 
     #[test]

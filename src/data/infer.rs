@@ -520,7 +520,7 @@ fn ignore_copies_of_the_label(log: &mut LogFrame) -> Result<()> {
         let columns = number_pieces(log, &label).zip(number_pieces(log, &column.name));
         for (answers, values) in columns {
             let (answers, values) = (answers?, values?);
-            let pairs = || answers.iter().zip(&values);
+            let pairs = || answers.iter().zip(values.iter());
             let equal = |answer: f64, value: f64| answer == value || (answer.is_nan() && value.is_nan());
             is_same &= pairs().all(|(answer, value)| equal(*answer, *value));
             is_opposite &= pairs().all(|(answer, value)| equal(1.0 - answer, *value));

@@ -42,7 +42,7 @@ impl Answers {
         let (mut rows, mut labels, mut first) = (Vec::new(), Vec::new(), 0);
         for piece in cells::number_pieces(log, &label.name) {
             let piece = piece?;
-            let own = (first..first + piece.len()).zip(&piece);
+            let own = (first..first + piece.len()).zip(piece.iter());
             for (row, value) in own.filter(|(row, value)| row % step == 0 && !value.is_nan()) {
                 rows.push(row as u32);
                 labels.push(*value as f32);

@@ -8,6 +8,7 @@ use crate::base::simd::{Kernel, run_widest};
 use crate::data::cells::{self, SmallCounts};
 use crate::data::frame::LogFrame;
 use crate::data::schema::ColumnType;
+use std::borrow::Cow;
 use std::marker::PhantomData;
 
 /// Different numbers that are counted however few rows there are.
@@ -238,7 +239,7 @@ impl Runs {
         runs
     }
 
-    fn of_pieces<G: Grid, I: Iterator<Item = Result<Vec<f64>>>>(
+    fn of_pieces<'a, G: Grid, I: Iterator<Item = Result<Cow<'a, [f64]>>>>(
         rows: usize,
         pieces: impl Fn() -> I,
     ) -> Result<Self> {
@@ -265,9 +266,7 @@ impl Runs {
             None => {
                 let mut sorted = Vec::with_capacity(rows);
                 for piece in pieces() {
-                    sorted.extend(
-                        piece?.into_iter().filter(|number| !number.is_nan()).map(|number| number + 0.0),
-                    );
+                    sorted.extend(piece?.iter().filter(|number| !number.is_nan()).map(|number| number + 0.0));
                 }
                 sorted.sort_unstable_by(f64::total_cmp);
                 let equal = sorted.chunk_by(|one, next| one == next);
@@ -310,7 +309,8 @@ mod tests {
     use polars::prelude::df;
 
     fn runs<G: Grid>(_grid: G, numbers: &[f64]) -> Runs {
-        Runs::of_pieces::<G, _>(numbers.len(), || numbers.chunks(13).map(|piece| Ok(piece.to_vec()))).unwrap()
+        Runs::of_pieces::<G, _>(numbers.len(), || numbers.chunks(13).map(|piece| Ok(Cow::Borrowed(piece))))
+            .unwrap()
     }
 
     fn are_the_same<G: Grid>(grid: G, numbers: &[f64]) {

@@ -82,8 +82,8 @@ impl Filter {
             Self::Numbers { column, comparison, limit } => {
                 let numbers = cells::numbers_within(log, column, rows)?;
                 // NaN, a missing cell, is on no side of anything.
-                for (inside, number) in inside.iter_mut().zip(numbers) {
-                    *inside = comparison.holds(number, *limit);
+                for (inside, number) in inside.iter_mut().zip(numbers.iter()) {
+                    *inside = comparison.holds(*number, *limit);
                 }
             }
             Self::Rows(known) => inside.copy_from_slice(&known[rows]),
