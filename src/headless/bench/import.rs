@@ -24,7 +24,7 @@ const PIECE: usize = 20_000;
 /// Parts of the folder of Parquet files.
 const PARTS: usize = 100;
 /// Turns of ours and each rival.
-const ROUNDS: usize = 2;
+const ROUNDS: usize = 3;
 
 /// All figures about opening logs, on a log of so many rows.
 ///
