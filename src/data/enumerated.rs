@@ -65,8 +65,7 @@ pub(in crate::data) fn texts(series: &Series) -> PolarsResult<Box<dyn Iterator<I
 /// # Errors
 /// A code without a word, or equal words.
 pub(in crate::data) fn column(name: &str, words: &[Option<&str>], codes: Codes) -> Result<Series> {
-    let kind = FrozenCategories::new(words.iter().flatten().copied()).explain(WHAT)?;
-    let kind = DataType::from_frozen_categories(kind);
+    let kind = kind_of(words.iter().flatten().copied())?;
     let mut present = 0..;
     let places: Vec<Option<u32>> = words.iter().map(|word| word.and_then(|_| present.next())).collect();
     let is_whole = places.iter().all(Option::is_some);
@@ -93,8 +92,7 @@ pub(in crate::data) fn column(name: &str, words: &[Option<&str>], codes: Codes) 
 /// A code without a word, or equal words.
 pub(in crate::data) fn of_words(words: &Series, codes: &Series) -> Result<Series> {
     let words = words.str().explain(WHAT)?;
-    let kind = FrozenCategories::new(words.iter().flatten()).explain(WHAT)?;
-    let kind = DataType::from_frozen_categories(kind);
+    let kind = kind_of(words.iter().flatten())?;
     let physical = kind.cat_physical().explain(WHAT)?.dtype();
     // A code that this type does not hold has no word either.
     of_cells(&codes.strict_cast(&physical).explain(WHAT)?, kind)
@@ -109,6 +107,12 @@ pub(in crate::data) fn parts(series: &Series) -> PolarsResult<(Series, Series)> 
     Ok((words.into_series().with_name(series.name().clone()), series.to_physical_repr().into_owned()))
 }
 
+/// The type of columns of these texts, no two of which are equal.
+fn kind_of<'a>(words: impl Iterator<Item = &'a str>) -> Result<DataType> {
+    FrozenCategories::new(words).map(DataType::from_frozen_categories).explain(WHAT)
+}
+
+/// A column of these codes.
 #[allow(unsafe_code, reason = "polars' safe way asks its table of words once more for every cell")]
 fn of_cells(codes: &Series, kind: DataType) -> Result<Series> {
     let known = kind.cat_mapping().explain(WHAT)?.num_cats_upper_bound();
