@@ -98,13 +98,10 @@ pub(in crate::data) fn of_words(words: &Series, codes: &Series) -> Result<Series
     of_cells(&codes.strict_cast(&physical).explain(WHAT)?, kind)
 }
 
-/// The distinct texts and the codes of a column, which [`of_words`] puts together again.
-///
-/// # Errors
-/// A column that is not enumerated.
-pub(in crate::data) fn parts(series: &Series) -> PolarsResult<(Series, Series)> {
+/// The distinct texts and the codes of an enumerated column, which [`of_words`] puts together again.
+pub(in crate::data) fn parts(series: &Series) -> (Series, Series) {
     let words: StringChunked = words(series).into_iter().map(Some).collect();
-    Ok((words.into_series().with_name(series.name().clone()), series.to_physical_repr().into_owned()))
+    (words.into_series().with_name(series.name().clone()), series.to_physical_repr().into_owned())
 }
 
 /// The type of columns of these texts, no two of which are equal.
@@ -139,7 +136,7 @@ fn of_cells(codes: &Series, kind: DataType) -> Result<Series> {
 }
 
 /// The distinct texts by their codes; none for a column that is not enumerated.
-fn words(series: &Series) -> Vec<&str> {
+pub(in crate::data) fn words(series: &Series) -> Vec<&str> {
     match series.dtype() {
         DataType::Enum(words, _) => words.categories().values_iter().collect(),
         _ => Vec::new(),
@@ -313,7 +310,7 @@ mod tests {
         let some =
             enumerated.filter(&BooleanChunked::from_slice("".into(), &[false, true, true, false, true]));
         assert_eq!(code_series(&some.unwrap()).unwrap().values, ["a"]);
-        let (words, codes) = parts(&enumerated).unwrap();
+        let (words, codes) = parts(&enumerated);
         assert_eq!(of_words(&words, &codes).unwrap(), enumerated);
     }
 

@@ -332,10 +332,8 @@ fn coded(column: &Column) -> (Column, Option<Column>) {
     const MOST: usize = 1 << 16;
     let as_it_is = || (column.clone(), None);
     if enumerated::is_enumerated(column.dtype()) {
-        return match enumerated::parts(column.as_materialized_series()) {
-            Ok((words, codes)) => (codes.into(), Some(words.into())),
-            Err(_) => as_it_is(),
-        };
+        let (words, codes) = enumerated::parts(column.as_materialized_series());
+        return (codes.into(), Some(words.into()));
     }
     let head = column.head(Some(SAMPLE));
     let is_repeated = *column.dtype() == DataType::String

@@ -227,7 +227,7 @@ fn without(series: &Series, words: &[&str]) -> polars::prelude::PolarsResult<Ser
                 .into_series()
         }
         kind if enumerated::is_enumerated(kind) => {
-            if !enumerated::texts(series)?.flatten().any(|cell| words.contains(&cell)) {
+            if !enumerated::words(series).iter().any(|cell| words.contains(cell)) {
                 return Ok(series.clone());
             }
             return without(&enumerated::plain(series)?, words);
