@@ -1,5 +1,8 @@
 //! Which rows repeat an earlier one? One number per row, equal where all cells are, and a count of those that come
 //! again.
+//!
+//! Most logs are sorted by time, and equal rows have equal times: there they stand near each other, and only some
+//! rows at a time are looked at. Elsewhere the numbers of all rows are held.
 
 use super::columns::{Described, mix};
 use crate::base::Result;
@@ -11,26 +14,78 @@ use crate::data::schema::{Column, ColumnType};
 use crate::jobs::JobContext;
 use rayon::prelude::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 use rayon::slice::ParallelSliceMut;
+use std::ops::Range;
 
 /// Parts that hashes are laid into by their highest bits. What is asked of one stays close to the processor.
 const PARTS: usize = 16;
 /// Bits for each row in the table that tells which hashes may have been met before.
 const BITS: usize = 16;
 
+/// Rows of equal time that are looked at together. Where there are more, sorting by time helps little.
+const TOGETHER: usize = 64 * PIECE;
+
 /// How many rows repeat an earlier one in every column but those that number the rows.
 ///
 /// # Errors
 /// A cancel, or a column that cannot be read.
 pub(super) fn count(log: &LogFrame, described: &Described, context: &JobContext) -> Result<u64> {
+    let times = log.schema.columns.iter().enumerate();
+    let mut times =
+        times.filter(|(place, time)| time.kind == ColumnType::Time && !described.numbers_rows[*place]);
+    if let Some((_, time)) = times.next()
+        && let Some(parts) = sorted_parts(log, &time.name)?
+    {
+        let work = |rows: Range<usize>| {
+            context.check()?;
+            Ok(repeated_in(&[&hashes_of(log, described, rows)?]))
+        };
+        return parts.into_par_iter().map(work).sum();
+    }
+    count_in_all(log, described, context)
+}
+
+/// Parts of a log in which rows of equal time stand together, where its times never fall or never rise; `None` where
+/// they do, where one is missing, or where one holds for very many rows.
+fn sorted_parts(log: &LogFrame, time: &str) -> Result<Option<Vec<Range<usize>>>> {
+    let rows = log.rows();
+    let look = |first: usize| {
+        let before = first.saturating_sub(1);
+        let times = cells::numbers_within(log, time, before..(first + PIECE).min(rows))?;
+        let pairs = || times.windows(2).map(|pair| (pair[0], pair[1]));
+        let change = pairs().position(|(one, next)| one != next).map(|place| before + place + 1);
+        let start = if first == 0 { Some(0) } else { change };
+        let has_all = times.iter().all(|time| !time.is_nan());
+        Ok((
+            has_all && pairs().all(|(one, next)| one <= next),
+            has_all && pairs().all(|(one, next)| one >= next),
+            start,
+        ))
+    };
+    let firsts = (0..rows).into_par_iter().step_by(PIECE);
+    let looks: Vec<(bool, bool, Option<usize>)> = firsts.map(look).collect::<Result<_>>()?;
+    let is_sorted = looks.iter().all(|(rises, ..)| *rises) || looks.iter().all(|(_, falls, _)| *falls);
+    let starts: Vec<usize> = looks.iter().filter_map(|(.., start)| *start).chain([rows]).collect();
+    let parts: Vec<Range<usize>> = starts.windows(2).map(|ends| ends[0]..ends[1]).collect();
+    Ok((is_sorted && parts.iter().all(|part| part.len() <= TOGETHER)).then_some(parts))
+}
+
+/// One number of each of some rows, equal where all cells are.
+fn hashes_of(log: &LogFrame, described: &Described, rows: Range<usize>) -> Result<Vec<u64>> {
+    let mut hashes = vec![0u64; rows.len()];
+    let columns = log.schema.columns.iter().enumerate();
+    for (place, column) in columns.filter(|(place, _)| !described.numbers_rows[*place]) {
+        add(log, described, (place, column), rows.start, &mut hashes)?;
+    }
+    Ok(hashes)
+}
+
+/// As [`count`], whatever the order of the rows.
+fn count_in_all(log: &LogFrame, described: &Described, context: &JobContext) -> Result<u64> {
     let mut hashes = vec![0u64; log.rows()];
     let work = |(piece, place): (usize, &mut [u64])| {
         context.check()?;
         let first = piece * PIECE;
-        let mut hashes = vec![0u64; place.len()];
-        let columns = log.schema.columns.iter().enumerate();
-        for (place, column) in columns.filter(|(place, _)| !described.numbers_rows[*place]) {
-            add(log, described, (place, column), first, &mut hashes)?;
-        }
+        let hashes = hashes_of(log, described, first..first + place.len())?;
         Ok(laid_in_parts(&hashes, place))
     };
     let pieces = hashes.par_chunks_mut(PIECE).enumerate();
@@ -152,7 +207,40 @@ fn repeated_in(runs: &[&[u64]]) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::columns::describe;
     use super::*;
+    use polars::prelude::{DataType, IntoColumn, NamedFrom, Series, TimeUnit, df};
+
+    #[test]
+    fn a_log_in_the_order_of_time_is_counted_as_any_other() {
+        let rows = 5 * PIECE as i64 + 77;
+        let log = |times: Vec<i64>| {
+            let numbers: Vec<i64> = (0..rows).map(|row| (mix(row as u64) % 40) as i64).collect();
+            let at = Series::new("at".into(), times)
+                .cast(&DataType::Datetime(TimeUnit::Milliseconds, None))
+                .unwrap();
+            let mut frame = df!("n" => numbers).unwrap();
+            frame.with_column(at.into_column()).unwrap();
+            LogFrame::from_frame(frame, &[]).unwrap()
+        };
+        let context = JobContext::detached();
+        // Seconds of 30 rows, seconds that fall, one second at the end of a piece, and no order.
+        let orders: [(&dyn Fn(i64) -> i64, bool); 5] = [
+            (&|row| row / 30 * 1000, true),
+            (&|row| (rows - row) / 30 * 1000, true),
+            (&|row| row / (PIECE as i64 / 2) * 1000, true),
+            (&|row| row % 3000 * 1000, false),
+            (&|row| if row == 70_000 { 0 } else { row / 30 * 1000 }, false),
+        ];
+        for (order, (time, is_sorted)) in orders.into_iter().enumerate() {
+            let log = log((0..rows).map(time).collect());
+            let described = describe(&log, &context).unwrap();
+            assert_eq!(sorted_parts(&log, "at").unwrap().is_some(), is_sorted, "{order}");
+            let repeated = count(&log, &described, &context).unwrap();
+            assert_eq!(repeated, count_in_all(&log, &described, &context).unwrap(), "{order}");
+            assert!(repeated > 0, "{order}");
+        }
+    }
 
     #[test]
     fn repeats_are_those_of_a_sorted_list() {

@@ -233,8 +233,8 @@ impl Runs {
 
     fn of_counts(counted: &SmallCounts) -> Self {
         let mut runs = Self { missing: counted.missing, ..Self::default() };
-        let numbers = (counted.lowest..).zip(&counted.counts).filter(|(_, count)| **count > 0);
-        runs.fill(numbers.map(|(number, count)| (number as f64, u64::from(*count))));
+        let numbers = || (counted.lowest..).zip(&counted.counts).filter(|(_, count)| **count > 0);
+        runs.fill(numbers().count(), numbers().map(|(number, count)| (number as f64, u64::from(*count))));
         runs.sum = runs.counted().map(|(number, count)| number * count as f64).sum();
         runs
     }
@@ -257,10 +257,11 @@ impl Runs {
                     let numbers = &piece?;
                     run_widest(Count::<G> { numbers, grid: PhantomData, low, counts: &mut counts });
                 }
-                let counts = counts.into_iter().enumerate().filter(|(_, count)| *count > 0);
+                let counted = || counts.iter().enumerate().filter(|(_, count)| **count > 0);
                 // Zero has one form.
                 runs.fill(
-                    counts.map(|(place, count)| (G::value(low + place as f64) + 0.0, u64::from(count))),
+                    counted().count(),
+                    counted().map(|(place, count)| (G::value(low + place as f64) + 0.0, u64::from(*count))),
                 );
             }
             None => {
@@ -270,13 +271,16 @@ impl Runs {
                 }
                 sorted.sort_unstable_by(f64::total_cmp);
                 let equal = sorted.chunk_by(|one, next| one == next);
-                runs.fill(equal.filter_map(|run| Some((*run.first()?, run.len() as u64))));
+                runs.fill(0, equal.filter_map(|run| Some((*run.first()?, run.len() as u64))));
             }
         }
         Ok(runs)
     }
 
-    fn fill(&mut self, counted: impl Iterator<Item = (f64, u64)>) {
+    /// Takes each number with how often it occurs, lowest first; there are about so many of them.
+    fn fill(&mut self, about: usize, counted: impl Iterator<Item = (f64, u64)>) {
+        self.values.reserve_exact(about);
+        self.ends.reserve_exact(about);
         let mut end = 0;
         for (value, count) in counted {
             end += count;
