@@ -6,6 +6,7 @@
 mod archive;
 mod arrow_ipc;
 mod batch;
+mod block;
 mod build;
 mod cache;
 mod container;

@@ -18,6 +18,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+/// Bytes of a file that are read at once where it is unpacked; text is read in larger pieces.
+const PACKED_BYTES: usize = 1 << 16;
 /// Bytes that tell the encoding by a mark or by their zeros.
 const START_BYTES: u64 = 4096;
 /// How many bytes of text importers look at before they choose.
@@ -189,7 +191,7 @@ impl Input {
         }
         let packed = Arc::new(AtomicU64::new(0));
         let counted = Counted {
-            inner: BufReader::with_capacity(1 << 18, file),
+            inner: BufReader::with_capacity(PACKED_BYTES, file),
             progress: Arc::clone(progress),
             own: Arc::clone(&packed),
         };

@@ -3,19 +3,19 @@
 //! A record that does not fit the table is counted with its physical line and left out; what an export puts after
 //! its rows (totals, a second table, a footer) is told apart from them; nothing else is lost.
 
+use super::block::Found;
 use super::container::Input;
-use super::cut::{Span, Stops, cell_text, cut_plain_record, cut_record, is_blank, raw_text};
-use super::guess::tail_of;
+use super::cut::{Span, Stops, cut_plain_record, cut_record, is_blank, raw_text};
 use super::totals;
 use crate::base::{Failure, Result};
 use crate::data::frame::BadRow;
 use memchr::{memchr, memchr_iter};
-use std::borrow::Cow;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+pub use super::block::Block;
 pub use super::cut::{Cut, head_records};
 
 /// Bytes cut at once. Large enough to share a block's columns among threads, small enough for their caches.
@@ -26,45 +26,6 @@ const RECORD_BYTES: usize = 128 << 20;
 const BAD_SAMPLES: usize = 20;
 /// Records after a blank line that must not fit the table for it to end there.
 const AFTER_BLANK: usize = 20;
-
-/// Some whole records.
-#[derive(Debug, Default)]
-pub struct Block {
-    text: String,
-    spans: Vec<Span>,
-    /// Physical line of each record, from 1.
-    lines: Vec<u64>,
-    width: usize,
-}
-
-impl Block {
-    /// Number of records.
-    pub fn rows(&self) -> usize {
-        self.spans.len().checked_div(self.width).unwrap_or_default()
-    }
-
-    /// The physical line where a record begins, from 1.
-    pub fn line(&self, row: usize) -> u64 {
-        self.lines.get(row).copied().unwrap_or_default()
-    }
-
-    /// One cell.
-    #[inline]
-    pub fn cell(&self, row: usize, column: usize) -> Cow<'_, str> {
-        let span = self.spans[row * self.width + column];
-        cell_text(&self.text, span)
-    }
-
-    /// Visits a column's cells in the order of their rows, each with its [`tail_of`].
-    #[inline]
-    pub(super) fn each_of(&self, column: usize, mut visit: impl FnMut(usize, &str, u64)) {
-        for (row, record) in self.spans.chunks_exact(self.width.max(1)).enumerate() {
-            let span = record[column];
-            let tail = tail_of(self.text.as_bytes(), span.range().end);
-            visit(row, &cell_text(&self.text, span), tail);
-        }
-    }
-}
 
 /// Rows that were left out, counted and the first of them kept.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -146,6 +107,11 @@ pub struct RecordReader<'a> {
     /// Records still to be left out at the start (preamble and header).
     skip: usize,
     buffer: Vec<u8>,
+    /// How many of its bytes are text; the rest is room.
+    filled: usize,
+    /// What is found in the present block, and the cells of the present record.
+    found: Found,
+    record: Vec<Span>,
     /// Room of blocks that are done with.
     spare: Vec<Block>,
     line: u64,
@@ -178,6 +144,9 @@ impl<'a> RecordReader<'a> {
             width,
             skip,
             buffer: Vec::new(),
+            filled: 0,
+            found: Found::default(),
+            record: Vec::new(),
             spare: Vec::new(),
             line: 1,
             ended: false,
@@ -204,7 +173,7 @@ impl<'a> RecordReader<'a> {
         let mut wanted = BLOCK_BYTES;
         loop {
             self.fill(wanted)?;
-            if self.buffer.is_empty() {
+            if self.filled == 0 {
                 return Ok(None);
             }
             let (block, used) = self.cut_block();
@@ -213,7 +182,7 @@ impl<'a> RecordReader<'a> {
                     return Ok(Some(block));
                 }
             } else {
-                wanted = self.buffer.len() * 2;
+                wanted = self.filled * 2;
                 if wanted > RECORD_BYTES && self.cut.quote.is_none() {
                     self.pass_long_line()?;
                     wanted = BLOCK_BYTES;
@@ -239,11 +208,12 @@ impl<'a> RecordReader<'a> {
         self.bad.add(self.line, || format!("is longer than {} MiB", RECORD_BYTES >> 20));
         self.line += 1;
         loop {
-            if let Some(end) = memchr(b'\n', &self.buffer) {
-                self.buffer.drain(..=end);
+            if let Some(end) = memchr(b'\n', &self.buffer[..self.filled]) {
+                self.buffer.copy_within(end + 1..self.filled, 0);
+                self.filled -= end + 1;
                 return Ok(());
             }
-            self.buffer.clear();
+            self.filled = 0;
             if self.ended {
                 return Ok(());
             }
@@ -252,57 +222,89 @@ impl<'a> RecordReader<'a> {
     }
 
     fn fill(&mut self, wanted: usize) -> Result<()> {
-        if self.ended || self.buffer.len() >= wanted {
-            return Ok(());
+        if self.buffer.len() < wanted && !self.ended {
+            self.buffer.resize(wanted, 0);
         }
-        let missing = (wanted - self.buffer.len()) as u64;
-        self.buffer.reserve(missing as usize);
-        let read = self
-            .source
-            .by_ref()
-            .take(missing)
-            .read_to_end(&mut self.buffer)
-            .map_err(|error| self.input.read_failure(&error))?;
-        self.ended = (read as u64) < missing;
+        while !self.ended && self.filled < wanted {
+            match self.source.read(&mut self.buffer[self.filled..wanted]) {
+                Ok(read) => {
+                    self.filled += read;
+                    self.ended = read == 0;
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(self.input.read_failure(&error)),
+            }
+        }
         Ok(())
     }
 
     /// Cuts the whole records of the buffer; the second value is how many bytes they took.
     fn cut_block(&mut self) -> (Block, usize) {
-        let Block { text, spans, lines, .. } = self.spare.pop().unwrap_or_default();
-        let mut rows = Rows { spans, lines, ..Rows::default() };
-        rows.spans.clear();
-        rows.lines.clear();
-        let mut room = text.into_bytes();
-        room.clear();
-        let bytes = std::mem::replace(&mut self.buffer, room);
+        let mut room = self.spare.pop().unwrap_or_default();
+        let mut bytes = std::mem::replace(&mut self.buffer, room.take_room());
+        bytes.truncate(self.filled);
+        self.filled = 0;
         if self.met.rest.is_some() {
             self.pass_rest(&bytes);
             return (Block::default(), bytes.len());
         }
-        let is_text = match std::str::from_utf8(&bytes) {
-            Ok(_) => true,
+        let held = String::from_utf8(bytes);
+        let (bytes, is_text) = match &held {
+            Ok(text) => (text.as_bytes(), true),
             // A character that the end of the buffer parts belongs to the next block.
-            Err(error) => error.error_len().is_none() && !self.ended,
+            Err(error) => (error.as_bytes(), error.utf8_error().error_len().is_none() && !self.ended),
         };
-        let has_zeros = memchr(0, &bytes).is_some();
-        let mut stops = Stops::of(&bytes, self.cut);
+        let mut found = std::mem::take(&mut self.found);
+        let at = self.find_records(bytes, is_text, &mut found);
+        self.keep_for_next(&bytes[at..]);
+        let text = match held {
+            Ok(mut text) => {
+                text.truncate(at);
+                text
+            }
+            Err(error) => {
+                let mut text = error.into_bytes();
+                text.truncate(at);
+                let text = if is_text { text } else { std::mem::take(&mut found.text) };
+                String::from_utf8(text)
+                    .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+            }
+        };
+        let block = Block::of(text, &found, self.width, room);
+        self.found = found;
+        (block, at)
+    }
+
+    /// Begins the next block with the bytes that this one leaves.
+    fn keep_for_next(&mut self, bytes: &[u8]) {
+        self.filled = bytes.len();
+        if self.buffer.len() < self.filled {
+            self.buffer.resize(self.filled, 0);
+        }
+        self.buffer[..self.filled].copy_from_slice(bytes);
+    }
+
+    /// Finds the whole records of some bytes; the answer is how many bytes they took.
+    fn find_records(&mut self, bytes: &[u8], is_text: bool, found: &mut Found) -> usize {
+        let has_zeros = memchr(0, bytes).is_some();
+        let mut stops = Stops::of(bytes, self.cut);
+        found.begin(stops.is_some() && is_text);
+        let mut record = std::mem::take(&mut self.record);
         let mut at = 0;
         while at < bytes.len() {
-            let before = rows.spans.len();
+            record.clear();
             let cut = match &mut stops {
-                Some(stops) => cut_plain_record(&bytes, at, stops, self.ended, &mut rows.spans),
-                None => cut_record(&bytes, at, self.cut, self.ended, &mut rows.spans),
+                Some(stops) => cut_plain_record(bytes, at, stops, self.ended, &mut record),
+                None => cut_record(bytes, at, self.cut, self.ended, &mut record),
             };
             let Some(next) = cut else {
                 break;
             };
-            let judged = self.judge(&bytes, at..next, &mut rows.spans, before, is_text && !has_zeros);
-            match judged {
-                Judged::Row => rows.keep(&bytes, at..next, before, self.line, is_text),
-                Judged::Blank | Judged::LeftOut => rows.spans.truncate(before),
+            let has_rows = self.rows > 0 || found.rows() > 0;
+            match self.judge(bytes, at..next, &mut record, has_rows, is_text && !has_zeros) {
+                Judged::Row => found.keep(bytes, at..next, &mut record, self.line, is_text),
+                Judged::Blank | Judged::LeftOut => {}
                 Judged::Beyond => {
-                    rows.spans.truncate(before);
                     self.pass_rest(&bytes[at..]);
                     at = bytes.len();
                     break;
@@ -315,52 +317,46 @@ impl<'a> RecordReader<'a> {
             };
             at = next;
         }
+        self.record = record;
         if self.rules.has_ending {
-            at = self.take_totals(&bytes, &mut rows, at);
+            at = self.take_totals(bytes, found, at);
         }
-        self.rows += rows.lines.len() as u64;
-        self.met.lines = rows.lines.last().copied().unwrap_or(self.met.lines);
-        self.buffer.extend_from_slice(&bytes[at..]);
-        let mut text = bytes;
-        text.truncate(at);
-        let text = if is_text { text } else { rows.text };
-        let text = String::from_utf8(text)
-            .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
-        (Block { text, spans: rows.spans, lines: rows.lines, width: self.width }, at)
+        self.rows += found.rows() as u64;
+        self.met.lines = found.last_line().unwrap_or(self.met.lines);
+        at
     }
 
     /// Rows of totals at the end of the table are no rows. Before the end of the file they wait for what follows:
     /// the answer is how many bytes are done with.
-    fn take_totals(&mut self, bytes: &[u8], rows: &mut Rows, at: usize) -> usize {
-        let is_total = |rows: &Rows| {
-            let last = rows.spans.len().checked_sub(self.width);
-            let spans = last.and_then(|last| rows.spans.get(last..)).unwrap_or_default();
+    fn take_totals(&mut self, bytes: &[u8], found: &mut Found, at: usize) -> usize {
+        let is_total = |found: &Found| {
             // Where rows were left out the spans lie in the kept text.
-            let text = if rows.text.is_empty() { bytes } else { &rows.text };
-            let cells: Vec<String> = spans.iter().map(|span| raw_text(text, *span)).collect();
+            let text = if found.text.is_empty() { bytes } else { &found.text };
+            let cells: Vec<String> =
+                found.last(self.width).iter().map(|span| raw_text(text, *span)).collect();
             totals::is_total_row(&cells).then_some(cells)
         };
         let is_end = self.met.rest.is_some() || (self.ended && at == bytes.len());
         let mut at = at;
-        let mut found = Vec::new();
-        while let Some(cells) = is_total(rows) {
-            let (Some(line), Some(range)) = (rows.lines.last().copied(), rows.ranges.last().cloned()) else {
+        let mut totals = Vec::new();
+        while let Some(cells) = is_total(found) {
+            let (Some(line), Some(range)) = (found.last_line(), found.last_range()) else {
                 break;
             };
             if !is_end {
                 // A block of nothing but totals would never come to an end.
-                if range.end != at || rows.lines.len() == 1 {
+                if range.end != at || found.rows() == 1 {
                     break;
                 }
                 at = range.start;
                 self.line = line;
             }
-            rows.drop_last(self.width);
-            found.push((line, cells));
+            found.drop_last(self.width);
+            totals.push((line, cells));
         }
         if is_end {
-            found.reverse();
-            self.met.totals.extend(found);
+            totals.reverse();
+            self.met.totals.extend(totals);
         }
         at
     }
@@ -382,8 +378,8 @@ impl<'a> RecordReader<'a> {
         &mut self,
         bytes: &[u8],
         place: Range<usize>,
-        spans: &mut Vec<Span>,
-        before: usize,
+        cells: &mut Vec<Span>,
+        has_rows: bool,
         is_text: bool,
     ) -> Judged {
         let record = &bytes[place.clone()];
@@ -398,18 +394,14 @@ impl<'a> RecordReader<'a> {
             self.skip -= 1;
             return Judged::LeftOut;
         }
-        if self.rules.has_ending
-            && is_after_blank
-            && (self.rows > 0 || before > 0)
-            && self.is_beyond(bytes, place.end, &spans[before..])
-        {
+        if self.rules.has_ending && is_after_blank && has_rows && self.is_beyond(bytes, place.end, cells) {
             return Judged::Beyond;
         }
         let line = self.line;
-        if !self.fits(bytes, spans, before) {
+        if !self.fits(bytes, cells) {
             return Judged::LeftOut;
         }
-        if self.repeats_header(bytes, &spans[before..]) {
+        if self.repeats_header(bytes, cells) {
             self.met.headers += 1;
             return Judged::LeftOut;
         }
@@ -427,12 +419,11 @@ impl<'a> RecordReader<'a> {
     }
 
     /// True when a record has as many cells as the table, or can be made to; counts it otherwise.
-    fn fits(&mut self, bytes: &[u8], spans: &mut Vec<Span>, before: usize) -> bool {
-        let has = spans.len() - before;
+    fn fits(&mut self, bytes: &[u8], record: &mut Vec<Span>) -> bool {
+        let has = record.len();
         if has == self.width {
             return true;
         }
-        let record = &spans[before..];
         let is_total = || {
             let cells: Vec<String> = record.iter().map(|span| raw_text(bytes, *span)).collect();
             totals::is_label(&cells).then_some(cells)
@@ -444,13 +435,13 @@ impl<'a> RecordReader<'a> {
             return false;
         }
         if has > self.width && record[self.width..].iter().all(|span| span.range().is_empty()) {
-            spans.truncate(before + self.width);
+            record.truncate(self.width);
             self.met.trimmed += 1;
             return true;
         }
         if self.rules.pads_short_rows && (2..self.width).contains(&has) {
-            let end = spans.last().map_or(0, |span| span.range().end);
-            spans.resize(before + self.width, Span::new(end, end, false));
+            let end = record.last().map_or(0, |span| span.range().end);
+            record.resize(self.width, Span::new(end, end, false));
             self.met.padded += 1;
             return true;
         }
@@ -497,35 +488,6 @@ impl<'a> RecordReader<'a> {
             at = next;
         }
         true
-    }
-}
-
-/// The rows of a block as they are found.
-#[derive(Default)]
-struct Rows {
-    spans: Vec<Span>,
-    lines: Vec<u64>,
-    /// Where each lies among the bytes.
-    ranges: Vec<Range<usize>>,
-    /// Their text, where not all bytes are text.
-    text: Vec<u8>,
-}
-
-impl Rows {
-    fn keep(&mut self, bytes: &[u8], place: Range<usize>, before: usize, line: u64, is_text: bool) {
-        self.lines.push(line);
-        if !is_text {
-            let shift = self.text.len() as isize - place.start as isize;
-            self.spans[before..].iter_mut().for_each(|span| *span = span.moved(shift));
-            self.text.extend_from_slice(&bytes[place.clone()]);
-        }
-        self.ranges.push(place);
-    }
-
-    fn drop_last(&mut self, width: usize) {
-        self.spans.truncate(self.spans.len().saturating_sub(width));
-        self.lines.pop();
-        self.ranges.pop();
     }
 }
 
