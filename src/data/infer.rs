@@ -9,7 +9,7 @@ mod names;
 mod quantity;
 
 pub use quantity::Quantity;
-pub(in crate::data) use quantity::{Meaning, column_of, meaning};
+pub(in crate::data) use quantity::{Meaning, column_of, is_money_in_micros, meaning};
 
 use super::cells::number_pieces;
 use super::enumerated;
@@ -163,6 +163,16 @@ impl LogFrame {
 
 /// Scores of [`Meaning::Counts`] from here on belong to names that say nothing else.
 const PLAIN: u32 = 90;
+
+/// True where the name of a column says that numbers stand in it: counts, money, ratios, outcomes, quantities.
+pub(in crate::data) fn says_number(name: &str) -> bool {
+    let name = Name::of(name);
+    meaning_of(&name) != Meaning::Other
+        || name.label_score() > 0
+        || name.is_conversion()
+        || name.is_price()
+        || name.measure() == names::Measure::Quantity
+}
 
 /// Evidence of a column that holds 0 and 1 and is not the label, but might have been.
 pub(in crate::data) const OTHER_LABEL: &str = "could be the label instead";

@@ -3,7 +3,7 @@
 
 use super::guess::{CellClass, LIST_MARK, Plan, TimeReading, classify, short_whole};
 use super::numerals;
-use super::plan::{Numeral, Unit};
+use super::plan::Numeral;
 use super::times::{self, DateOrder};
 use super::tokens;
 use super::whole::WholeNumbers;
@@ -296,7 +296,7 @@ fn marked_real(cell: &str, class: CellClass, numeral: Numeral) -> Option<f64> {
     match numerals::parse(cell) {
         Some(marked) => marked.value(numeral),
         // A plain number with an exponent.
-        None => real(class).map(|number| if numeral.unit == Unit::Percent { number / 100.0 } else { number }),
+        None => real(class).map(|number| number / 10f64.powi(-numeral.unit.exponent())),
     }
 }
 

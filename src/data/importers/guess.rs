@@ -51,6 +51,15 @@ pub struct Guess {
     lists: [u64; 3],
     spaced: Spaced,
     shape: Shape,
+    quoted: Quoted,
+}
+
+/// What texts tell that the file marks as such, while each of them is a plain number: some programs write all numbers
+/// as texts, and protocol buffers those of 64 bits.
+#[derive(Debug, Clone, Default)]
+struct Quoted {
+    count: u64,
+    guess: Option<Box<Guess>>,
 }
 
 #[derive(Debug, Clone)]
@@ -187,12 +196,14 @@ impl Guess {
 
     /// As [`see_again`](Self::see_again), for a cell that is text whatever it looks like.
     pub fn see_string_again(&mut self, cell: &str, times: u64) {
-        match classify(cell) {
+        let class = classify(cell);
+        self.quoted.see(cell, class, times);
+        match class {
             CellClass::Empty => self.see_missing(times),
-            CellClass::MissingWord => (0..times).for_each(|_| self.see_string(cell)),
+            CellClass::MissingWord => (0..times).for_each(|_| self.see_unquoted(cell)),
             _ if self.is_surely_text() && !cell.contains(' ') => self.count_text(cell, times),
             _ if self.see_date_again(cell, times) => {}
-            _ => (0..times).for_each(|_| self.see_string(cell)),
+            _ => (0..times).for_each(|_| self.see_unquoted(cell)),
         }
     }
 
@@ -231,6 +242,11 @@ impl Guess {
 
     /// Looks at a cell that is known to be text, whatever it looks like (a string in JSON or Parquet).
     pub fn see_string(&mut self, cell: &str) {
+        self.quoted.see(cell, classify(cell), 1);
+        self.see_unquoted(cell);
+    }
+
+    fn see_unquoted(&mut self, cell: &str) {
         self.cells += 1;
         match classify(cell) {
             CellClass::Empty => self.empty += 1,
@@ -305,6 +321,23 @@ impl Guess {
             }
         }
         self.undecodable += u64::from(!cell.is_ascii() && cell.contains('\u{fffd}'));
+    }
+}
+
+impl Quoted {
+    fn see(&mut self, cell: &str, class: CellClass, times: u64) {
+        match class {
+            // Texts before this one were none.
+            CellClass::Integer(_) | CellClass::Real(_) if self.count == 0 || self.guess.is_some() => {
+                self.count += times;
+                self.guess.get_or_insert_default().see_again(cell, class, times);
+            }
+            CellClass::Empty | CellClass::MissingWord => {}
+            _ => {
+                self.count += times;
+                self.guess = None;
+            }
+        }
     }
 }
 

@@ -1,9 +1,9 @@
 //! JSON documents: an array of objects, objects of several lines one after the other, or an object of which one
-//! member is the array (`{"data": [{…}, {…}]}`, as reporting interfaces answer).
+//! member is the array (`{"data": [{…}, {…}]}`, as reporting interfaces answer), or an array of such pages.
 
 use super::container::Input;
 use super::json_lines::{first_line, first_object, flatten, object};
-use super::json_values::{Place, each_value, first_value, largest_array};
+use super::json_values::{Place, each_value, first_value, largest_array, page_rows};
 use super::sparse::{Row, Rows, read_rows};
 use super::{Importer, Match, RawLog};
 use crate::base::Result;
@@ -25,7 +25,7 @@ impl Importer for Json {
     fn sniff(&self, input: &Input) -> Option<Match> {
         let (place, evidence) = place(input)?;
         // A document on one line is an object on the first line too.
-        let confidence = if matches!(place, Place::Under(_)) { 92 } else { 85 };
+        let confidence = if matches!(place, Place::Under(_) | Place::Pages(_)) { 92 } else { 85 };
         Some(Match { confidence, evidence })
     }
 
@@ -45,7 +45,10 @@ impl Importer for Json {
         };
         let Rows { frame, bad, mut notes, layout } = read_rows(input, context, each)?;
         notes.push(format!("rows are objects: {evidence}"));
-        let part = if let Place::Under(key) = place { key } else { String::new() };
+        let part = match place {
+            Place::Under(key) | Place::Pages(key) => key,
+            _ => String::new(),
+        };
         let layout = Layout { part, ..layout };
         let format = format!("json{}", input.describe());
         Ok(RawLog { frame, format, bad, notes, hints: Vec::new(), layout })
@@ -57,6 +60,10 @@ fn place(input: &Input) -> Option<(Place, String)> {
     let head = input.head.trim_ascii_start();
     let in_array = || Some((Place::Top, "the text is an array of objects".to_owned()));
     if head.starts_with(b"[") {
+        if let Some(key) = page_rows(head) {
+            let evidence = format!("'{key}' is an array of objects on each page of the answer");
+            return Some((Place::Pages(key), evidence));
+        }
         return first_value(head).and_then(|_| in_array());
     }
     if !head.starts_with(b"{") {
@@ -91,6 +98,7 @@ fn is_alone(head: &[u8]) -> bool {
 mod tests {
     use super::super::test_support::{cells, opened, refused_by};
     use super::*;
+    use crate::data::schema::{ColumnType, Role};
 
     #[test]
     fn arrays_documents_and_objects_of_several_lines() {
@@ -108,6 +116,33 @@ mod tests {
             assert_eq!(cells(&log, "click"), ["1", "0"], "{text}");
             assert_eq!(cells(&log, "ad"), ["a", "b"], "{text}");
         }
+    }
+
+    #[test]
+    fn numbers_of_an_interface_are_written_as_texts() {
+        // As Google Ads and Meta answer: 64 bits as texts, money in millionths, pages of rows.
+        let row = |n: u32| {
+            format!(
+                "{{\"campaign\": {{\"id\": \"00{n}\", \"name\": \"C{n}\"}}, \"metrics\": {{\"clicks\": \"{n}\", \
+                 \"impressions\": \"{n}00\", \"ctr\": \"0.0{n}\", \"costMicros\": \"{n}250000\"}}, \"zip\": \"9{n}210\"}}"
+            )
+        };
+        let page =
+            |from: u32| format!("{{\"results\": [{}, {}], \"fieldMask\": \"x\"}}", row(from), row(from + 1));
+        let log = opened(&format!("[{},\n{}]\n", page(1), page(3)));
+        assert_eq!(cells(&log, "metrics.impressions"), ["100", "200", "300", "400"]);
+        assert_eq!(cells(&log, "metrics.ctr"), ["0.01", "0.02", "0.03", "0.04"]);
+        assert_eq!(cells(&log, "metrics.costMicros"), ["1.25", "2.25", "3.25", "4.25"]);
+        // Digits that count nothing stay what the file says that they are.
+        let kind = |name: &str| log.schema.column(name).unwrap().kind;
+        assert_eq!((kind("campaign.id"), kind("zip")), (ColumnType::Text, ColumnType::Text));
+        let role = |role: Role| log.schema.with_role(role).map(|column| column.name.as_str());
+        assert_eq!(role(Role::Weight), Some("metrics.impressions"));
+        assert_eq!(role(Role::Clicks), Some("metrics.clicks"));
+        assert_eq!(role(Role::Price), Some("metrics.costMicros"));
+        // One that is no number is kept, and so are the others.
+        let log = opened("[{\"clicks\": \"1\"},\n{\"clicks\": \"many\"},\n{\"clicks\": \"3\"}]\n");
+        assert_eq!(cells(&log, "clicks"), ["1", "many", "3"]);
     }
 
     #[test]

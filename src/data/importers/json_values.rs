@@ -37,6 +37,53 @@ pub(super) enum Place {
     Under(String),
     /// In any such array.
     UnderAny,
+    /// In the array that is a member of each object of an array: the pages of an answer, as
+    /// `[{"results": [{…}, {…}], "requestId": …}, …]`.
+    Pages(String),
+    /// In any such array.
+    AnyPage,
+}
+
+impl Place {
+    /// How many brackets are open where the keys stand that tell the arrays of rows.
+    fn key_depth(&self) -> usize {
+        match self {
+            Self::Pages(_) | Self::AnyPage => 2,
+            Self::Top | Self::Under(_) | Self::UnderAny => 1,
+        }
+    }
+}
+
+/// Members of a page that hold its rows.
+const PAGE_ROWS: [&str; 4] = ["results", "rows", "data", "records"];
+/// What else a page tells, of itself and not of its rows.
+const ABOUT_PAGES: &str = "fieldMask|requestId|nextPageToken|queryResourceConsumption|totalResultsCount|summaryRow|\
+     paging|next|previous|page|pages|cursor|count|total|total_count|has_more|status|success|code|message|meta";
+
+/// The member of each object of an array that holds rows, where the objects tell nothing else of them.
+pub(super) fn page_rows(head: &[u8]) -> Option<String> {
+    let mut cutter = Cutter { place: Place::AnyPage, ..Cutter::default() };
+    let mut found: Option<String> = None;
+    for byte in head {
+        let ends_a_row = cutter.step(*byte).is_some();
+        let is_key = *byte == b':' && !cutter.is_string && cutter.open.len() == cutter.place.key_depth();
+        let key = || String::from_utf8_lossy(&cutter.key).into_owned();
+        if is_key {
+            let key = key();
+            if !PAGE_ROWS.contains(&key.as_str()) && !ABOUT_PAGES.split('|').any(|known| known == key) {
+                return None;
+            }
+        }
+        if ends_a_row {
+            let key = key();
+            if !PAGE_ROWS.contains(&key.as_str()) || found.as_ref().is_some_and(|known| *known != key) {
+                return None;
+            }
+            found = Some(key);
+        }
+        cutter.at += 1;
+    }
+    found
 }
 
 /// The member of the document's one object that holds the most objects, and how many are seen of them; `None` when
@@ -119,7 +166,7 @@ struct Cutter {
     open: Vec<u8>,
     is_string: bool,
     is_escaped: bool,
-    /// The last text at depth 1, and the key that a colon made of it.
+    /// The last text at the depth of keys, and the key that a colon made of it.
     text: Vec<u8>,
     key: Vec<u8>,
     /// Where the object begins that has not ended yet, and its depth.
@@ -151,7 +198,7 @@ impl Cutter {
         if self.is_string {
             self.is_string = self.is_escaped || byte != b'"';
             self.is_escaped = byte == b'\\' && !self.is_escaped;
-            if self.open.len() == 1 && self.is_string && self.text.len() < KEY_BYTES {
+            if self.open.len() == self.place.key_depth() && self.is_string && self.text.len() < KEY_BYTES {
                 self.text.push(byte);
             }
             return None;
@@ -159,11 +206,11 @@ impl Cutter {
         match byte {
             b'"' => {
                 self.is_string = true;
-                if self.open.len() == 1 {
+                if self.open.len() == self.place.key_depth() {
                     self.text.clear();
                 }
             }
-            b':' if self.open.len() == 1 => self.key = std::mem::take(&mut self.text),
+            b':' if self.open.len() == self.place.key_depth() => self.key = std::mem::take(&mut self.text),
             b'{' | b'[' => {
                 if byte == b'{' && self.start.is_none() && self.is_row() {
                     self.start = Some(self.at);
@@ -187,7 +234,10 @@ impl Cutter {
     fn is_row(&self) -> bool {
         match (&self.place, self.open.as_slice()) {
             (Place::Top, [] | [b'[']) | (Place::UnderAny, [b'{', b'[']) => true,
-            (Place::Under(key), [b'{', b'[']) => *key.as_bytes() == *self.key,
+            (Place::AnyPage, [b'[', b'{', b'[']) => true,
+            (Place::Under(key), [b'{', b'[']) | (Place::Pages(key), [b'[', b'{', b'[']) => {
+                *key.as_bytes() == *self.key
+            }
             _ => false,
         }
     }
@@ -259,6 +309,19 @@ mod tests {
         assert_eq!(largest_array(text.as_bytes()), Some(("data".to_owned(), 2)));
         assert_eq!(read_at(text, &Place::Under("data".to_owned())).0, [1, 2]);
         assert_eq!(largest_array(b"{\"a\": [1, 2], \"b\": {}}"), None);
+    }
+
+    #[test]
+    fn rows_on_the_pages_of_an_answer() {
+        let text = "[{\"results\": [{\"a\": 1, \"data\": [{\"a\": 9}]},\n {\"a\": 2}], \"fieldMask\": \"a,b\"},\n \
+                    {\"requestId\": \"x\", \"results\": [{\"a\": 3}]}]";
+        assert_eq!(page_rows(text.as_bytes()).as_deref(), Some("results"));
+        assert_eq!(read_at(text, &Place::Pages("results".to_owned())).0, [1, 2, 3]);
+        // The lists of orders, and of queries that tell more of themselves.
+        assert_eq!(page_rows(b"[{\"items\": [{\"a\": 1}]}]"), None);
+        assert_eq!(page_rows(b"[{\"query\": \"shoes\", \"results\": [{\"a\": 1}]}]"), None);
+        assert_eq!(page_rows(b"[{\"results\": [1, 2]}]"), None);
+        assert_eq!(page_rows(b"[{\"a\": 1}, {\"a\": 2}]"), None);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use super::build::ColumnBuilder;
 use super::container::Input;
 use super::delimited::note_unreadable;
 use super::fill::COLUMNS_AT_ONCE;
-use super::guess::{Guess, Plan};
+use super::guess::{Guess, Plan, Unit};
 use super::reading::Reading;
 use super::words::Words;
 use crate::base::failure::Explain;
@@ -191,7 +191,7 @@ impl Turn<'_> {
         Ok(Some(series))
     }
 
-    /// Texts stay texts, except where every one is a time or a list.
+    /// Texts stay texts, except where every one is a time, a list, or a number by its name too.
     fn retyped_text(&mut self, series: Series) -> polars::prelude::PolarsResult<Series> {
         let mut guess = Guess::default();
         // Most texts come again, and are looked at once.
@@ -206,7 +206,7 @@ impl Turn<'_> {
         self.rebuilt(series, guess, push_texts)
     }
 
-    /// Whole numbers stay so, except where the name and every value say that they are times.
+    /// Whole numbers stay so, except where the name and every value say that they are times or millionths of money.
     fn retyped_whole(&mut self, series: Series) -> polars::prelude::PolarsResult<Series> {
         let mut guess = Guess::default();
         if let (Some(low), Some(high)) = (series.min::<i64>()?, series.max::<i64>()?) {
@@ -227,7 +227,7 @@ impl Turn<'_> {
         self.retyped_whole(whole)
     }
 
-    /// The column as it was asked for, or as the time or list that all its cells are.
+    /// The column as it was asked for, or as the times, lists or numbers that all its cells are.
     fn rebuilt(
         &mut self,
         series: Series,
@@ -238,7 +238,13 @@ impl Turn<'_> {
             Some(plan) => plan,
             None => {
                 let (plan, note) = guess.plan(self.name);
-                if !matches!(plan, Plan::Time(_) | Plan::List(_)) {
+                let is_other = match plan {
+                    Plan::Time(_) | Plan::List(_) => true,
+                    Plan::Number(numeral) => numeral.unit == Unit::Micros,
+                    Plan::Integer | Plan::Real => series.dtype().is_string(),
+                    _ => false,
+                };
+                if !is_other {
                     return Ok(series);
                 }
                 self.notes.extend(note);

@@ -62,9 +62,10 @@ impl Marked<'_> {
             return None;
         }
         let mut text = self.digits(numeral.decimal);
-        if numeral.unit == Unit::Percent {
-            // Moving the point in the text is exact; dividing by 100 would round once more.
-            text.push_str("e-2");
+        let exponent = numeral.unit.exponent();
+        if exponent != 0 {
+            // Moving the point in the text is exact; dividing would round once more.
+            text.push_str(&format!("e{exponent}"));
         }
         text.parse().ok()
     }

@@ -57,6 +57,20 @@ pub enum Unit {
     Percent,
     /// A currency, before or after.
     Money,
+    /// Nothing, but the number counts millionths of a currency, as the interfaces of some platforms do to have whole
+    /// numbers.
+    Micros,
+}
+
+impl Unit {
+    /// The power of ten that a number is stored times.
+    pub(super) fn exponent(self) -> i32 {
+        match self {
+            Self::Plain | Self::Money => 0,
+            Self::Percent => -2,
+            Self::Micros => -6,
+        }
+    }
 }
 
 /// How a cell becomes a point in time.
@@ -100,8 +114,8 @@ const WORDS: [(&str, Plan); 15] = [
     ("time yyyymmddhhmmss", Plan::Time(TimeReading::CompactStamp)),
 ];
 const DECIMALS: [(&str, Decimal); 2] = [("point", Decimal::Point), ("comma", Decimal::Comma)];
-const UNITS: [(&str, Unit); 3] =
-    [("number", Unit::Plain), ("percent", Unit::Percent), ("money", Unit::Money)];
+const UNITS: [(&str, Unit); 4] =
+    [("number", Unit::Plain), ("percent", Unit::Percent), ("money", Unit::Money), ("micros", Unit::Micros)];
 
 impl Plan {
     /// The reading for people: "percent, decimal comma".
@@ -144,6 +158,7 @@ impl Numeral {
             (Unit::Money, "", _) => "money".to_owned(),
             (Unit::Money, currency, _) => format!("money in {currency}"),
             (Unit::Percent, ..) => "percent, stored as a fraction".to_owned(),
+            (Unit::Micros, ..) => "millionths of money, stored as money".to_owned(),
             (Unit::Plain, _, true) => "whole number".to_owned(),
             (Unit::Plain, _, false) => "number".to_owned(),
         };
@@ -181,8 +196,10 @@ impl FromStr for Plan {
         }
         let unknown = || {
             let known: Vec<_> = WORDS.iter().map(|(word, _)| *word).collect();
-            Failure::new("cannot read how a column is read", format!("'{text}' is no reading"))
-                .hint(format!("{}, list |, number comma, money point, percent comma", known.join(", ")))
+            Failure::new("cannot read how a column is read", format!("'{text}' is no reading")).hint(format!(
+                "{}, list |, number comma, money point, percent comma, micros point",
+                known.join(", ")
+            ))
         };
         let (kind, rest) = text.split_once(' ').ok_or_else(unknown)?;
         if kind == "list" {

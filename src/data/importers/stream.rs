@@ -316,9 +316,11 @@ impl Asked {
         if plan.is_some() && is_list != matches!(plan, Some(Plan::List(_))) {
             return Err(format!("the lists of '{name}' were found by content"));
         }
-        // Texts and whole numbers that are times or lists are so by their cells alone.
-        let by_cells = matches!(kind, DataType::Datetime(..) | DataType::List(_));
-        let decided = decided.columns.get(source).copied().or(plan.filter(|_| by_cells));
+        // Texts and whole numbers that are times, lists or other numbers are so by their cells alone.
+        let is_time_or_list = matches!(kind, DataType::Datetime(..) | DataType::List(_));
+        let by_cells =
+            |plan: &Plan| is_time_or_list || matches!(plan, Plan::Integer | Plan::Real | Plan::Number(_));
+        let decided = decided.columns.get(source).copied().or(plan.filter(by_cells));
         let names = log.schema.columns.iter().map(|column| column.name.as_str());
         let texts = known::missing_words(names, source).to_vec();
         let missing = MissingWords {

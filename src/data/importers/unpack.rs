@@ -1,6 +1,7 @@
 //! How do packed and foreign bytes become text? Readers that count, guard, check, decode and mend line ends on the
 //! way, a piece at a time.
 
+use memchr::memchr;
 use std::fmt;
 use std::io::{Error, ErrorKind, Read};
 use std::sync::Arc;
@@ -96,6 +97,9 @@ impl<R: Read> Read for LineEnds<R> {
 pub(super) struct Transcoded<R> {
     inner: R,
     decoder: encoding_rs::Decoder,
+    currency: Option<char>,
+    /// True when a backslash waits for the character after it.
+    is_held: bool,
     ready: Vec<u8>,
     served: usize,
     ended: bool,
@@ -106,11 +110,33 @@ impl<R: Read> Transcoded<R> {
         Self {
             inner,
             decoder: charset.new_decoder_with_bom_removal(),
+            currency: currency_at_backslash(charset),
+            is_held: false,
             ready: Vec::new(),
             served: 0,
             ended: false,
         }
     }
+}
+
+/// The sign of the currency that people of these encodings see where a backslash is stored.
+fn currency_at_backslash(charset: &'static encoding_rs::Encoding) -> Option<char> {
+    match charset.name() {
+        "Shift_JIS" => Some('¥'),
+        "EUC-KR" => Some('₩'),
+        _ => None,
+    }
+}
+
+/// The text with that sign for each backslash before a digit; elsewhere it may stand in a path or an escape.
+fn with_currency(text: &str, sign: char) -> String {
+    let mut letters = text.chars().peekable();
+    let mut read = String::with_capacity(text.len());
+    while let Some(letter) = letters.next() {
+        let is_sign = letter == '\\' && letters.peek().is_some_and(char::is_ascii_digit);
+        read.push(if is_sign { sign } else { letter });
+    }
+    read
 }
 
 impl<R: Read> Read for Transcoded<R> {
@@ -122,6 +148,18 @@ impl<R: Read> Read for Transcoded<R> {
             let mut text =
                 String::with_capacity(self.decoder.max_utf8_buffer_length(read).unwrap_or(read * 3 + 16));
             let _ = self.decoder.decode_to_string(&piece[..read], &mut text, self.ended);
+            if let Some(sign) = self.currency {
+                if std::mem::take(&mut self.is_held) {
+                    text.insert(0, '\\');
+                }
+                if !self.ended && text.ends_with('\\') {
+                    text.pop();
+                    self.is_held = true;
+                }
+                if memchr(b'\\', text.as_bytes()).is_some() {
+                    text = with_currency(&text, sign);
+                }
+            }
             self.ready = text.into_bytes();
             self.served = 0;
         }
@@ -129,5 +167,33 @@ impl<R: Read> Read for Transcoded<R> {
         out[..serve].copy_from_slice(&self.ready[self.served..self.served + serve]);
         self.served += serve;
         Ok(serve)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::test_support::{cells, try_open};
+    use super::*;
+
+    #[test]
+    fn a_backslash_before_digits_is_the_sign_that_people_see() {
+        for (charset, city, sign) in
+            [(encoding_rs::SHIFT_JIS, "東京", '¥'), (encoding_rs::EUC_KR, "서울에서", '₩')]
+        {
+            // A name that fills the piece that is decoded at once, so that a sign is parted from its number.
+            for filling in (1 << 16) - 60..(1 << 16) - 20 {
+                let rows = format!("city,cost\n{city},\\70\n{},\\1300\na\\b,\\5\n", "x".repeat(filling));
+                let (bytes, _, has_unmappable) = charset.encode(&rows);
+                assert!(!has_unmappable);
+                let mut text = String::new();
+                Transcoded::new(bytes.as_ref(), charset).read_to_string(&mut text).unwrap();
+                assert_eq!(text.matches(sign).count(), 3, "{filling}");
+                assert!(text.contains("a\\b"));
+            }
+        }
+        let rows = "都市,費用\n東京,\\70\n大阪,\\1300\n".repeat(5);
+        let (bytes, ..) = encoding_rs::SHIFT_JIS.encode(&rows);
+        let log = try_open(&bytes).unwrap();
+        assert_eq!(cells(&log, "費用")[..2], ["70", "1300"]);
     }
 }

@@ -257,6 +257,17 @@ impl Name {
             "customer_id",
             "member_id",
             "person_id",
+            "appsflyer_id",
+            "apps_flyer_id",
+            "customer_user_id",
+            "user_pseudo_id",
+            "anonymous_id",
+            "distinct_id",
+            "advertising_id",
+            "gps_adid",
+            "gaid",
+            "idfa",
+            "idfv",
         ]) {
             80
         } else if self.is(&["device_id"]) {
@@ -503,6 +514,8 @@ mod tests {
         }
         assert_eq!(Name::of("Clicked on Ad").label_score(), 95);
         assert_eq!(Name::of("user-item_affinity_0").user_score(), 0);
+        // Who has an id of their own is not known by the address of a network.
+        assert!(Name::of("AppsFlyer ID").user_score() > Name::of("IP").user_score());
         assert_eq!(Name::of("xyz_campaign_id").campaign_score(), 90);
         assert!(!Name::of("Daily Time Spent on Site").is_price());
     }

@@ -98,6 +98,14 @@ pub(in crate::data) fn meaning_of(name: &Name) -> Meaning {
     }
 }
 
+/// True for names of money that is counted in millionths: `metrics.costMicros`, `cpc_bid_micros`.
+pub(in crate::data) fn is_money_in_micros(text: &str) -> bool {
+    let name = Name::of(text);
+    let is_money =
+        |word: &str| is_in("cost|spend|revenue|value|amount|price|bid|budget|cpc|cpm|cpa|cpv", word);
+    name.words().iter().any(|word| word == "micros") && name.words().iter().any(|word| is_money(word))
+}
+
 /// The column that counts a quantity; the plainest name of several. Ignored columns are none.
 pub(in crate::data) fn column_of(schema: &Schema, quantity: Quantity) -> Option<&Column> {
     let counts = schema.columns.iter().filter_map(|column| {
@@ -206,7 +214,7 @@ pub(in crate::data) fn is_currency(word: &str) -> bool {
 /// Words that make a name something else than a count, whatever stands beside them.
 const NOT_COUNTED: &str = "id|ids|timestamp|time|date|day|datetime|code|type|name|status|range|level|flag|indicator|\
      setting|settings|pos|position|rank|bid|bidding|budget|strategy|floor|delivery|window|url|label|\
-     target|micros";
+     target";
 
 /// Parts of names that do the same where words are not parted.
 const NOT_COUNTED_PARTS: &str = "时间|日期|位置|类型|名称|出价|预算|時間|入札";
@@ -229,7 +237,7 @@ const RATIO_NAMES: &str =
 /// Words that may stand beside a quantity and change nothing.
 const BESIDE: &str = "number|num|n|nb|count|counts|of|sum|in|the|sur|un|lien|en|el|enlace|auf|ad|ads|post|posts|\
      lifetime|local|currency|metrics|cnt|nr|volume|advertiser|adv|website|paid|nombre|anzahl|numero|\
-     aantal|de|des|d|gesamt|gesamtzahl|auf|link|op|links|destination|outbound|daily|account";
+     micros|aantal|de|des|d|gesamt|gesamtzahl|auf|link|op|links|destination|outbound|daily|account";
 
 /// The names of each quantity. English, German, French, Spanish, Dutch, Italian, Portuguese, Chinese, Japanese; accents
 /// are folded.
@@ -379,16 +387,21 @@ mod tests {
         for name in ratios {
             assert_eq!(meaning(name), Meaning::Ratio, "{name}");
         }
-        for name in [
-            "click_time",
-            "conversion_id",
-            "Result indicator",
-            "clicks_range",
-            "cost_micros",
-            "city",
-            "Campaign delivery",
-        ] {
+        for name in
+            ["click_time", "conversion_id", "Result indicator", "clicks_range", "city", "Campaign delivery"]
+        {
             assert_eq!(meaning(name), Meaning::Other, "{name}");
+        }
+    }
+
+    #[test]
+    fn millionths_are_of_money() {
+        for name in ["cost_micros", "metrics.costMicros", "cpc_bid_micros", "Cost (micros)"] {
+            assert!(is_money_in_micros(name), "{name}");
+        }
+        assert!(matches!(meaning("metrics_cost_micros"), Meaning::Counts(Quantity::Spend, 90..)));
+        for name in ["event_timestamp_micros", "latency_micros", "cost", "microsoft_cost"] {
+            assert!(!is_money_in_micros(name), "{name}");
         }
     }
 

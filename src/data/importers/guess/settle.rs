@@ -1,11 +1,12 @@
 //! How is a column read, after all its cells and its neighbours have had their say?
 
 use super::super::numerals;
-use super::super::plan::{Decimal, LIST_MARK, Plan, TimeReading};
+use super::super::plan::{Decimal, LIST_MARK, Numeral, Plan, TimeReading, Unit};
 use super::super::times::DateOrder;
 use super::super::tokens;
 use super::dates::epoch;
 use super::{Guess, LIST_SEPARATORS};
+use crate::data::infer::{is_money_in_micros, says_number};
 use crate::data::layout::ColumnReading;
 
 /// What the columns of a file tell each other.
@@ -86,6 +87,9 @@ impl Guess {
         if self.spaced.count + singles == present && self.spaced.are_lists(singles) {
             return (Plan::List(' '), list_note(name, ' '));
         }
+        if let Some(chosen) = self.choose_quoted(name, convention) {
+            return chosen;
+        }
         if self.is_numeric() {
             if let Some(length) = convention.hash_length.filter(|_| self.is_hash_like(name)) {
                 let note =
@@ -131,6 +135,20 @@ impl Guess {
         (Plan::Text, None)
     }
 
+    /// How texts are read that are all numbers, where the name says that they measure or count something or when it was;
+    /// `None` for all else: the digits of an id are best left as they are.
+    fn choose_quoted(&self, name: &str, convention: Convention) -> Option<(Plan, Option<String>)> {
+        let numbers = self.quoted.guess.as_ref().filter(|_| self.quoted.count == self.present())?;
+        let (plan, note) = numbers.choose(name, convention);
+        let is_told = match plan {
+            Plan::Time(_) => true,
+            Plan::Integer | Plan::Real | Plan::Number(_) => says_number(name),
+            _ => false,
+        };
+        let written = format!("'{name}' holds numbers that are written as texts: read as numbers");
+        is_told.then(|| (plan, note.or(Some(written))))
+    }
+
     fn number_plan(&self, name: &str) -> (Plan, Option<String>) {
         let (low, high) = self.numbers.ends();
         let are_stamps = self.stamps == self.integers && self.reals == 0;
@@ -141,6 +159,10 @@ impl Guess {
         let is_whole = self.integers + self.whole_reals == self.integers + self.reals;
         if !is_whole {
             return (Plan::Real, None);
+        }
+        if is_money_in_micros(name) {
+            let numeral = Numeral { decimal: Decimal::Point, unit: Unit::Micros, is_whole: false };
+            return (Plan::Number(numeral), Some(format!("'{name}' read as {}", numeral.describe(""))));
         }
         let note = (self.reals > 0)
             .then(|| format!("'{name}' holds whole numbers written with a decimal point: read as whole"));
