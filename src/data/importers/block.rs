@@ -250,6 +250,11 @@ impl Found {
         self.lines.rows
     }
 
+    /// The line of the first record.
+    pub fn first_line(&self) -> Option<u64> {
+        (self.rows() > 0).then(|| self.lines.of(0))
+    }
+
     /// The line of the last record.
     pub fn last_line(&self) -> Option<u64> {
         self.lines.last()

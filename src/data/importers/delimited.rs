@@ -142,13 +142,17 @@ impl Table {
         if self.rules.has_ending
             && totals.is_empty()
             && keep.is_all()
-            && let Some(cells) = unlabelled_total(&frame)
+            && let Some((end, cells)) = unlabelled_total(&frame)
         {
-            notes.push(
-                "the last row has no name and is the sum of the others: no data, kept to check it".to_owned(),
-            );
-            totals.push(TotalRow { line: met.lines, label: String::new(), cells });
-            frame = frame.slice(0, frame.height() - 1);
+            let (which, line, from) = match end {
+                End::First => ("first", met.first.unwrap_or_default(), 1),
+                End::Last => ("last", met.lines, 0),
+            };
+            notes.push(format!(
+                "the {which} row has no name and is the sum of the others: no data, kept to check it"
+            ));
+            totals.push(TotalRow { line, label: String::new(), cells });
+            frame = frame.slice(from, frame.height() - 1);
         }
         let sample = keep.note(frame.height() as u64, rows, sums);
         let columns = readings.into_iter().map(|(_, reading)| reading).collect();
@@ -285,26 +289,43 @@ fn met_notes(met: &Met) -> Vec<String> {
     notes
 }
 
-/// The cells of a last row that is a sum without a word for it: its first cell is the only empty one of the column,
-/// and a column of whole numbers adds up to it. `None` when the last row is a row like any other.
-fn unlabelled_total(frame: &DataFrame) -> Option<Vec<(String, String)>> {
+/// Where a row of sums may stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    First,
+    Last,
+}
+
+/// The cells of a first or last row that is a sum without a word for it: its first cell is the only empty one of the
+/// column, and a column of whole numbers adds up to it. `None` when these rows are rows like any other.
+fn unlabelled_total(frame: &DataFrame) -> Option<(End, Vec<(String, String)>)> {
     let rows = frame.height();
     let first = frame.columns().first()?;
-    let last_only = rows > 2 && first.null_count() == 1 && first.get(rows - 1).ok()?.is_null();
+    if rows < 3 || first.null_count() != 1 {
+        return None;
+    }
+    let is_empty = |row: usize| first.get(row).is_ok_and(|cell| cell.is_null());
+    let (end, own, others) = if is_empty(0) {
+        (End::First, 0, 1)
+    } else if is_empty(rows - 1) {
+        (End::Last, rows - 1, 0)
+    } else {
+        return None;
+    };
     let adds_up = |column: &Column| {
         let whole = column.dtype().is_integer().then(|| column.cast(&DataType::Int64).ok())??;
         let whole: &Int64Chunked = whole.as_materialized_series().i64().ok()?;
-        let last = whole.get(rows - 1).filter(|last| *last > 0)?;
-        (whole.null_count() == 0 && whole.slice(0, rows - 1).sum() == Some(last)).then_some(())
+        let total = whole.get(own).filter(|total| *total > 0)?;
+        (whole.null_count() == 0 && whole.slice(others, rows - 1).sum() == Some(total)).then_some(())
     };
-    if !last_only || !frame.columns().iter().any(|column| adds_up(column).is_some()) {
+    if !frame.columns().iter().any(|column| adds_up(column).is_some()) {
         return None;
     }
     let cells = frame.columns().iter().filter_map(|column| {
-        let cell = column.get(rows - 1).ok().filter(|cell| !cell.is_null())?;
+        let cell = column.get(own).ok().filter(|cell| !cell.is_null())?;
         Some((column.name().to_string(), cell.str_value().into_owned()))
     });
-    Some(cells.collect())
+    Some((end, cells.collect()))
 }
 
 /// Puts filled columns into a frame and notes cells that could not be read.
@@ -366,5 +387,30 @@ impl TypedHeader {
             }));
         }
         Some(typed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::test_support::{cells, opened};
+
+    #[test]
+    fn a_row_of_sums_without_a_word_is_no_data_where_it_stands_first_or_last() {
+        let rows = "Search,2026-01-01,100,7\nDirect,2026-01-01,50,3\nSearch,2026-01-02,80,5\n";
+        for (text, line, which) in [
+            (format!("channel,date,sessions,clicks\n,,230,15\n{rows}"), 2, "first"),
+            (format!("# a comment\n\nchannel,date,sessions,clicks\n,,230,15\n{rows}"), 4, "first"),
+            (format!("channel,date,sessions,clicks\n{rows},,230,15\n"), 5, "last"),
+        ] {
+            let log = opened(&text);
+            assert_eq!(cells(&log, "sessions"), ["100", "50", "80"], "{text}");
+            assert!(log.source.notes.iter().any(|note| note.contains(which)), "{:?}", log.source.notes);
+            let totals = &log.source.layout.totals;
+            assert_eq!((totals.len(), totals[0].line), (1, line), "{text}");
+            assert!(totals[0].cells.contains(&("sessions".to_owned(), "230".to_owned())));
+        }
+        // A channel without a name that is no sum is a row.
+        let log = opened(&format!("channel,date,sessions,clicks\n,2026-01-01,231,16\n{rows}"));
+        assert_eq!(cells(&log, "sessions"), ["231", "100", "50", "80"]);
     }
 }

@@ -83,6 +83,8 @@ pub(super) struct Met {
     pub empty: u64,
     /// Rows that repeat the header.
     pub headers: u64,
+    /// Line of the first row.
+    pub first: Option<u64>,
     /// Line of the last row.
     pub lines: u64,
     /// What follows the table: its first line, its text, and its number of lines.
@@ -322,6 +324,7 @@ impl<'a> RecordReader<'a> {
             at = self.take_totals(bytes, found, at);
         }
         self.rows += found.rows() as u64;
+        self.met.first = self.met.first.or_else(|| found.first_line());
         self.met.lines = found.last_line().unwrap_or(self.met.lines);
         at
     }
