@@ -296,7 +296,7 @@ fn keyed(columns: &[ColumnProfile], rows: usize) -> Option<Detected> {
     let of_role = |role| keys().find(move |column| column.role == role);
     // Users who all came once are a log, not a table of users.
     let is_log = columns.iter().any(|column| column.role == Role::Time)
-        && columns.iter().any(|column| matches!(column.role, Role::Ad | Role::Slot));
+        && columns.iter().any(|column| matches!(column.role, Role::Ad | Role::Slot | Role::Campaign));
     if let Some(key) = of_role(Role::User).filter(|_| !is_log) {
         return detected(Shape::Users, vec![key.name.clone()]);
     }

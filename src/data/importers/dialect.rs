@@ -215,8 +215,11 @@ impl Candidate {
     fn into_dialect(self, preamble: Vec<String>, reading: &Reading) -> Dialect {
         let grid = &self.grid;
         let has_header = reading.has_header.unwrap_or(grid.has_header);
-        let header: Vec<String> = match self.records.get(grid.start) {
-            Some(first) if has_header => grid.header(&first.cells),
+        let header_records = if has_header { grid.header_records().max(1) } else { 0 };
+        let record = |place: usize| self.records.get(grid.start + place).map(|record| &record.cells);
+        let header: Vec<String> = match (record(0), record(1)) {
+            (Some(first), Some(second)) if header_records == 2 => grid.joined_header(first, second),
+            (Some(first), _) if has_header => grid.header(first),
             _ => Vec::new(),
         };
         let names =
@@ -231,7 +234,7 @@ impl Candidate {
             cut: self.cut,
             names,
             has_header,
-            skip: grid.start + usize::from(has_header),
+            skip: grid.start + header_records,
             agreement: grid.agreement,
             lines_before: preamble.len() as u64,
             preamble,
@@ -355,6 +358,26 @@ mod tests {
         assert!(dialect.rules.pads_short_rows && !dialect.notes.is_empty());
         let dialect = find("#user,item,click\n1,2,0\n3,4,1\n");
         assert_eq!(dialect.names, ["user", "item", "click"]);
+    }
+
+    #[test]
+    fn headers_of_two_lines() {
+        let units =
+            "day,views,spend\n(UTC),(count),(USD)\n2024-01-01,5,1.5\n2024-01-02,6,2.5\n2024-01-03,7,3\n";
+        let dialect = find(units);
+        assert_eq!(dialect.names, ["day (UTC)", "views (count)", "spend (USD)"]);
+        assert_eq!((dialect.skip, dialect.has_header), (2, true));
+        let groups = ",,Search,,Display,\nday,ad,views,clicks,views,clicks\n2024-01-01,a,5,1,7,2\n\
+                      2024-01-02,b,6,1,8,2\n2024-01-03,a,7,1,9,2\n";
+        let dialect = find(groups);
+        let names = ["day", "ad", "Search views", "Search clicks", "Display views", "Display clicks"];
+        assert_eq!((dialect.names.as_slice(), dialect.skip), (names.map(str::to_owned).as_slice(), 2));
+        // A row with a word or two among the numbers is a row.
+        let rows =
+            "day,views,spend\n2024-01-01,Other,none yet\n2024-01-02,6,2.5\n2024-01-03,7,3\n2024-01-04,7,3\n";
+        assert_eq!(find(rows).skip, 1);
+        let texts = "city,device,views\nBerlin,ios,Other\nParis,ios,6\nRome,web,7\nOslo,web,8\n";
+        assert_eq!(find(texts).skip, 1);
     }
 
     #[test]

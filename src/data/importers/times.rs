@@ -4,7 +4,7 @@
 //! ([`parts`]) and put together ([`Parts::millis`]) when the order is known.
 
 use super::scan::Scan;
-use crate::base::calendar::days_since_1970;
+use crate::base::calendar::{date_of, days_since_1970};
 use std::cell::RefCell;
 
 /// The order of day, month and year where digits leave it open.
@@ -135,6 +135,9 @@ fn digits_first(scan: &mut Scan<'_>) -> Option<Date> {
         (scan.take_text("日") || scan.take_text("일")).then_some(())?;
         return (a_digits == 4).then(|| Date::certain(a, month, day));
     }
+    if a_digits == 4 && (scan.take_text("-W") || scan.take_text("W")) {
+        return week(scan, a);
+    }
     let separator = scan.next()?;
     if separator == b' ' && !scan.peek().is_some_and(|byte| byte.is_ascii_alphabetic() || byte >= 0x80) {
         return None;
@@ -156,6 +159,25 @@ fn digits_first(scan: &mut Scan<'_>) -> Option<Date> {
         };
     }
     three_numbers(scan, separator, (a, a_digits))
+}
+
+/// `2024-W07`, `2024W07-3`: the Monday of a week, or the day of it (ISO 8601, where 4 January lies in the first week).
+fn week(scan: &mut Scan<'_>, year: i64) -> Option<Date> {
+    let (week, digits) = scan.number(2)?;
+    let day = if scan.take(b'-') { scan.number(1)?.0 } else { 1 };
+    if digits != 2 || !(1..=53).contains(&week) || !(1..=7).contains(&day) || !scan.is_at_end() {
+        return None;
+    }
+    let first_monday = |year: i64| {
+        let fourth = days_since_1970(year, 1, 4)?;
+        // 1970 began on a Thursday.
+        Some(fourth - (fourth + 3).rem_euclid(7))
+    };
+    let monday = first_monday(year)? + 7 * (week - 1);
+    // Most years have no week 53.
+    let is_there = monday < first_monday(year + 1)?;
+    let (year, month, day) = date_of(monday + day - 1);
+    is_there.then(|| Date::certain(year, month, day))
 }
 
 fn three_numbers(scan: &mut Scan<'_>, separator: u8, (a, a_digits): (i64, usize)) -> Option<Date> {
@@ -422,6 +444,22 @@ mod tests {
     }
 
     #[test]
+    fn weeks_begin_on_their_monday() {
+        // `date -d 2020-12-28 +%G-W%V` answers 2020-W53, and 2024-12-30 lies in 2025-W01.
+        for (week, day) in [
+            ("2020-W53", "2020-12-28"),
+            ("2025-W01", "2024-12-30"),
+            ("2024-W01", "2024-01-01"),
+            ("2021-W01", "2021-01-04"),
+        ] {
+            assert_eq!(millis(week, DateOrder::Ymd), millis(day, DateOrder::Ymd), "{week}");
+        }
+        for text in ["2021-W53", "2024-W00", "2024-W5", "2024-W05-8", "2024-W051"] {
+            assert_eq!(parts(text), None, "{text}");
+        }
+    }
+
+    #[test]
     fn one_day_in_many_hands() {
         // `date -u -d "2025-07-08 10:15" +%s` answers 1751969700; midnight is 1751932800.
         for cell in [
@@ -440,6 +478,8 @@ mod tests {
             "08.07.25",
             "8/7/25",
             "20250708T000000Z",
+            "2025-W28-2",
+            "2025W28-2",
         ] {
             assert_eq!(millis(cell, DateOrder::Dmy), Some(1_751_932_800_000), "{cell}");
         }

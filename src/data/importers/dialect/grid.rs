@@ -26,6 +26,8 @@ pub(super) struct Grid {
     pub typed_share: f64,
     /// True when the first record names the columns.
     pub has_header: bool,
+    /// True when the record after it names them too: units, or the columns within groups.
+    pub has_second_header: bool,
     /// True when rows may lack their last cells.
     pub pads_short_rows: bool,
     /// What a person should know.
@@ -70,11 +72,14 @@ impl Grid {
         grid.take_other_header(records);
         grid.take_commented_header(records, comments);
         grid.drop_last_delimiter(records);
+        grid.take_second_header(records);
         grid.judge_short_rows(records);
         if let Some(start) = reading.preamble.filter(|start| grid.may_start(records, *start, reading)) {
             grid.start = start;
             grid.kinds = kinds(&records[..grid.end], start, grid.width);
             grid.has_header = grid.is_header(records);
+            grid.has_second_header = false;
+            grid.take_second_header(records);
         }
         Some(grid)
     }
@@ -91,6 +96,7 @@ impl Grid {
             agreement: section.rows as f64 / covered.max(1) as f64,
             typed_share: values as f64 / cells().count().max(1) as f64,
             has_header: false,
+            has_second_header: false,
             pads_short_rows: false,
             notes: Vec::new(),
             end: section.end,
@@ -230,6 +236,25 @@ impl Grid {
         }
     }
 
+    /// The record after the first may name columns too: their units, or each column within a group of them. Then all
+    /// below it is values in several columns, and neither of the two holds any.
+    fn take_second_header(&mut self, records: &[Record]) {
+        let [first, second, rows @ ..] = self.kinds.as_slice() else { return };
+        let follows = records.get(self.start + 1).is_some_and(|record| record.cells.len() == self.width);
+        let hold_no_value = ![first, second].iter().any(|kinds| kinds.contains(&Kind::Value));
+        let is_named = first.contains(&Kind::Name) && (self.has_header || first.contains(&Kind::Missing));
+        if follows && hold_no_value && is_named && rows.len() > 2 && named_columns(&self.kinds[1..]) > 1 {
+            (self.has_header, self.has_second_header) = (true, true);
+            self.notes.push("the header takes two lines: their words are joined".to_owned());
+            self.kinds.remove(0);
+        }
+    }
+
+    /// How many records name the columns.
+    pub fn header_records(&self) -> usize {
+        usize::from(self.has_header) + usize::from(self.has_header && self.has_second_header)
+    }
+
     /// Short rows are whole where they are common and no row ends with an empty cell: their writer leaves those out.
     fn judge_short_rows(&mut self, records: &[Record]) {
         let rows = || records.iter().skip(self.start + usize::from(self.has_header)).map(|row| &row.cells);
@@ -253,6 +278,22 @@ impl Grid {
         let known = |cell: &&String| reading.columns.contains_key(cell.trim());
         let names = record.cells.iter().filter(known).count();
         reading.columns.is_empty() || reading.has_header == Some(false) || names * 2 >= self.width
+    }
+
+    /// The names in both records of the header, one for each column. The name of a group stands above its first column.
+    pub fn joined_header(&self, first: &[String], second: &[String]) -> Vec<String> {
+        let (first, second) = (self.header(first), self.header(second));
+        let are_groups = first.iter().any(|name| name.trim().is_empty());
+        let mut group = "";
+        let mut names = Vec::with_capacity(first.len());
+        for (name, below) in first.iter().zip(&second) {
+            if !name.trim().is_empty() || !are_groups {
+                group = name.trim();
+            }
+            let words = [group, below.trim()].into_iter().filter(|word| !word.is_empty());
+            names.push(words.collect::<Vec<_>>().join(" "));
+        }
+        names
     }
 
     /// The names in the header, one for each column.

@@ -36,7 +36,7 @@ const DELIMITERS: [(&str, &str); 7] = [
     ("", "one column"),
 ];
 /// Readings of a column that a person may ask for.
-const PLANS: [&str; 16] = [
+const PLANS: [&str; 17] = [
     "text",
     "integer",
     "real",
@@ -46,6 +46,7 @@ const PLANS: [&str; 16] = [
     "percent comma",
     "money point",
     "money comma",
+    "micros point",
     "duration",
     "time day-first",
     "time month-first",
