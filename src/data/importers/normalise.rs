@@ -281,3 +281,44 @@ fn push_wholes(series: &Series, builder: &mut ColumnBuilder) -> polars::prelude:
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use polars::prelude::df;
+
+    #[test]
+    fn texts_and_millionths_that_their_names_call_numbers_are_numbers() {
+        let frame = df!(
+            "impressions" => ["100", "250", "7"],
+            "spend" => [Some("1.5"), None, Some("2")],
+            "cost_micros" => [1_250_000i64, 300_000, 0],
+            "campaign_id" => ["71", "72", "71"],
+        )
+        .unwrap();
+        let mut notes = Vec::new();
+        let context = JobContext::detached();
+        let (turned, readings) = normalise(frame.clone(), &Reading::default(), &mut notes, &context).unwrap();
+        let numbers = |series: &Series| {
+            let cells = series.cast(&DataType::Float64).unwrap();
+            cells.f64().unwrap().iter().collect::<Vec<_>>()
+        };
+        for (name, plan, expected) in [
+            ("impressions", "integer", [Some(100.0), Some(250.0), Some(7.0)]),
+            ("spend", "real", [Some(1.5), None, Some(2.0)]),
+            ("cost_micros", "micros point", [Some(1.25), Some(0.3), Some(0.0)]),
+        ] {
+            let column = turned.column(name).unwrap().as_materialized_series();
+            assert!(column.dtype().is_primitive_numeric(), "{name}: {}", column.dtype());
+            assert_eq!(numbers(column), expected, "{name}");
+            let reading = readings.iter().find(|reading| reading.column == name).unwrap();
+            assert_eq!(reading.plan, plan);
+            // A piece that is streamed is read in the same way.
+            let piece = frame.column(name).unwrap().as_materialized_series();
+            let streamed = normal_as(piece, column.dtype(), Some(plan.parse().unwrap())).unwrap();
+            assert_eq!(numbers(&streamed), expected, "{name}");
+        }
+        assert!(turned.column("campaign_id").unwrap().dtype().is_string());
+        assert_eq!((readings.len(), notes.len()), (3, 3), "{notes:?}");
+    }
+}
