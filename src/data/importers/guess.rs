@@ -200,10 +200,10 @@ impl Guess {
         self.quoted.see(cell, class, times);
         match class {
             CellClass::Empty => self.see_missing(times),
-            CellClass::MissingWord => (0..times).for_each(|_| self.see_unquoted(cell)),
+            CellClass::MissingWord => (0..times).for_each(|_| self.see_unquoted(cell, class)),
             _ if self.is_surely_text() && !cell.contains(' ') => self.count_text(cell, times),
             _ if self.see_date_again(cell, times) => {}
-            _ => (0..times).for_each(|_| self.see_unquoted(cell)),
+            _ => (0..times).for_each(|_| self.see_unquoted(cell, class)),
         }
     }
 
@@ -242,13 +242,14 @@ impl Guess {
 
     /// Looks at a cell that is known to be text, whatever it looks like (a string in JSON or Parquet).
     pub fn see_string(&mut self, cell: &str) {
-        self.quoted.see(cell, classify(cell), 1);
-        self.see_unquoted(cell);
+        let class = classify(cell);
+        self.quoted.see(cell, class, 1);
+        self.see_unquoted(cell, class);
     }
 
-    fn see_unquoted(&mut self, cell: &str) {
+    fn see_unquoted(&mut self, cell: &str, class: CellClass) {
         self.cells += 1;
-        match classify(cell) {
+        match class {
             CellClass::Empty => self.empty += 1,
             CellClass::MissingWord => self.see_missing_word(cell),
             _ => self.see_text(cell, true),
